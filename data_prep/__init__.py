@@ -1,0 +1,1 @@
+"""Raw files → shards: the lowest floor; it imports from no other floor."""

@@ -1,0 +1,62 @@
+"""Errors that a user can put right: each is one sentence, and none of them prints a traceback.
+
+Anything else that is raised is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Base of all errors that the user can put right; ``str(error)`` is one sentence that names what is wrong."""
+
+
+class ConfigError(UserError):
+    """A field of a configuration has a value that cannot work."""
+
+
+class RawDataError(UserError):
+    """A raw file is missing, damaged, or not what its name says."""
+
+
+class DataSetError(UserError):
+    """A prepared data set is missing, incomplete or damaged."""
+
+
+class MissingDependencyError(UserError):
+    """An optional part is not installed; the sentence says how to get it."""
+
+
+class RunError(UserError):
+    """A run cannot go on: its folder is damaged, taken by another process, or its loss is not finite."""
+
+
+class LaunchError(UserError):
+    """Jobs cannot be submitted or do not come back as they should."""
+
+
+class TrackingError(UserError):
+    """The MLflow store cannot be used as configured."""
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Turn a user's error into one sentence on stderr and exit status 2 (a full disk likewise; Ctrl-C: 130)."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        print(f"error: the disk is full{where}; free some space and run the same command again", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
