@@ -1,0 +1,15 @@
+"""What holds for every test: few threads, a tracking store of its own, and shapes that are checked."""
+
+from __future__ import annotations
+
+import os
+
+# The ranks of a distributed test share few cores. Set before torch is imported, and inherited by child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A test must not write into the store of whoever runs it.
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+from jaxtyping import install_import_hook
+
+# Every annotated shape and type of these floors is checked at each call, in tests only.
+install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
