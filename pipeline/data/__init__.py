@@ -1,0 +1,1 @@
+"""Opens a prepared data set and yields batches from it."""

@@ -1,0 +1,130 @@
+"""What the loop and the measures may ask of a model, and what a model may know of its data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.data.batch import Batch
+
+if TYPE_CHECKING:
+    from data_prep.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataShape:
+    """All that a model knows of a data set: no files, no splits."""
+
+    image_shape: tuple[int, int, int]
+    cardinalities: tuple[int, ...]
+    """Number of values of each label."""
+    label_frequencies: tuple[tuple[float, ...], ...]
+    """Share of each value among the observed labels of the training split: ``p(y)``."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> DataShape:
+        return cls(
+            image_shape=manifest.image_shape,
+            cardinalities=tuple(label.cardinality for label in manifest.labels),
+            label_frequencies=manifest.splits["train"].label_frequencies,
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Number of values of an image, channels included."""
+        return math.prod(self.image_shape)
+
+    def only_class_label(self, system: str) -> int:
+        """Cardinality of the one label of the data set; ConfigError where there are more or fewer."""
+        if len(self.cardinalities) != 1:
+            raise ConfigError(
+                f"{system} takes a data set with one class label; this one has {len(self.cardinalities)} labels"
+            )
+        return self.cardinalities[0]
+
+    def log_class_prior(self) -> Float[Tensor, " category"]:
+        """``log p(y)`` of the only label; a class that never occurs gets the smallest positive float32."""
+        frequencies = torch.tensor(self.label_frequencies[0], dtype=torch.float32)
+        return frequencies.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What one forward pass yields for one rank's share of a batch."""
+
+    objective: Float[Tensor, " batch"]
+    """The quantity to maximise, in nats, per example."""
+    terms: dict[str, Float[Tensor, "sum_and_count"]]
+    """Named parts of it for the record: (sum, number of examples that have it), so that ranks can be added up."""
+
+
+def term(values: Float[Tensor, " rows"]) -> Float[Tensor, "sum_and_count"]:
+    """Sum and count of a term, without gradient, on the device."""
+    values = values.detach().float()
+    return torch.stack([values.sum(), values.new_tensor(float(values.shape[0]))])
+
+
+def to_pixels(image: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch pixel"]:
+    """Images as rows of float32 in [0, 1]."""
+    return image.flatten(1).float() / 255
+
+
+def to_image(
+    logits: Float[Tensor, "batch pixel"], image_shape: tuple[int, int, int]
+) -> Float[Tensor, "batch channel height width"]:
+    """Mean images in [0, 1] from pixel logits."""
+    return logits.float().sigmoid().unflatten(-1, image_shape)
+
+
+class Model(Protocol):
+    """What the training loop needs of a system (a ``torch.nn.Module``)."""
+
+    def __call__(self, batch: Batch) -> Losses: ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Predicts labels from images."""
+
+    def classify(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> list[Float[Tensor, "batch category"]]:
+        """``log q(y_i | x)``: one tensor per label."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Encodes and decodes images."""
+
+    def reconstruct(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Mean image in [0, 1] decoded from the posterior mean."""
+        ...
+
+
+@runtime_checkable
+class GeneratesFromLabels(Protocol):
+    """Draws images that have given labels."""
+
+    def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
+        """Mean image in [0, 1] of a fresh latent draw for each row of labels."""
+        ...
+
+
+@runtime_checkable
+class EncodesFactors(Protocol):
+    """Has latents that stand for the labels."""
+
+    def characteristic_latents(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch latent"]:
+        """Posterior mean of the latents that the labels are read from."""
+        ...
