@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# Makes this machine ready, once: Debian packages (as root), then .venv with the pinned packages and the project itself.
+#
+#   bash set_up/set_up.sh demo    what training and comparing need
+#   bash set_up/set_up.sh test    that, and what the tests need (SLURM too, as root where no service manager runs)
+#   --again before it             even if nothing seems to have changed
+#
+# A second call compares one fingerprint and ends. A call that was killed is made good by the next one.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+again=no
+if [ "${1:-}" = --again ]; then again=yes; shift; fi
+mode=${1:-}
+case $mode in demo | test) ;; *) echo "usage: set_up.sh [--again] demo|test" >&2; exit 2 ;; esac
+
+log=build/set-up.log
+python=.venv/bin/python
+without=.venv/.set-up-without # one line for each optional part that is not there
+slurm_list=tests/cluster/packages.txt
+slurm_tests="the tests on a real SLURM"
+
+say() { printf 'set-up: %s\n' "$*"; }
+fail() { printf 'set-up: error: %s\n' "$*" >&2; exit 1; }
+lack() { printf '%s\n' "$*" >>"$without.new"; }
+logged() { printf '\n$ %s\n' "$*" >>"$log"; "$@" >>"$log" 2>&1 </dev/null; }
+root() { [ "$(id -u)" = 0 ]; }
+debian() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
+pin() { sed -n "s/^$1==//p" constraints.txt; }
+first_words() { sed -E 's/#.*//' "$@" | awk 'NF { print $1 }'; }
+packages_for() { sed -E 's/#.*//' set_up/debian-packages.txt | awk -v purpose="$1" '$3 == purpose { print $1 }'; }
+
+# SLURM goes only where nothing would run it as a service: a container, CI.
+wants_slurm() { [ "$1" = test ] && root && debian && [ ! -d /run/systemd/system ] && [ -f "$slurm_list" ]; }
+
+# Of the packages on the command line, those that are not installed.
+absent() {
+    debian || return 0
+    local installed
+    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | awk '$1 == "ii" { printf " %s ", $2 }')
+    local name
+    for name in "$@"; do case $installed in *" $name "*) ;; *) echo "$name" ;; esac; done
+}
+
+missing() { # $1: demo or test
+    # shellcheck disable=SC2046
+    absent $(packages_for ffcv) $(packages_for data) $(if wants_slurm "$1"; then first_words "$slurm_list"; fi)
+}
+
+fingerprint() { # $1: demo or test
+    { printf '%s\n' "$1" "$PWD" "$(id -u)" "$(missing "$1")"; cat pyproject.toml constraints.txt set_up/*; } | sha256
+}
+
+up_to_date() { # $1: demo or test
+    [ -x $python ] && [ ! -e .venv/.unfinished ] && [ "$(cat ".venv/.set-up-$1" 2>/dev/null)" = "$(fingerprint "$1")" ]
+}
+
+report_what_is_missing() {
+    if [ "$mode" = demo ]; then grep -v "^$slurm_tests" $without; else cat $without; fi | sed 's/^/set-up: without /'
+}
+
+if [ $again = no ] && up_to_date "$mode"; then
+    report_what_is_missing
+    exit 0
+fi
+
+mkdir -p build
+if command -v flock >/dev/null; then
+    exec 9>build/set-up.lock
+    flock -n 9 || { say "waiting for another set-up of this folder"; flock 9; }
+    if [ $again = no ] && up_to_date "$mode"; then report_what_is_missing; exit 0; fi
+fi
+: >$log
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ---------------------------------------------------------------------------------------------- Debian packages
+
+policy=/usr/sbin/policy-rc.d
+our_policy() { grep -qs 'traitvae set-up' $policy; }
+allow_services() { if our_policy; then rm -f $policy; fi; }
+
+install_packages() {
+    say "apt-get installs: $*"
+    # No package may start its service: asked in both ways, since a policy of the machine's own stays as it is.
+    if [ ! -e $policy ] || our_policy; then
+        trap allow_services EXIT
+        printf '#!/bin/sh\n# Left by a traitvae set-up that was killed; it may be removed.\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+    local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300) name
+    logged apt-get update || say "apt-get update failed (see $log); going on with the lists that are there"
+    if ! logged "${install[@]}" "$@"; then
+        logged dpkg --configure -a # a set-up that was killed in the middle of dpkg
+        for name in "$@"; do logged "${install[@]}" "$name"; done # one that is not to be had must not keep the others out
+    fi
+    unset DEBIAN_FRONTEND RUNLEVEL
+    allow_services
+}
+
+tell_how() { # $1: what is lost, the rest: packages
+    local lost=$1
+    shift
+    lack "$lost: missing $*; get it with 'apt-get install -y --no-install-recommends $*' as root, then 'make set-up'"
+}
+
+# ---------------------------------------------------------------------------------------------- Python and .venv
+
+new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
+
+find_python() {
+    local name
+    for name in python3 python3.11 python3.12 python3.13 python3.14; do
+        if "$name" -c "$new_enough" 2>/dev/null; then command -v "$name"; return; fi
+    done
+    return 1
+}
+
+has_headers() { "$1" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; }
+
+choose_python() {
+    base=$(find_python) && "$base" -c 'import ensurepip, venv' 2>/dev/null && return
+    # shellcheck disable=SC2046
+    if root && debian; then install_packages $(packages_for python); fi
+    base=$(find_python) || fail "no Python 3.11 or newer was found; install one (Debian: python3-venv) and run this again"
+    "$base" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$base cannot make virtual environments; install Debian's python3-venv as root and run this again"
+}
+
+pip_install() { # $1: what for, the rest: pip's arguments
+    local what=$1
+    shift
+    touch .venv/.unfinished
+    logged $python -m pip install --disable-pip-version-check -c constraints.txt "$@"
+    local status=$?
+    rm -f .venv/.unfinished # not reached when killed: then pip may have left half a package
+    [ $status = 0 ] || { tail -n 4 $log >&2; fail "pip could not install $what; all that it said is in $log"; }
+}
+
+make_venv() {
+    if [ -e .venv ] && { [ -e .venv/.unfinished ] || ! $python -c "import pip; $new_enough" 2>/dev/null; }; then
+        say ".venv is half made or broken: making it anew"
+        rm -rf .venv
+    fi
+    if [ ! -e .venv ]; then
+        choose_python
+        say "making .venv with $base"
+        mkdir .venv && touch .venv/.unfinished
+        logged "$base" -m venv .venv || fail "$base could not make .venv; all that it said is in $log"
+        rm -f .venv/.unfinished
+    fi
+    # Debian keeps them apart; FFCV is compiled against them.
+    # shellcheck disable=SC2046
+    if root && debian && ! has_headers $python; then install_packages $(absent $(packages_for python)); fi
+}
+
+installed_version() { $python -c "import importlib.metadata as m; print(m.version('$1'))" 2>/dev/null; }
+
+install_python_packages() {
+    local extras=ffcv
+    if [ "$mode" = test ]; then extras=ffcv,dev; fi
+    if command -v nvidia-smi >/dev/null; then
+        extras=$extras,gpu
+    elif [ "$(uname)" = Linux ] && [ -z "$(installed_version torch)" ]; then
+        say "no NVIDIA GPU here: unless pip is pointed at a CPU build of torch (PIP_FIND_LINKS or PIP_INDEX_URL), it takes" \
+            "the CUDA build, which works but is some GB larger"
+    fi
+    say "pip installs torch $(pin torch)"
+    pip_install torch torch
+    say "pip installs traitvae[$extras] and what it needs, as pinned in constraints.txt"
+    pip_install "the project" -e ".[$extras]"
+    $python -c 'import data_prep, jobs, launch, mlflow, numpy, pipeline, pyarrow, submitit, torch, tyro' >>$log 2>&1 ||
+        fail "the installed packages cannot be imported (see $log); 'make clean' and the same command again make .venv anew"
+}
+
+install_ffcv() {
+    local version
+    version=$(pin ffcv)
+    if [ "$(installed_version ffcv)" != "$version" ]; then
+        if ! command -v pkg-config >/dev/null || ! command -v g++ >/dev/null || ! has_headers $python ||
+            ! pkg-config --exists opencv4 || ! pkg-config --exists libturbojpeg; then
+            if debian; then
+                # shellcheck disable=SC2046
+                tell_how "FFCV (--loader ffcv)" $(absent $(packages_for ffcv) $(has_headers $python || packages_for python))
+            else
+                lack "FFCV (--loader ffcv): a C++ compiler, pkg-config, OpenCV or libjpeg-turbo is missing; environment.yml has them"
+            fi
+            return
+        fi
+        say "pip builds FFCV $version"
+        touch .venv/.unfinished
+        logged $python -m pip install --disable-pip-version-check --no-deps "ffcv==$version"
+        rm -f .venv/.unfinished
+    fi
+    logged $python -W ignore -c 'import ffcv' || lack "FFCV (--loader ffcv): its build failed, see $log; all else works"
+}
+
+tell_what_else_is_missing() {
+    local packages
+    # shellcheck disable=SC2046
+    packages=$(absent $(packages_for data))
+    # shellcheck disable=SC2086
+    if [ -n "$packages" ]; then tell_how "Debian's raw FashionMNIST files" $packages; fi
+    if [ -f "$slurm_list" ] && ! command -v slurmctld >/dev/null; then
+        if debian; then
+            # shellcheck disable=SC2046
+            tell_how "$slurm_tests" $(absent $(first_words "$slurm_list"))
+        else
+            lack "$slurm_tests: they need the Debian packages that $slurm_list names"
+        fi
+    fi
+}
+
+# ---------------------------------------------------------------------------------------------- in order
+
+started=$SECONDS
+if root && debian; then
+    # shellcheck disable=SC2046
+    set -- $(missing "$mode")
+    if [ $# -gt 0 ]; then install_packages "$@"; fi
+fi
+make_venv
+rm -f .venv/.set-up-*
+: >"$without.new"
+install_python_packages
+install_ffcv
+tell_what_else_is_missing
+mv "$without.new" "$without"
+fingerprint demo >.venv/.set-up-demo # what the tests need holds all that the demo needs
+if [ "$mode" = test ]; then fingerprint test >.venv/.set-up-test; fi
+report_what_is_missing
+say "done in $((SECONDS - started)) s"
