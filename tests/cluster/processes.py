@@ -1,0 +1,77 @@
+"""The living processes of a cluster, found by the namespace they live in, and their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from tests.cluster.layout import Layout
+
+_GRACE_S = 1.5
+"""Between the request to end and the end."""
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    name: str
+
+
+def living(layout: Layout) -> list[Process]:
+    """Daemons, steps and tasks of this cluster, also those that outlived the daemon that started them.
+
+    Each lives in a mount namespace in which ``/etc/hosts`` is this cluster's hosts file, and so does whatever it
+    starts. Processes that ended but that nobody has waited for (state Z) have no namespace, and are not listed.
+    """
+    found = []
+    verdicts: dict[str, bool] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            namespace = os.readlink(entry / "ns" / "mnt")
+            if namespace not in verdicts:
+                verdicts[namespace] = layout.hosts.name in (entry / "mountinfo").read_text()
+            if verdicts[namespace]:
+                found.append(Process(int(entry.name), (entry / "comm").read_text().strip()))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended while we looked, or is not even for root to look at (a container's first process)
+    return found
+
+
+def end_all(layout: Layout) -> list[Process]:
+    """End every process of the cluster, with a moment to end by itself; return those that were there.
+
+    Raises:
+        LaunchError: a process is still there after it was killed (it hangs in the kernel).
+    """
+    there = living(layout)
+    _send(there, signal.SIGTERM)
+    left = _wait_until_gone(layout, _GRACE_S)
+    deadline = time.monotonic() + 10
+    while left and time.monotonic() < deadline:
+        _send(left, signal.SIGKILL)
+        left = _wait_until_gone(layout, 0.2)
+    if left:
+        names = ", ".join(f"{process.name} ({process.pid})" for process in left)
+        raise LaunchError(f"these processes of the cluster do not end: {names}")
+    return there
+
+
+def _send(processes: list[Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            os.kill(process.pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _wait_until_gone(layout: Layout, seconds: float) -> list[Process]:
+    deadline = time.monotonic() + seconds
+    while (left := living(layout)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
