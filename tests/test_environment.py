@@ -1,4 +1,4 @@
-"""The ways to install say the same: pyproject.toml, constraints.txt, environment.yml and the set-up's Debian packages."""
+"""The ways to install say the same: pyproject.toml, constraints.txt, environment.yml and the Debian packages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Installation:
 
     def pins(self) -> dict[str, Version]:
         """Canonical name → pinned version; ValueError where a line is not a plain pin."""
-        pins = {}
+        pins: dict[str, Version] = {}
         for line in self.constraints.splitlines():
             if not line.strip() or line.startswith("#"):
                 continue
