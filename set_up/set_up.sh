@@ -32,7 +32,7 @@ first_words() { sed -E 's/#.*//' "$@" | awk 'NF { print $1 }'; }
 packages_for() { sed -E 's/#.*//' set_up/debian-packages.txt | awk -v purpose="$1" '$3 == purpose { print $1 }'; }
 
 # SLURM goes only where nothing would run it as a service: a container, CI.
-wants_slurm() { [ "$1" = test ] && root && debian && [ ! -d /run/systemd/system ] && [ -f "$slurm_list" ]; }
+wants_slurm() { [ "$1" = test ] && root && debian && [ ! -d /run/systemd/system ]; }
 
 # Of the packages on the command line, those that are not installed.
 absent() {
@@ -203,13 +203,15 @@ tell_what_else_is_missing() {
     packages=$(absent $(packages_for data))
     # shellcheck disable=SC2086
     if [ -n "$packages" ]; then tell_how "Debian's raw FashionMNIST files" $packages; fi
-    if [ -f "$slurm_list" ] && ! command -v slurmctld >/dev/null; then
-        if debian; then
-            # shellcheck disable=SC2046
-            tell_how "$slurm_tests" $(absent $(first_words "$slurm_list"))
-        else
-            lack "$slurm_tests: they need the Debian packages that $slurm_list names"
-        fi
+    if ! debian; then
+        lack "$slurm_tests: they need the Debian packages that $slurm_list names, and root"
+    elif ! root; then
+        lack "$slurm_tests: they need root, for example in a container"
+    else
+        # shellcheck disable=SC2046
+        packages=$(absent $(first_words "$slurm_list"))
+        # shellcheck disable=SC2086
+        if [ -n "$packages" ]; then tell_how "$slurm_tests" $packages; fi
     fi
 }
 

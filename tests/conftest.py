@@ -13,3 +13,5 @@ from jaxtyping import install_import_hook
 
 # Every annotated shape and type of these floors is checked at each call, in tests only.
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
+
+pytest_plugins = ["tests.cluster.fixture"]
