@@ -1,0 +1,101 @@
+"""The MLflow run of a cell: found again or made, with its params, tags and data set."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.state import UploadState
+from pipeline.tracking.store import find_experiment, quoted
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PARENT = "mlflow.parentRunId"
+KEY = "cell_key"
+
+_PER_BATCH = 100
+_LONGEST_PARAM = 6000
+_LONGEST_TAG = 8000
+_LONGEST_DIGEST = 36
+
+
+def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> bool:
+    """See to it that the run of ``state`` is in the store as it should be, and running; fills in its ids.
+
+    Looks before it makes, so that it may be called again after a failure with an unknown outcome.
+
+    Returns:
+        Whether the run is a new one, so that nothing of the cell is in the store.
+    """
+    state.experiment_id = find_experiment(client, uri, state.experiment)
+    run = _known(client, state) or _found(client, state)
+    new = run is None
+    if run is None:
+        run = client.create_run(state.experiment_id, tags=_tags(state), run_name=state.run_name)
+    state.run_id = run.info.run_id
+    _describe(client, run, state)
+    if run.info.status != "RUNNING" and state.status == "RUNNING":
+        client.update_run(run.info.run_id, status="RUNNING")
+    return new
+
+
+def _known(client: MlflowClient, state: UploadState) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    if state.run_id is None:
+        return None
+    try:
+        run = client.get_run(state.run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _found(client: MlflowClient, state: UploadState) -> Run | None:
+    """The run that another process of this cell made: by cell within its sweep, else by the key on disk."""
+    if state.parent_run_id and "cell" in state.tags:
+        wanted = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
+    else:
+        wanted = f"tags.{KEY} = '{state.key}'"
+    order = ["attributes.start_time ASC"]
+    runs = client.search_runs([state.experiment_id or ""], wanted, order_by=order, max_results=1)
+    return runs[0] if runs else None
+
+
+def _tags(state: UploadState) -> dict[str, str]:
+    tags = {k: v[:_LONGEST_TAG] for k, v in state.tags.items()}
+    tags |= {KEY: state.key, "node": socket.gethostname()}
+    if state.parent_run_id:
+        tags[PARENT] = state.parent_run_id
+    return tags
+
+
+def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
+    """Log what is missing of params, tags and data set; a param never changes its first value in MLflow."""
+    from mlflow.entities import Param, RunTag
+
+    run_id = run.info.run_id
+    there = run.data.params
+    params = [Param(k, v[:_LONGEST_PARAM]) for k, v in state.params.items() if k not in there]
+    for first in range(0, len(params), _PER_BATCH):
+        client.log_batch(run_id, params=params[first : first + _PER_BATCH])
+    tags = [RunTag(k, v) for k, v in _tags(state).items() if run.data.tags.get(k) != v]
+    if tags:
+        client.log_batch(run_id, tags=tags)
+    if state.data is not None and not (run.inputs and run.inputs.dataset_inputs):
+        _log_dataset(client, run_id, state.data)
+
+
+def _log_dataset(client: MlflowClient, run_id: str, data: dict[str, str]) -> None:
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # registered at run time
+    from mlflow.entities import DatasetInput, InputTag
+
+    source = LocalArtifactDatasetSource(data["source"])
+    dataset = MetaDataset(source, name=data["name"], digest=data["digest"][:_LONGEST_DIGEST])
+    context = InputTag("mlflow.data.context", "training")
+    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [context])])

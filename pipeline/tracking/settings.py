@@ -1,0 +1,65 @@
+"""What a run says about where its numbers go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_prep.errors import ConfigError
+from pipeline.tracking.address import public_uri
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackingSettings:
+    """Section ``tracking`` of a run's configuration.
+
+    Raises:
+        ConfigError: the address holds a password (it would end up in ``config.json``), or a number cannot work.
+    """
+
+    enabled: bool = True
+    """Send metrics, figures and the model to MLflow; without it a run writes ``metrics.jsonl`` and nothing more."""
+
+    uri: str | None = None
+    """Address of the MLflow store; None takes MLFLOW_TRACKING_URI, and without that ``mlflow.db`` in the runs folder."""
+
+    experiment: str = "traitvae"
+    """MLflow experiment that holds the runs."""
+
+    sweep: str | None = None
+    """Name of the sweep that the run belongs to; set by the launcher."""
+
+    parent_run_id: str | None = None
+    """MLflow run of the whole sweep; set by the launcher."""
+
+    system_metrics: bool = True
+    """Sample processor, memory, disk, network and GPU use of the node that rank 0 runs on."""
+
+    system_metrics_every_s: float = 10.0
+    """Seconds between two such samples."""
+
+    def __post_init__(self) -> None:
+        if self.uri is not None and public_uri(self.uri) != self.uri:
+            raise ConfigError(
+                "tracking.uri holds a password; leave it out there and set MLFLOW_TRACKING_URI, "
+                "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment"
+            )
+        if not self.experiment:
+            raise ConfigError("tracking.experiment must not be empty")
+        if not self.system_metrics_every_s > 0:
+            raise ConfigError(
+                f"tracking.system_metrics_every_s must be above 0, not {self.system_metrics_every_s}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetInput:
+    """The prepared data set that a run was trained on, as MLflow shows it."""
+
+    name: str
+    """Canonical name of the data set, such as ``fashion_mnist``."""
+
+    digest: str
+    """Digest from the manifest; MLflow keeps its first 36 characters."""
+
+    source: str
+    """Folder that the shards were read from."""

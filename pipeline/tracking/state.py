@@ -1,0 +1,84 @@
+"""``tracking.json``: which MLflow run a cell has, and how much of the cell is there already."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from data_prep.errors import TrackingError
+
+FILE = "tracking.json"
+
+
+@dataclass(kw_only=True, slots=True)
+class UploadState:
+    """All that an upload needs to begin, or to go on where another process stopped. Never holds a secret."""
+
+    uri: str
+    """Address of the store, without user and password."""
+
+    experiment: str
+    parent_run_id: str | None
+    run_name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    data: dict[str, str] | None
+    """Name, digest and source of the data set; None for a run without one."""
+
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Tag that finds the run again if the answer to its creation was lost; on disk before the run is created."""
+
+    experiment_id: str | None = None
+    run_id: str | None = None
+
+    pushed_bytes: int = 0
+    """Everything in ``metrics.jsonl`` before this byte is in the store."""
+
+    artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By path in the store: ``source`` (file here), and ``sent``, the SHA-256 of what was uploaded last."""
+
+    model_sent: str = ""
+    """SHA-256 of the final model that was uploaded last."""
+
+    status: str = "RUNNING"
+    """Status that the run should have once everything is uploaded."""
+
+    status_sent: str = ""
+    """Status that the store was told last."""
+
+    @classmethod
+    def load(cls, cell: Path) -> UploadState | None:
+        """Read the state of a cell; None if there is none or a damaged one (the run is then found by its tags)."""
+        try:
+            stored = json.loads((cell / FILE).read_text())
+            known = {f.name for f in fields(cls)}
+            return cls(**{k: v for k, v in stored.items() if k in known})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    def save(self, cell: Path) -> None:
+        """Write the state beside the metrics, atomically."""
+        part = cell / f".{FILE}.{os.getpid()}"
+        part.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        os.replace(part, cell / FILE)
+
+
+@contextmanager
+def exclusive(cell: Path) -> Iterator[None]:
+    """Keep every other process from uploading this cell at the same time.
+
+    Raises:
+        TrackingError: another process is uploading it.
+    """
+    with (cell / ".tracking.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TrackingError(f"{cell} is being uploaded by another process") from None
+        yield

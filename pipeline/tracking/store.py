@@ -1,0 +1,172 @@
+"""The MLflow store itself: reached late, created once, and the parent run of a sweep in it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from data_prep.errors import TrackingError
+from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ROLE = "role"
+"""Tag that tells the parent run of a sweep (value ``sweep``) from its cells."""
+
+Status = Literal["finished", "failed", "killed", "running"]
+
+_ENVIRONMENT = {
+    # A request must not outlive the patience of a run that wants to end: MLflow's own bounds add up to many minutes.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    # A training job reports to nobody but its own store.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """The parent run of a sweep."""
+
+    parent_run_id: str
+    experiment_id: str
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store; imports MLflow, which takes seconds, so call it late or in a thread."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    # Each process would tell of the 40 tables it found or made.
+    for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(uri)
+
+
+def create_store(uri: str) -> None:
+    """Make sure that the store is there and answers; call it before the first worker starts.
+
+    A new SQLite file is made under a lock: MLflow's own migrations race, and of several processes that meet on a new
+    file none survives.
+
+    Raises:
+        TrackingError: it cannot be reached or made.
+    """
+    uri = usable_uri(uri)
+    with told_in_one_sentence(uri), _alone(uri):
+        connect(uri).search_experiments(max_results=1)
+
+
+def start_sweep(uri: str, experiment: str, sweep: str, tags: Mapping[str, str]) -> SweepRun:
+    """The parent run of a sweep: made, or taken up again if the sweep was started before.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    create_store(uri)
+    uri = usable_uri(uri)
+    with told_in_one_sentence(uri):
+        client = connect(uri)
+        experiment_id = find_experiment(client, uri, experiment)
+        wanted = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
+        found = client.search_runs(
+            [experiment_id], wanted, order_by=["attributes.start_time ASC"], max_results=1
+        )
+        if found:
+            run_id = found[0].info.run_id
+            client.update_run(run_id, status="RUNNING")
+            for key, value in tags.items():
+                client.set_tag(run_id, key, value)
+        else:
+            all_tags = {**tags, ROLE: "sweep", "sweep": sweep}
+            run_id = client.create_run(experiment_id, tags=all_tags, run_name=sweep).info.run_id
+        return SweepRun(run_id, experiment_id)
+
+
+def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
+    """Set the status of a sweep's parent run.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    uri = usable_uri(uri)
+    with told_in_one_sentence(uri):
+        set_status(connect(uri), parent_run_id, status.upper())
+
+
+def set_status(client: MlflowClient, run_id: str, status: str) -> None:
+    """Tell the store how a run stands: RUNNING, FINISHED, FAILED or KILLED."""
+    if status == "RUNNING":
+        client.update_run(run_id, status=status)
+    else:
+        client.set_terminated(run_id, status)
+
+
+def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
+    """Id of an experiment, made if it is not there; artifacts of a SQLite store go beside its file."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        file = sqlite_file(uri)
+        location = None if file is None else (file.parent / "mlartifacts" / name).absolute().as_uri()
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            experiment = client.get_experiment_by_name(name)  # another process may have been faster
+            if experiment is None:
+                raise error
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def quoted(value: str) -> str:
+    """A string inside an MLflow filter.
+
+    Raises:
+        TrackingError: it holds both kinds of quotes, which MLflow's filters cannot express.
+    """
+    if "'" in value and '"' in value:
+        raise TrackingError(f"the name {value!r} holds both kinds of quotes; MLflow cannot search for it")
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+@contextmanager
+def told_in_one_sentence(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises about its store into a :class:`TrackingError` without secrets."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        raise TrackingError(
+            f"the MLflow store {public_uri(uri)} cannot be used: {reason(error, uri)}"
+        ) from error
+
+
+def reason(error: BaseException, uri: str, most: int = 240) -> str:
+    """The first line of what went wrong, short and without secrets."""
+    text = without_secrets(str(error) or type(error).__name__, uri).strip().splitlines()
+    line = next((part.strip() for part in text if part.strip()), type(error).__name__)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    file = sqlite_file(uri)
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(file.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,171 @@
+"""What rank 0 of a run logs with."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from pipeline.tracking.address import public_uri, tracking_uri
+from pipeline.tracking.artifacts import note_artifact, save_model
+from pipeline.tracking.metric_log import Kind, MetricLog
+from pipeline.tracking.settings import DatasetInput, TrackingSettings
+from pipeline.tracking.source import source_tags
+from pipeline.tracking.state import UploadState
+from pipeline.tracking.store import Status
+from pipeline.tracking.system_metrics import SystemMetrics
+from pipeline.tracking.upload import METRICS_FILE
+from pipeline.tracking.uploader import Uploader
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_logger = logging.getLogger(__name__)
+
+
+class Tracker:
+    """Numbers, figures and model of one run: to its folder at once, to MLflow in the background.
+
+    Use it on rank 0, as a context manager: an exception that leaves the block closes the run as failed (Ctrl-C:
+    killed), and the end of the block as finished. The same cell opened again goes on with the same MLflow run.
+
+    Args:
+        cell: folder of the run; made if it is not there.
+        settings: where the numbers go.
+        params: the configuration, flattened (``model.system``, ``data.supervision_rate``, …).
+        tags: more tags for the run; those of git, SLURM, sweep, cell and system are there without.
+        run_name: what MLflow shows.
+        data: the data set that the run is trained on.
+
+    Raises:
+        OSError: ``metrics.jsonl`` cannot be written.
+        TrackingError: the address of the store cannot work. A store that is away is no error.
+    """
+
+    def __init__(
+        self,
+        cell: Path,
+        *,
+        settings: TrackingSettings,
+        params: Mapping[str, str | int | float | bool | None],
+        tags: Mapping[str, str],
+        run_name: str,
+        data: DatasetInput | None,
+    ) -> None:
+        self.cell = cell.absolute()
+        self._metrics = MetricLog(self.cell / METRICS_FILE)
+        self._lock = threading.RLock()
+        self._closed = False
+        self._uploader: Uploader | None = None
+        self._system: SystemMetrics | None = None
+        if not settings.enabled:
+            return
+        uri = tracking_uri(settings, self.cell.parent.parent)
+        all_tags = {"cell": self.cell.name, **source_tags()}
+        if settings.sweep is not None:
+            all_tags["sweep"] = settings.sweep
+        if "model.system" in params:
+            all_tags["system"] = str(params["model.system"])
+        fresh = UploadState(
+            uri=public_uri(uri),
+            experiment=settings.experiment,
+            parent_run_id=settings.parent_run_id,
+            run_name=run_name,
+            params={key: str(value) for key, value in params.items()},
+            tags=all_tags | dict(tags),
+            data=None if data is None else {"name": data.name, "digest": data.digest, "source": data.source},
+        )
+        self._state = _resumed(UploadState.load(self.cell), fresh)
+        self._state.save(self.cell)
+        self._uploader = Uploader(self.cell, uri, self._state, self._lock)
+        if settings.system_metrics:
+            every_s = settings.system_metrics_every_s
+            self._system = SystemMetrics(self._metrics, every_s, self._uploader.connected)
+
+    def __enter__(self) -> Self:
+        if self._uploader is not None:
+            self._uploader.start()
+        if self._system is not None:
+            self._system.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close("finished")
+        else:
+            self.close("killed" if issubclass(kind, KeyboardInterrupt) else "failed")
+
+    def log(self, kind: Kind, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the values of some metrics at a step; a value that is there already stays.
+
+        In MLflow a metric's name starts with its kind: ``accuracy`` of kind ``test`` is ``test/accuracy``.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self._metrics.append(kind, step, metrics)
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Upload a file, or all files of a folder, into a folder of the run's artifacts; again if it has changed."""
+        if self._uploader is None:
+            return
+        with self._lock:
+            note_artifact(self._state, path, folder)
+            self._state.save(self.cell)
+
+    def model(self, module: nn.Module) -> None:
+        """Upload the final model; ``mlflow.pytorch.load_model`` opens it again."""
+        if self._uploader is None:
+            return
+        try:
+            save_model(module, self.cell)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            # Hours of training must not fail for its copy in MLflow: the checkpoint is on disk.
+            _logger.warning(
+                "the model of %s does not go to MLflow, for it cannot be pickled: %s", self.cell, error
+            )
+
+    def close(self, status: Status, bound_seconds: float | None = None) -> None:
+        """Upload what is left and set the run's status (``running`` for a run that goes on later: preempted, requeued).
+
+        Takes at most ``bound_seconds`` (60, or 5 for ``running``; 10 while the store is away). What is not in the store
+        by then is on disk, and a warning says how to bring it there. Calling it again does nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._system is not None:
+            self._system.stop()
+        self._metrics.close()
+        if self._uploader is None:
+            return
+        with self._lock:
+            self._state.status = status.upper()
+            self._state.save(self.cell)
+        if bound_seconds is None:
+            bound_seconds = 5.0 if status == "running" else 60.0
+        if self._uploader.is_alive() and not self._uploader.close(bound_seconds):
+            left = self._uploader.points_left()
+            _logger.warning(
+                "%s of %s %s not in MLflow yet; to bring them there: python launch/compare.py --sync --runs %s",
+                "the points" if left is None else f"{left} points and what else is left",
+                self.cell,
+                "are",
+                self.cell.parent.parent,
+            )
+
+
+def _resumed(old: UploadState | None, fresh: UploadState) -> UploadState:
+    """The state to go on with: the old one's place, if it is of the same store, with what the run says now."""
+    if old is None or (old.uri, old.experiment) != (fresh.uri, fresh.experiment):
+        return fresh
+    old.parent_run_id = fresh.parent_run_id
+    old.run_name, old.params, old.tags, old.data = fresh.run_name, fresh.params, fresh.tags, fresh.data
+    old.status = "RUNNING"
+    return old

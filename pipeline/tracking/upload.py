@@ -1,0 +1,157 @@
+"""One pass of an upload: everything of a cell that its MLflow run lacks goes there, each point once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.artifacts import send_artifacts, send_model
+from pipeline.tracking.metric_log import Point, read_lines
+from pipeline.tracking.run import ensure_run
+from pipeline.tracking.state import UploadState
+from pipeline.tracking.store import connect, create_store, set_status
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+METRICS_FILE = "metrics.jsonl"
+_PER_BATCH = 1000
+
+
+class Upload:
+    """Brings a cell's MLflow run up to date with its folder.
+
+    ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the place in it. MLflow keeps a point that is logged twice
+    twice, and after a crash or a lost answer nobody knows whether the last points arrived: points up to
+    ``_check_until`` are therefore looked up in the store before they go there, all later ones are known to be new.
+    """
+
+    def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
+        self.cell = cell
+        self.state = state
+        """Shared with the thread that logs; changed and saved under ``lock`` only."""
+        self._uri = uri
+        self._lock = lock
+        self._client: MlflowClient | None = None
+        self._run_is_there = False
+        self._check_until = self._size()
+        self._steps_there: dict[str, set[int]] = {}
+
+    def bring_up_to_date(self) -> None:
+        """Upload whatever there is now; the wanted status goes last, so that FINISHED means complete.
+
+        Raises:
+            Exception: whatever MLflow raises; call again later, what arrived is known or will be found out.
+        """
+        try:
+            self._reach_run()
+            assert self._client is not None
+            while self._push_metrics(self._client):
+                pass
+            send_artifacts(self._client, self.state, self.save)
+            send_model(self._client, self.state, self.cell, self.save)
+            self._push_status(self._client)
+        except Exception:
+            self._run_is_there = False
+            raise
+
+    def points_left(self) -> int:
+        """How many values of ``metrics.jsonl`` are not known to be in the store."""
+        left, place = 0, self.state.pushed_bytes
+        while True:
+            points, end = self._read(place)
+            if end == place:
+                return left
+            left += sum(len(point.metrics) for point in points)
+            place = end
+
+    def save(self) -> None:
+        """Write the state down."""
+        with self._lock:
+            self.state.save(self.cell)
+
+    def _reach_run(self) -> None:
+        if self._run_is_there:
+            return
+        if self._client is None:
+            create_store(self._uri)
+            self._client = connect(self._uri)
+        self.save()  # the key of the run must be on disk before the run is made
+        new = ensure_run(self._client, self._uri, self.state)
+        with self._lock:
+            if new:
+                self.state.pushed_bytes = 0
+                self.state.model_sent = ""
+                for entry in self.state.artifacts.values():
+                    entry["sent"] = ""
+            self.state.pushed_bytes = min(self.state.pushed_bytes, self._size())
+            self.state.status_sent = ""
+            self.save()
+        self._run_is_there = True
+
+    def _push_metrics(self, client: MlflowClient) -> bool:
+        start = self.state.pushed_bytes
+        points, end = self._read(start)
+        if end == start:
+            return False
+        # What a power cut could still take from the file must not be in the store: the resumed run would log it anew.
+        self._flush_to_disk()
+        wanted = self._entities(points)
+        if start < self._check_until:
+            wanted = [metric for metric in wanted if not self._is_there(client, metric)]
+        assert self.state.run_id is not None
+        try:
+            for first in range(0, len(wanted), _PER_BATCH):
+                client.log_batch(self.state.run_id, metrics=wanted[first : first + _PER_BATCH])
+        except Exception:
+            self._check_until = max(self._check_until, end)
+            self._steps_there.clear()
+            raise
+        with self._lock:
+            self.state.pushed_bytes = end
+            self.save()
+        return True
+
+    def _is_there(self, client: MlflowClient, metric: Metric) -> bool:
+        assert self.state.run_id is not None
+        if metric.key not in self._steps_there:
+            history = client.get_metric_history(self.state.run_id, metric.key)
+            self._steps_there[metric.key] = {known.step for known in history}
+        return metric.step in self._steps_there[metric.key]
+
+    @staticmethod
+    def _entities(points: list[Point]) -> list[Metric]:
+        from mlflow.entities import Metric
+
+        return [
+            Metric(key, value, point.time_ms, point.step)
+            for point in points
+            for key, value in point.named().items()
+        ]
+
+    def _push_status(self, client: MlflowClient) -> None:
+        status = self.state.status
+        if self.state.status_sent == status or self.state.run_id is None:
+            return
+        set_status(client, self.state.run_id, status)
+        with self._lock:
+            self.state.status_sent = status
+            self.save()
+
+    def _read(self, start: int) -> tuple[list[Point], int]:
+        file = self.cell / METRICS_FILE
+        return read_lines(file, start, _PER_BATCH) if file.exists() else ([], start)
+
+    def _size(self) -> int:
+        file = self.cell / METRICS_FILE
+        return file.stat().st_size if file.exists() else 0
+
+    def _flush_to_disk(self) -> None:
+        file = os.open(self.cell / METRICS_FILE, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

@@ -1,0 +1,105 @@
+"""The thread that uploads while training goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from data_prep.errors import TrackingError
+from pipeline.tracking.address import public_uri
+from pipeline.tracking.state import UploadState, exclusive
+from pipeline.tracking.store import reason
+from pipeline.tracking.upload import Upload
+
+_logger = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+
+
+class Uploader(threading.Thread):
+    """Uploads a cell every few seconds, and tries again for as long as the store is away.
+
+    Never raises and never holds up training: it reads the file that training writes. Says once that the store is away,
+    and once that it is back.
+    """
+
+    def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
+        super().__init__(name="mlflow-uploader", daemon=True)
+        self.connected = threading.Event()
+        """Set once MLflow is imported and the run is in the store."""
+        self._cell = cell
+        self._uri = uri
+        self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock)
+        self._upload: Upload | None = None
+        self._closing = threading.Event()
+        self._abandoned = threading.Event()
+        self._away: str | None = None
+
+    def run(self) -> None:
+        """Upload until :meth:`close` is called and everything is there."""
+        wait = _FIRST_WAIT_S
+        while not self._abandoned.is_set():
+            closing = self._closing.is_set()
+            if self._try_once():
+                wait = _FIRST_WAIT_S
+                if closing:
+                    return
+                self._closing.wait(_EVERY_S)
+            elif closing:
+                self._abandoned.wait(_FIRST_WAIT_S)
+            else:
+                self._closing.wait(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+
+    def close(self, bound_seconds: float, bound_away_seconds: float = 10.0) -> bool:
+        """Upload what is left, for at most that long (the shorter bound while the store is away).
+
+        Returns:
+            Whether everything is in the store.
+        """
+        start = time.monotonic()
+        self._closing.set()
+        while self.is_alive():
+            bound = bound_seconds if self._away is None else min(bound_seconds, bound_away_seconds)
+            left = start + bound - time.monotonic()
+            if left <= 0:
+                self._abandoned.set()
+                return False
+            self.join(min(left, 0.2))
+        return self._away is None
+
+    def points_left(self) -> int | None:
+        """How many values are not in the store yet; None if that is not known."""
+        return None if self._upload is None else self._upload.points_left()
+
+    def _try_once(self) -> bool:
+        try:
+            with exclusive(self._cell):
+                if self._upload is None:
+                    self._upload = self._open_upload()
+                self._upload.bring_up_to_date()
+        except Exception as error:
+            self._tell_away(error)
+            return False
+        if self._away is not None:
+            _logger.warning("MLflow at %s is back; the points that waited are there", public_uri(self._uri))
+            self._away = None
+        self.connected.set()
+        return True
+
+    def _tell_away(self, error: Exception) -> None:
+        if self._away is None:
+            text = str(error) if isinstance(error, TrackingError) else reason(error, self._uri)
+            _logger.warning(
+                "MLflow at %s does not take the points of %s for now (%s); they wait in metrics.jsonl, "
+                "and the run goes on",
+                public_uri(self._uri),
+                self._cell.name,
+                text,
+            )
+        self._away = type(error).__name__
