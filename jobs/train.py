@@ -1,0 +1,81 @@
+"""Trains one cell, or goes on training it: ``python -m jobs.train --config FILE``.
+
+One process per rank; rank and world size come from torchrun, SLURM or submitit, and without any of them it is the only
+one. A cell that is trained already is left as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+
+from data_prep.errors import report_user_errors
+from jobs.unit import EXIT_INTERRUPTED, alone_in, log_to_stderr, open_data, share_of_processors, tracker_for
+from pipeline.cell import Cell
+from pipeline.training.interruption import Interrupted
+from pipeline.training.loop import train
+from pipeline.world import joined_world, ranks_on_this_node
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["trained", "interrupted"]
+
+
+def train_cell(config_file: Path) -> Outcome:
+    """Train the cell of a ``config.json`` until its last epoch, or until it is asked to stop.
+
+    Raises:
+        UserError: something the user can put right (see ``data_prep.errors``).
+    """
+    cell = Cell.open(config_file)
+    if cell.is_done:
+        return "trained"
+    config, data = cell.config, open_data(cell)
+    with joined_world(config.training.ranks, config.training.device) as world, ExitStack() as held:
+        if world.device.type == "cpu":
+            torch.set_num_threads(share_of_processors(ranks_on_this_node()))
+        if not world.is_first:
+            try:
+                train(config, cell.checkpoints, data, world, record=lambda *_: None)
+            except Interrupted:
+                return "interrupted"
+            return "trained"
+        held.enter_context(alone_in(cell))
+        tracker = held.enter_context(tracker_for(cell, data))
+        try:
+            model = train(config, cell.checkpoints, data, world, record=tracker.log)
+        except Interrupted as stop:
+            log.info("%s; the same command goes on from there", stop)
+            tracker.close("running")
+            return "interrupted"
+        tracker.artifact(cell.config_file)
+        tracker.model(model)
+        tracker.close("running")  # measuring it ends the run
+        return "trained"
+
+
+@dataclass
+class Arguments:
+    """Train one cell of a sweep, or go on training it."""
+
+    config: Path
+    """The cell's `config.json`; checkpoints and metrics go beside it."""
+
+
+def main() -> None:
+    """Command line."""
+    with report_user_errors():
+        arguments = tyro.cli(Arguments, prog="python -m jobs.train")
+        log_to_stderr()
+        if train_cell(arguments.config) == "interrupted":
+            raise SystemExit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

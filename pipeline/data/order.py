@@ -1,0 +1,77 @@
+"""Which rows make up which batch: a function of (seed, epoch), dealt out over the ranks.
+
+The rules, which hold for every loader:
+
+* Each row of the split is seen once per epoch over all ranks, whatever the number of ranks.
+* There is no short last batch and nothing is dropped: an epoch has ``ceil(rows / batch_size)`` steps, and the rows are
+  spread over them so that batches differ by at most one row. (Where that would leave a rank without a row, there are
+  fewer steps, each a little larger.)
+* Labelled rows are spread evenly: any stretch of the order holds its share of them, rounded down or up.
+* A batch is cut into as many stretches as there are ranks, in order; so what a batch holds does not depend on the
+  number of ranks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from data_prep.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One rank's part of one batch."""
+
+    rows: Int64[np.ndarray, " share"]
+    """Row numbers in the split, labelled rows first."""
+    labelled: int
+    """Number of leading labelled rows."""
+    batch_size: int
+    """Rows of the whole batch, over all ranks."""
+
+
+def epoch_order(labelled: Bool[np.ndarray, " row"], seed: int, epoch: int) -> Int64[np.ndarray, " row"]:
+    """A permutation of the rows in which the labelled ones are evenly spread."""
+    generator = np.random.default_rng([seed, epoch])
+    with_label = generator.permutation(np.flatnonzero(labelled))
+    without_label = generator.permutation(np.flatnonzero(~labelled))
+    slot_is_labelled = np.zeros(len(labelled), dtype=bool)
+    if len(with_label):
+        offset = generator.random()
+        slots = (np.arange(len(with_label)) + offset) * (len(labelled) / len(with_label))
+        slot_is_labelled[np.minimum(slots.astype(np.int64), len(labelled) - 1)] = True
+    order = np.empty(len(labelled), dtype=np.int64)
+    order[slot_is_labelled] = with_label
+    order[~slot_is_labelled] = without_label
+    return order
+
+
+def steps_per_epoch(rows: int, batch_size: int, world_size: int) -> int:
+    """Number of batches of an epoch; ConfigError where there are fewer rows than ranks."""
+    if rows < world_size:
+        raise ConfigError(f"the split has {rows} rows for {world_size} ranks; use at most {rows} ranks")
+    return min(-(-rows // batch_size), rows // world_size)
+
+
+def shares(
+    labelled: Bool[np.ndarray, " row"], *, batch_size: int, seed: int, epoch: int, rank: int, world_size: int
+) -> list[Share]:
+    """What this rank sees in one epoch, a share per step."""
+    order = epoch_order(labelled, seed, epoch)
+    steps = steps_per_epoch(len(order), batch_size, world_size)
+    dealt = []
+    for step in range(steps):
+        start, stop = len(order) * step // steps, len(order) * (step + 1) // steps
+        own = order[start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size]
+        has_label = labelled[own]
+        dealt.append(
+            Share(
+                rows=np.concatenate([own[has_label], own[~has_label]]),
+                labelled=int(has_label.sum()),
+                batch_size=stop - start,
+            )
+        )
+    return dealt

@@ -1,0 +1,39 @@
+"""The examples that measures are computed on: a whole split in order, once, in batches of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.data.dataset import DataSet
+
+
+@dataclass(frozen=True)
+class MeasuredSplit:
+    """A split of a data set on a device."""
+
+    data: DataSet
+    split: str
+    device: torch.device
+    batch_size: int
+
+    def images(self) -> Iterator[Tensor]:
+        """Images (row, channel, height, width), uint8, a batch at a time; the last batch may be shorter."""
+        mapped = self.data.images(self.split)
+        for start in range(0, len(mapped), self.batch_size):
+            rows = np.arange(start, min(start + self.batch_size, len(mapped)))
+            yield torch.from_numpy(mapped.gather(rows)).to(self.device)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(row, label), uint8."""
+        return self.data.columns(self.split).labels
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(row, label): only these labels are known; supervision rates do not matter here."""
+        return self.data.columns(self.split).observed

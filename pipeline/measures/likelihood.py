@@ -1,0 +1,30 @@
+"""Measure 17, its first part: the evidence lower bound of images without their labels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from pipeline.data.batch import Batch
+from pipeline.measures.examples import MeasuredSplit
+from pipeline.models.interface import Model
+
+
+@torch.no_grad()
+def likelihood(model: Model, examples: MeasuredSplit) -> dict[str, float]:
+    """Mean ELBO per image in nats, and as bits per dimension (lower is better), one sample per image."""
+    total, count = 0.0, 0
+    shape = examples.data.manifest.image_shape
+    label_count = len(examples.data.manifest.labels)
+    for image in examples.images():
+        labels = torch.zeros(len(image), label_count, dtype=torch.uint8, device=image.device)
+        batch = Batch(image=image, labels=labels, observed=labels.bool(), labelled=0)
+        total += float(model(batch).objective.double().sum())
+        count += len(image)
+    elbo = total / count
+    return {
+        "elbo": elbo,
+        "bits_per_dimension": -elbo / (math.prod(shape) * math.log(2)),
+        "measured_images": float(count),
+    }

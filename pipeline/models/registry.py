@@ -1,0 +1,31 @@
+"""Every system by name: its configuration class, and the named presets of it that the command line offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.m2 import M2Config
+
+ModelConfig = Annotated[CCVAEConfig | M2Config, Field(discriminator="system")]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A system with named settings."""
+
+    describes: str
+    """One line for ``--help``."""
+    config: Callable[[], CCVAEConfig | M2Config]
+
+
+PRESETS = {
+    "ccvae": Preset("CCVAE with the settings that reproduce the paper (Joy et al. 2021)", CCVAEConfig),
+    "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
+    "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
+    "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),
+}

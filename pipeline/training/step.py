@@ -1,0 +1,95 @@
+"""One training step: forward under autocast, backward, all-reduce, Adam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from data_prep.errors import ConfigError
+from pipeline.config import RunConfig
+from pipeline.data.batch import Batch
+from pipeline.models.interface import DataShape, Losses
+from pipeline.world import World
+
+_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """The autocast type that ``auto`` stands for on this device; ConfigError for float16 on a CPU."""
+    if wanted == "auto":
+        if device.type == "cpu":
+            return "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if wanted == "float16" and device.type == "cpu":
+        raise ConfigError("precision float16 needs a GPU; use bfloat16 or float32 on a CPU")
+    return wanted
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make the random numbers of a step a function of (seed, step, rank) alone, so that a resumed run repeats them."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
+
+
+class Step:
+    """Model and optimiser of one rank, and how one batch changes them."""
+
+    def __init__(self, config: RunConfig, data: DataShape, world: World) -> None:
+        self.config, self.world = config, world
+        self.precision = choose_precision(config.training.precision, world.device)
+        torch.manual_seed(config.seed)
+        self.model: nn.Module = config.model.build(data).to(world.device)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=config.optimiser.learning_rate, betas=config.optimiser.betas, fused=True
+        )
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.precision == "float16")
+        self.term_names: tuple[str, ...] = ()
+        if config.training.compile:
+            self.model.compile()
+        self._forward: nn.Module = DistributedDataParallel(self.model) if world.size > 1 else self.model
+
+    def warm_up(self, batch: Batch) -> None:
+        """One forward and backward pass without an update.
+
+        It tells the names of the terms, and lets DistributedDataParallel settle its buckets, which it rebuilds after
+        its first pass: a resumed run would otherwise add up gradients in another order than one never stopped.
+        """
+        losses = self._losses(batch)
+        self.term_names = tuple(losses.terms)
+        losses.objective.sum().backward()
+        self._losses(batch).objective.sum().backward()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
+        """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""
+        seed_step(self.config.seed, step, self.world.rank)
+        losses = self._losses(batch)
+        # DistributedDataParallel averages over ranks: this makes it the mean over the whole batch, however it is cut.
+        loss = -losses.objective.sum() * (self.world.size / batch_size)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return torch.stack([losses.terms[name] for name in self.term_names])
+
+    def _losses(self, batch: Batch) -> Losses:
+        dtype = _AUTOCAST[self.precision]
+        with torch.autocast(self.world.device.type, dtype=dtype, enabled=dtype is not None):
+            return self._forward(batch)
+
+    def state(self) -> dict[str, Any]:
+        """What resumes: parameters, moments, loss scale."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that ``state`` returned."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
