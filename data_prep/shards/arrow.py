@@ -1,0 +1,127 @@
+"""Arrow shards: one uncompressed record batch per file, so that every column is a memory map.
+
+``observed`` and ``reference`` are stored as bytes 0 and 1, because Arrow packs booleans into bits, which no numpy
+array can map; they come back as bool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data_prep.errors import DataSetError
+from data_prep.files import atomic_write
+from data_prep.manifest import Manifest, ShardSpec
+from data_prep.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The columns of one shard, read-only; nothing is read from the disk before it is touched."""
+
+    image: NDArray[np.uint8]
+    """(n, C, H, W)"""
+    labels: NDArray[np.uint8]
+    """(n, L)"""
+    observed: NDArray[np.bool_]
+    """(n, L)"""
+    supervision_rank: NDArray[np.float32]
+    """(n,)"""
+    reference: NDArray[np.bool_]
+    """(n,)"""
+    factors: NDArray[np.float32]
+    """(n, F)"""
+    ids: pa.StringArray
+    """n strings, left in Arrow's form"""
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+def write_shard(path: Path, rows: Rows, supervision_rank: NDArray[np.float32]) -> ShardSpec:
+    """Write rows, which must have passed ``Rows.check``, as one shard, atomically; the same rows, the same bytes."""
+    columns = {
+        "image": _fixed_size(rows.image),
+        "labels": _fixed_size(rows.labels),
+        "observed": _fixed_size(rows.observed.view(np.uint8)),
+        "supervision_rank": pa.array(supervision_rank),
+        "reference": pa.array(rows.reference.view(np.uint8)),
+        "id": pa.array(rows.ids, type=pa.string()),
+    }
+    if rows.factors.shape[1]:
+        columns["factors"] = _fixed_size(rows.factors)
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content = sink.getvalue()
+    with atomic_write(path) as file:
+        file.write(content)
+    return ShardSpec(path.name, len(rows), content.size, hashlib.sha256(content).hexdigest())
+
+
+def open_shard(path: Path, manifest: Manifest) -> Shard:
+    """Map one shard of a data set; ``DataSetError`` naming the file if it is missing, damaged or another's."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            if reader.num_record_batches != 1:
+                raise ValueError(f"{reader.num_record_batches} record batches where one is expected")
+            batch = reader.get_batch(0)
+            batch.validate()
+        n, label_count = batch.num_rows, len(manifest.labels)
+        factors = np.zeros((n, 0), dtype=np.float32)
+        if manifest.factors:
+            factors = _mapped(batch, "factors", np.float32, (n, len(manifest.factors)))
+        return Shard(
+            image=_mapped(batch, "image", np.uint8, (n, *manifest.image_shape)),
+            labels=_mapped(batch, "labels", np.uint8, (n, label_count)),
+            observed=_mapped(batch, "observed", np.uint8, (n, label_count)).view(np.bool_),
+            supervision_rank=_mapped(batch, "supervision_rank", np.float32, (n,)),
+            reference=_mapped(batch, "reference", np.uint8, (n,)).view(np.bool_),
+            factors=factors,
+            ids=batch.column("id"),
+        )
+    except FileNotFoundError:
+        raise DataSetError(f"{path} is missing; prepare the data set again") from None
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        raise DataSetError(f"{path} is damaged ({error}); remove its folder and prepare it again") from None
+
+
+def open_split(folder: Path, manifest: Manifest, split: str) -> tuple[Shard, ...]:
+    """The shards of one split in row order; ``DataSetError`` if the split or a shard is missing or damaged."""
+    if split not in manifest.splits:
+        raise DataSetError(f"{folder} has no split {split!r}; it has {', '.join(manifest.splits)}")
+    shards = []
+    for spec in manifest.splits[split].shards:
+        shard = open_shard(Path(folder) / spec.file, manifest)
+        if len(shard) != spec.rows:
+            raise DataSetError(
+                f"{Path(folder) / spec.file} has {len(shard)} rows where {spec.rows} are expected"
+            )
+        shards.append(shard)
+    return tuple(shards)
+
+
+def _fixed_size(array: NDArray[np.generic]) -> pa.FixedSizeListArray:
+    values = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, int(np.prod(array.shape[1:])))
+
+
+def _mapped(
+    batch: pa.RecordBatch, name: str, dtype: type[np.generic], shape: tuple[int, ...]
+) -> NDArray[np.generic]:
+    """A column as a numpy array over the mapped bytes, without a copy; ``ValueError`` if it is not of this form."""
+    column = batch.column(name)
+    if column.null_count:
+        raise ValueError(f"column {name} holds nulls")
+    values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+    array = values.to_numpy(zero_copy_only=True)
+    if array.dtype != dtype:
+        raise ValueError(f"column {name} holds {array.dtype} where {np.dtype(dtype)} is expected")
+    return array.reshape(shape)

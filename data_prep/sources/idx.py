@@ -1,0 +1,129 @@
+"""The idx format of the MNIST family: a four-byte magic, the sizes as big-endian uint32, then the bytes.
+
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits". Only unsigned bytes occur there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+
+_UNSIGNED_BYTE = 0x08
+_GZIP_MAGIC = b"\x1f\x8b"
+_BLOCK = 1 << 20
+_MOST_BYTES = 1 << 36  # a header that promises more than 64 GiB is damage, or an attack
+
+
+@dataclass(frozen=True)
+class IdxHeader:
+    """Sizes of an idx file, rows first, and the number of bytes before the data."""
+
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.offset + math.prod(self.shape)
+
+
+def read_header(path: Path, dimensions: int) -> IdxHeader:
+    """Header of an idx file, packed with gzip or not; ``RawDataError`` naming the file if it is none."""
+    with _open(path) as file:
+        return _header(path, _read(path, file, 4 + 4 * dimensions), dimensions)
+
+
+def unpacked_blocks(path: Path, dimensions: int) -> Iterator[bytes]:
+    """The unpacked bytes of an idx file, in blocks of bounded size, from a ``.gz`` or a plain file.
+
+    Ends with ``RawDataError`` naming the file and the byte where it breaks off, is damaged or goes on too long.
+    """
+    with _open(path) as file:
+        start = _read(path, file, 4 + 4 * dimensions)
+        header = _header(path, start, dimensions)
+        yield start
+        done = len(start)
+        while done < header.total_bytes:
+            block = _read(path, file, min(_BLOCK, header.total_bytes - done), done)
+            if not block:
+                raise RawDataError(
+                    f"{path} is truncated: it ends at byte {done} where its header promises {header.total_bytes}"
+                )
+            yield block
+            done += len(block)
+        if _read(path, file, 1, done):
+            raise RawDataError(f"{path} goes on after byte {done}, where its header says that it ends")
+
+
+def unpacked_md5(path: Path, dimensions: int) -> str:
+    """MD5 (hexadecimal) of the unpacked file: the same for a ``.gz``, however packed, and a plain file."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    for block in unpacked_blocks(path, dimensions):
+        md5.update(block)
+    return md5.hexdigest()
+
+
+def map_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The data of a plain idx file as a read-only memory map; ``RawDataError`` naming the file if it is none."""
+    header = read_header(path, dimensions)
+    size = path.stat().st_size
+    if size != header.total_bytes:
+        raise RawDataError(f"{path} has {size} bytes where its header promises {header.total_bytes}")
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=header.offset, shape=header.shape)
+
+
+def is_packed(path: Path) -> bool:
+    """Is it gzip? By content, because browsers unpack files and leave them their ``.gz`` name."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP_MAGIC
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise RawDataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _read(path: Path, file: BinaryIO, count: int, position: int = 0) -> bytes:
+    try:
+        return file.read(count)
+    except EOFError:
+        raise RawDataError(
+            f"{path} is truncated: the packed data ends soon after unpacked byte {position}"
+        ) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise RawDataError(f"{path} is damaged soon after unpacked byte {position}: {error}") from None
+    except OSError as error:
+        raise RawDataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _header(path: Path, start: bytes, dimensions: int) -> IdxHeader:
+    if len(start) < 4 + 4 * dimensions:
+        raise RawDataError(f"{path} is truncated: it ends at byte {len(start)}, inside its header")
+    zero, kind, found = struct.unpack(">HBB", start[:4])
+    if zero != 0:
+        raise RawDataError(f"{path} is no idx file: it begins with {start[:4].hex()}, not with 0000")
+    if kind != _UNSIGNED_BYTE:
+        raise RawDataError(
+            f"{path}: byte 2 says type 0x{kind:02x}, and only 0x08 (unsigned bytes) can be read"
+        )
+    if found != dimensions:
+        raise RawDataError(f"{path}: byte 3 says {found} dimensions where {dimensions} are expected")
+    shape = struct.unpack(f">{dimensions}I", start[4:])
+    if 0 in shape:
+        raise RawDataError(f"{path} is empty: its header says {' x '.join(map(str, shape))}")
+    if math.prod(shape) > _MOST_BYTES:
+        raise RawDataError(f"{path}: its header promises {math.prod(shape)} bytes, which cannot be right")
+    return IdxHeader(tuple(shape), len(start))

@@ -1,0 +1,134 @@
+"""Where raw files are found: the folder a user names, the place of a system package, the cache, a download."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import RawDataError
+from data_prep.progress import Progress
+
+_CONNECT_SECONDS, _READ_SECONDS = 10, 60
+_BLOCK = 1 << 16
+
+
+def cache_folder(name: str) -> Path:
+    """Where downloads of one source are kept: ``$XDG_CACHE_HOME/traitvae/raw/NAME`` (``~/.cache`` by default)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return root / "traitvae" / "raw" / name
+
+
+def find_in(folder: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    """Raw file → path of those files that stand in ``folder`` under one of their spellings (relative paths)."""
+    found = {}
+    for file, names in spellings.items():
+        path = next((folder / n for n in names if (folder / n).is_file()), None)
+        if path is not None:
+            found[file] = path
+    return found
+
+
+def find_all(
+    name: str, spellings: Mapping[str, Sequence[str]], *, named: Path | None, places: Sequence[Path]
+) -> dict[str, Path] | None:
+    """All raw files of a source, from one folder; None if no place holds them all.
+
+    A folder that the user names is the only place then, and what is missing in it is a ``RawDataError``.
+    """
+    if named is not None:
+        if not named.is_dir():
+            raise RawDataError(f"{named} is not a folder; name the one that holds {_listed(spellings)}")
+        found = find_in(named, spellings)
+        if len(found) < len(spellings):
+            missing = [f for f in spellings if f not in found]
+            raise RawDataError(f"{named} lacks {_listed(missing)} of {name} (packed as .gz or not)")
+        return found
+    for place in places:
+        found = find_in(place, spellings)
+        if len(found) == len(spellings):
+            return found
+    return None
+
+
+def download(
+    name: str, files: Sequence[str], *, mirrors: Sequence[str], folder: Path, looked_in: Sequence[Path],
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Fetch ``files`` into ``folder`` from the first mirror that answers, going on where an earlier try broke off.
+
+    What was fetched is checked by whoever unpacks it. ``RawDataError`` says what to put where when no mirror does.
+    """
+    for file in files:
+        if (folder / file).is_file():
+            continue
+        failures = []
+        for mirror in mirrors:
+            try:
+                progress.say(f"{name}: downloading {mirror}{file}")
+                _retrieve(f"{mirror}{file}", folder / file, progress)
+                break
+            except OSError as error:  # requests' own errors are OSErrors
+                failures.append(f"{mirror}: {_short(error)}")
+        else:
+            places = ", ".join(str(p) for p in looked_in)
+            raise RawDataError(
+                f"the raw files of {name} are not in {places} and {file} cannot be downloaded "
+                f"({'; '.join(failures)}); put {_listed(files)} into {folder}, or name their folder with --raw"
+            )
+
+
+def _retrieve(url: str, target: Path, progress: Progress) -> None:
+    import pooch  # here, because requests takes a third of a second to import
+
+    def resuming(url: str, output_file: Any, pooch_object: Any) -> None:
+        """A pooch downloader that keeps what it has got when the connection breaks, and goes on there."""
+        part = target.with_name(target.name + ".part")
+        _fetch(url, part, progress)
+        shutil.move(part, output_file)
+
+    pooch.get_logger().setLevel("WARNING")
+    pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=resuming)
+
+
+def _fetch(url: str, part: Path, progress: Progress) -> None:
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = (
+        {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+        if have
+        else {"Accept-Encoding": "identity"}
+    )
+    with requests.get(url, headers=headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # not the beginning of this file: the next try starts anew
+        answer.raise_for_status()
+        if answer.status_code != requests.codes.partial_content:
+            have = 0
+        length = int(answer.headers.get("Content-Length", 0))
+        progress.begin(part.stem, total=have + length, done=have)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab" if have else "wb") as file:
+            for block in answer.iter_content(_BLOCK):
+                file.write(block)
+                progress.advance(len(block))
+            got = file.tell()
+    if length and got != have + length:
+        raise OSError(f"the connection broke off after {got} of {have + length} bytes")
+
+
+def _short(error: OSError) -> str:
+    cause: BaseException = error
+    while (inner := getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)) and isinstance(
+        inner, BaseException
+    ):
+        cause = inner
+    return str(cause).strip().rstrip(".") or type(cause).__name__
+
+
+def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,87 @@
+"""What every source of raw data offers to the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.manifest import LabelSpec
+from data_prep.progress import Progress
+from data_prep.rows import Rows
+
+
+class Source(Protocol):
+    """Raw files of one kind. Cheap to make: it reads nothing before it is asked.
+
+    A source is opened again by its registered name in every worker, so it must not keep state of its own.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        ...
+
+    @property
+    def home(self) -> str:
+        """Where it comes from, and where to ask for it."""
+        ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """JSON values that decide the content beside the raw files."""
+        ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def labels(self) -> tuple[LabelSpec, ...]: ...
+
+    @property
+    def factors(self) -> tuple[str, ...]: ...
+
+    def checksums(self) -> Mapping[str, str]:
+        """Raw file, unpacked → checksum; quick, and without the files where these are known beforehand."""
+        ...
+
+    def verified(self, scratch: Path, progress: Progress) -> Source:
+        """The same source reading raw files that were found, checked, and unpacked below ``scratch`` if packed.
+
+        May download. ``RawDataError`` says in one sentence what is missing, or wrong with which file.
+        """
+        ...
+
+    @property
+    def raw(self) -> Path | None:
+        """The folder its raw files are in, when it is known; opening the source with it again gives this one."""
+        ...
+
+    def where_raw(self) -> str:
+        """For a person: where the raw files are, or would be downloaded from."""
+        ...
+
+    def splits(self) -> Mapping[str, int]:
+        """Split → rows."""
+        ...
+
+    def ids(self, split: str) -> list[str]:
+        """The source's own names of the rows of a split, in order."""
+        ...
+
+    def label_column(self, split: str) -> NDArray[np.uint8] | None:
+        """The classes (n,) of a whole split if its ranks are to be stratified by one class label, else None."""
+        ...
+
+    def rows(self, split: str, start: int, stop: int) -> Rows:
+        """Rows ``start`` to ``stop`` of a split; ``RawDataError`` names the file and the row that is wrong."""
+        ...

@@ -1,0 +1,46 @@
+"""Which rows' labels a model may see: one fixed number per row serves every supervision rate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAPER_RATES = (0.004, 0.06, 0.2, 1.0)
+"""The supervision rates f of Joy et al. 2021, table 6."""
+
+_HASH_BITS = 24  # as many as a float32 holds exactly
+
+
+def supervision_rank(
+    ids: Sequence[str], *, seed: int, classes: NDArray[np.uint8] | None = None
+) -> NDArray[np.float32]:
+    """A fixed pseudo-random number in [0, 1) for each of n rows, float32 (n,).
+
+    Without ``classes`` it is a 24-bit hash of (seed, id), so any part of a split can be ranked on its own. With
+    ``classes`` (n,), which must then be the whole split, it is (position + ½) / size of the class, the rows of a
+    class being ordered by that hash: every class has its share among the labelled at every rate.
+    """
+    keys = np.fromiter((_hash(seed, i) for i in ids), dtype=np.uint64, count=len(ids))
+    if classes is None:
+        return ((keys >> np.uint64(64 - _HASH_BITS)) / np.float64(1 << _HASH_BITS)).astype(np.float32)
+    rank = np.empty(len(ids), dtype=np.float64)
+    for value in np.unique(classes):
+        members = np.flatnonzero(classes == value)
+        # A stable order by (hash, row): equal hashes, however unlikely, must not depend on the sort.
+        ordered = members[np.argsort(keys[members], kind="stable")]
+        rank[ordered] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.minimum(rank.astype(np.float32), np.nextafter(np.float32(1), np.float32(0)))
+
+
+def labels_used_at(
+    rate: float, supervision_rank: NDArray[np.float32], observed: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The mask (n, L) that a model sees at supervision rate ``rate``: ``observed & (rank < rate)``."""
+    return observed & (supervision_rank < np.float32(rate))[:, None]
+
+
+def _hash(seed: int, row_id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest(), "big")

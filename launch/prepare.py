@@ -1,0 +1,156 @@
+"""Raw files into shards: ``python launch/prepare.py fashion-mnist``; look into one: ``... inspect FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from data_prep.contact_sheet import write_contact_sheet
+from data_prep.errors import report_user_errors
+from data_prep.manifest import Manifest, verify_checksums, verify_sizes
+from data_prep.plan import data_set_folder
+from data_prep.shards.beton import ffcv_is_installed
+from data_prep.sources import source_named
+from data_prep.stages import find_prepared, prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Turn a source's raw files into shards. Run it again at any time: what is done is not done twice.
+
+    The result is a folder OUT/NAME-DIGEST. The digest is of everything that decides the content, so the same raw files
+    give the same folder, byte for byte, on any number of workers. Raw files are looked for in the folder that --raw
+    names; else where a system package puts them (Debian: dataset-fashion-mnist), in the cache, and on the net.
+
+    To look into a prepared data set:  python launch/prepare.py inspect FOLDER --help
+    """
+
+    name: tyro.conf.Positional[str]
+    """fashion-mnist, mnist, or idx-folder (images of your own, in four files named as MNIST's are)"""
+    raw: Path | None = None
+    """folder of the raw files, packed (.gz) or not"""
+    out: Path = Path("data")
+    """folder in which the data set's own folder is made"""
+    workers: int | None = None
+    """processes (default: one per core); the result does not depend on it"""
+    format: Literal["auto", "arrow", "ffcv", "both"] = "auto"
+    """Arrow shards are always written, and FFCV files are made from them: ffcv and both add them or fail, arrow leaves
+    them out, auto adds them where FFCV is installed"""
+    seed: int = 0
+    """decides which rows are labelled at a supervision rate"""
+    dry_run: bool = False
+    """say what would be done, and do nothing"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """Show what is in a prepared data set, and draw a contact sheet beside its shards' folder."""
+
+    folder: tyro.conf.Positional[Path]
+    """the data set: OUT/NAME-DIGEST"""
+    verify: bool = False
+    """compare the SHA-256 of every file with the manifest"""
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    """where to put the contact sheet (default: FOLDER.png)"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ``arguments`` without the program's name."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with report_user_errors():
+        if given[:1] == ["inspect"]:
+            _inspect(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
+            return
+        asked = tyro.cli(Prepare, args=given, prog="prepare.py")
+        if asked.dry_run:
+            _describe(asked)
+            return
+        began = time.monotonic()
+        known = find_prepared(asked.name, asked.raw, asked.out, seed=asked.seed)
+        folder = prepare(
+            asked.name,
+            raw=asked.raw,
+            root=asked.out,
+            workers=asked.workers,
+            formats=asked.format,
+            seed=asked.seed,
+        )
+        _summary(folder)
+        print(f"{'it was there already' if known else 'prepared'}: {time.monotonic() - began:.1f} s")
+
+
+def _describe(asked: Prepare) -> None:
+    source = source_named(asked.name, asked.raw)
+    folder = data_set_folder(source, asked.out, seed=asked.seed)
+    there = find_prepared(asked.name, asked.raw, asked.out, seed=asked.seed)
+    print(f"{source.title} ({source.home}; licence: {source.licence})")
+    print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
+    print(f"image:   {' x '.join(map(str, source.image_shape))} uint8 (channels x height x width)")
+    for label in source.labels:
+        print(f"label:   {label.name}: {', '.join(label.values)}")
+    print(f"raw:     {source.where_raw()}")
+    with_ffcv = asked.format != "arrow" and ffcv_is_installed()
+    print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
+
+
+def _summary(folder: Path) -> None:
+    manifest = Manifest.load(folder)
+    rates = list(next(iter(manifest.splits.values())).labels_used)
+    table = Table(title=f"{manifest.name}, digest {manifest.digest}", title_justify="left")
+    for column in (
+        "split",
+        "rows",
+        *(f"labels at f={rate}" for rate in rates),
+        "shards",
+        "FFCV",
+        "MB",
+    ):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in manifest.splits.values():
+        used = (f"{sum(split.labels_used[rate]):,}" for rate in rates)
+        size = sum(file.bytes for file in split.files) / 1e6
+        ffcv = "-" if split.beton is None else split.beton.file
+        table.add_row(split.name, f"{split.rows:,}", *used, str(len(split.shards)), ffcv, f"{size:.1f}")
+    _console().print(table)
+    print(folder)
+
+
+def _inspect(asked: Inspect) -> None:
+    manifest = Manifest.load(asked.folder)
+    verify_sizes(asked.folder, manifest)
+    _summary(asked.folder)
+    for index, label in enumerate(manifest.labels):
+        table = Table(title=f"label {label.name}", title_justify="left")
+        table.add_column("value")
+        for split in manifest.splits:
+            table.add_column(f"share in {split}", justify="right")
+        for value, meaning in enumerate(label.values):
+            shares = (split.label_frequencies[index][value] for split in manifest.splits.values())
+            table.add_row(meaning, *(f"{share:.4f}" for share in shares))
+        _console().print(table)
+    if asked.verify:
+        verify_checksums(asked.folder, manifest)
+        print("every file has the SHA-256 that the manifest states")
+    sheet = asked.sheet or asked.folder.with_name(f"{asked.folder.resolve().name}.png")
+    write_contact_sheet(asked.folder, sheet, next(iter(manifest.splits)))
+    print(f"contact sheet: {sheet}")
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=140)  # in a log, tables must not fold
+
+
+if __name__ == "__main__":
+    main()
