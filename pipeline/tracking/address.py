@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 _SECRET_FIELD = re.compile(r"pass|pwd|token|secret|key|user", re.IGNORECASE)
 _NETWORK_FILE_SYSTEMS = frozenset(
-    "9p afs beegfs ceph cifs fuse.sshfs gpfs lustre ncpfs nfs nfs4 smb3 smbfs wekafs".split()
+    ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "wekafs")
 )
 
 

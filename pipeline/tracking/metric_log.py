@@ -69,9 +69,9 @@ def _word(value: float) -> str:
 class MetricLog:
     """Appends points to a file; a metric that already has a value at a step keeps it.
 
-    A resumed run repeats the steps since its checkpoint, with the same values: they are passed over, so that the file
-    never holds a point twice. A last line that was cut short (kill -9, full disk) is removed on opening.
-    Safe to use from several threads.
+    A resumed run repeats the steps since its checkpoint, with the same values: they are passed over, so that
+    the file never holds a point twice. A last line that was cut short (kill -9, full disk) is removed on
+    opening. Safe to use from several threads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,9 +157,10 @@ def read_points(path: Path) -> Iterator[Point]:
 
 
 def read_lines(path: Path, start: int, most_metrics: int) -> tuple[list[Point], int]:
-    """Points from byte ``start`` on, until they hold ``most_metrics`` values; and the byte after the last of them.
+    """Points from byte ``start`` on, until they hold ``most_metrics`` values, and the byte after them.
 
-    ``most_metrics`` is passed by at most one line. A line that is still being written is left for the next call.
+    ``most_metrics`` is passed by at most one line. A line that is still being written is left for the next
+    call.
     """
     points: list[Point] = []
     count = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import find_experiment, quoted
@@ -21,24 +22,29 @@ _LONGEST_TAG = 8000
 _LONGEST_DIGEST = 36
 
 
-def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> bool:
-    """See to it that the run of ``state`` is in the store as it should be, and running; fills in its ids.
+class RunInStore(NamedTuple):
+    """Where the run of a cell is."""
+
+    experiment_id: str
+    run_id: str
+    is_new: bool
+    """Whether it was made just now, so that nothing of the cell is in it."""
+
+
+def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore:
+    """See to it that the run of ``state`` is in the store as it should be, and running.
 
     Looks before it makes, so that it may be called again after a failure with an unknown outcome.
-
-    Returns:
-        Whether the run is a new one, so that nothing of the cell is in the store.
     """
-    state.experiment_id = find_experiment(client, uri, state.experiment)
-    run = _known(client, state) or _found(client, state)
-    new = run is None
+    experiment_id = find_experiment(client, uri, state.experiment)
+    run = _known(client, state) or _found(client, state, experiment_id)
+    is_new = run is None
     if run is None:
-        run = client.create_run(state.experiment_id, tags=_tags(state), run_name=state.run_name)
-    state.run_id = run.info.run_id
+        run = client.create_run(experiment_id, tags=_tags(state), run_name=state.run_name)
     _describe(client, run, state)
     if run.info.status != "RUNNING" and state.status == "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
-    return new
+    return RunInStore(experiment_id, run.info.run_id, is_new)
 
 
 def _known(client: MlflowClient, state: UploadState) -> Run | None:
@@ -55,14 +61,14 @@ def _known(client: MlflowClient, state: UploadState) -> Run | None:
     return run if run.info.lifecycle_stage == "active" else None
 
 
-def _found(client: MlflowClient, state: UploadState) -> Run | None:
+def _found(client: MlflowClient, state: UploadState, experiment_id: str) -> Run | None:
     """The run that another process of this cell made: by cell within its sweep, else by the key on disk."""
     if state.parent_run_id and "cell" in state.tags:
         wanted = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
     else:
         wanted = f"tags.{KEY} = '{state.key}'"
     order = ["attributes.start_time ASC"]
-    runs = client.search_runs([state.experiment_id or ""], wanted, order_by=order, max_results=1)
+    runs = client.search_runs([experiment_id], wanted, order_by=order, max_results=1)
     return runs[0] if runs else None
 
 
@@ -91,11 +97,9 @@ def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
 
 
 def _log_dataset(client: MlflowClient, run_id: str, data: dict[str, str]) -> None:
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # registered at run time
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = LocalArtifactDatasetSource(data["source"])
-    dataset = MetaDataset(source, name=data["name"], digest=data["digest"][:_LONGEST_DIGEST])
-    context = InputTag("mlflow.data.context", "training")
-    client.log_inputs(run_id, [DatasetInput(dataset._to_mlflow_entity(), [context])])
+    # As mlflow.data writes a folder on disk; mlflow.data.get_source(dataset) reads it back.
+    source = json.dumps({"uri": data["source"]})
+    dataset = Dataset(data["name"], data["digest"][:_LONGEST_DIGEST], source_type="local", source=source)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])

@@ -13,14 +13,15 @@ class TrackingSettings:
     """Section ``tracking`` of a run's configuration.
 
     Raises:
-        ConfigError: the address holds a password (it would end up in ``config.json``), or a number cannot work.
+        ConfigError: the address holds a password (it would end up in ``config.json``), or a number cannot
+        work.
     """
 
     enabled: bool = True
     """Send metrics, figures and the model to MLflow; without it a run writes ``metrics.jsonl`` and nothing more."""
 
     uri: str | None = None
-    """Address of the MLflow store; None takes MLFLOW_TRACKING_URI, and without that ``mlflow.db`` in the runs folder."""
+    """Address of the MLflow store; None takes MLFLOW_TRACKING_URI, else ``mlflow.db`` in the runs folder."""
 
     experiment: str = "traitvae"
     """MLflow experiment that holds the runs."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def source_tags() -> dict[str, str]:
-    """``git_commit`` and ``git_dirty`` of this project's checkout (if it is one), and ``slurm_job_id`` (if in a job)."""
+    """``git_commit`` and ``git_dirty`` of this project's checkout (where it is one), ``slurm_job_id`` in a job."""
     tags = dict(_git_tags())
     job = os.environ.get("SLURM_JOB_ID")
     if job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -34,7 +35,6 @@ class UploadState:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Tag that finds the run again if the answer to its creation was lost; on disk before the run is created."""
 
-    experiment_id: str | None = None
     run_id: str | None = None
 
     pushed_bytes: int = 0
@@ -79,6 +79,10 @@ def exclusive(cell: Path) -> Iterator[None]:
     with (cell / ".tracking.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise TrackingError(f"{cell} is being uploaded by another process") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+                raise
+            # A file system without locks: what keeps a second run of the cell away must do alone.
         yield

@@ -22,7 +22,8 @@ ROLE = "role"
 Status = Literal["finished", "failed", "killed", "running"]
 
 _ENVIRONMENT = {
-    # A request must not outlive the patience of a run that wants to end: MLflow's own bounds add up to many minutes.
+    # A request must not outlive the patience of a run that wants to end: MLflow's own bounds add up to many
+    # minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -54,8 +55,8 @@ def connect(uri: str) -> MlflowClient:
 def create_store(uri: str) -> None:
     """Make sure that the store is there and answers; call it before the first worker starts.
 
-    A new SQLite file is made under a lock: MLflow's own migrations race, and of several processes that meet on a new
-    file none survives.
+    A new SQLite file is made under a lock: MLflow's own migrations race, and of several processes that meet
+    on a new file none survives.
 
     Raises:
         TrackingError: it cannot be reached or made.

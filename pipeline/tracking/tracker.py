@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pipeline.tracking.address import public_uri, tracking_uri
-from pipeline.tracking.artifacts import note_artifact, save_model
+from pipeline.tracking.artifacts import note_artifact
+from pipeline.tracking.final_model import save_model
 from pipeline.tracking.metric_log import Kind, MetricLog
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
@@ -84,7 +85,7 @@ class Tracker:
         self._uploader = Uploader(self.cell, uri, self._state, self._lock)
         if settings.system_metrics:
             every_s = settings.system_metrics_every_s
-            self._system = SystemMetrics(self._metrics, every_s, self._uploader.connected)
+            self._system = SystemMetrics(self._metrics, every_s, self._uploader.started)
 
     def __enter__(self) -> Self:
         if self._uploader is not None:

@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.artifacts import send_artifacts, send_model
+from pipeline.tracking.artifacts import send_artifacts
+from pipeline.tracking.final_model import send_model
 from pipeline.tracking.metric_log import Point, read_lines
-from pipeline.tracking.run import ensure_run
+from pipeline.tracking.run import RunInStore, ensure_run
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import connect, create_store, set_status
 
@@ -24,9 +25,10 @@ _PER_BATCH = 1000
 class Upload:
     """Brings a cell's MLflow run up to date with its folder.
 
-    ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the place in it. MLflow keeps a point that is logged twice
-    twice, and after a crash or a lost answer nobody knows whether the last points arrived: points up to
-    ``_check_until`` are therefore looked up in the store before they go there, all later ones are known to be new.
+    ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the place in it. MLflow keeps a point that is
+    logged twice twice, and after a crash or a lost answer nobody knows whether the last points arrived:
+    points up to ``_check_until`` are therefore looked up in the store before they go there, all later ones
+    are known to be new.
     """
 
     def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
@@ -36,7 +38,7 @@ class Upload:
         self._uri = uri
         self._lock = lock
         self._client: MlflowClient | None = None
-        self._run_is_there = False
+        self._run: RunInStore | None = None
         self._check_until = self._size()
         self._steps_there: dict[str, set[int]] = {}
 
@@ -47,15 +49,14 @@ class Upload:
             Exception: whatever MLflow raises; call again later, what arrived is known or will be found out.
         """
         try:
-            self._reach_run()
-            assert self._client is not None
-            while self._push_metrics(self._client):
+            client, run = self._reach_run()
+            while self._push_metrics(client, run):
                 pass
-            send_artifacts(self._client, self.state, self.save)
-            send_model(self._client, self.state, self.cell, self.save)
-            self._push_status(self._client)
+            send_artifacts(client, run, self.state, self.save)
+            send_model(client, run, self.state, self.cell, self.save)
+            self._push_status(client, run)
         except Exception:
-            self._run_is_there = False
+            self._run = None
             raise
 
     def points_left(self) -> int:
@@ -73,39 +74,45 @@ class Upload:
         with self._lock:
             self.state.save(self.cell)
 
-    def _reach_run(self) -> None:
-        if self._run_is_there:
-            return
+    def _reach_run(self) -> tuple[MlflowClient, RunInStore]:
         if self._client is None:
             create_store(self._uri)
             self._client = connect(self._uri)
+        if self._run is not None:
+            return self._client, self._run
         self.save()  # the key of the run must be on disk before the run is made
-        new = ensure_run(self._client, self._uri, self.state)
+        run = ensure_run(self._client, self._uri, self.state)
         with self._lock:
-            if new:
+            self.state.run_id = run.run_id
+            if run.is_new:
+                self._steps_there.clear()
                 self.state.pushed_bytes = 0
                 self.state.model_sent = ""
                 for entry in self.state.artifacts.values():
                     entry["sent"] = ""
-            self.state.pushed_bytes = min(self.state.pushed_bytes, self._size())
+            if (
+                self.state.pushed_bytes > self._size()
+            ):  # the file was taken away: begin anew, and look up each point
+                self.state.pushed_bytes = 0
+                self._check_until = self._size()
             self.state.status_sent = ""
             self.save()
-        self._run_is_there = True
+        self._run = run
+        return self._client, run
 
-    def _push_metrics(self, client: MlflowClient) -> bool:
+    def _push_metrics(self, client: MlflowClient, run: RunInStore) -> bool:
         start = self.state.pushed_bytes
         points, end = self._read(start)
         if end == start:
             return False
-        # What a power cut could still take from the file must not be in the store: the resumed run would log it anew.
+        # What a power cut could take from the file must not be in the store: a resumed run would log it anew.
         self._flush_to_disk()
         wanted = self._entities(points)
         if start < self._check_until:
-            wanted = [metric for metric in wanted if not self._is_there(client, metric)]
-        assert self.state.run_id is not None
+            wanted = [metric for metric in wanted if not self._is_there(client, run, metric)]
         try:
             for first in range(0, len(wanted), _PER_BATCH):
-                client.log_batch(self.state.run_id, metrics=wanted[first : first + _PER_BATCH])
+                client.log_batch(run.run_id, metrics=wanted[first : first + _PER_BATCH])
         except Exception:
             self._check_until = max(self._check_until, end)
             self._steps_there.clear()
@@ -115,10 +122,9 @@ class Upload:
             self.save()
         return True
 
-    def _is_there(self, client: MlflowClient, metric: Metric) -> bool:
-        assert self.state.run_id is not None
+    def _is_there(self, client: MlflowClient, run: RunInStore, metric: Metric) -> bool:
         if metric.key not in self._steps_there:
-            history = client.get_metric_history(self.state.run_id, metric.key)
+            history = client.get_metric_history(run.run_id, metric.key)
             self._steps_there[metric.key] = {known.step for known in history}
         return metric.step in self._steps_there[metric.key]
 
@@ -132,11 +138,11 @@ class Upload:
             for key, value in point.named().items()
         ]
 
-    def _push_status(self, client: MlflowClient) -> None:
+    def _push_status(self, client: MlflowClient, run: RunInStore) -> None:
         status = self.state.status
-        if self.state.status_sent == status or self.state.run_id is None:
+        if self.state.status_sent == status:
             return
-        set_status(client, self.state.run_id, status)
+        set_status(client, run.run_id, status)
         with self._lock:
             self.state.status_sent = status
             self.save()

@@ -24,14 +24,14 @@ _LONGEST_WAIT_S = 30.0
 class Uploader(threading.Thread):
     """Uploads a cell every few seconds, and tries again for as long as the store is away.
 
-    Never raises and never holds up training: it reads the file that training writes. Says once that the store is away,
-    and once that it is back.
+    Never raises and never holds up training: it reads the file that training writes. Says once that the store
+    is away, and once that it is back.
     """
 
     def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
         super().__init__(name="mlflow-uploader", daemon=True)
-        self.connected = threading.Event()
-        """Set once MLflow is imported and the run is in the store."""
+        self.started = threading.Event()
+        """Set after the first attempt, well or badly; MLflow is imported by then."""
         self._cell = cell
         self._uri = uri
         self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock)
@@ -45,7 +45,9 @@ class Uploader(threading.Thread):
         wait = _FIRST_WAIT_S
         while not self._abandoned.is_set():
             closing = self._closing.is_set()
-            if self._try_once():
+            done = self._try_once()
+            self.started.set()
+            if done:
                 wait = _FIRST_WAIT_S
                 if closing:
                     return
@@ -89,7 +91,6 @@ class Uploader(threading.Thread):
         if self._away is not None:
             _logger.warning("MLflow at %s is back; the points that waited are there", public_uri(self._uri))
             self._away = None
-        self.connected.set()
         return True
 
     def _tell_away(self, error: Exception) -> None:

@@ -1,0 +1,116 @@
+"""The final model of a cell: kept beside the metrics, and uploaded once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.artifacts import digest
+from pipeline.tracking.run import RunInStore
+from pipeline.tracking.state import UploadState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow import MlflowClient
+    from torch import nn
+
+_logger = logging.getLogger(__name__)
+
+FILE = "model.pt"
+NAME = "model"
+
+
+def save_model(module: nn.Module, cell: Path) -> None:
+    """Keep the module in the cell, so that it can be uploaded even after this process has ended.
+
+    Raises:
+        pickle.PicklingError, TypeError, AttributeError: the module holds what cannot be pickled.
+    """
+    import torch
+
+    part = cell / f".{FILE}.{os.getpid()}"
+    try:
+        # Given a path, torch would write its name into the file, and equal models would differ in their digest.
+        with part.open("wb") as file:
+            torch.save(_bare(module), file)
+        os.replace(part, cell / FILE)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def send_model(
+    client: MlflowClient, run: RunInStore, state: UploadState, cell: Path, save: Callable[[], None]
+) -> None:
+    """Upload the module as the run's logged model ``model``; ``mlflow.pytorch.load_model`` opens it again.
+
+    Looks first whether the store has it already; a half-uploaded one is removed.
+    """
+    file = cell / FILE
+    if not file.is_file() or state.model_sent == (sent := digest(file)):
+        return
+    wanted = f"source_run_id = '{run.run_id}' AND name = '{NAME}' AND tags.sha256 = '{sent}'"
+    ready = False
+    for model in client.search_logged_models([run.experiment_id], wanted):
+        if str(model.status) == "READY" and not ready:
+            ready = True
+            _note_output(client, run.run_id, model.model_id)
+        else:
+            client.delete_logged_model(model.model_id)
+    if not ready:
+        _send_new(client, run, state, file, sent)
+    state.model_sent = sent
+    save()
+
+
+def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: Path, sent: str) -> None:
+    import mlflow.pytorch
+    import torch
+    from mlflow.entities import LoggedModelStatus
+    from mlflow.models import Model
+
+    try:
+        # A file of ours (save_model wrote it into this cell), so it may be unpickled.
+        module = torch.load(file, map_location="cpu", weights_only=False)
+    except (AttributeError, ImportError, EOFError, RuntimeError) as error:
+        # Its class has moved since, or the file is damaged: no reason to keep the run from being finished.
+        _logger.warning("%s does not go to MLflow, for it cannot be opened: %s", file, error)
+        return
+    model = client.create_logged_model(
+        run.experiment_id,
+        name=NAME,
+        source_run_id=run.run_id,
+        tags={"sha256": sent, **{k: state.tags[k] for k in ("sweep", "cell", "system") if k in state.tags}},
+        model_type=state.tags.get("system"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.pytorch.save_model(
+            module,
+            f"{folder}/{NAME}",
+            mlflow_model=Model(run_id=run.run_id, model_id=model.model_id),
+            serialization_format="pickle",
+            # Given none, MLflow finds them out by loading the model in another Python: many seconds.
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
+        )
+        client.log_model_artifacts(model.model_id, f"{folder}/{NAME}")
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    _note_output(client, run.run_id, model.model_id)
+
+
+def _note_output(client: MlflowClient, run_id: str, model_id: str) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    outputs = client.get_run(run_id).outputs
+    if outputs is None or all(model.model_id != model_id for model in outputs.model_outputs):
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+
+
+def _bare(module: nn.Module) -> nn.Module:
+    """The module itself, without what DistributedDataParallel and torch.compile put around it."""
+    wrapped = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "module"}
+    while type(module).__name__ in wrapped:
+        module = getattr(module, wrapped[type(module).__name__])
+    return module
