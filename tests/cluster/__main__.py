@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -27,12 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         action = actions.add_parser(name, help=what, description=what)
         action.add_argument(
-            "--folder", type=Path, default=clusters.default_folder(), help="where its state lies (%(default)s)"
+            "--folder",
+            type=Path,
+            default=clusters.default_folder(),
+            help="where its state lies (%(default)s)",
         )
         if name == "up":
             action.add_argument("--nodes", type=int, default=4, help="how many nodes (%(default)s)")
             action.add_argument(
-                "--no-accounting", dest="accounting", action="store_false", help="without slurmdbd and MariaDB: no sacct"
+                "--no-accounting", dest="accounting", action="store_false", help="without MariaDB: no sacct"
             )
     chosen = parser.parse_args(arguments)
     with report_user_errors():
@@ -45,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
             if chosen.action == "status":
                 print(f"no cluster is up in {chosen.folder}")
                 return 1
-            raise LaunchError(f"no cluster is up in {chosen.folder}: start one with `python -m tests.cluster up`")
+            raise LaunchError(
+                f"no cluster is up in {chosen.folder}: start one with `python -m tests.cluster up`"
+            )
         return _status(cluster) if chosen.action == "status" else _shell(cluster)
 
 
@@ -54,19 +58,21 @@ def _up(folder: Path, *, nodes: int, accounting: bool) -> int:
     start = time.monotonic()
     cluster = clusters.up(folder, nodes=nodes, accounting=accounting)
     if before is not None:
-        print(f"A cluster of {nodes} nodes is up already in {cluster.folder}.")
+        print(f"A SLURM of {cluster.size} is up already in {cluster.folder}.")
     else:
         print(
-            f"Up in {time.monotonic() - start:.1f} s: SLURM with {nodes} nodes of {CORES_PER_NODE} cores and"
-            f" {GPUS_PER_NODE} pretend GPUs, {'with' if accounting else 'without'} accounting, in {cluster.folder}."
+            f"Up in {time.monotonic() - start:.1f} s in {cluster.folder}: SLURM, {cluster.size};"
+            f" each node has {CORES_PER_NODE} cores and {GPUS_PER_NODE} pretend GPUs."
         )
-    where = f" --folder {shlex.quote(str(cluster.folder))}" if cluster.folder != clusters.default_folder() else ""
+    where = f" --folder {cluster.folder}" if cluster.folder != clusters.default_folder() else ""
     print("To use it, type:")
     print(f"  export SLURM_CONF={cluster.conf}")
     if shutil.which("slurmctld") is None or shutil.which("sinfo") is None:
         print(f"  export PATH=$PATH:{PROGRAM_PATH}")
     print(f"or `python -m tests.cluster shell{where}`. To end it: `python -m tests.cluster down{where}`.")
-    print("Partitions: main (the default; its jobs give way and are requeued) and urgent (they take main's place).")
+    print(
+        "Partitions: main (the default; its jobs give way and are requeued), urgent (its jobs take their place)."
+    )
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError
 from tests.cluster import daemons, processes, requirements
-from tests.cluster.layout import Layout
+from tests.cluster.layout import Layout, check_folder
 
 MAX_NODES = 500
 
@@ -39,6 +39,12 @@ class Cluster:
     @property
     def conf(self) -> Path:
         return self.layout.conf
+
+    @property
+    def size(self) -> str:
+        """For a sentence: "4 nodes with accounting"."""
+        nodes = "1 node" if self.layout.nodes == 1 else f"{self.layout.nodes} nodes"
+        return f"{nodes} {'with' if self.layout.accounting else 'without'} accounting"
 
     @property
     def env(self) -> dict[str, str]:
@@ -85,7 +91,7 @@ class Cluster:
                 return
             if time.monotonic() > deadline:
                 shown = "; ".join((nodes.stdout + nodes.stderr + jobs.stdout + jobs.stderr).splitlines()[:8])
-                raise LaunchError(f"the cluster in {self.folder} is not idle after {timeout_s:.0f} s: {shown}")
+                raise LaunchError(f"{self.folder}: the cluster is not idle after {timeout_s:.0f} s: {shown}")
             time.sleep(0.05)
 
 
@@ -111,14 +117,12 @@ def up(folder: Path, *, nodes: int = 4, accounting: bool = True) -> Cluster:
         raise LaunchError(f"a cluster has 1 to {MAX_NODES} nodes, not {nodes}")
     requirements.check(accounting=accounting)
     folder = _absolute(folder)
+    check_folder(folder)
     with _own_folder(folder):
         running = find(folder)
         if running is not None:
             if (running.layout.nodes, running.layout.accounting) != (nodes, accounting):
-                raise LaunchError(
-                    f"a cluster of {running.layout.nodes} nodes {'with' if running.layout.accounting else 'without'}"
-                    f" accounting is up in {folder}: take it down first"
-                )
+                raise LaunchError(f"a SLURM of {running.size} is up in {folder}: take it down first")
             return running
         _clear(folder)
         layout = Layout.new(folder, nodes=nodes, accounting=accounting)
@@ -176,7 +180,9 @@ def _own_folder(folder: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise LaunchError(f"{folder} is not a folder that only this user can write to: choose another one")
+            raise LaunchError(
+                f"{folder} is not a folder that only this user can write to: choose another one"
+            )
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

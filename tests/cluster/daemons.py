@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
-import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -29,8 +27,9 @@ def write_files(layout: Layout) -> None:
     for name in layout.node_names:
         (layout.state / name).mkdir()
     for number in range(GPUS_PER_NODE):
-        # The null device under another name: SLURM only wants to see a device file.
-        os.mknod(layout.devices / f"nvidia{number}", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        # SLURM only wants to see a device file of that name; a node of its own would need one more right than root has
+        # in some containers.
+        (layout.devices / f"nvidia{number}").symlink_to("/dev/null")
     _write(layout.munge_key, secrets.token_bytes(1024), 0o400)
     _write(layout.hosts, settings.hosts(layout).encode(), 0o644)
     _write(layout.task_prolog, settings.task_prolog().encode(), 0o755)
@@ -142,7 +141,8 @@ def _environment(layout: Layout) -> dict[str, str]:
         "HOME": "/root",
         "LANG": "C.UTF-8",
         "SLURM_CONF": str(layout.conf),
-        "MYSQL_UNIX_PORT": str(layout.database_socket),  # slurmdbd has no setting for the socket of its database
+        # slurmdbd has no setting for the socket of its database.
+        "MYSQL_UNIX_PORT": str(layout.database_socket),
     }
 
 
@@ -167,12 +167,13 @@ def _accepts(address: Path | int) -> bool:
 
 
 def last_words(layout: Layout) -> str:
-    """The last line of the log that was written to last: mostly the reason of a failed start."""
-    logs = sorted((log for log in layout.logs.iterdir() if log.stat().st_size), key=lambda log: log.stat().st_mtime)
-    if not logs:
-        return "no daemon has written a log"
-    line = logs[-1].read_text(errors="replace").strip().rsplit("\n", 1)[-1]
-    return f"{logs[-1].name} ends with {line!r}"
+    """The end of the log that was written to last: mostly the reason of a failed start."""
+    written = [log for log in layout.logs.iterdir() if log.stat().st_size]
+    if not written:
+        return f"no daemon has written to {layout.logs}"
+    log = max(written, key=lambda log: log.stat().st_mtime)
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f"{log} ends with: {' | '.join(lines[-3:])}"
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

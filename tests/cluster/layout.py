@@ -44,13 +44,8 @@ class Layout:
         """A cluster that does not exist yet, on ports that are free now.
 
         Raises:
-            LaunchError: SLURM cannot work in a folder of that name, or no ports are free.
+            LaunchError: no ports are free.
         """
-        if not _PLAIN_PATH.fullmatch(str(folder)):
-            raise LaunchError(
-                f"SLURM cannot keep its files in {str(folder)!r}: choose a folder whose absolute path has at most"
-                " 90 characters, all of them letters, digits or one of . _ / + -"
-            )
         return cls(
             folder=folder,
             nodes=nodes,
@@ -68,7 +63,9 @@ class Layout:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError) as error:
-            raise LaunchError(f"{folder / 'cluster.json'} is damaged ({error}); remove the folder by hand") from None
+            raise LaunchError(
+                f"{folder / 'cluster.json'} is damaged ({error}); remove the folder by hand"
+            ) from None
 
     def save(self) -> None:
         fields = dataclasses.asdict(self)
@@ -139,13 +136,28 @@ class Layout:
         return self.folder / "READY"
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose absolute path SLURM's files cannot hold.
+
+    Raises:
+        LaunchError: it has a space or another special character, or is too long.
+    """
+    if not _PLAIN_PATH.fullmatch(str(folder)):
+        raise LaunchError(
+            f"SLURM cannot keep its files in {str(folder)!r}: choose a folder whose absolute path has at most"
+            " 90 characters, all of them letters, digits or one of . _ / + -"
+        )
+
+
 def _free_ports(count: int) -> int:
     """The first of ``count`` ports in a row that nothing listens on; a random row, so that two starts rarely meet."""
     for _ in range(200):
         first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop - count)
         if all(_is_free(port) for port in range(first, first + count)):
             return first
-    raise LaunchError(f"no {count} free ports in a row between {_PORTS.start} and {_PORTS.stop} on this machine")
+    raise LaunchError(
+        f"no {count} free ports in a row between {_PORTS.start} and {_PORTS.stop} on this machine"
+    )
 
 
 def _is_free(port: int) -> bool:

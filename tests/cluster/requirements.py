@@ -47,11 +47,16 @@ def check(*, accounting: bool) -> None:
             f"SLURM is not fully installed here; on Debian: apt-get install --no-install-recommends {' '.join(missing)}"
         )
     trial = subprocess.run(
-        ["unshare", "--uts", "--mount", "true"], capture_output=True, text=True, timeout=10, check=False
+        ["unshare", "--uts", "--mount", "sh", "-c", "hostname n1 && mount --bind /dev/null /etc/hosts"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
     )
     if trial.returncode != 0:
         raise LaunchError(
-            f"root may not make namespaces here ({trial.stderr.strip()}): give the container the right SYS_ADMIN"
+            f"root may not give a process its own host name and hosts file here ({trial.stderr.strip()}):"
+            " give the container the right CAP_SYS_ADMIN"
         )
 
 

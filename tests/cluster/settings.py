@@ -107,7 +107,9 @@ def hosts(layout: Layout) -> str:
     """``/etc/hosts`` as the cluster's processes see it: its names on loopback, then what the machine knows."""
     names = ["localhost", "controller", *layout.node_names]
     machine = Path("/etc/hosts")
-    return "".join(f"127.0.0.1 {name}\n" for name in names) + (machine.read_text() if machine.exists() else "")
+    return "".join(f"127.0.0.1 {name}\n" for name in names) + (
+        machine.read_text() if machine.exists() else ""
+    )
 
 
 def task_prolog() -> str:

@@ -1,0 +1,58 @@
+"""The pytest fixtures that give tests a real SLURM: a plugin, named in ``tests/conftest.py``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import UserError
+from tests.cluster import cluster as clusters
+from tests.cluster import requirements
+from tests.cluster.cluster import Cluster
+
+_PREFIX = f"traitvae-test-cluster-{os.geteuid()}-"
+
+
+@pytest.fixture(scope="session")
+def slurm_installed() -> None:
+    """Skip, with the reason, where no cluster can be started; fail there when ``TRAITVAE_REQUIRE_SLURM=1``."""
+    try:
+        requirements.check(accounting=True)
+    except UserError as error:
+        if os.environ.get("TRAITVAE_REQUIRE_SLURM") == "1":
+            pytest.fail(f"TRAITVAE_REQUIRE_SLURM=1, but {error}", pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(slurm_installed: None) -> Iterator[Cluster]:
+    """Four nodes with accounting, for the whole session, and ``SLURM_CONF`` in ``os.environ`` that leads to them.
+
+    It has a folder and ports of its own, so it stands beside a cluster that ``make cluster-up`` started.
+    """
+    _end_abandoned()
+    folder = Path(tempfile.gettempdir()).resolve() / f"{_PREFIX}{os.getpid()}"
+    try:
+        cluster = clusters.up(folder)
+        with pytest.MonkeyPatch.context() as environment:
+            # When the tests themselves run in a SLURM job: its variables would reach into ours.
+            for name in list(os.environ):
+                if name.startswith(("SLURM_", "SLURMD_", "SBATCH_", "SRUN_")):
+                    environment.delenv(name)
+            environment.setenv("SLURM_CONF", str(cluster.conf))
+            yield cluster
+    finally:
+        clusters.down(folder)
+
+
+def _end_abandoned() -> None:
+    """End the clusters of test sessions that were killed before they could do it."""
+    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX)
+        # A process id comes round again: a folder of ours from before we began is abandoned too.
+        if owner.isdigit() and (int(owner) == os.getpid() or not Path("/proc", owner).exists()):
+            clusters.down(folder)

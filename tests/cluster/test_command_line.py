@@ -1,0 +1,169 @@
+"""``python -m tests.cluster`` as a person types it, and what it leaves behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import LaunchError
+from tests.cluster import cluster as clusters
+from tests.cluster import processes
+from tests.cluster.cluster import Cluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("slurm_installed")]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "cluster"
+    clusters.down(tmp_path / "cluster")
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.cluster", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def up(folder: Path) -> subprocess.CompletedProcess[str]:
+    return call("up", f"--folder={folder}", "--nodes=1", "--no-accounting")
+
+
+def mentions(folder: Path) -> list[str]:
+    """Living processes that have the folder in their arguments or environment: a look that shares no code with down."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:  # not a process, or one that ended while we looked
+            continue
+        if str(folder).encode() in text:
+            found.append(text.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def test_up_says_what_to_type_and_the_shell_speaks_to_the_cluster(folder: Path) -> None:
+    started = up(folder)
+    assert started.returncode == 0, started.stderr
+    typed = next(line for line in started.stdout.splitlines() if "export SLURM_CONF=" in line)
+    srun = subprocess.run(
+        ["sh", "-c", f"{typed}; srun hostname"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert srun.stdout == "n1\n"
+    shell = subprocess.run(
+        [sys.executable, "-m", "tests.cluster", "shell", f"--folder={folder}"],
+        cwd=ROOT,
+        env=os.environ | {"SHELL": "/bin/sh"},
+        input="srun hostname; exit\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "n1" in shell.stdout.splitlines()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_second_up_leaves_the_cluster_as_it_is(folder: Path) -> None:
+    assert "Up in" in up(folder).stdout
+    before = mentions(folder)
+    again = up(folder)
+    assert again.returncode == 0
+    assert "up already" in again.stdout
+    assert mentions(folder) == before
+    larger = call("up", f"--folder={folder}", "--nodes=2", "--no-accounting")
+    assert larger.returncode == 2
+    assert "take it down first" in larger.stderr
+    assert "main" in call("status", f"--folder={folder}").stdout
+
+
+def test_down_ends_also_a_job_that_refuses_to_end(folder: Path, tmp_path: Path) -> None:
+    up(folder)
+    cluster = clusters.find(folder)
+    assert cluster is not None
+    stays = start_stubborn_process(cluster, tmp_path)
+    ended = call("down", f"--folder={folder}")
+    assert ended.returncode == 0, ended.stderr
+    assert "is down" in ended.stdout
+    assert not folder.exists()
+    assert mentions(folder) == []
+    assert not is_alive(stays)
+
+
+def test_down_without_a_cluster_is_no_error(folder: Path) -> None:
+    done = call("down", f"--folder={folder}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert call("status", f"--folder={folder}").returncode == 1
+
+
+def test_remains_of_a_killed_cluster_are_cleared_by_the_next_up(folder: Path, tmp_path: Path) -> None:
+    up(folder)
+    cluster = clusters.find(folder)
+    assert cluster is not None
+    orphan = start_stubborn_process(cluster, tmp_path)
+    for process in processes.living(cluster.layout):
+        if process.pid != orphan:
+            os.kill(process.pid, signal.SIGKILL)
+    assert "no cluster is up" in call("status", f"--folder={folder}").stdout
+    started = up(folder)
+    assert started.returncode == 0, started.stderr
+    assert "Up in" in started.stdout
+    assert not is_alive(orphan)
+
+
+def test_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    refused = up(tmp_path)
+    assert refused.returncode == 2
+    assert "is not a cluster's" in refused.stderr
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+def test_folder_that_slurm_cannot_name_is_refused(tmp_path: Path) -> None:
+    refused = up(tmp_path / "a folder")
+    assert refused.returncode == 2
+    assert "a folder" in refused.stderr
+    assert not (tmp_path / "a folder").exists()
+
+
+def test_failed_start_says_why_and_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.cluster.settings.slurm_conf", lambda layout: "Nonsense=1\n")
+    with pytest.raises(LaunchError, match=r"slurmctld did not start: .*Nonsense"):
+        clusters.up(folder, nodes=1, accounting=False)
+    assert mentions(folder) == []
+
+
+def start_stubborn_process(cluster: Cluster, folder: Path) -> int:
+    """A process that a running job started: in a session of its own, deaf to a request to end; its id."""
+    script = folder / "stubborn.sh"
+    script.write_text(
+        f"#!/bin/sh\ntrap '' TERM HUP\ncd {folder}\necho $$ > pid.new\nmv pid.new pid\nsleep 300\n"
+    )
+    script.chmod(0o755)
+    submitted = cluster.run(["sbatch", "--output=/dev/null", "--wrap", f"setsid {script} & sleep 300"])
+    assert submitted.returncode == 0, submitted.stderr
+    deadline = time.monotonic() + 30
+    while not (folder / "pid").exists():
+        assert time.monotonic() < deadline, "the job does not start"
+        time.sleep(0.05)
+    return int((folder / "pid").read_text())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
