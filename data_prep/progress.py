@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -32,7 +32,7 @@ class Progress:
                 TimeElapsedColumn(),
             )
             self._bar = RichProgress(*columns, console=Console(stderr=True))
-        self._task = None
+        self._task: TaskID | None = None
         self._description, self._done, self._total, self._last_line = "", 0, 0, 0.0
 
     def __enter__(self) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,12 +53,11 @@ class Rows:
                     f"rows from {self.ids[0] if self.ids else '?'}: column {column} is {found} where "
                     f"{np.dtype(dtype)} {shape} is expected"
                 )
-        if len(self.ids) != n or len(set(self.ids)) != n:
-            seen: set[str] = set()
-            twice = next((i for i in self.ids if i in seen or seen.add(i)), None)
-            raise RawDataError(
-                f"row {twice}: its id is there twice" if twice else f"{n} rows have {len(self.ids)} ids"
-            )
+        if len(self.ids) != n:
+            raise RawDataError(f"{n} rows have {len(self.ids)} ids")
+        if len(set(self.ids)) != n:
+            twice, _ = Counter(self.ids).most_common(1)[0]
+            raise RawDataError(f"row {twice}: its id is there twice")
         bad = np.argwhere((self.labels >= np.asarray(cardinalities, dtype=np.int64)) & self.observed)
         if len(bad):
             row, label = bad[0]

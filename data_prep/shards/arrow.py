@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,8 @@ from data_prep.errors import DataSetError
 from data_prep.files import atomic_write
 from data_prep.manifest import Manifest, ShardSpec
 from data_prep.rows import Rows
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +116,7 @@ def _fixed_size(array: NDArray[np.generic]) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(values, int(np.prod(array.shape[1:])))
 
 
-def _mapped(
-    batch: pa.RecordBatch, name: str, dtype: type[np.generic], shape: tuple[int, ...]
-) -> NDArray[np.generic]:
+def _mapped(batch: pa.RecordBatch, name: str, dtype: type[Number], shape: tuple[int, ...]) -> NDArray[Number]:
     """A column as a numpy array over the mapped bytes, without a copy; ``ValueError`` if it is not of this form."""
     column = batch.column(name)
     if column.null_count:
@@ -124,4 +125,4 @@ def _mapped(
     array = values.to_numpy(zero_copy_only=True)
     if array.dtype != dtype:
         raise ValueError(f"column {name} holds {array.dtype} where {np.dtype(dtype)} is expected")
-    return array.reshape(shape)
+    return cast("NDArray[Number]", array.reshape(shape))

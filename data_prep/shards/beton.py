@@ -6,8 +6,10 @@ classes are run here in one process, in which an exception is an exception.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import queue
+import warnings
 from collections.abc import Sequence
 from multiprocessing import Value
 from pathlib import Path
@@ -35,21 +37,41 @@ def ffcv_is_installed() -> bool:
 
 
 def import_ffcv() -> ModuleType:
-    """The ``ffcv`` package, torch's thread count left as it was; ``MissingDependencyError`` if it cannot be had."""
+    """The ``ffcv`` package, made harmless; ``MissingDependencyError`` if it cannot be had.
+
+    On import and again with each loader FFCV sets the thread count of torch for the whole process: that is undone and
+    prevented. Of numba's threading layers, ``workqueue`` aborts the process when two loaders run: it is refused.
+    """
     if not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
     import torch
 
     threads = torch.get_num_threads()
     try:
-        import ffcv
-        import ffcv.fields
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"FFCV is installed but cannot be imported ({error}); {INSTALL_FFCV}"
-        ) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it uses modules that Python is about to drop
+            numba: Any = importlib.import_module("numba")
+            if numba.config.THREADING_LAYER == "default":
+                numba.config.THREADING_LAYER = "threadsafe"
+            import ffcv
+            import ffcv.fields
+            from ffcv.pipeline.compiler import Compiler
+
+            layer = numba.threading_layer()
+    except (ImportError, OSError, ValueError) as error:
+        raise MissingDependencyError(f"FFCV is there but cannot be used ({error}); {INSTALL_FFCV}") from None
     finally:
         torch.set_num_threads(threads)
+    if layer == "workqueue":
+        raise MissingDependencyError(
+            "FFCV needs numba's omp or tbb threads and numba runs on workqueue; install libgomp or tbb"
+        )
+
+    def set_num_threads(compiler: Any, count: int) -> None:
+        compiler.num_threads = count
+        numba.set_num_threads(count)
+
+    Compiler.set_num_threads = classmethod(set_num_threads)
     return ffcv
 
 

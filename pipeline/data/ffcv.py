@@ -1,0 +1,161 @@
+"""Images from a split's FFCV file, in any order and any batch sizes, without FFCV's traps.
+
+FFCV reads damaged files as silent garbage, yields views of buffers that it overwrites, leaks its thread when a loop is
+left early, and waits for ever when that thread fails. Nothing of it is left to its own rules here: the file is checked
+first, the order is ours, every batch is a copy, and the thread is watched and ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import queue
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer, UInt8, UInt64
+from torch import Tensor
+
+from data_prep.errors import DataSetError, RunError
+from data_prep.manifest import Manifest, verify_file
+from data_prep.shards.beton import import_ffcv
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT = 600.0
+"""Seconds without a batch after which a living thread counts as stuck (the first batch waits for a compiler)."""
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at whether the thread still lives."""
+
+
+class FFCVLoader:
+    """The images of one split, by row number; make one and keep it, because each compiles for seconds.
+
+    ``DataSetError`` when the split has no FFCV file, or one whose size or SHA-256 is not the manifest's;
+    ``MissingDependencyError`` when FFCV is not installed.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, split: str, threads: int) -> None:
+        spec = manifest.splits[split].beton
+        if spec is None:
+            raise DataSetError(f"{folder} has no FFCV file of {split}; prepare it again with --format ffcv")
+        import_ffcv()
+        verify_file(folder, spec)
+        self._path, self._rows = folder / spec.file, spec.rows
+        self._loader = _open(self._path, _clamped(threads))
+        self._running: list[Any] = []
+
+    def batches(self, orders: Sequence[Integer[np.ndarray, " row"]]) -> Iterator[UInt8[Tensor, "row c h w"]]:
+        """For each array of row numbers a new tensor with those images in that order, contiguous, on the CPU.
+
+        Closing the iterator early ends FFCV's thread. ``RunError`` with its cause when that thread fails;
+        ``IndexError`` for a row that the split does not have (FFCV would read beside its memory).
+        """
+        if not orders:
+            return
+        order, batch_size = self._padded(orders)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._loader.batch_size = batch_size
+            epoch = _watched_epoch()(self._loader, order)
+        self._running.append(epoch)
+        try:
+            for rows in orders:
+                images = self._next(epoch)
+                yield images[: len(rows)].clone()
+        finally:
+            self._end(epoch)
+
+    def close(self) -> None:
+        """End the threads of iterators that nobody closed."""
+        for epoch in list(self._running):
+            self._end(epoch)
+
+    def _padded(
+        self, orders: Sequence[Integer[np.ndarray, " row"]]
+    ) -> tuple[UInt64[np.ndarray, " slot"], int]:
+        """All rows in one array, each batch filled up to the largest: FFCV knows one batch size only."""
+        batch_size = max(1, max(len(rows) for rows in orders))
+        slots = np.zeros((len(orders), batch_size), dtype=np.uint64)
+        for slot, rows in zip(slots, orders, strict=True):
+            if len(rows) and (rows.min() < 0 or rows.max() >= self._rows):
+                raise IndexError(f"rows {rows.min()} to {rows.max()} where {self._path} has {self._rows}")
+            slot[: len(rows)] = rows
+        return slots.reshape(-1), batch_size
+
+    def _next(self, epoch: Any) -> Tensor:
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while True:
+            alive = (
+                epoch.is_alive()
+            )  # before looking into the queue: it may put its last batch and end in between
+            try:
+                _, (images,) = epoch.output_queue.get(timeout=_LOOK_EVERY)
+                return images
+            except queue.Empty:
+                if not alive:
+                    raise RunError(f"FFCV failed to read {self._path}: {epoch.failure!r}") from epoch.failure
+                if time.monotonic() > deadline:
+                    raise RunError(f"FFCV gave no images of {self._path} for {_LONGEST_WAIT:.0f} s") from None
+
+    def _end(self, epoch: Any) -> None:
+        if epoch not in self._running:
+            return
+        self._running.remove(epoch)
+        epoch.close()
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while epoch.is_alive() and time.monotonic() < deadline:
+            try:  # it may be waiting to put something into a full queue
+                epoch.output_queue.get_nowait()
+            except queue.Empty:
+                epoch.join(_LOOK_EVERY)
+
+
+def _clamped(threads: int) -> int:
+    most = int(importlib.import_module("numba").config.NUMBA_NUM_THREADS)
+    if threads > most:
+        log.warning("FFCV uses %d threads: %d were asked for and there are %d cores", most, threads, most)
+    return max(1, min(threads, most))
+
+
+def _open(path: Path, threads: int) -> Any:
+    from ffcv.fields.ndarray import NDArrayDecoder
+    from ffcv.loader import Loader, OrderOption
+    from ffcv.reader import Reader
+    from ffcv.transforms import ToTensor
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipelines: dict[str, list[Any] | None] = dict.fromkeys(Reader(str(path)).field_names)
+        pipelines["image"] = [NDArrayDecoder(), ToTensor()]
+        return Loader(
+            str(path),
+            batch_size=1,
+            num_workers=threads,
+            os_cache=True,
+            order=OrderOption.SEQUENTIAL,
+            drop_last=False,
+            pipelines=pipelines,
+        )
+
+
+@cache
+def _watched_epoch() -> type[Any]:
+    """FFCV's iterator over one epoch, which is a thread, made to keep the exception that ends it."""
+    from ffcv.loader.epoch_iterator import EpochIterator
+
+    class WatchedEpoch(EpochIterator):
+        failure: BaseException | None = None
+
+        def run(self) -> None:
+            try:
+                super().run()
+            except BaseException as failure:
+                self.failure = failure
+
+    return WatchedEpoch
