@@ -94,7 +94,7 @@ def identity(source: Source, *, seed: int, rows_per_shard: int | None) -> dict[s
         "options": dict(source.options),
         "sources": dict(source.checksums()),
         "seed": seed,
-        "rows_per_shard": rows_per_shard or default_rows_per_shard(source.image_shape),
+        "rows_per_shard": rows_per_shard or default_rows_per_shard(source.image_shape()),
     }
 
 

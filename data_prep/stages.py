@@ -114,13 +114,13 @@ def run_shard(index: int, plan_file: Path) -> ShardRecord:
         return record
     source = plan.source
     rows = source.rows(task.split, task.start, task.stop)
-    rows.check(source.image_shape, [label.cardinality for label in source.labels], len(source.factors))
+    rows.check(source.image_shape(), [label.cardinality for label in source.labels()], len(source.factors))
     rank = ranks_of(plan, work, task, list(rows.ids))
     record = ShardRecord(
         spec=write_shard(path, rows, rank),
         value_counts=[
             np.bincount(rows.labels[rows.observed[:, i], i], minlength=label.cardinality).tolist()
-            for i, label in enumerate(source.labels)
+            for i, label in enumerate(source.labels())
         ],
         labels_used={
             str(f): labels_used_at(f, rank, rows.observed).sum(axis=0).tolist() for f in PAPER_RATES
@@ -146,8 +146,8 @@ def merge(plan_file: Path) -> Manifest:
     manifest = Manifest(
         name=plan.name,
         digest=plan.digest,
-        image_shape=source.image_shape,
-        labels=source.labels,
+        image_shape=source.image_shape(),
+        labels=source.labels(),
         factors=source.factors,
         splits={split: _merged(split, found) for split, found in records.items()},
         options=dict(source.options),

@@ -12,8 +12,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,14 +89,14 @@ def is_packed(path: Path) -> bool:
         return file.read(2) == _GZIP_MAGIC
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> BufferedIOBase:
     try:
-        return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
+        return gzip.GzipFile(path) if is_packed(path) else path.open("rb")
     except OSError as error:
         raise RawDataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _read(path: Path, file: BinaryIO, count: int, position: int = 0) -> bytes:
+def _read(path: Path, file: BufferedIOBase, count: int, position: int = 0) -> bytes:
     try:
         return file.read(count)
     except EOFError:

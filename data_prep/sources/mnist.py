@@ -58,14 +58,14 @@ class IdxImages:
     def factors(self) -> tuple[str, ...]:
         return ()
 
-    @cached_property
     def labels(self) -> tuple[LabelSpec, ...]:
-        if self.label is not None:
-            return (self.label,)
-        classes = 1 + max(int(self.label_column(split).max()) for split in _SPLITS)
-        return (LabelSpec("class", max(classes, 2), tuple(str(v) for v in range(max(classes, 2)))),)
+        return (self.label,) if self.label is not None else self._labels_found
 
     @cached_property
+    def _labels_found(self) -> tuple[LabelSpec, ...]:
+        classes = max(2, 1 + max(int(self.label_column(split).max()) for split in _SPLITS))
+        return (LabelSpec("class", classes, tuple(str(value) for value in range(classes))),)
+
     def image_shape(self) -> tuple[int, int, int]:
         if self.size is not None:
             return (1, *self.size)

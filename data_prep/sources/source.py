@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from data_prep.progress import Progress
 from data_prep.rows import Rows
 
 
+@runtime_checkable
 class Source(Protocol):
     """Raw files of one kind. Cheap to make: it reads nothing before it is asked.
 
@@ -42,13 +43,20 @@ class Source(Protocol):
         ...
 
     @property
-    def image_shape(self) -> tuple[int, int, int]: ...
-
-    @property
-    def labels(self) -> tuple[LabelSpec, ...]: ...
-
-    @property
     def factors(self) -> tuple[str, ...]: ...
+
+    @property
+    def raw(self) -> Path | None:
+        """The folder its raw files are in, when it is known; opening the source with it again gives this one."""
+        ...
+
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        ...
+
+    def labels(self) -> tuple[LabelSpec, ...]:
+        """What is known of a row, in the order of ``Rows.labels``."""
+        ...
 
     def checksums(self) -> Mapping[str, str]:
         """Raw file, unpacked → checksum; quick, and without the files where these are known beforehand."""
@@ -59,11 +67,6 @@ class Source(Protocol):
 
         May download. ``RawDataError`` says in one sentence what is missing, or wrong with which file.
         """
-        ...
-
-    @property
-    def raw(self) -> Path | None:
-        """The folder its raw files are in, when it is known; opening the source with it again gives this one."""
         ...
 
     def where_raw(self) -> str:

@@ -1,0 +1,70 @@
+"""Supervision masks: one fixed number per row, nested over the rates, fair to every class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.supervision import labels_used_at, supervision_rank
+
+rates = st.floats(0, 1)
+class_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
+
+
+def ids(count: int) -> list[str]:
+    return [f"row-{i}" for i in range(count)]
+
+
+@settings(deadline=None)
+@given(classes=class_lists, first=rates, second=rates, seed=st.integers(0, 5), stratified=st.booleans())
+def test_the_labelled_set_at_a_smaller_rate_is_inside_that_at_a_larger(
+    classes: list[int], first: float, second: float, seed: int, stratified: bool
+) -> None:
+    column = np.array(classes, dtype=np.uint8)
+    rank = supervision_rank(ids(len(classes)), seed=seed, classes=column if stratified else None)
+    observed = np.ones((len(classes), 2), dtype=bool)
+    observed[::3, 1] = False
+    small, large = (labels_used_at(f, rank, observed) for f in sorted([first, second]))
+    assert not (small & ~large).any()
+    assert not (large & ~observed).any()
+
+
+@settings(deadline=None)
+@given(classes=class_lists, rate=rates)
+def test_each_class_has_its_share_of_the_labelled(classes: list[int], rate: float) -> None:
+    column = np.array(classes, dtype=np.uint8)
+    rank = supervision_rank(ids(len(classes)), seed=0, classes=column)
+    for value in set(classes):
+        members = column == value
+        assert abs((rank[members] < np.float32(rate)).sum() - rate * members.sum()) <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_ranks_lie_in_the_half_open_unit_interval_and_all_are_used_at_rate_1(stratified: bool) -> None:
+    column = (np.arange(5000) % 7).astype(np.uint8)
+    rank = supervision_rank(ids(5000), seed=3, classes=column if stratified else None)
+    assert rank.dtype == np.float32
+    assert (rank >= 0).all()
+    assert (rank < 1).all()
+    assert labels_used_at(1.0, rank, np.ones((5000, 1), dtype=bool)).all()
+    assert not labels_used_at(0.0, rank, np.ones((5000, 1), dtype=bool)).any()
+
+
+def test_unstratified_ranks_do_not_depend_on_which_rows_are_ranked_together() -> None:
+    whole = supervision_rank(ids(100), seed=1)
+    parts = [supervision_rank(ids(100)[start : start + 30], seed=1) for start in range(0, 100, 30)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def test_unstratified_ranks_are_uniform() -> None:
+    rank = supervision_rank(ids(20_000), seed=0)
+    counts, _ = np.histogram(rank, bins=10, range=(0, 1))
+    assert ((counts - 2000) ** 2 / 2000).sum() < 27.9  # chi-square with 9 degrees of freedom, p = 0.001
+
+
+def test_ranks_are_pinned_because_prepared_data_depends_on_them() -> None:
+    rank = supervision_rank(["a", "b", "c"], seed=0)
+    np.testing.assert_array_equal((rank * 2**24).astype(np.int64), [1431767, 6110803, 55852])
+    assert not np.array_equal(rank, supervision_rank(["a", "b", "c"], seed=1))
