@@ -164,37 +164,42 @@ install_python_packages() {
     if command -v nvidia-smi >/dev/null; then
         extras=$extras,gpu
     elif [ "$(uname)" = Linux ] && [ -z "$(installed_version torch)" ]; then
-        say "no NVIDIA GPU here: unless pip is pointed at a CPU build of torch (PIP_FIND_LINKS or PIP_INDEX_URL), it takes" \
-            "the CUDA build, which works but is some GB larger"
+        say "no NVIDIA GPU here: pip takes the CUDA build of torch all the same (some GB more, and it works), unless" \
+            "PIP_FIND_LINKS or PIP_INDEX_URL leads it to a CPU build"
     fi
     say "pip installs torch $(pin torch)"
-    pip_install torch torch
+    pip_install torch torch setuptools
     say "pip installs traitvae[$extras] and what it needs, as pinned in constraints.txt"
-    pip_install "the project" -e ".[$extras]"
+    # With the pinned setuptools, so that a later call needs no network.
+    pip_install "the project" --no-build-isolation -e ".[$extras]"
     $python -c 'import data_prep, jobs, launch, mlflow, numpy, pipeline, pyarrow, submitit, torch, tyro' >>$log 2>&1 ||
         fail "the installed packages cannot be imported (see $log); 'make clean' and the same command again make .venv anew"
 }
 
 install_ffcv() {
-    local version
+    local version loader="FFCV (--loader ffcv)"
     version=$(pin ffcv)
     if [ "$(installed_version ffcv)" != "$version" ]; then
         if ! command -v pkg-config >/dev/null || ! command -v g++ >/dev/null || ! has_headers $python ||
             ! pkg-config --exists opencv4 || ! pkg-config --exists libturbojpeg; then
-            if debian; then
-                # shellcheck disable=SC2046
-                tell_how "FFCV (--loader ffcv)" $(absent $(packages_for ffcv) $(has_headers $python || packages_for python))
+            local packages
+            # shellcheck disable=SC2046
+            packages=$(absent $(packages_for ffcv) $(has_headers $python || packages_for python))
+            # shellcheck disable=SC2086
+            if [ -n "$packages" ]; then
+                tell_how "$loader" $packages
             else
-                lack "FFCV (--loader ffcv): a C++ compiler, pkg-config, OpenCV or libjpeg-turbo is missing; environment.yml has them"
+                lack "$loader: pkg-config finds no opencv4 or no libturbojpeg, or a C++ compiler or Python's headers are missing;" \
+                    "environment.yml (conda) has them all"
             fi
             return
         fi
         say "pip builds FFCV $version"
         touch .venv/.unfinished
-        logged $python -m pip install --disable-pip-version-check --no-deps "ffcv==$version"
+        logged $python -m pip install --disable-pip-version-check --no-deps --no-build-isolation "ffcv==$version"
         rm -f .venv/.unfinished
     fi
-    logged $python -W ignore -c 'import ffcv' || lack "FFCV (--loader ffcv): its build failed, see $log; all else works"
+    logged $python -W ignore -c 'import ffcv' || lack "$loader: its build failed, see $log; all else works"
 }
 
 tell_what_else_is_missing() {
