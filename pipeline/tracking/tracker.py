@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
@@ -87,7 +87,7 @@ class Tracker:
             every_s = settings.system_metrics_every_s
             self._system = SystemMetrics(self._metrics, every_s, self._uploader.started)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Tracker:
         if self._uploader is not None:
             self._uploader.start()
         if self._system is not None:
@@ -151,13 +151,13 @@ class Tracker:
             self._state.save(self.cell)
         if bound_seconds is None:
             bound_seconds = 5.0 if status == "running" else 60.0
-        if self._uploader.is_alive() and not self._uploader.close(bound_seconds):
+        complete = not self._uploader.is_alive() or self._uploader.close(bound_seconds)
+        if not complete and status != "running":  # a run that goes on later uploads it then
             left = self._uploader.points_left()
             _logger.warning(
-                "%s of %s %s not in MLflow yet; to bring them there: python launch/compare.py --sync --runs %s",
-                "the points" if left is None else f"{left} points and what else is left",
-                self.cell,
-                "are",
+                "%s of %s not in MLflow yet; to bring them there: python launch/compare.py --sync --runs %s",
+                "the points" if left is None else f"{left} points",
+                f"{self.cell} are",
                 self.cell.parent.parent,
             )
 

@@ -1,0 +1,83 @@
+"""A metric against the supervision rate: ours with error bars, the paper's dashed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.measures.papers import PAPERS, paper_curve
+from pipeline.measures.summary import Row
+
+# Okabe and Ito's colours, told apart by people with any kind of colour blindness; markers differ as well.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+
+def draw_comparison(rows: Sequence[Row], metric: str, path: Path) -> bool:
+    """Write a PNG with one panel per data set.
+
+    Returns:
+        Whether any row has the metric; without one there is no figure.
+    """
+    rows = [row for row in rows if metric in row.metrics and row.supervision_rate > 0]
+    if not rows:
+        return False
+    from matplotlib.figure import Figure
+
+    datasets = sorted({row.dataset for row in rows})
+    lines = sorted({row.series[1:] for row in rows})
+    figure = Figure(figsize=(1.2 + 4.4 * len(datasets), 4.0), dpi=150, layout="constrained")
+    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
+    for panel, dataset in zip(panels, datasets, strict=True):
+        inside = [row for row in rows if row.dataset == dataset]
+        _draw_panel(panel, inside, metric, lines)
+        panel.set_title(dataset.replace("_", " "))
+    panels[0].set_ylabel(metric.replace("_", " "))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return True
+
+
+def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tuple[str, str, str]]) -> None:
+    series: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        series[row.series].append(row)
+    many_epochs = len({row.epochs for row in rows}) > 1
+    rates = {row.supervision_rate for row in rows}
+    for (dataset, system, variant, epochs), members in sorted(series.items()):
+        number = lines.index((system, variant, epochs))
+        members.sort(key=lambda row: row.supervision_rate)
+        found = [row.metrics[metric] for row in members]
+        label = " ".join(filter(None, [system, variant, f"{epochs} epochs" if many_epochs else ""]))
+        panel.errorbar(
+            [row.supervision_rate for row in members],
+            [one.mean for one in found],
+            yerr=[one.sd or 0.0 for one in found],
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=5,
+            capsize=3,
+            label=f"{label}, ours",
+            zorder=3,
+        )
+        rates |= _draw_paper(panel, dataset, system, metric, COLOURS[number % len(COLOURS)])
+    panel.set_xscale("log")
+    panel.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])
+    panel.minorticks_off()
+    panel.set_xlabel("supervision rate f")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize="small", loc="best")
+
+
+def _draw_paper(panel: Any, dataset: str, system: str, metric: str, colour: str) -> set[float]:
+    curve = paper_curve(dataset, system, metric)
+    label = None
+    if curve:
+        paper = PAPERS[next(iter(curve.values())).paper]
+        label = f"{system}, {paper}"
+        if label not in panel.get_legend_handles_labels()[1]:
+            values = [row.value for row in curve.values()]
+            panel.plot(list(curve), values, color=colour, linestyle="--", marker="x", label=label, zorder=2)
+    return set(curve)

@@ -1,0 +1,126 @@
+"""Runs into rows: mean and standard deviation over seeds, with the paper's number beside each."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.measures.papers import PaperValue, paper_value
+
+FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
+"""Metrics that a table shows first, in this order."""
+
+_VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
+
+
+class MeasuredRun(Protocol):
+    """What a row is made of."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, str]: ...
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A metric over the seeds of one row."""
+
+    mean: float
+    sd: float | None
+    """Of the sample (n − 1); None for a single run."""
+
+    n: int
+    paper: PaperValue | None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's."""
+        return None if self.paper is None else self.mean - self.paper.value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Runs that differ in their seed only."""
+
+    dataset: str
+    system: str
+    variant: str
+    """Params by which it differs from other rows of its kind, as ``name=value``; empty if by none."""
+
+    supervision_rate: float
+    epochs: str
+    seeds: tuple[str, ...]
+    run_ids: tuple[str, ...]
+    metrics: dict[str, Statistic]
+    """By name without ``test/``."""
+
+    @property
+    def series(self) -> tuple[str, str, str, str]:
+        """What a line of a figure has in common: all but the supervision rate."""
+        return self.dataset, self.system, self.variant, self.epochs
+
+
+def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
+    """One row per data set, system, variant, supervision rate and number of epochs.
+
+    A variant is told by the params of model, optimiser, training and data that differ between runs of the same data
+    set, system, rate and epochs. Of runs that agree in their seed too, the last one counts.
+    """
+    kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
+    for run in runs:
+        kinds[_kind(run.params)].append(run)
+    rows = []
+    for kind, members in kinds.items():
+        differing = _differing(members)
+        variants: dict[str, dict[str, MeasuredRun]] = defaultdict(dict)
+        for run in members:
+            variant = " ".join(f"{name}={run.params.get(name, '—')}" for name in differing)
+            variants[variant][run.params.get("seed", "")] = run
+        rows += [_row(kind, variant, by_seed) for variant, by_seed in variants.items()]
+    return sorted(rows, key=lambda row: (*row.series, row.supervision_rate))
+
+
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """Every metric that some row has, the main ones first."""
+    names = {name for row in rows for name in row.metrics}
+    return [name for name in FIRST if name in names] + sorted(names - set(FIRST))
+
+
+def _kind(params: Mapping[str, str]) -> tuple[str, str, float, str]:
+    return (
+        params.get("data.name", "—"),
+        params.get("model.system", "—"),
+        float(params.get("data.supervision_rate", "nan")),
+        params.get("training.epochs", "—"),
+    )
+
+
+def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
+    names = sorted({name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)})
+    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+
+
+def _row(kind: tuple[str, str, float, str], variant: str, by_seed: Mapping[str, MeasuredRun]) -> Row:
+    dataset, system, rate, epochs = kind
+    values: dict[str, list[float]] = defaultdict(list)
+    for run in by_seed.values():
+        for name, value in run.metrics.items():
+            if name.startswith("test/"):
+                values[name.removeprefix("test/")].append(value)
+    metrics = {
+        name: Statistic(
+            mean=statistics.fmean(found),
+            sd=statistics.stdev(found) if len(found) > 1 else None,
+            n=len(found),
+            paper=paper_value(dataset, system, rate, name),
+        )
+        for name, found in values.items()
+    }
+    run_ids = tuple(run.run_id for run in by_seed.values())
+    return Row(dataset, system, variant, rate, epochs, tuple(by_seed), run_ids, metrics)

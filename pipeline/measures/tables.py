@@ -1,0 +1,105 @@
+"""Rows as CSV (every metric, with the runs it rests on) and as Markdown (for reading)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from pipeline.measures.summary import Row, Statistic, metric_names
+
+CSV_HEADER = (
+    *(
+        "sweep",
+        "dataset",
+        "system",
+        "variant",
+        "supervision_rate",
+        "epochs",
+        "metric",
+        "mean",
+        "sd",
+        "n",
+        "seeds",
+    ),
+    *("paper", "paper_sd", "difference", "paper_source", "run_ids"),
+)
+
+
+def as_csv(sweep: str, rows: Sequence[Row]) -> str:
+    """One line per row and metric; lists (seeds, run ids) are separated by spaces."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for row in rows:
+        for name in metric_names([row]):
+            found = row.metrics[name]
+            paper = found.paper
+            line = [sweep, row.dataset, row.system, row.variant, row.supervision_rate, row.epochs, name]
+            line += [found.mean, _blank(found.sd), found.n, " ".join(row.seeds)]
+            line += (
+                ["", "", "", ""]
+                if paper is None
+                else [paper.value, _blank(paper.sd), found.difference, paper.source]
+            )
+            writer.writerow([*line, " ".join(row.run_ids)])
+    return text.getvalue()
+
+
+def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """Headings of :func:`cells`: a metric that a paper has a number for takes three columns."""
+    names = ["data", "system", *(["variant"] if any(row.variant for row in rows) else []), "f", "epochs", "n"]
+    for metric in metrics:
+        names.append(metric)
+        if _has_paper(rows, metric):
+            names += ["paper", "difference"]
+    return names
+
+
+def cells(row: Row, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """The cells of one row of the table of ``rows``."""
+    line = [row.dataset, row.system, *([row.variant] if any(other.variant for other in rows) else [])]
+    line += [f"{row.supervision_rate:g}", row.epochs, str(len(row.seeds))]
+    for metric in metrics:
+        found = row.metrics.get(metric)
+        line.append("" if found is None else mean_and_sd(found))
+        if _has_paper(rows, metric):
+            line += _paper_cells(found)
+    return line
+
+
+def as_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
+    """A table, and a line that says which tables of which papers stand beside it."""
+    names = headings(rows, metrics)
+    lines = [names, ["---"] * 2 + ["---:"] * (len(names) - 2), *(cells(row, rows, metrics) for row in rows)]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    sources = sorted(
+        {s.paper.source for row in rows for m in metrics if (s := row.metrics.get(m)) and s.paper}
+    )
+    note = "mean ± standard deviation over n seeds"
+    return f"{table}\n\n{note}{'; paper: ' + '; '.join(sources) if sources else ''}\n"
+
+
+def mean_and_sd(found: Statistic) -> str:
+    """``0.865 ± 0.004``; without the deviation for a single run."""
+    digits = 3 if abs(found.mean) < 10 else 1
+    mean = f"{found.mean:.{digits}f}"
+    return mean if found.sd is None else f"{mean} ± {found.sd:.{digits}f}"
+
+
+def _paper_cells(found: Statistic | None) -> list[str]:
+    if found is None or found.paper is None or found.difference is None:
+        return ["", ""]
+    paper = f"{found.paper.value:.3f}"
+    return [
+        paper if found.paper.sd is None else f"{paper} ± {found.paper.sd:.3f}",
+        f"{found.difference:+.3f}",
+    ]
+
+
+def _has_paper(rows: Sequence[Row], metric: str) -> bool:
+    return any(metric in row.metrics and row.metrics[metric].paper is not None for row in rows)
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value
