@@ -143,14 +143,15 @@ def print_table(sweep: str, rows: Sequence[Row], metrics: Sequence[str], console
     """The table of a sweep, with as many metrics as the terminal is wide."""
     shown = len(metrics)
     table = _table(sweep, rows, metrics)
-    while shown > 1 and Measurement.get(console, console.options, table).maximum > console.width:
+    unbounded = console.options.update(max_width=10_000)
+    while shown > 1 and Measurement.get(console, unbounded, table).maximum > console.width:
         shown -= 1
         table = _table(sweep, rows, metrics[:shown])
     console.print(table)
 
 
 def _table(sweep: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
-    table = Table(title=escape(sweep), title_justify="left", box=SIMPLE_HEAD, min_width=len(sweep))
+    table = Table(title=escape(sweep), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, heading in enumerate(headings(rows, metrics)):
         table.add_column(heading.replace("_", "\n"), justify="left" if number < 2 else "right", no_wrap=True)
     for row in rows:
