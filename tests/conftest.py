@@ -14,4 +14,4 @@ from jaxtyping import install_import_hook
 # Every annotated shape and type of these floors is checked at each call, in tests only.
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
 
-pytest_plugins = ["tests.cluster.fixture"]
+pytest_plugins = ["tests.cluster.fixture", "tests.data_prep.fixtures"]

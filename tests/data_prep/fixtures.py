@@ -56,6 +56,11 @@ def write_raw(folder: Path, rows: dict[str, int] | None = None, *, packed: bool 
     return folder
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    """Everything that stands in a folder, at any depth: name → bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 @pytest.fixture(scope="session")
 def tiny_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of four idx files: 600 training and 200 test images, 28 x 28, of ten classes."""
