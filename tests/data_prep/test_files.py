@@ -1,0 +1,76 @@
+"""Files appear whole or not at all, and one holder of a lock at a time."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep.files import atomic_write, checksum, remove_partial_files
+from data_prep.lock import exclusive_lock
+
+HOLD = """
+import fcntl, sys, time
+file = open(sys.argv[1], "ab")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "file"
+    with atomic_write(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), atomic_write(path) as file:
+        file.writelines([b"new", "no bytes"])  # type: ignore[list-item]
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"target") as caught, atomic_write(tmp_path / "target"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "target")
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".shard.0011aabb.partial").touch()
+    (tmp_path / "shard").touch()
+    remove_partial_files(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["shard"]
+
+
+def test_checksums_are_those_of_the_tools(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert checksum(tmp_path / "file", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+    assert checksum(tmp_path / "file").startswith("ba7816bf8f01cfea")
+
+
+def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
+    path, waited = tmp_path / "locks" / "one", []
+    with exclusive_lock(path, lambda: waited.append("first")):
+        pass
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+
+    def kill_and_note() -> None:
+        waited.append("second")
+        holder.kill()
+
+    with exclusive_lock(path, kill_and_note):
+        holder.communicate()
+    assert waited == ["second"]
