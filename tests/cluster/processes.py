@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,17 +33,37 @@ def living(layout: Layout) -> list[Process]:
     found = []
     verdicts: dict[str, bool] = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            namespace = os.readlink(entry / "ns" / "mnt")
-            if namespace not in verdicts:
-                verdicts[namespace] = layout.hosts.name in (entry / "mountinfo").read_text()
-            if verdicts[namespace]:
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _is_of(layout, entry, verdicts):
+            try:
                 found.append(Process(int(entry.name), (entry / "comm").read_text().strip()))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended while we looked, or is not even for root to look at (a container's first process)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
     return found
+
+
+def _is_of(layout: Layout, process: Path, verdicts: dict[str, bool]) -> bool:
+    """Whether a thread of ``/proc/PID`` lives in a namespace of the cluster; ``verdicts`` has those seen before.
+
+    The first thread alone does not tell: it can have ended, and left the namespace, before the others.
+    """
+    for thread in _first_then_others(process):
+        try:
+            namespace = os.readlink(thread / "ns" / "mnt")
+            if namespace not in verdicts:
+                verdicts[namespace] = layout.hosts.name in (thread / "mountinfo").read_text()
+            return verdicts[namespace]
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is not even for root to look at (a container's first process)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it left the namespace between our two looks
+                raise
+    return False
+
+
+def _first_then_others(process: Path) -> Iterator[Path]:
+    yield process
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        yield from (process / "task").iterdir()
 
 
 def end_all(layout: Layout) -> list[Process]:

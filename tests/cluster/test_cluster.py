@@ -156,7 +156,7 @@ def test_torch_ranks_of_two_nodes_meet(
 ) -> None:
     monkeypatch.chdir(ROOT)  # a job starts where it was submitted, and imports from there
     executor = submitit.AutoExecutor(tmp_path, cluster="slurm")
-    executor.update_parameters(nodes=2, tasks_per_node=2, cpus_per_task=1, timeout_min=2)
+    executor.update_parameters(nodes=2, tasks_per_node=2, cpus_per_task=1, timeout_min=10)
     job = executor.submit(sum_over_ranks)
     wait_for(lambda: job.done(force_check=True), timeout_s=120)
     assert job.results() == [("n1", 0, 10.0), ("n1", 1, 10.0), ("n2", 2, 10.0), ("n2", 3, 10.0)]
