@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from data_prep.errors import RunError, report_user_errors
-from jobs.unit import alone_in, log_to_stderr, open_data, share_of_processors, tracker_for
+from jobs.unit import alone_in, keep_log, limit_threads, open_data, tracker_for
 from pipeline.cell import Cell
 from pipeline.figures.draw import draw_figures
 from pipeline.measures.classification import classification
@@ -21,7 +21,6 @@ from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.likelihood import likelihood
 from pipeline.models.interface import Classifies, DataShape
 from pipeline.training import checkpoint
-from pipeline.training.loop import last_step
 from pipeline.world import choose_device
 
 log = logging.getLogger(__name__)
@@ -34,15 +33,15 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
         RunError: the cell is not trained to its last step, or another process is at work in it.
     """
     cell = Cell.open(config_file)
+    keep_log(cell, "evaluate")
     if cell.is_done:
         return {}
+    limit_threads()
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)
-    if device.type == "cpu":
-        torch.set_num_threads(share_of_processors(1))
     with alone_in(cell), tracker_for(cell, data) as tracker:
         state = checkpoint.load_newest(cell.checkpoints, device)
-        wanted = last_step(config, data)
+        wanted = config.last_step(data.manifest.splits["train"].rows)
         if state is None or state["step"] != wanted:
             found = "no checkpoint" if state is None else f"step {state['step']}"
             raise RunError(f"{cell.folder} is not trained yet: it has {found} of {wanted}; train it first")
@@ -75,7 +74,6 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.evaluate")
-        log_to_stderr()
         evaluate_cell(arguments.config)
 
 

@@ -12,15 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 import tyro
 
 from data_prep.errors import report_user_errors
-from jobs.unit import EXIT_INTERRUPTED, alone_in, log_to_stderr, open_data, share_of_processors, tracker_for
+from jobs.unit import (
+    EXIT_INTERRUPTED,
+    alone_in,
+    keep_log,
+    limit_threads,
+    open_data,
+    take_rank_from_submitit,
+    tracker_for,
+)
 from pipeline.cell import Cell
 from pipeline.training.interruption import Interrupted
 from pipeline.training.loop import train
-from pipeline.world import joined_world, ranks_on_this_node
+from pipeline.world import joined_world
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +41,13 @@ def train_cell(config_file: Path) -> Outcome:
         UserError: something the user can put right (see ``data_prep.errors``).
     """
     cell = Cell.open(config_file)
+    take_rank_from_submitit()
+    keep_log(cell, "train")
     if cell.is_done:
         return "trained"
+    limit_threads()
     config, data = cell.config, open_data(cell)
     with joined_world(config.training.ranks, config.training.device) as world, ExitStack() as held:
-        if world.device.type == "cpu":
-            torch.set_num_threads(share_of_processors(ranks_on_this_node()))
         if not world.is_first:
             try:
                 train(config, cell.checkpoints, data, world, record=lambda *_: None)
@@ -72,7 +80,6 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.train")
-        log_to_stderr()
         if train_cell(arguments.config) == "interrupted":
             raise SystemExit(EXIT_INTERRUPTED)
 

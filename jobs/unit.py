@@ -8,22 +8,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from data_prep.errors import ConfigError, RunError
 from data_prep.lock import exclusive_lock
 from pipeline.cell import Cell
 from pipeline.config import flat
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import DatasetInput, Tracker
+from pipeline.world import ranks_from_environment
 
 EXIT_INTERRUPTED = 75
 """Exit status of a run that was asked to stop and goes on when it is started again (EX_TEMPFAIL)."""
 
 
-def log_to_stderr() -> None:
-    """Send what the pipeline has to say to the standard error of the unit."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def keep_log(cell: Cell, unit: str) -> None:
+    """Send what the pipeline has to say to standard error, and to the cell's ``log/`` folder.
+
+    Each rank has its own file, which a unit that is started again goes on with.
+    """
+    path = cell.folder / "log" / f"{unit}-rank{ranks_from_environment().rank}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[logging.StreamHandler(), logging.FileHandler(path)],
+        force=True,
+    )
     for floor in ("data_prep", "pipeline", "jobs"):
         logging.getLogger(floor).setLevel(logging.INFO)
+
+
+def take_rank_from_submitit() -> None:
+    """Under submitit, put rank and meeting point into the variables that torchrun would set."""
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def open_data(cell: Cell) -> DataSet:
@@ -35,7 +56,9 @@ def open_data(cell: Cell) -> DataSet:
         )
     data = DataSet(Path(cell.config.data.folder))
     if data.manifest.name != cell.config.data.name:
-        raise ConfigError(f"{data.folder} holds {data.manifest.name}, and the run wants {cell.config.data.name}")
+        raise ConfigError(
+            f"{data.folder} holds {data.manifest.name}, and the run wants {cell.config.data.name}"
+        )
     return data
 
 
@@ -65,7 +88,12 @@ def tracker_for(cell: Cell, data: DataSet) -> Tracker:
     )
 
 
-def share_of_processors(ranks_here: int) -> int:
-    """Threads that one of the ranks on this node may use."""
-    available = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) or len(os.sched_getaffinity(0)) // ranks_here
-    return max(1, available)
+def limit_threads() -> None:
+    """Give this rank its share of the node's processors: OMP_NUM_THREADS if set, else an equal share."""
+    if "OMP_NUM_THREADS" in os.environ:
+        threads = int(os.environ["OMP_NUM_THREADS"])
+    elif "SLURM_CPUS_PER_TASK" in os.environ:
+        threads = int(os.environ["SLURM_CPUS_PER_TASK"])
+    else:
+        threads = len(os.sched_getaffinity(0)) // ranks_from_environment().on_this_node
+    torch.set_num_threads(max(1, threads))

@@ -96,8 +96,8 @@ def _describe(asked: Prepare) -> None:
     there = find_prepared(asked.name, asked.raw, asked.out, seed=asked.seed)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
     print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
-    print(f"image:   {' x '.join(map(str, source.image_shape))} uint8 (channels x height x width)")
-    for label in source.labels:
+    print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
+    for label in source.labels():
         print(f"label:   {label.name}: {', '.join(label.values)}")
     print(f"raw:     {source.where_raw()}")
     with_ffcv = asked.format != "arrow" and ffcv_is_installed()

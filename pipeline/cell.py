@@ -7,8 +7,10 @@ from pathlib import Path
 
 from data_prep.errors import RunError
 from data_prep.files import atomic_write
+from data_prep.manifest import MANIFEST_FILE, Manifest
 from pipeline import config as run_config
 from pipeline.config import RunConfig
+from pipeline.training import checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,18 @@ class Cell:
     config: RunConfig
 
     @classmethod
-    def create(cls, sweep: Path, config: RunConfig, data_digest: str) -> Cell:
-        """Make (or find) the cell of a run in the folder of its sweep, and write its ``config.json``."""
+    def named(cls, sweep: Path, config: RunConfig, data_digest: str) -> Cell:
+        """The cell of a run in the folder of its sweep; nothing is written."""
         name = f"{run_config.readable_name(config)}-{run_config.identity(config, data_digest)}"
-        cell = cls(sweep / name, config)
-        text = run_config.to_json(config)
-        path = cell.folder / "config.json"
-        if not path.is_file() or path.read_text() != text:
-            cell.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as file:
+        return cls(sweep / name, config)
+
+    def write(self) -> None:
+        """Make the folder and its ``config.json``, unless they are there."""
+        text = run_config.to_json(self.config)
+        if not self.config_file.is_file() or self.config_file.read_text() != text:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.config_file) as file:
                 file.write(text.encode())
-        return cell
 
     @classmethod
     def open(cls, config_file: Path) -> Cell:
@@ -61,6 +64,14 @@ class Cell:
     def is_done(self) -> bool:
         """Whether it was trained, measured and recorded, and need not run again."""
         return (self.folder / "DONE").is_file()
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the newest whole checkpoint is that of the last step (its bytes are checked when it is read)."""
+        if not Path(self.config.data.folder, MANIFEST_FILE).is_file():
+            return False
+        rows = Manifest.load(Path(self.config.data.folder)).splits["train"].rows
+        return checkpoint.newest_step(self.checkpoints) == self.config.last_step(rows)
 
     def mark_done(self) -> None:
         """Write ``DONE``: the last thing that happens to a cell."""

@@ -11,6 +11,7 @@ import tyro
 from pydantic import TypeAdapter, ValidationError
 
 from data_prep.errors import ConfigError
+from pipeline.data.order import steps_per_epoch
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.tracking.settings import TrackingSettings
@@ -30,7 +31,7 @@ class DataConfig:
 
     name: Annotated[str, tyro.conf.arg(name="data")] = "fashion_mnist"
     """Data set (`python launch/prepare.py --help` lists them)."""
-    folder: str = field(default="", metadata=_NOT_IDENTITY)
+    folder: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=_NOT_IDENTITY)
     """Prepared data set; found or prepared by the launcher where it is left empty."""
     supervision_rate: float = 1.0
     """Share f of the training examples whose labels are used."""
@@ -38,7 +39,10 @@ class DataConfig:
     """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
 
     def __post_init__(self) -> None:
-        _check(0 <= self.supervision_rate <= 1, f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1")
+        _check(
+            0 <= self.supervision_rate <= 1,
+            f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +70,7 @@ class TrainingConfig:
     ranks: int = 1
     """Processes (one per GPU) that share each batch."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Autocast type; `auto`: float32 on a CPU; on a GPU bfloat16, or float16 with a loss scaler where that is missing."""
+    """Autocast type; `auto`: float32 on a CPU; on a GPU bfloat16, or float16 with a loss scaler where it lacks that."""
     compile: bool = False
     """Compile the model with torch.compile."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -79,10 +83,18 @@ class TrainingConfig:
     """Steps between two records of the objective's terms; the device is read only then."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "ranks", "checkpoint_every_epochs", "keep_checkpoints", "log_every_steps"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "ranks",
+            "checkpoint_every_epochs",
+            "keep_checkpoints",
+            "log_every_steps",
+        ):
             _check(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
         _check(
-            self.batch_size >= self.ranks, f"batch_size {self.batch_size} is smaller than the number of ranks {self.ranks}"
+            self.batch_size >= self.ranks,
+            f"batch_size {self.batch_size} is smaller than the number of ranks {self.ranks}",
         )
 
 
@@ -96,7 +108,10 @@ class MeasuresConfig:
     """Examples per forward pass of a measure."""
 
     def __post_init__(self) -> None:
-        _check(self.measure_batch_size >= 1, f"measure_batch_size is {self.measure_batch_size}; it must be at least 1")
+        _check(
+            self.measure_batch_size >= 1,
+            f"measure_batch_size is {self.measure_batch_size}; it must be at least 1",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +129,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
+
+    def last_step(self, rows: int) -> int:
+        """Number of steps of the whole run on a training split of that many rows."""
+        return steps_per_epoch(rows, self.training.batch_size, self.training.ranks) * self.training.epochs
 
 
 def _identifying(section: Any) -> dict[str, Any]:
@@ -143,7 +162,9 @@ def flat(config: RunConfig) -> dict[str, Any]:
     def walk(section: dict[str, Any], prefix: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in section.items():
-            found |= walk(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+            found |= (
+                walk(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+            )
         return found
 
     return walk(asdict(config), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,24 +50,41 @@ class World:
             dist.barrier()
 
 
-def ranks_from_environment() -> tuple[int, int, int]:
-    """(rank, world size, local rank) as torchrun, SLURM or submitit say; (0, 1, 0) where none does."""
-    for rank, size, local in (
-        ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-        ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
-        ("SUBMITIT_LOCAL_GLOBALRANK", "SUBMITIT_LOCAL_NTASKS", "SUBMITIT_LOCAL_LOCALID"),
-    ):
-        if rank in os.environ and size in os.environ:
-            return int(os.environ[rank]), int(os.environ[size]), int(os.environ.get(local, "0"))
-    return 0, 1, 0
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where the environment places this process."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    on_this_node: int = 1
 
 
-def ranks_on_this_node() -> int:
-    """How many of the ranks run on this node, as torchrun, SLURM or submitit say; 1 where none does."""
-    for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SUBMITIT_LOCAL_NTASKS"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return 1
+def ranks_from_environment() -> Ranks:
+    """What torchrun (or submitit, exported like it) or a SLURM step says; the only rank where none does."""
+    variables = os.environ
+    if "RANK" in variables and "WORLD_SIZE" in variables:
+        return Ranks(
+            int(variables["RANK"]),
+            int(variables["WORLD_SIZE"]),
+            int(variables.get("LOCAL_RANK", "0")),
+            int(variables.get("LOCAL_WORLD_SIZE", "1")),
+        )
+    # SLURM_NTASKS would also be there in the batch script, which is one process.
+    if "SLURM_STEP_NUM_TASKS" in variables and "SLURM_PROCID" in variables:
+        size, nodes = int(variables["SLURM_STEP_NUM_TASKS"]), int(variables.get("SLURM_STEP_NUM_NODES", "1"))
+        return Ranks(int(variables["SLURM_PROCID"]), size, int(variables["SLURM_LOCALID"]), size // nodes)
+    return Ranks()
+
+
+def _name_the_meeting_point() -> None:
+    """Set MASTER_ADDR and MASTER_PORT from what SLURM says, where nobody has set them."""
+    if "MASTER_ADDR" in os.environ:
+        return
+    nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
+    listed = subprocess.run(nodes, capture_output=True, text=True, check=True, timeout=60)
+    os.environ["MASTER_ADDR"] = listed.stdout.split()[0]
+    os.environ["MASTER_PORT"] = str(20_000 + int(os.environ["SLURM_JOB_ID"]) % 40_000)
 
 
 def choose_device(wanted: str, local_rank: int) -> torch.device:
@@ -84,19 +102,25 @@ def joined_world(ranks: int, device: str) -> Iterator[World]:
 
     ConfigError where the environment has another number of processes than the run's configuration.
     """
-    rank, size, local_rank = ranks_from_environment()
-    if size != ranks:
-        raise ConfigError(f"the run is configured for {ranks} ranks, and {size} processes were started")
-    own_device = choose_device(device, local_rank)
+    placed = ranks_from_environment()
+    if placed.size != ranks:
+        raise ConfigError(
+            f"the run is configured for {ranks} rank(s), and {placed.size} process(es) were started"
+        )
+    own_device = choose_device(device, placed.local_rank)
     if own_device.type == "cuda":
         torch.cuda.set_device(own_device)
-    if size == 1:
+    if placed.size == 1:
         yield World(rank=0, size=1, device=own_device)
         return
+    _name_the_meeting_point()
     dist.init_process_group(
-        "nccl" if own_device.type == "cuda" else "gloo", rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT
+        "nccl" if own_device.type == "cuda" else "gloo",
+        rank=placed.rank,
+        world_size=placed.size,
+        timeout=COLLECTIVE_TIMEOUT,
     )
     try:
-        yield World(rank=rank, size=size, device=own_device)
+        yield World(rank=placed.rank, size=placed.size, device=own_device)
     finally:
         dist.destroy_process_group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class TrainingExamples:
         columns = data.columns("train")
         used = columns.used_labels(config.data.supervision_rate)
         self.rows = len(used)
-        self._labelled = used.any(axis=1)
+        self._labelled = np.asarray(used.any(axis=1))
         self._labels = torch.from_numpy(columns.labels).to(world.device)
         self._used = torch.from_numpy(used).to(world.device)
         self._loader = make_loader(config.data.loader, data, "train", world.device)
@@ -52,7 +53,9 @@ class TrainingExamples:
 
     def _batch(self, share: Share, image: Tensor) -> Batch:
         rows = torch.from_numpy(share.rows).to(self._labels.device)
-        return Batch(image=image, labels=self._labels[rows], observed=self._used[rows], labelled=share.labelled)
+        return Batch(
+            image=image, labels=self._labels[rows], observed=self._used[rows], labelled=share.labelled
+        )
 
     def close(self) -> None:
         """Let go of files and threads."""

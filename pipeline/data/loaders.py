@@ -79,10 +79,16 @@ class FFCVImages:
         self._loader.close()
 
 
-LOADERS: dict[LoaderName, type[Loader]] = {"resident": ResidentLoader, "arrow": ArrowLoader, "ffcv": FFCVImages}
+LOADERS: dict[LoaderName, type[Loader]] = {
+    "resident": ResidentLoader,
+    "arrow": ArrowLoader,
+    "ffcv": FFCVImages,
+}
 
 
-def make_loader(name: Literal["auto"] | LoaderName, data: DataSet, split: str, device: torch.device) -> Loader:
+def make_loader(
+    name: Literal["auto"] | LoaderName, data: DataSet, split: str, device: torch.device
+) -> Loader:
     """The loader of that name; `auto` is resident where the split fits on the device, else arrow, and is logged."""
     if name == "auto":
         name = "resident" if _fits(data, split, device) else "arrow"

@@ -65,7 +65,9 @@ def shares(
     dealt = []
     for step in range(steps):
         start, stop = len(order) * step // steps, len(order) * (step + 1) // steps
-        own = order[start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size]
+        own = order[
+            start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size
+        ]
         has_label = labelled[own]
         dealt.append(
             Share(

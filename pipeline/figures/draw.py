@@ -55,7 +55,7 @@ def _latent_histogram(model: EncodesFactors, examples: MeasuredSplit, path: Path
     figure, axes = pyplot.subplots(
         rows, columns, figsize=(2.2 * columns + 1.4, 1.7 * rows + 0.4), layout="constrained", squeeze=False
     )
-    colours = pyplot.get_cmap("tab10").colors
+    colours = [f"C{index}" for index in range(10)]
     for latent, ax in enumerate(axes.flat):
         if latent >= latents.shape[1]:
             ax.set_visible(False)

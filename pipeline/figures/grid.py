@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  (behind the choice of a backend that needs no display)
+from matplotlib import pyplot
 
 
 def save_grid(

@@ -16,9 +16,10 @@ They are one formula: without a label ``w = 1``, the label's terms vanish, and `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ from pipeline.networks import mlp, split_mean_and_scale
 class CCVAEConfig:
     """CCVAE with one class label; the defaults are the preset ``paper``."""
 
-    system: Literal["ccvae"] = "ccvae"
+    system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
     characteristic_size: int = 10
     """Number of latents ``z_c`` that the label is read from (m_c)."""
     style_size: int = 0
@@ -70,7 +71,7 @@ class CCVAEConfig:
             raise ConfigError(f"ccvae: style_size is {self.style_size}; it must not be negative")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
-                "ccvae: weight_gradient=denominator needs importance_samples=1; self-normalised weights have no denominator"
+                "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
             )
         if self.predictive_samples < (0 if self.bounded_weight else 1):
             raise ConfigError(
@@ -198,7 +199,7 @@ class CCVAE(nn.Module):
     def log_predictive(
         self, mean: Tensor, scale: Tensor, own: Tensor, classes: Tensor
     ) -> Float[Tensor, " labelled"]:
-        """Monte Carlo estimate of ``log q(y | x)`` of the given classes, from ``q(z_c | x)`` afresh and ``own`` samples."""
+        """Monte Carlo ``log q(y | x)`` of the given classes, from fresh samples of ``q(z_c | x)`` and ``own``."""
         config = self.config
         samples = self.sample_characteristic(mean, scale, config.predictive_samples)
         if config.bounded_weight:
@@ -215,10 +216,8 @@ class CCVAE(nn.Module):
         label_term = class_log_probability(self.class_posterior(source), classes)
         if config.weight_gradient != "as_printed":
             label_term = label_term.detach()
-        if config.importance_samples > 1:  # q(y|x) cancels
-            weight = label_term.softmax(0)
-        else:
-            weight = (label_term - log_predictive).exp()
+        self_normalised = config.importance_samples > 1  # then q(y|x) cancels
+        weight = label_term.softmax(0) if self_normalised else (label_term - log_predictive).exp()
         return (weight.detach() if config.weight_gradient == "none" else weight), label_term
 
     # what it can do

@@ -9,9 +9,10 @@ Unlabelled example:  ``Σ_y q(y|x) L(x, y) + H(q(y|x))``, every class enumerated
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from pipeline.networks import ConditionedMLP, mlp, one_hot, split_mean_and_scale
 class M2Config:
     """M2 with one class label, its classes enumerated."""
 
-    system: Literal["m2"] = "m2"
+    system: Annotated[Literal["m2"], tyro.conf.Suppress] = "m2"
     latent_size: int = 10
     """Number of latents ``z``."""
     hidden_width: int = 600

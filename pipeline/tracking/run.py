@@ -28,7 +28,7 @@ class RunInStore(NamedTuple):
     experiment_id: str
     run_id: str
     is_new: bool
-    """Whether it was made just now, so that nothing of the cell is in it."""
+    """Whether this process (or one whose state it took over) made it just now, so that it has no points yet."""
 
 
 def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore:
@@ -38,7 +38,7 @@ def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore
     """
     experiment_id = find_experiment(client, uri, state.experiment)
     run = _known(client, state) or _found(client, state, experiment_id)
-    is_new = run is None
+    is_new = run is None or (state.run_id is None and run.data.tags.get(KEY) == state.key)
     if run is None:
         run = client.create_run(experiment_id, tags=_tags(state), run_name=state.run_name)
     _describe(client, run, state)

@@ -40,6 +40,9 @@ class UploadState:
     pushed_bytes: int = 0
     """Everything in ``metrics.jsonl`` before this byte is in the store."""
 
+    file_was_lost: bool = False
+    """The run has points that ``metrics.jsonl`` lacks, so every point is looked up before it goes there."""
+
     artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
     """By path in the store: ``source`` (file here), and ``sent``, the SHA-256 of what was uploaded last."""
 

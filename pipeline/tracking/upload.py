@@ -83,18 +83,17 @@ class Upload:
         self.save()  # the key of the run must be on disk before the run is made
         run = ensure_run(self._client, self._uri, self.state)
         with self._lock:
-            self.state.run_id = run.run_id
             if run.is_new:
                 self._steps_there.clear()
                 self.state.pushed_bytes = 0
+                self.state.file_was_lost = False
                 self.state.model_sent = ""
                 for entry in self.state.artifacts.values():
                     entry["sent"] = ""
-            if (
-                self.state.pushed_bytes > self._size()
-            ):  # the file was taken away: begin anew, and look up each point
+            elif self.state.run_id != run.run_id or self.state.pushed_bytes > self._size():
                 self.state.pushed_bytes = 0
-                self._check_until = self._size()
+                self.state.file_was_lost = True
+            self.state.run_id = run.run_id
             self.state.status_sent = ""
             self.save()
         self._run = run
@@ -108,7 +107,7 @@ class Upload:
         # What a power cut could take from the file must not be in the store: a resumed run would log it anew.
         self._flush_to_disk()
         wanted = self._entities(points)
-        if start < self._check_until:
+        if start < self._check_until or self.state.file_was_lost:
             wanted = [metric for metric in wanted if not self._is_there(client, run, metric)]
         try:
             for first in range(0, len(wanted), _PER_BATCH):

@@ -52,6 +52,12 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     return None
 
 
+def newest_step(folder: Path) -> int | None:
+    """Step of the newest checkpoint that has its marker, unchecked; None where there is none."""
+    markers = sorted(folder.glob("step-*.json"))
+    return int(markers[-1].stem.removeprefix("step-")) if markers else None
+
+
 def is_good(path: Path) -> bool:
     """Whether the marker is there and the file is what it says."""
     try:

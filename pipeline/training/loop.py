@@ -14,10 +14,8 @@ from torch import Tensor
 
 from data_prep.errors import RunError
 from pipeline.config import RunConfig
-from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
-from pipeline.data.order import steps_per_epoch
 from pipeline.models.interface import DataShape
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
@@ -45,13 +43,9 @@ class Progress:
     """The same since the epoch began."""
 
 
-def last_step(config: RunConfig, data: DataSet) -> int:
-    """Number of steps of the whole run."""
-    rows = data.manifest.splits["train"].rows
-    return steps_per_epoch(rows, config.training.batch_size, config.training.ranks) * config.training.epochs
-
-
-def train(config: RunConfig, checkpoints: Path, data: DataSet, world: World, record: Record) -> torch.nn.Module:
+def train(
+    config: RunConfig, checkpoints: Path, data: DataSet, world: World, record: Record
+) -> torch.nn.Module:
     """Train a run until its last epoch, from its newest good checkpoint if there is one; returns the model.
 
     Raises:
@@ -81,8 +75,8 @@ class _Run:
     ) -> None:
         self.config, self.checkpoints, self.world, self.record = config, checkpoints, world, record
         self.step, self.examples, self.stop = step, examples, stop
-        self.steps = steps_per_epoch(examples.rows, config.training.batch_size, world.size)
-        self.last_step = self.steps * config.training.epochs
+        self.last_step = config.last_step(examples.rows)
+        self.steps = self.last_step // config.training.epochs
 
     def run(self) -> None:
         self.step.warm_up(self.examples.first())
@@ -105,6 +99,7 @@ class _Run:
         seconds, done = time.perf_counter() - began, self.progress.step - done_before
         speed = self.examples.rows * (done / self.steps) / seconds
         self._record("epoch", self.progress.since_epoch, {"epoch": epoch + 1.0, "images_per_second": speed})
+        log.info("epoch %d of %d, %.0f images/s", epoch + 1, self.config.training.epochs, speed)
         last = self.progress.step == self.last_step
         if last or (epoch + 1) % self.config.training.checkpoint_every_epochs == 0:
             self._save()
@@ -120,7 +115,11 @@ class _Run:
         """Add the terms up over ranks, read them, hand them to rank 0's record, and start counting anew."""
         totals = self.world.add_up(sums.clone()).tolist()
         sums.zero_()
-        means = {name: total / count for name, (total, count) in zip(self.step.term_names, totals, strict=True) if count}
+        means = {
+            name: total / count
+            for name, (total, count) in zip(self.step.term_names, totals, strict=True)
+            if count
+        }
         if not math.isfinite(means["objective"]):
             raise RunError(
                 f"the objective is {means['objective']} behind step {self.progress.step}; the newest checkpoint is from"
@@ -141,7 +140,9 @@ class _Run:
                 "since_record": self.progress.since_record,
                 "since_epoch": self.progress.since_epoch,
             }
-            checkpoint.save(self.checkpoints, self.progress.step, state, self.config.training.keep_checkpoints)
+            checkpoint.save(
+                self.checkpoints, self.progress.step, state, self.config.training.keep_checkpoints
+            )
         self.world.barrier()
 
     def _resume(self) -> Progress:

@@ -43,7 +43,10 @@ class Step:
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
         self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=config.optimiser.learning_rate, betas=config.optimiser.betas, fused=True
+            self.model.parameters(),
+            lr=config.optimiser.learning_rate,
+            betas=config.optimiser.betas,
+            fused=True,
         )
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.precision == "float16")
         self.term_names: tuple[str, ...] = ()

@@ -1,0 +1,166 @@
+"""Cells as submitit jobs on this machine, or one after another in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+
+from jobs.evaluate import evaluate_cell
+from jobs.train import train_cell
+from launch.clusters.backend import Resources, State, jobs_folder, last_error
+from pipeline.cell import Cell
+
+SECONDS_TO_STOP = 60.0
+
+
+@dataclass
+class _Running:
+    cell: Cell
+    job: submitit.Job
+    phase: str
+    ranks: int
+
+
+class LocalBackend:
+    """Runs as many cells at once as there are processors for their ranks."""
+
+    def __init__(self, sweep: Path, resources: Resources, *, in_this_process: bool) -> None:
+        self.sweep, self.resources, self.in_this_process = sweep, resources, in_this_process
+        self._states: dict[str, State] = {}
+        self._waiting: list[Cell] = []
+        self._running: list[_Running] = []
+        self._folder: Path | None = None
+
+    def describe(self, cells: list[Cell]) -> str:
+        if self.in_this_process:
+            return "one cell after another, in this process"
+        return f"on this machine, {self._slots(cells)} rank(s) at once, one processor each"
+
+    def submit(self, cells: list[Cell]) -> None:
+        self._waiting = list(cells)
+        self._states = {cell.name: State("waiting") for cell in cells}
+        self._free = self._slots(cells)
+
+    def states(self) -> dict[str, State]:
+        if self.in_this_process:
+            self._run_next_here()
+        else:
+            self._collect()
+            self._start()
+        return self._states
+
+    def interrupt(self, told: bool) -> str:
+        """Ask the jobs to write a checkpoint and end; kill them the second time, or when they do not."""
+        deadline = time.monotonic() + (0 if told else SECONDS_TO_STOP)
+        while self._still_alive() and time.monotonic() < deadline:
+            for running in self._running:
+                # Again and again: a rank that is still importing does not listen yet.
+                running.job._process.send_signal(signal.SIGTERM)  # type: ignore[attr-defined]
+            time.sleep(1.0)
+        for running in self._still_alive():
+            _kill_with_children(running.job._process.pid)  # type: ignore[attr-defined]
+        return "stopped; the same command goes on from the checkpoints"
+
+    def _slots(self, cells: list[Cell]) -> int:
+        most = max((cell.config.training.ranks for cell in cells), default=1)
+        if self.resources.max_parallel is not None:
+            return self.resources.max_parallel * most
+        return max(most, self.resources.gpus_per_node or len(os.sched_getaffinity(0)))
+
+    def _still_alive(self) -> list[_Running]:
+        return [running for running in self._running if not running.job.done()]
+
+    def _start(self) -> None:
+        for cell in list(self._waiting):
+            trained = cell.is_trained
+            ranks = 1 if trained else cell.config.training.ranks
+            if ranks > self._free:
+                continue
+            self._waiting.remove(cell)
+            if cell.is_done:
+                self._states[cell.name] = State("done")
+                continue
+            self._free -= ranks
+            phase = "measuring" if trained else "training"
+            self._running.append(_Running(cell, self._start_job(cell, phase, ranks), phase, ranks))
+            self._states[cell.name] = State(phase)  # type: ignore[arg-type]
+
+    def _start_job(self, cell: Cell, phase: str, ranks: int) -> submitit.Job:
+        self._folder = self._folder or jobs_folder(self.sweep)
+        executor = submitit.LocalExecutor(folder=self._folder)
+        executor.update_parameters(
+            tasks_per_node=ranks,
+            gpus_per_node=min(ranks, self.resources.gpus_per_node),
+            timeout_min=60 * 24 * 365,
+            name=cell.name,
+        )
+        # A Ctrl-C at the terminal reaches every process: the ranks take it as a wish to stop, submitit's must not die.
+        with _environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), _ignoring(signal.SIGINT):
+            return executor.submit(train_cell if phase == "training" else evaluate_cell, cell.config_file)
+
+    def _collect(self) -> None:
+        for running in [entry for entry in self._running if entry.job.done()]:
+            self._running.remove(running)
+            self._free += running.ranks
+            cell, name = running.cell, running.cell.name
+            if cell.is_done:
+                self._states[name] = State("done")
+            elif running.phase == "training" and cell.is_trained:
+                self._waiting.insert(0, cell)
+                self._states[name] = State("waiting", "to be measured")
+            else:
+                logs = [sub.paths.stderr for sub in (running.job._sub_jobs or [running.job])]
+                self._states[name] = State("failed", last_error(logs))
+
+    def _run_next_here(self) -> None:
+        if not self._waiting:
+            return
+        cell = self._waiting.pop(0)
+        if train_cell(cell.config_file) == "interrupted":
+            raise KeyboardInterrupt
+        evaluate_cell(cell.config_file)
+        self._states[cell.name] = State("done")
+
+
+def _kill_with_children(pid: int) -> None:
+    import psutil
+
+    try:
+        parent = psutil.Process(pid)
+        family = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set variables for child processes, where nobody has set them."""
+    fresh = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(fresh)
+    try:
+        yield
+    finally:
+        for name in fresh:
+            del os.environ[name]
+
+
+@contextmanager
+def _ignoring(number: signal.Signals) -> Iterator[None]:
+    """Child processes that are started in the block ignore the signal until they say otherwise."""
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, former)

@@ -1,0 +1,84 @@
+"""One run in this very process, where breakpoints work: ``python launch/debug.py ccvae --data fashion-mnist``."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import tyro
+
+from data_prep.errors import report_user_errors
+from jobs.evaluate import evaluate_cell
+from jobs.train import train_cell
+from launch.plan import DataPlaces, located, make_cells
+from pipeline.config import RunConfig, TrainingConfig
+from pipeline.models.registry import PRESETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debug:
+    """Train and measure one run in this process: one rank, no submitit, breakpoints work.
+
+    The run is kept like any other (checkpoints, metrics, figures, MLflow), in the sweep named debug. Ctrl-C stops it behind
+    a checkpoint, and the same command goes on from there.
+    """
+
+    run: tyro.conf.OmitArgPrefixes[RunConfig]
+    places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
+    runs: Path = Path("runs")
+    """folder that holds the sweeps and the MLflow store"""
+    fresh: bool = False
+    """throw away what an earlier run with the same settings has left, and begin anew"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ``arguments`` without the program's name."""
+    with report_user_errors():
+        presets = {
+            name: (
+                preset.describes,
+                Debug(run=RunConfig(model=preset.config(), training=TrainingConfig(epochs=1))),
+            )
+            for name, preset in PRESETS.items()
+        }
+        debug_run(
+            tyro.extras.overridable_config_cli(
+                presets,
+                args=arguments,
+                prog="debug.py",
+                description=inspect.cleandoc(Debug.__doc__ or ""),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+        )
+
+
+def debug_run(asked: Debug) -> None:
+    """Train and measure the run, and print its numbers."""
+    sweep = (asked.runs / "debug").absolute()
+    tracking = replace(asked.run.tracking, sweep="debug")
+    runs = [
+        replace(run, training=replace(run.training, ranks=1)) for run in located([asked.run], asked.places)
+    ]
+    (cell,) = make_cells(runs, sweep, asked.places, tracking)
+    if asked.fresh:
+        shutil.rmtree(cell.folder)
+        cell.write()
+    if cell.is_done:
+        print(f"this run is done: {cell.folder} (--fresh begins it anew)")
+        return
+    if train_cell(cell.config_file) == "interrupted":
+        raise KeyboardInterrupt
+    for name, value in evaluate_cell(cell.config_file).items():
+        print(f"{name:26} {value:.4f}")
+    print(f"figures, checkpoints and metrics: {cell.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Table 6 of Joy et al. 2021: one class label, MNIST and FashionMNIST."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from data_prep.supervision import PAPER_RATES
+from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.m2 import M2Config
+
+SYSTEMS = (CCVAEConfig, M2Config)
+
+
+def fashion_mnist_quick() -> list[RunConfig]:
+    """Two systems, two rates, two ranks: every part of the pipeline in minutes."""
+    return [
+        RunConfig(
+            data=DataConfig(name="fashion_mnist", supervision_rate=rate),
+            model=system(),
+            training=TrainingConfig(epochs=3, ranks=2),
+        )
+        for system, rate in product(SYSTEMS, (0.06, 1.0))
+    ]
+
+
+def fashion_mnist() -> list[RunConfig]:
+    """The FashionMNIST half of the table, three seeds."""
+    return _table_6("fashion_mnist")
+
+
+def mnist() -> list[RunConfig]:
+    """The MNIST half of the table, three seeds."""
+    return _table_6("mnist")
+
+
+def _table_6(data: str) -> list[RunConfig]:
+    return [
+        RunConfig(
+            data=DataConfig(name=data, supervision_rate=rate),
+            model=system(),
+            training=TrainingConfig(epochs=100),
+            seed=seed,
+        )
+        for seed, system, rate in product(range(3), SYSTEMS, PAPER_RATES)
+    ]
