@@ -139,11 +139,30 @@ def test_folder_that_slurm_cannot_name_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a folder").exists()
 
 
+def test_nothing_of_the_systems_own_slurm_and_mariadb_is_touched(folder: Path) -> None:
+    before = changes_of_the_system()
+    assert Path("/etc/munge") in before
+    clusters.up(folder, nodes=1, accounting=True)
+    clusters.down(folder)
+    assert changes_of_the_system() == before
+
+
 def test_failed_start_says_why_and_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.cluster.settings.slurm_conf", lambda layout: "Nonsense=1\n")
     with pytest.raises(LaunchError, match=r"slurmctld did not start: .*Nonsense"):
         clusters.up(folder, nodes=1, accounting=False)
     assert mentions(folder) == []
+
+
+def changes_of_the_system() -> dict[Path, int]:
+    """When the content, the owner or the rights of the system's own files last changed, in nanoseconds."""
+    roots = [
+        Path(above, name)
+        for above in ("/etc", "/run", "/usr/lib", "/var/cache", "/var/lib", "/var/log", "/var/spool")
+        for name in ("mariadb", "munge", "mysql", "mysqld", "slurm", "slurmctld", "slurmd")
+    ]
+    files = [path for root in roots if root.exists() for path in (root, *root.rglob("*"))]
+    return {path: path.lstat().st_ctime_ns for path in files}
 
 
 def start_stubborn_process(cluster: Cluster, folder: Path) -> int:
