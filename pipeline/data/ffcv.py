@@ -50,7 +50,7 @@ class FFCVLoader:
         self._loader = _open(self._path, _clamped(threads))
         self._running: list[Any] = []
 
-    def batches(self, orders: Sequence[Integer[np.ndarray, " row"]]) -> Iterator[UInt8[Tensor, "row c h w"]]:
+    def batches(self, orders: Sequence[Integer[np.ndarray, " _"]]) -> Iterator[UInt8[Tensor, "_ c h w"]]:
         """For each array of row numbers a new tensor with those images in that order, contiguous, on the CPU.
 
         Closing the iterator early ends FFCV's thread. ``RunError`` with its cause when that thread fails;
@@ -76,9 +76,7 @@ class FFCVLoader:
         for epoch in list(self._running):
             self._end(epoch)
 
-    def _padded(
-        self, orders: Sequence[Integer[np.ndarray, " row"]]
-    ) -> tuple[UInt64[np.ndarray, " slot"], int]:
+    def _padded(self, orders: Sequence[Integer[np.ndarray, " _"]]) -> tuple[UInt64[np.ndarray, " slot"], int]:
         """All rows in one array, each batch filled up to the largest: FFCV knows one batch size only."""
         batch_size = max(1, max(len(rows) for rows in orders))
         slots = np.zeros((len(orders), batch_size), dtype=np.uint64)
@@ -108,6 +106,7 @@ class FFCVLoader:
             return
         self._running.remove(epoch)
         epoch.close()
+        epoch.iter_ixes = iter(())  # its own flag is looked at only while the queue is full
         deadline = time.monotonic() + _LONGEST_WAIT
         while epoch.is_alive() and time.monotonic() < deadline:
             try:  # it may be waiting to put something into a full queue

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def shards_in(root: Path) -> int:
     return len(list(root.glob("idx_folder-*/*.arrow")))
+
+
+def has_shards(root: Path, count: int) -> bool:
+    return shards_in(root) >= count
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() for process in processes)
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +178,12 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(
     seen = 0
     for workers, more in ((1, 1), (2, 20), (2, 3), (1, 30), (2, 10)):
         with another_process(many_raw, tmp_path, workers) as process:
-            wait_until(lambda target=seen + more: shards_in(tmp_path) >= target)
+            wait_until(partial(has_shards, tmp_path, seen + more))
             children = psutil.Process(process.pid).children()
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert len(children) >= workers - 1
-            wait_until(lambda born=children: not any(child.is_running() for child in born), seconds=20)
+            wait_until(partial(all_gone, children), seconds=20)
         assert not list(tmp_path.glob("*/manifest.json")), "it was over before it was killed"
         assert shards_in(tmp_path) >= seen, "finished shards were lost"
         seen = shards_in(tmp_path)
@@ -223,8 +232,7 @@ def test_interrupted_it_says_so_and_leaves_no_half_written_file(
 ) -> None:
     for workers in (1, 2):
         with another_process(many_raw, tmp_path, workers) as process:
-            seen = shards_in(tmp_path)
-            wait_until(lambda before=seen: shards_in(tmp_path) > before + 5)
+            wait_until(partial(has_shards, tmp_path, shards_in(tmp_path) + 5))
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             _, said = process.communicate(timeout=60)
         assert process.returncode == 130

@@ -1,0 +1,137 @@
+"""The command line: what a person sees, and one sentence for each thing that can be put right."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launch.prepare import main
+from tests.data_prep.fixtures import content, write_raw
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The script as a person starts it, from any folder, with the code not installed as far as it can tell."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+        "XDG_CACHE_HOME": str(cwd / "cache")
+    }
+    return subprocess.run(
+        [sys.executable, str(ROOT / "launch" / "prepare.py"), *arguments], cwd=cwd, text=True, capture_output=True,
+        check=False, env=environment, timeout=120,
+    )  # fmt: skip
+
+
+def prepared(out: Path) -> list[Path]:
+    return sorted(out.glob("idx_folder-*/"))
+
+
+def test_it_prepares_and_sums_up_and_the_second_time_finds_it(tiny_raw: Path, tmp_path: Path) -> None:
+    arguments = ("idx-folder", "--raw", str(tiny_raw), "--format", "arrow", "--workers", "1")
+    first = run(*arguments, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (folder,) = prepared(tmp_path / "data")
+    for part in (str(folder.relative_to(tmp_path)), "labels at f=0.06", "600", "120", "prepared: "):
+        assert part in first.stdout
+    assert "shards: 2 of 2" in first.stderr
+    again = run(*arguments, cwd=tmp_path)
+    assert again.returncode == 0
+    assert "it was there already" in again.stdout
+    assert again.stderr == ""
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(
+        [
+            "fashion-mnist",
+            "--out",
+            str(tmp_path / "data"),
+            "--raw",
+            str(write_raw(tmp_path / "raw")),
+            "--dry-run",
+        ]
+    )
+    said = capsys.readouterr().out
+    for part in (
+        "FashionMNIST",
+        "MIT",
+        "fashion_mnist-65bc4e63f162d54e",
+        "not there yet",
+        "Ankle boot",
+        "raw:",
+    ):
+        assert part in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_inspect_shows_labels_and_draws_a_contact_sheet(
+    tiny_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["inspect", str(tiny_data_set), "--verify", "--sheet", str(tmp_path / "sheet.png")])
+    said = capsys.readouterr().out
+    for part in ("label class", "share in test", "0.1000", "every file has the SHA-256", "sheet.png"):
+        assert part in said
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        lines = np.asarray(sheet.resize((360, 300), Image.Resampling.NEAREST)).reshape(10, 30, 12, 30)
+    assert (lines.max(axis=(1, 3)) > 100).all(), "ten classes, twelve pictures of each"
+
+
+def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(
+        ["idx-folder", "--raw", str(tiny_raw), "--out", str(tmp_path), "--format", "arrow", "--workers", "1"]
+    )
+    (folder,) = prepared(tmp_path)
+    shard = folder / "train-00000.arrow"
+    damaged = bytearray(shard.read_bytes())
+    damaged[9999] ^= 1
+    shard.write_bytes(damaged)
+    with pytest.raises(SystemExit, match="2"):
+        main(["inspect", str(folder), "--verify"])
+    assert f"{shard} is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("fashion-mnits",), "did you mean fashion_mnist?"),
+        (("fashion-mnist", "--raw", "nowhere"), "nowhere is not a folder"),
+        (("fashion-mnist", "--raw", "empty"), "lacks train-images-idx3-ubyte, train-labels-idx1-ubyte"),
+        (("fashion-mnist", "--raw", "raw"), "is not the file of FashionMNIST"),
+        (("idx-folder",), "name the folder that holds"),
+        (("idx-folder", "--raw", "raw", "--workers", "0"), "workers is 0"),
+        (("idx-folder", "--raw", "cut"), "is truncated"),
+        (("inspect", "empty"), "is missing: not a prepared data set"),
+    ],
+)
+def test_what_can_be_put_right_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...], sentence: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    write_raw(tmp_path / "raw")
+    images = write_raw(tmp_path / "cut", packed=True) / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:1000])
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert sentence in said
+    assert not [name for name in content(tmp_path) if name.endswith("manifest.json")]
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    for part in ("fashion-mnist", "--raw", "--workers", "--dry-run", "inspect FOLDER"):
+        assert part in said
