@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import numpy as np
+from typing import Literal, get_args
 
 from data_prep.errors import ConfigError, DataSetError, MissingDependencyError
-from data_prep.files import atomic_write, checksum, remove_partial_files
+from data_prep.files import remove_partial_files
 from data_prep.lock import exclusive_lock
-from data_prep.manifest import MANIFEST_FILE, Manifest, ShardSpec, SplitSpec, verify_sizes
-from data_prep.plan import WORK_FOLDER, Plan, ShardTask, data_set_folder, make_plan, ranks_of
+from data_prep.manifest import MANIFEST_FILE, Manifest, ShardSpec, verify_sizes
+from data_prep.plan import WORK_FOLDER, Plan, data_set_folder, make_plan
 from data_prep.pool import available_cores, run_in_processes
 from data_prep.progress import Progress
-from data_prep.shards.arrow import write_shard
 from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed, write_beton
 from data_prep.sources import source_named
-from data_prep.supervision import PAPER_RATES, labels_used_at
+from data_prep.tasks import finished_shard, merge, run_shard
 
 Formats = Literal["auto", "arrow", "ffcv", "both"]
 _ROWS_WORTH_A_PROCESS = 200_000
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """A finished shard and its share of the manifest's counts; kept beside the plan until the merge."""
-
-    spec: ShardSpec
-    value_counts: list[list[int]]
-    """[label][value]: observed rows that have it"""
-    labels_used: dict[str, list[int]]
-    """rate as text → per label, rows whose label is used"""
 
 
 def prepare(
@@ -70,28 +54,35 @@ def prepare(
     if formats in ("ffcv", "both") and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
     source = source_named(name, raw)
-    with_betons = formats != "arrow" and ffcv_is_installed()
     folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
-    if _is_complete(folder, with_betons):
+    # A finished data set that others own is used as it is, unless FFCV files were asked for by name.
+    may_add = formats != "auto" or not folder.exists() or os.access(folder, os.W_OK)
+    with_betons = formats != "arrow" and ffcv_is_installed() and may_add
+    if _is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
         return folder
+    workers = workers or available_cores()
     with Progress(shown=progress) as report, _naming_unwritable_places(Path(root)):
         waiting = partial(report.say, f"another process is preparing {folder}; waiting for it to end")
-        with exclusive_lock(Path(root) / ".locks" / f"{folder.name}.lock", waiting):
+        with (
+            exclusive_lock(Path(root) / ".locks" / f"{folder.name}.lock", waiting),
+            _without_leftovers(folder),
+        ):
             if not _is_complete(folder, betons=False):
                 (folder / MANIFEST_FILE).unlink(missing_ok=True)
-                _write_arrow(
-                    partial(make_plan, source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report),
-                    folder, workers or available_cores(), report,
-                )  # fmt: skip
+                plan, plan_file = make_plan(
+                    source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report
+                )
+                _write_shards(plan, plan_file, workers, report)
+                merge(plan_file)
             shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
             if with_betons:
                 try:
-                    add_betons(folder, workers or available_cores(), report)
+                    add_betons(folder, workers, report)
                 except MissingDependencyError as error:
                     if formats != "auto":
                         raise
                     report.say(f"Arrow shards only: {error}")
-            elif formats == "auto":
+            elif formats == "auto" and may_add:
                 report.say(f"Arrow shards only: {INSTALL_FFCV}")
     return folder
 
@@ -102,61 +93,6 @@ def find_prepared(
     """The folder that ``prepare`` would return if it is there and whole (sizes are checked), else None."""
     folder = data_set_folder(source_named(name, raw), Path(root), seed=seed, rows_per_shard=rows_per_shard)
     return folder if _is_complete(folder, betons=False) else None
-
-
-def run_shard(index: int, plan_file: Path) -> ShardRecord:
-    """Write shard number ``index`` of a plan, or find it written; the unit of work of a process pool or job array."""
-    plan, work = Plan.load(plan_file), plan_file.parent
-    task = plan.tasks[index]
-    path = work.parent / task.file
-    record = _finished_shard(work, path)
-    if record is not None:
-        return record
-    source = plan.source
-    rows = source.rows(task.split, task.start, task.stop)
-    rows.check(source.image_shape(), [label.cardinality for label in source.labels()], len(source.factors))
-    rank = ranks_of(plan, work, task, list(rows.ids))
-    record = ShardRecord(
-        spec=write_shard(path, rows, rank),
-        value_counts=[
-            np.bincount(rows.labels[rows.observed[:, i], i], minlength=label.cardinality).tolist()
-            for i, label in enumerate(source.labels())
-        ],
-        labels_used={
-            str(f): labels_used_at(f, rank, rows.observed).sum(axis=0).tolist() for f in PAPER_RATES
-        },
-    )
-    with atomic_write(_record_file(work, task)) as file:
-        file.write(json.dumps(dataclasses.asdict(record)).encode())
-    return record
-
-
-def merge(plan_file: Path) -> Manifest:
-    """Put the records of all shards together and write the manifest; ``DataSetError`` if one is missing."""
-    plan, work = Plan.load(plan_file), plan_file.parent
-    records: dict[str, list[ShardRecord]] = {split: [] for split in plan.splits}
-    for task in plan.tasks:
-        record = _read_record(_record_file(work, task))
-        if record is None:
-            raise DataSetError(
-                f"{work.parent / task.file} is not written yet; run its task again before the merge"
-            )
-        records[task.split].append(record)
-    source = plan.source
-    manifest = Manifest(
-        name=plan.name,
-        digest=plan.digest,
-        image_shape=source.image_shape(),
-        labels=source.labels(),
-        factors=source.factors,
-        splits={split: _merged(split, found) for split, found in records.items()},
-        options=dict(source.options),
-        sources=plan.sources,
-        seed=plan.seed,
-        rows_per_shard=plan.rows_per_shard,
-    )
-    manifest.save(work.parent)
-    return manifest
 
 
 def add_betons(folder: Path, workers: int, progress: Progress) -> None:
@@ -179,26 +115,17 @@ def add_betons(folder: Path, workers: int, progress: Progress) -> None:
     run_in_processes(partial(write_beton, folder), missing, workers=workers, on_result=enter)
 
 
-def _write_arrow(planning: Any, folder: Path, workers: int, progress: Progress) -> None:
-    remove_partial_files(folder)
-    plan, plan_file = planning()
-    todo = [
-        i
-        for i, task in enumerate(plan.tasks)
-        if _finished_shard(plan_file.parent, folder / task.file) is None
-    ]
+def _write_shards(plan: Plan, plan_file: Path, workers: int, progress: Progress) -> None:
+    work = plan_file.parent
+    todo = [i for i, task in enumerate(plan.tasks) if finished_shard(work, work.parent / task.file) is None]
     progress.begin("shards", total=len(plan.tasks), done=len(plan.tasks) - len(todo))
-    try:
-        run, workers = partial(run_shard, plan_file=plan_file), min(workers, len(todo))
-        if workers <= 1:
-            for index in todo:
-                run(index)
-                progress.advance()
-        else:
-            run_in_processes(run, todo, workers=workers, on_result=lambda _: progress.advance())
-    finally:
-        remove_partial_files(folder)
-    merge(plan_file)
+    if min(workers, len(todo)) > 1:
+        run = partial(run_shard, plan_file=plan_file)
+        run_in_processes(run, todo, workers=min(workers, len(todo)), on_result=lambda _: progress.advance())
+        return
+    for index in todo:
+        run_shard(index, plan_file)
+        progress.advance()
 
 
 def _is_complete(folder: Path, betons: bool) -> bool:
@@ -207,43 +134,16 @@ def _is_complete(folder: Path, betons: bool) -> bool:
         verify_sizes(folder, manifest)
     except DataSetError:
         return False
-    leftover = (folder / WORK_FOLDER).exists()
-    return not betons or not (leftover or any(split.beton is None for split in manifest.splits.values()))
+    return not betons or all(split.beton is not None for split in manifest.splits.values())
 
 
-def _record_file(work: Path, task: ShardTask) -> Path:
-    return work / f"{task.file}.json"
-
-
-def _read_record(file: Path) -> ShardRecord | None:
+@contextmanager
+def _without_leftovers(folder: Path) -> Iterator[None]:
+    """Half-written files, of this run or of one that was killed, are gone after the block."""
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        return ShardRecord(ShardSpec(**record["spec"]), record["value_counts"], record["labels_used"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _finished_shard(work: Path, path: Path) -> ShardRecord | None:
-    """The record of a shard that an earlier run finished, if the file still is what the record says."""
-    record = _read_record(work / f"{path.name}.json")
-    if record is None or not path.is_file() or checksum(path) != record.spec.sha256:
-        return None
-    return record
-
-
-def _merged(split: str, records: list[ShardRecord]) -> SplitSpec:
-    counts = [np.sum(label, axis=0) for label in zip(*(r.value_counts for r in records), strict=True)]
-    return SplitSpec(
-        name=split,
-        rows=sum(r.spec.rows for r in records),
-        shards=tuple(r.spec for r in records),
-        beton=None,
-        label_frequencies=tuple(tuple((c / max(c.sum(), 1)).tolist()) for c in counts),
-        labels_used={
-            rate: tuple(int(n) for n in np.sum([r.labels_used[rate] for r in records], axis=0))
-            for rate in records[0].labels_used
-        },
-    )
+        yield
+    finally:
+        remove_partial_files(folder)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from data_prep.errors import ConfigError, report_user_errors
 from data_prep.plan import Plan
-from data_prep.stages import merge, run_shard
+from data_prep.tasks import merge, run_shard
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

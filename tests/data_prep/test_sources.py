@@ -18,7 +18,8 @@ from data_prep.errors import RawDataError
 from data_prep.files import checksum
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES, UnknownSource, canonical_name, source_named
-from data_prep.sources.mnist import IdxImages, fashion_mnist
+from data_prep.sources.idx_images import IdxImages
+from data_prep.sources.mnist import fashion_mnist
 from data_prep.sources.raw_files import cache_folder
 from tests.data_prep.fixtures import TINY_ROWS, blobs, content, idx_bytes, write_raw
 

@@ -1,0 +1,213 @@
+"""Grey images of one class each, in the four idx files of the MNIST family."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+from data_prep.files import atomic_write
+from data_prep.manifest import LabelSpec
+from data_prep.progress import Progress
+from data_prep.rows import Rows
+from data_prep.sources import idx
+from data_prep.sources.raw_files import cache_folder, download, find_all
+
+_SPLITS = {"train": "train", "test": "t10k"}
+_IMAGE_DIMENSIONS, _LABEL_DIMENSIONS = 3, 1
+_FILES = {
+    f"{prefix}-{kind}-idx{dimensions}-ubyte": dimensions
+    for prefix in _SPLITS.values()
+    for kind, dimensions in (("images", _IMAGE_DIMENSIONS), ("labels", _LABEL_DIMENSIONS))
+}
+_FOLDERS = ("", "raw/", "MNIST/raw/", "FashionMNIST/raw/")  # the last three are torchvision's
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdxImages:
+    """Grey images of one class each, in the four files of the MNIST family.
+
+    Without ``md5`` the files are taken as they are, and the class values are what the labels hold.
+    """
+
+    name: str
+    title: str
+    home: str
+    licence: str
+    label: LabelSpec | None = None
+    md5: Mapping[str, str] | None = None
+    """unpacked file → MD5, where the files are known beforehand"""
+    size: tuple[int, int] | None = None
+    """(height, width), where it is known beforehand"""
+    mirrors: tuple[str, ...] = ()
+    system_folder: Path | None = None
+    raw: Path | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return ()
+
+    def labels(self) -> tuple[LabelSpec, ...]:
+        return (self.label,) if self.label is not None else self._labels_found
+
+    @cached_property
+    def _labels_found(self) -> tuple[LabelSpec, ...]:
+        classes = max(2, 1 + max(int(self.label_column(split).max()) for split in _SPLITS))
+        return (LabelSpec("class", classes, tuple(str(value) for value in range(classes))),)
+
+    def image_shape(self) -> tuple[int, int, int]:
+        if self.size is not None:
+            return (1, *self.size)
+        shapes = {
+            split: idx.read_header(self._path(split, "images"), _IMAGE_DIMENSIONS).shape[1:]
+            for split in _SPLITS
+        }
+        if len(set(shapes.values())) > 1:
+            raise RawDataError(
+                f"{self._path('test', 'images')}: its images are {shapes['test']}, "
+                f"and those of the training split {shapes['train']}"
+            )
+        height, width = shapes["train"]
+        return (1, height, width)
+
+    def checksums(self) -> Mapping[str, str]:
+        if self.md5 is not None:
+            return {file: f"md5:{self.md5[file]}" for file in _FILES}
+        return {file: f"md5:{idx.unpacked_md5(self._found[file], d)}" for file, d in _FILES.items()}
+
+    def verified(self, scratch: Path, progress: Progress) -> IdxImages:
+        """Copy the four files unpacked below ``scratch``, comparing their MD5 with the known ones on the way."""
+        if self.raw is None and self._located() is None and self.mirrors:
+            download(
+                self.name, [f"{file}.gz" for file in _FILES], mirrors=self.mirrors, folder=cache_folder(self.name),
+                looked_in=self._places, progress=progress,
+            )  # fmt: skip
+        found = self._found
+        progress.begin("checking raw files", total=len(_FILES))
+        for file, dimensions in _FILES.items():
+            _copy_unpacked(
+                found[file], scratch / file, dimensions, None if self.md5 is None else self.md5[file], self
+            )
+            progress.advance()
+        return replace(self, raw=scratch)
+
+    def splits(self) -> Mapping[str, int]:
+        counts = {}
+        for split in _SPLITS:
+            images = idx.read_header(self._path(split, "images"), _IMAGE_DIMENSIONS).shape[0]
+            labels = idx.read_header(self._path(split, "labels"), _LABEL_DIMENSIONS).shape[0]
+            if images != labels:
+                path = self._path(split, "labels")
+                raise RawDataError(
+                    f"{path} has {labels} labels for the {images} images of {self._file(split, 'images')}"
+                )
+            counts[split] = images
+        return counts
+
+    def ids(self, split: str) -> list[str]:
+        return [f"{split}-{row:06d}" for row in range(self.splits()[split])]
+
+    def label_column(self, split: str) -> NDArray[np.uint8]:
+        path = self._path(split, "labels")
+        if idx.is_packed(path):
+            unpacked = b"".join(idx.unpacked_blocks(path, _LABEL_DIMENSIONS))
+            classes = np.frombuffer(unpacked, dtype=np.uint8, offset=8)
+        else:
+            classes = idx.map_idx(path, _LABEL_DIMENSIONS)
+        if self.label is not None and (bad := np.flatnonzero(classes >= self.label.cardinality)).size:
+            raise RawDataError(
+                f"{path}: row {bad[0]} (byte {8 + bad[0]}) has the label {classes[bad[0]]}, "
+                f"and only 0 to {self.label.cardinality - 1} are possible"
+            )
+        return np.asarray(classes)
+
+    def rows(self, split: str, start: int, stop: int) -> Rows:
+        """Rows of a split whose files are unpacked, as ``verified`` leaves them."""
+        images = idx.map_idx(self._path(split, "images"), _IMAGE_DIMENSIONS)[start:stop]
+        classes = self.label_column(split)[start:stop]
+        n = len(images)
+        return Rows(
+            image=np.asarray(images).reshape(n, 1, *images.shape[1:]),
+            labels=np.array(classes).reshape(n, 1),
+            observed=np.ones((n, 1), dtype=np.bool_),
+            reference=np.zeros(n, dtype=np.bool_),
+            factors=np.zeros((n, 0), dtype=np.float32),
+            ids=[f"{split}-{row:06d}" for row in range(start, stop)],
+        )
+
+    def where_raw(self) -> str:
+        found = self._located()
+        if found is not None:
+            return f"found in {next(iter(found.values())).parent}"
+        looked = ", ".join(str(p) for p in self._places)
+        return (
+            f"not in {looked}; to be downloaded from {self.mirrors[0]}"
+            if self.mirrors
+            else f"not in {looked}"
+        )
+
+    @property
+    def _places(self) -> Sequence[Path]:
+        system = () if self.system_folder is None else (self.system_folder,)
+        return (*system, cache_folder(self.name))
+
+    def _located(self) -> dict[str, Path] | None:
+        spellings = {file: _spellings(file) for file in _FILES}
+        return find_all(self.title, spellings, named=self.raw, places=self._places)
+
+    @cached_property
+    def _found(self) -> dict[str, Path]:
+        found = self._located()
+        if found is None:
+            raise RawDataError(
+                f"the raw files of {self.title} are in none of {', '.join(str(p) for p in self._places)}; "
+                f"name the folder that holds {', '.join(_FILES)} with --raw"
+            )
+        return found
+
+    @staticmethod
+    def _file(split: str, kind: str) -> str:
+        return (
+            f"{_SPLITS[split]}-{kind}-idx{_IMAGE_DIMENSIONS if kind == 'images' else _LABEL_DIMENSIONS}-ubyte"
+        )
+
+    def _path(self, split: str, kind: str) -> Path:
+        return self._found[self._file(split, kind)]
+
+
+def _spellings(file: str) -> tuple[str, ...]:
+    """The names under which a raw file is met: packed or not, with a dot before ``idx``, in torchvision's folders."""
+    dotted = file.replace("-idx", ".idx")
+    return tuple(
+        f"{folder}{name}{suffix}" for folder in _FOLDERS for suffix in ("", ".gz") for name in (file, dotted)
+    )
+
+
+def _copy_unpacked(
+    path: Path, target: Path, dimensions: int, expected: str | None, source: IdxImages
+) -> None:
+    if target.is_file() and expected is not None and idx.unpacked_md5(target, dimensions) == expected:
+        return  # left by an earlier run that was killed later on
+    md5 = hashlib.md5(usedforsecurity=False)
+    with atomic_write(target) as copy:
+        for block in idx.unpacked_blocks(path, dimensions):
+            md5.update(block)
+            copy.write(block)
+        if expected is not None and md5.hexdigest() != expected:
+            downloaded = path.is_relative_to(cache_folder(source.name))
+            remedy = "remove it to download it again" if downloaded else "fetch it again"
+            raise RawDataError(
+                f"{path} is not the file of {source.title}: the MD5 of its unpacked content is {md5.hexdigest()} "
+                f"and {expected} is expected; {remedy}, or prepare files of your own as idx-folder"
+            )
