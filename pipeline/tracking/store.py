@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
 
 from data_prep.errors import TrackingError
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
@@ -25,10 +26,10 @@ _ENVIRONMENT = {
     # A request must not outlive the patience of a run that wants to end: MLflow's own bounds add up to many
     # minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     # A training job reports to nobody but its own store.
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -44,10 +45,16 @@ def connect(uri: str) -> MlflowClient:
     """A client of the store; imports MLflow, which takes seconds, so call it late or in a thread."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and parts.username is not None:
+        # MLflow prints the address of a run as it was given, password and all; from here it does not.
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+        uri = public_uri(uri)
     from mlflow import MlflowClient
 
-    # Each process would tell of the 40 tables it found or made.
-    for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch"):
+    # Each process would tell of the 40 tables it found or made, and of each attempt while a server is away.
+    for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(uri)
 
