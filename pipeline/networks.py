@@ -16,6 +16,11 @@ from torch.nn import functional
 SMALLEST_SCALE = 1e-3
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """The values in torch's default dtype: float32 in every run, under autocast too; float64 where a test sets it."""
+    return values.to(torch.get_default_dtype())
+
+
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of the given sizes with ReLU between them (none behind the last)."""
     layers: list[nn.Module] = []
@@ -27,8 +32,8 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 def split_mean_and_scale(
     parameters: Float[Tensor, "*batch twice_latent"],
 ) -> tuple[Float[Tensor, "*batch latent"], Float[Tensor, "*batch latent"]]:
-    """Mean and standard deviation (softplus, at least 1e-3) in float32 from a layer of twice that width."""
-    mean, raw_scale = parameters.float().chunk(2, dim=-1)
+    """Mean and standard deviation (softplus, at least 1e-3) in full precision from a layer of twice that width."""
+    mean, raw_scale = full_precision(parameters).chunk(2, dim=-1)
     return mean, functional.softplus(raw_scale).clamp(min=SMALLEST_SCALE)
 
 
@@ -56,5 +61,5 @@ class ConditionedMLP(nn.Module):
 
 
 def one_hot(labels: Tensor, cardinality: int) -> Tensor:
-    """Float32 one-hot rows of integer labels."""
-    return functional.one_hot(labels.long(), cardinality).to(torch.float32)
+    """One-hot rows of integer labels, in full precision."""
+    return full_precision(functional.one_hot(labels.long(), cardinality))

@@ -33,7 +33,7 @@ from pipeline.models.densities import (
     standard_gaussian_log_density,
 )
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.networks import mlp, split_mean_and_scale
+from pipeline.networks import full_precision, mlp, split_mean_and_scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +117,7 @@ class CCVAE(nn.Module):
 
     def class_posterior(self, z_c: Float[Tensor, "*rows characteristic"]) -> Float[Tensor, "*rows category"]:
         """``log q(y | z_c)`` of every class."""
-        return self.classifier(z_c).float().log_softmax(-1)
+        return full_precision(self.classifier(z_c)).log_softmax(-1)
 
     def characteristic_prior(self) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``p(z_c | y)``, a row per class: (class, characteristic)."""

@@ -1,4 +1,4 @@
-"""Log densities in nats and float32, summed over the event axes."""
+"""Log densities in nats and full precision, summed over the event axes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from pipeline.networks import full_precision
 
 _HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -37,7 +39,7 @@ def bernoulli_log_density(
     pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"]
 ) -> Float[Tensor, "*rows"]:
     """``log Ber(pixels; sigmoid(logits))`` over the last axis; grey pixels count as probabilities, as in the papers."""
-    pixels, logits = torch.broadcast_tensors(pixels, logits.float())
+    pixels, logits = torch.broadcast_tensors(pixels, full_precision(logits))
     return -functional.binary_cross_entropy_with_logits(logits, pixels, reduction="none").sum(-1)
 
 

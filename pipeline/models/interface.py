@@ -12,6 +12,7 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
+from pipeline.networks import full_precision
 
 if TYPE_CHECKING:
     from data_prep.manifest import Manifest
@@ -50,7 +51,7 @@ class DataShape:
 
     def log_class_prior(self) -> Float[Tensor, " category"]:
         """``log p(y)`` of the only label; a class that never occurs gets the smallest positive float32."""
-        frequencies = torch.tensor(self.label_frequencies[0], dtype=torch.float32)
+        frequencies = torch.tensor(self.label_frequencies[0], dtype=torch.get_default_dtype())
         return frequencies.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
@@ -71,15 +72,15 @@ def term(values: Float[Tensor, " rows"]) -> Float[Tensor, "sum_and_count"]:
 
 
 def to_pixels(image: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch pixel"]:
-    """Images as rows of float32 in [0, 1]."""
-    return image.flatten(1).float() / 255
+    """Images as rows of numbers in [0, 1]."""
+    return full_precision(image.flatten(1)) / 255
 
 
 def to_image(
     logits: Float[Tensor, "batch pixel"], image_shape: tuple[int, int, int]
 ) -> Float[Tensor, "batch channel height width"]:
     """Mean images in [0, 1] from pixel logits."""
-    return logits.float().sigmoid().unflatten(-1, image_shape)
+    return full_precision(logits).sigmoid().unflatten(-1, image_shape)
 
 
 class Model(Protocol):

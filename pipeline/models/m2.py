@@ -20,7 +20,7 @@ from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.models.densities import bernoulli_log_density, class_log_probability, standard_gaussian_kl
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.networks import ConditionedMLP, mlp, one_hot, split_mean_and_scale
+from pipeline.networks import ConditionedMLP, full_precision, mlp, one_hot, split_mean_and_scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ class M2(nn.Module):
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example; only unlabelled ones pay for the enumeration."""
         labelled, pixels = batch.labelled, to_pixels(batch.image)
-        log_q = self.classifier(pixels).float().log_softmax(-1)
+        log_q = full_precision(self.classifier(pixels)).log_softmax(-1)
         classes = batch.labels[:labelled, 0]
         log_q_label = class_log_probability(log_q[:labelled], classes)
         known = self.bound(
@@ -97,7 +97,7 @@ class M2(nn.Module):
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> list[Float[Tensor, "batch category"]]:
         """``log q(y | x)``."""
-        return [self.classifier(to_pixels(image)).float().log_softmax(-1)]
+        return [full_precision(self.classifier(to_pixels(image))).log_softmax(-1)]
 
     def reconstruct(
         self, image: UInt8[Tensor, "batch channel height width"]
