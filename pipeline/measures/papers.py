@@ -42,7 +42,7 @@ class PaperValue:
 
     unit: str
     better: str
-    """``higher`` or ``lower``."""
+    """``higher``, ``lower``, or ``none`` where the number only describes."""
 
     @property
     def supervision_rate(self) -> float | None:

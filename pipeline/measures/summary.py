@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.measures.papers import PaperValue, paper_value
 
@@ -16,6 +17,7 @@ FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "e
 _VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
 
 
+@runtime_checkable
 class MeasuredRun(Protocol):
     """What a row is made of."""
 
@@ -114,13 +116,14 @@ def _row(kind: tuple[str, str, float, str], variant: str, by_seed: Mapping[str, 
             if name.startswith("test/"):
                 values[name.removeprefix("test/")].append(value)
     metrics = {
-        name: Statistic(
-            mean=statistics.fmean(found),
-            sd=statistics.stdev(found) if len(found) > 1 else None,
-            n=len(found),
-            paper=paper_value(dataset, system, rate, name),
-        )
+        name: Statistic(*_mean_and_sd(found), n=len(found), paper=paper_value(dataset, system, rate, name))
         for name, found in values.items()
     }
     run_ids = tuple(run.run_id for run in by_seed.values())
     return Row(dataset, system, variant, rate, epochs, tuple(by_seed), run_ids, metrics)
+
+
+def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    if not all(map(math.isfinite, values)):  # statistics raises where the answer is infinite or none
+        return sum(values) / len(values), math.nan if len(values) > 1 else None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None

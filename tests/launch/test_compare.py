@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Metric, Param
+
+from launch.compare import main
+from pipeline.tracking import SweepRun, start_sweep
+from pipeline.tracking.store import connect
+from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+
+pytestmark = quiet_mlflow
+
+
+class Store:
+    """A store filled as runs fill it; no run has a folder."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.uri = fresh_store(runs)
+        self.client = connect(self.uri)
+
+    def start(self, name: str) -> SweepRun:
+        return start_sweep(self.uri, "traitvae", name, {})
+
+    def add(
+        self, sweep: str, parent: SweepRun, status: str = "FINISHED", accuracy: float = 0.8, **params: object
+    ) -> str:
+        given = {
+            "seed": 0,
+            "model.system": "ccvae",
+            "data.name": "fashion_mnist",
+            "data.supervision_rate": 0.06,
+        }
+        given |= {"training.epochs": 100, "tracking.sweep": sweep}
+        given |= {name.replace("__", "."): value for name, value in params.items()}
+        tags = {
+            "sweep": sweep,
+            "cell": f"{sorted(given.items())}",
+            "mlflow.parentRunId": parent.parent_run_id,
+        }
+        run_id: str = self.client.create_run(parent.experiment_id, tags=tags).info.run_id
+        values = {
+            "test/classification_accuracy": accuracy,
+            "test/majority_baseline": 0.1,
+            "test/elbo": -math.inf,
+        }
+        values["train/elbo"] = -200.0
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, 0, 0) for name, value in values.items()],
+            params=[Param(name, str(value)) for name, value in given.items()],
+        )
+        if status != "RUNNING":
+            self.client.set_terminated(run_id, status)
+        return run_id
+
+    def compare(self, *arguments: str) -> None:
+        main(["--runs", str(self.runs), *arguments])
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("COLUMNS", "160")
+    return Store(tmp_path / "runs")
+
+
+def rows_of(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    key = ("dataset", "system", "variant", "supervision_rate", "epochs", "metric")
+    with path.open(newline="") as file:
+        return {tuple(row[name] for name in key): row for row in csv.DictReader(file)}
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    found = [0.861, 0.868, 0.875]
+    runs = [store.add("full", parent, accuracy=value, seed=seed) for seed, value in enumerate(found)]
+    store.add("full", parent, accuracy=0.5, seed=0, model__system="m2", training__epochs=10)
+    store.add("full", parent, status="FAILED", seed=3)
+    store.add("full", parent, status="RUNNING", seed=4)
+    store.compare("--out", str(tmp_path / "out"), "--csv", str(tmp_path / "my.csv"))
+
+    shown = capsys.readouterr().out
+    assert "0.868 ± 0.007  0.865      +0.003" in shown
+    assert "0.500" in shown
+    assert "4 finished runs" in shown
+    assert "left out: 1 failed, 1 running" in shown
+    rows = rows_of(tmp_path / "my.csv")
+    ours = rows["fashion_mnist", "ccvae", "", "0.06", "100", "classification_accuracy"]
+    assert float(ours["mean"]) == pytest.approx(statistics.fmean(found))
+    assert float(ours["sd"]) == pytest.approx(statistics.stdev(found))
+    assert (ours["n"], ours["seeds"], ours["paper"]) == ("3", "0 1 2", "0.865")
+    assert float(ours["difference"]) == pytest.approx(0.003)
+    assert ours["paper_source"] == "Joy et al. 2021, table 6"
+    assert ours["run_ids"].split() == runs
+    alone = rows["fashion_mnist", "m2", "", "0.06", "10", "classification_accuracy"]
+    assert (alone["n"], alone["sd"]) == ("1", "")
+    assert rows["fashion_mnist", "ccvae", "", "0.06", "100", "elbo"]["mean"] == "-inf"
+    assert not [key for key in rows if key[-1].startswith("train")]
+
+    written = {path.name: path for path in (tmp_path / "out").iterdir()}
+    assert set(written) == {"table.csv", "table.md", "classification_accuracy.png"}
+    assert written["table.csv"].read_text() == (tmp_path / "my.csv").read_text()
+    assert "| fashion_mnist | ccvae | 0.06 | 100 | 3 | 0.868 ± 0.007 | 0.865 | +0.003 |" in written[
+        "table.md"
+    ].read_text(encoding="utf-8")
+    assert written["classification_accuracy.png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_variants_are_told_by_the_params_that_differ(store: Store, tmp_path: Path) -> None:
+    parent = store.start("presets")
+    for seed in (0, 1):
+        for preset, accuracy in (("paper", 0.8), ("exact", 0.9)):
+            store.add("presets", parent, accuracy=accuracy, seed=seed, model__preset=preset)
+    store.add("presets", parent, data__supervision_rate=1.0, model__preset="paper", model__weight=3)
+    store.compare("--out", str(tmp_path))
+    means = {
+        key[2:4]: float(row["mean"])
+        for key, row in rows_of(tmp_path / "table.csv").items()
+        if key[-1] == "classification_accuracy"
+    }
+    expected = {("model.preset=paper", "0.06"): 0.8, ("model.preset=exact", "0.06"): 0.9, ("", "1.0"): 0.8}
+    assert means == pytest.approx(expected)
+
+
+def test_the_newest_sweep_with_a_finished_run_is_shown(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("older", "newer"):
+        store.add(name, store.start(name))
+    store.add("just started", store.start("just started"), status="RUNNING")
+    store.compare()
+    assert capsys.readouterr().out.startswith("newer")
+    assert (store.runs / "newer" / "comparison" / "table.csv").exists()
+    store.compare("--list")
+    shown = capsys.readouterr().out
+    assert [name for name in ("just started", "newer", "older") if name in shown]
+    assert shown.index("just started") < shown.index("newer") < shown.index("older")
+    assert "1 running" in shown
+
+
+def test_mistakes_are_one_sentence(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = ["--runs", str(store.runs)]
+    assert "holds no sweep yet" in refused(runs, capsys)
+    store.add("quick", store.start("quick"), status="KILLED")
+    store.start("empty")
+    error = refused([*runs, "--sweep", "nope"], capsys)
+    assert error.startswith("error: no sweep is named 'nope' in sqlite:")
+    assert error.endswith("there are: empty, quick\n")
+    assert error.count("\n") == 1
+    assert "'empty' has no runs yet" in refused([*runs, "--sweep", "empty"], capsys)
+    assert "no run of the sweep 'quick' is finished" in refused([*runs, "--sweep", "quick"], capsys)
+    nowhere = tmp_path / "nowhere"
+    assert "there is no MLflow store at sqlite:" in refused(["--runs", str(nowhere)], capsys)
+    assert not nowhere.exists()
+
+
+def test_a_narrow_terminal_shows_fewer_metrics_and_whole_numbers(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    for seed in (0, 1):
+        store.add("full", parent, seed=seed, accuracy=0.85 + 0.01 * seed)
+    monkeypatch.setenv("COLUMNS", "80")
+    store.compare()
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: next(number for number, line in enumerate(lines) if line.startswith("written"))]
+    assert any("0.855 ± 0.007  0.865      -0.010" in line for line in table)
+    assert "…" not in "".join(table)
+    assert max(map(len, table)) <= 80
+
+
+def test_sync_brings_up_what_waited(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    from pipeline.tracking import Tracker, TrackingSettings
+
+    parent = store.start("late")
+    settings = TrackingSettings(experiment="traitvae", sweep="late", parent_run_id=parent.parent_run_id)
+    params: dict[str, str | int | float | bool | None] = {
+        "seed": 0,
+        "model.system": "m2",
+        "data.name": "mnist",
+        "data.supervision_rate": 0.2,
+    }
+    tracker = Tracker(
+        store.runs / "late" / "cell", settings=settings, params=params, tags={}, run_name="late", data=None
+    )
+    tracker.log("test", 100, {"classification_accuracy": 0.9})
+    tracker.close("finished")  # its thread never ran, as if the server had been away all the time
+    store.compare("--sync")
+    shown = capsys.readouterr().out
+    assert "1 points of 1 runs uploaded" in shown
+    assert "0.900  0.968      -0.068" in shown
