@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ from data_prep.sources import source_named
 from data_prep.tasks import finished_shard, merge, run_shard
 
 Formats = Literal["auto", "arrow", "ffcv", "both"]
+
 _ROWS_WORTH_A_PROCESS = 200_000
+"""Rows of FFCV files that take as long to write as a process takes to import torch and FFCV."""
+_BYTES_WORTH_PROCESSES = 256 << 20
+"""Pixels below which starting processes takes longer than the work: FashionMNIST takes one 1.5 s and two 3 s."""
 
 
 def prepare(
@@ -41,9 +46,10 @@ def prepare(
     """Prepare a data set below ``root``, or find it prepared already; returns its folder.
 
     ``raw`` is the folder of the raw files where the user names one. ``workers`` is the number of processes (None: one
-    per core); the result does not depend on it. ``formats``: Arrow is always written; ``ffcv`` and ``both`` add a
-    ``.beton`` per split, ``auto`` does where FFCV is installed. ``seed`` decides the supervision ranks. Errors are
-    ``UserError`` sentences, or ``OSError`` where the disk is full; what was finished is found again by the next call.
+    per core where there is work for them); the result does not depend on it. ``formats``: Arrow is always written;
+    ``ffcv`` and ``both`` add a ``.beton`` per split, ``auto`` does where FFCV is installed. ``seed`` decides the
+    supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the disk is full; what was finished is
+    found again by the next call.
     """
     if formats not in get_args(Formats):
         raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
@@ -60,7 +66,6 @@ def prepare(
     with_betons = formats != "arrow" and ffcv_is_installed() and may_add
     if _is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
         return folder
-    workers = workers or available_cores()
     with Progress(shown=progress) as report, _naming_unwritable_places(Path(root)):
         waiting = partial(report.say, f"another process is preparing {folder}; waiting for it to end")
         with (
@@ -72,12 +77,12 @@ def prepare(
                 plan, plan_file = make_plan(
                     source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report
                 )
-                _write_shards(plan, plan_file, workers, report)
+                _write_shards(plan, plan_file, workers or _worthwhile_workers(plan), report)
                 merge(plan_file)
             shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
             if with_betons:
                 try:
-                    add_betons(folder, workers, report)
+                    add_betons(folder, workers or available_cores(), report)
                 except MissingDependencyError as error:
                     if formats != "auto":
                         raise
@@ -126,6 +131,11 @@ def _write_shards(plan: Plan, plan_file: Path, workers: int, progress: Progress)
     for index in todo:
         run_shard(index, plan_file)
         progress.advance()
+
+
+def _worthwhile_workers(plan: Plan) -> int:
+    pixels = sum(plan.splits.values()) * math.prod(plan.source.image_shape())
+    return available_cores() if pixels >= _BYTES_WORTH_PROCESSES else 1
 
 
 def _is_complete(folder: Path, betons: bool) -> bool:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from data_prep.contact_sheet import write_contact_sheet
 from data_prep.errors import report_user_errors
-from data_prep.manifest import Manifest, verify_checksums, verify_sizes
+from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import ffcv_is_installed
 from data_prep.sources import source_named
@@ -43,7 +43,7 @@ class Prepare:
     out: Path = Path("data")
     """folder in which the data set's own folder is made"""
     workers: int | None = None
-    """processes (default: one per core); the result does not depend on it"""
+    """processes (default: one per core where there is work for them); the result does not depend on it"""
     format: Literal["auto", "arrow", "ffcv", "both"] = "auto"
     """Arrow shards are always written, and FFCV files are made from them: ffcv and both add them or fail, arrow leaves
     them out, auto adds them where FFCV is installed"""
@@ -76,8 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked.dry_run:
             _describe(asked)
             return
-        began = time.monotonic()
-        known = find_prepared(asked.name, asked.raw, asked.out, seed=asked.seed)
+        began, before = time.monotonic(), time.time_ns()
         folder = prepare(
             asked.name,
             raw=asked.raw,
@@ -87,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seed=asked.seed,
         )
         _summary(folder)
-        print(f"{'it was there already' if known else 'prepared'}: {time.monotonic() - began:.1f} s")
+        untouched = (folder / MANIFEST_FILE).stat().st_mtime_ns < before
+        print(f"{'it was there already' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
 
 
 def _describe(asked: Prepare) -> None:

@@ -11,7 +11,7 @@ import importlib.util
 import queue
 import warnings
 from collections.abc import Sequence
-from multiprocessing import Value
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -92,6 +92,14 @@ def write_beton(folder: Path, split: str) -> tuple[str, ShardSpec]:
     return split, spec
 
 
+class _Counter:
+    """Multiprocessing's ``Value`` for one process."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.get_lock = nullcontext
+
+
 class _RowSequence:
     """The rows of some shards one by one, as FFCV's writer wants them."""
 
@@ -137,8 +145,10 @@ def _write(path: Path, shards: Sequence[Shard], manifest: Manifest) -> None:
     todo.put(None)
     allocated: queue.SimpleQueue[Any] = queue.SimpleQueue()
     allocator = MemoryAllocator(str(path), writer.data_region_start, page_size)
+    # Its counters are semaphores, which outlive a process that is interrupted.
+    allocator.next_page_allocated, allocator.next_page_written = _Counter(), _Counter()
     worker_job_indexed_dataset(
-        todo, writer.metadata_sm, writer.metadata_type, fields, allocator, Value("Q", 0), allocated, rows
+        todo, writer.metadata_sm, writer.metadata_type, fields, allocator, _Counter(), allocated, rows
     )
     writer.finalize(allocated.get())
     _check_length(path, writer, allocator)
