@@ -26,7 +26,7 @@ from pipeline.models.registry import PRESETS
 class Debug:
     """Train and measure one run in this process: one rank, no submitit, breakpoints work.
 
-    The run is kept like any other (checkpoints, metrics, figures, MLflow), in the sweep named debug. Ctrl-C stops it behind
+    The run is kept like any other (checkpoints, metrics, figures, MLflow) in the sweep named debug. Ctrl-C stops it behind
     a checkpoint, and the same command goes on from there.
     """
 

@@ -42,7 +42,7 @@ class SlurmBackend:
     def __init__(self, sweep: Path, resources: Resources) -> None:
         if shutil.which("sbatch") is None or shutil.which("squeue") is None:
             raise LaunchError(
-                "--cluster slurm needs sbatch and squeue, which are not there; run it on a login node of the cluster, or use"
+                "--cluster slurm needs sbatch and squeue, which are not there: run it on a login node, or use"
                 " --cluster local"
             )
         self.sweep, self.resources = sweep, resources

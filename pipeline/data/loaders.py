@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import psutil
@@ -20,6 +20,7 @@ LARGEST_RESIDENT_SHARE = 0.4
 """A split is kept on the device where it takes at most this share of the memory that is free there."""
 
 
+@runtime_checkable
 class Loader(Protocol):
     """Yields images by row number, as often as asked."""
 

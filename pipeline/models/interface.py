@@ -83,6 +83,7 @@ def to_image(
     return full_precision(logits).sigmoid().unflatten(-1, image_shape)
 
 
+@runtime_checkable
 class Model(Protocol):
     """What the training loop needs of a system (a ``torch.nn.Module``)."""
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import errno
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.training import checkpoint
+
+CPU = torch.device("cpu")
+
+
+def save(folder: Path, step: int, keep: int = 3) -> Path:
+    return checkpoint.save(folder, step, {"step": step, "weight": torch.full((50,), float(step))}, keep)
+
+
+def test_the_newest_is_found_and_old_ones_go(tmp_path: Path):
+    for step in (100, 200, 1000, 300_000):
+        save(tmp_path, step, keep=2)
+    state = checkpoint.load_newest(tmp_path, CPU)
+    assert state is not None
+    assert state["step"] == 300_000
+    assert {path.name for path in tmp_path.glob("*.pt")} == {"step-00001000.pt", "step-00300000.pt"}
+    assert checkpoint.newest_step(tmp_path) == 300_000
+
+
+def test_nothing_there_is_no_error(tmp_path: Path):
+    assert checkpoint.load_newest(tmp_path / "none", CPU) is None
+    assert checkpoint.newest_step(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "no marker", "broken marker", "empty"])
+def test_a_damaged_newest_is_passed_over_with_a_warning(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture):
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(content[:-10])
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "no marker":
+        path.with_suffix(".json").unlink()
+    elif damage == "broken marker":
+        path.with_suffix(".json").write_text("{")
+    else:
+        path.write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        state = checkpoint.load_newest(tmp_path, CPU)
+    assert state is not None
+    assert state["step"] == 1
+    assert path.name in caplog.text
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save(tmp_path, 1, keep=1)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"step-00000002\.pt"):
+        save(tmp_path, 2, keep=1)
+    monkeypatch.undo()
+    state = checkpoint.load_newest(tmp_path, CPU)
+    assert state is not None
+    assert state["step"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001.json", "step-00000001.pt"]
+
+
+def test_nothing_but_tensors_and_plain_values_is_unpickled(tmp_path: Path):
+    checkpoint.save(tmp_path, 1, {"step": 1, "path": Path("x")}, keep=1)
+    with pytest.raises(Exception, match="[Ww]eights.only|Unsupported"):
+        checkpoint.load_newest(tmp_path, CPU)
