@@ -16,6 +16,10 @@ FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "e
 
 _VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
 
+_INCIDENTAL_TRAINING = ("checkpoint_every_epochs", "keep_checkpoints", "log_every_steps")
+INCIDENTAL = frozenset({"data.folder", "data.loader", *(f"training.{name}" for name in _INCIDENTAL_TRAINING)})
+"""Params that do not decide a run's result, as :mod:`pipeline.config` marks them; they make no variant."""
+
 
 @runtime_checkable
 class MeasuredRun(Protocol):
@@ -104,8 +108,8 @@ def _kind(params: Mapping[str, str]) -> tuple[str, str, float, str]:
 
 
 def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
-    names = sorted({name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)})
-    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+    names = {name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)} - INCIDENTAL
+    return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]
 
 
 def _row(kind: tuple[str, str, float, str], variant: str, by_seed: Mapping[str, MeasuredRun]) -> Row:

@@ -29,10 +29,15 @@ def _digest(path: Path, mtime_ns: int, size: int) -> str:
 
 
 def note_artifact(state: UploadState, path: Path, folder: str) -> None:
-    """Enter a file, or each file of a folder, into what is to be uploaded."""
+    """Enter a file, or what is in a folder, into what is to be uploaded into ``folder``.
+
+    Without ``folder`` a file goes to the top, and what is in a folder goes under that folder's own name.
+    """
+    if path.is_dir() and not folder:
+        folder = path.name
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:
-        inside = file.name if path.is_file() else f"{path.name}/{file.relative_to(path).as_posix()}"
+        inside = file.name if path.is_file() else file.relative_to(path).as_posix()
         target = f"{folder.strip('/')}/{inside}".lstrip("/")
         state.artifacts.setdefault(target, {"sent": ""})["source"] = str(file.absolute())
 

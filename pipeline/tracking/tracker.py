@@ -113,7 +113,10 @@ class Tracker:
         self._metrics.append(kind, step, metrics)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Upload a file, or all files of a folder, into a folder of the run's artifacts; again if it has changed."""
+        """Upload a file, or what is in a folder, into ``folder`` of the run's artifacts; again when it has changed.
+
+        Without ``folder`` a file goes to the top, and what is in a folder goes under that folder's own name.
+        """
         if self._uploader is None:
             return
         with self._lock:

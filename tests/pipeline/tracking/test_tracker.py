@@ -163,7 +163,14 @@ def test_a_run_whose_files_were_lost_is_found_by_its_cell(bench: Bench) -> None:
 
 
 def test_an_answer_that_got_lost_doubles_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = {"create_run": 1, "log_batch": 2, "log_model_artifacts": 1, "log_artifact": 1, "set_terminated": 1}
+    lost = {
+        "create_run": 1,
+        "log_batch": 2,
+        "log_model_artifacts": 1,
+        "finalize_logged_model": 1,
+        "log_artifact": 1,
+        "set_terminated": 1,
+    }
     for name in lost:
         monkeypatch.setattr(MlflowClient, name, _loses_answers(getattr(MlflowClient, name), name, lost))
     (bench.cell / "figures").mkdir(parents=True)
@@ -211,13 +218,17 @@ def test_the_final_model_loads_again_and_figures_are_there(
         (bench.cell / "config.json").write_text("{}")
         tracker.artifact(figures)
         tracker.artifact(bench.cell / "config.json")
+        tracker.artifact(figures, "more/figures")
         (figures / "grid.png").write_bytes(b"drawn again")
         tracker.model(model)
     with bench.tracker() as tracker:  # measured in another job: nothing is uploaded twice
         tracker.model(model)
     run_id = bench.only_run().info.run_id
     names = {item.path for item in bench.client.list_artifacts(run_id)}
-    assert {"config.json", "figures"} <= names
+    assert names == {"config.json", "figures", "more"}
+    assert [item.path for item in bench.client.list_artifacts(run_id, "more/figures")] == [
+        "more/figures/grid.png"
+    ]
     grid = bench.client.download_artifacts(run_id, "figures/grid.png", str(tmp_path))
     assert Path(grid).read_bytes() == b"drawn again"
 

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import pytest
+
+from pipeline.config import DataConfig, OptimiserConfig, TrainingConfig
+from pipeline.measures.summary import INCIDENTAL, metric_names, summarise
+
+
+@dataclass(frozen=True)
+class Run:
+    run_id: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def run(run_id: str, seed: int, accuracy: float, **more: str) -> Run:
+    params = {"seed": str(seed), "data.name": "mnist", "model.system": "m2", "data.supervision_rate": "0.2"}
+    params |= {name.replace("__", "."): value for name, value in more.items()}
+    return Run(run_id, params, {"test/classification_accuracy": accuracy, "train/elbo": -1.0})
+
+
+def test_incidental_params_are_those_that_the_config_marks() -> None:
+    sections = {"data": DataConfig, "training": TrainingConfig, "optimiser": OptimiserConfig}
+    marked = {
+        f"{section}.{entry.name}"
+        for section, config in sections.items()
+        for entry in fields(config)
+        if not entry.metadata.get("identity", True)
+    }
+    assert marked == INCIDENTAL
+
+
+def test_runs_on_other_folders_are_seeds_of_one_row() -> None:
+    rows = summarise(
+        [run("a", 0, 0.9, data__folder="x"), run("b", 1, 1.0, data__folder="y", data__loader="ffcv")]
+    )
+    assert [(row.variant, row.seeds, row.run_ids) for row in rows] == [("", ("0", "1"), ("a", "b"))]
+    found = rows[0].metrics["classification_accuracy"]
+    assert (found.mean, found.n) == (0.95, 2)
+    assert found.sd == pytest.approx(math.sqrt(0.005))
+    assert found.difference == pytest.approx(0.95 - 0.968)
+    assert metric_names(rows) == ["classification_accuracy"]
+
+
+def test_of_two_runs_with_one_seed_the_last_counts() -> None:
+    (row,) = summarise([run("old", 0, 0.1), run("new", 0, 0.9)])
+    assert (row.run_ids, row.metrics["classification_accuracy"].mean) == (("new",), 0.9)
+
+
+@pytest.mark.parametrize("values", [(math.inf, -math.inf), (math.nan, 1.0), (math.inf, math.inf)])
+def test_values_without_a_mean_do_not_end_the_table(values: tuple[float, float]) -> None:
+    (row,) = summarise([run("a", 0, values[0]), run("b", 1, values[1])])
+    found = row.metrics["classification_accuracy"]
+    assert not math.isfinite(found.mean)
+    assert found.sd is not None
+    assert math.isnan(found.sd)
