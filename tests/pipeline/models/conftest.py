@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.pipeline.models.injected_draws import InjectedDraws
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Models, noise and pixels in float64, so that a wrong term cannot pass for rounding."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> InjectedDraws:
+    """Decides what the next calls of ``torch.randn``, ``torch.randn_like`` and ``Categorical.sample`` return."""
+    injected = InjectedDraws()
+    monkeypatch.setattr(torch, "randn", injected.randn)
+    monkeypatch.setattr(torch, "randn_like", injected.randn_like)
+    monkeypatch.setattr(torch.distributions.Categorical, "sample", injected.sample)
+    return injected

@@ -1,0 +1,73 @@
+"""Models so small that their exact log-likelihood is had by quadrature, and batches for them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.batch import Batch
+from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from pipeline.models.interface import DataShape
+from pipeline.models.m2 import M2, M2Config
+from tests.pipeline.models.injected_draws import noise
+
+CLASS_FREQUENCIES = (0.5, 0.3, 0.2)
+TINY = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(CLASS_FREQUENCIES,))
+IMAGES = torch.tensor([[0, 1, 1, 0], [1, 1, 0, 1], [0, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0]]) * 255
+"""Five binary images of 1 × 2 × 2 pixels, flat."""
+LABELS = torch.tensor([2, 0, 1, 0, 2])
+
+
+def randomise(model: nn.Module, seed: int = 0) -> None:
+    """Weights at which posterior, prior and classifier differ clearly between images and classes, none degenerate."""
+    with torch.no_grad():
+        for index, (name, parameter) in enumerate(model.named_parameters()):
+            # The input of the conditional prior is one-hot: one weight per unit counts.
+            inputs = 1 if parameter.ndim == 1 or name == "conditional_prior.0.weight" else parameter.shape[1]
+            parameter.copy_(noise(*parameter.shape, seed=1000 * seed + index) / inputs**0.5)
+        for name, network in model.named_children():
+            if name in ("encoder", "conditional_prior"):
+                *_, (_, last) = (each for each in network.named_modules() if isinstance(each[1], nn.Linear))
+                last.weight[len(last.weight) // 2 :] *= 0.3
+                last.bias[len(last.bias) // 2 :] = 0.3  # standard deviations around softplus(0.3) = 0.85
+
+
+def tiny_ccvae(config: CCVAEConfig, data: DataShape = TINY, seed: int = 0) -> CCVAE:
+    model = config.build(data)
+    randomise(model, seed)
+    return model
+
+
+def tiny_m2(config: M2Config, data: DataShape = TINY, seed: int = 0) -> M2:
+    model = config.build(data)
+    randomise(model, seed)
+    return model
+
+
+def batch_of(images: Tensor, labels: Tensor, labelled: int) -> Batch:
+    """A batch of flat images (rows of 4 values, 0 to 255), the first ``labelled`` of them with their label."""
+    observed = (torch.arange(len(images)) < labelled)[:, None]
+    return Batch(
+        image=images.to(torch.uint8).reshape(-1, *TINY.image_shape),
+        labels=labels.to(torch.uint8)[:, None],
+        observed=observed,
+        labelled=labelled,
+    )
+
+
+def repeated(image: Tensor, times: int, label: Tensor | None = None) -> Batch:
+    """One image in many rows; all labelled where a label is given, else none."""
+    labels = torch.zeros(times) if label is None else label.expand(times)
+    return batch_of(image.expand(times, -1), labels, 0 if label is None else times)
+
+
+def gradients(value: Tensor, model: nn.Module) -> dict[str, Tensor]:
+    """Gradient of a scalar for every parameter by name; zeros where none flows."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    found = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+    return dict(zip(names, found, strict=True))
+
+
+def part(of: dict[str, Tensor], *networks: str) -> Tensor:
+    """The gradients of the named networks as one vector."""
+    return torch.cat([value.flatten() for name, value in of.items() if name.split(".")[0] in networks])
