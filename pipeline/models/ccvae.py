@@ -144,7 +144,9 @@ class CCVAE(nn.Module):
         if self.config.label_marginal == "jensen_enumerated":
             return (log_q.exp() * inner).sum(-1)
         # Without the score term the classifier would learn from noise alone: its expected gradient would be zero.
-        drawn, other = (torch.distributions.Categorical(logits=log_q).sample() for _ in range(2))
+        # Torch's checks of the distribution fail where no row is unlabelled, and would wait for the device.
+        label = torch.distributions.Categorical(logits=log_q, validate_args=False)
+        drawn, other = label.sample(), label.sample()
         value, baseline = class_log_probability(inner, drawn), class_log_probability(inner, other)
         score = class_log_probability(log_q, drawn)
         return value + (value - baseline).detach() * (score - score.detach())
