@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact
+from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact, network
 from tests.pipeline.models.injected_draws import InjectedDraws, spread_noise
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import CLASS_FREQUENCIES, IMAGES, LABELS, repeated, tiny_ccvae
@@ -206,3 +206,27 @@ def test_classify_is_the_posterior_predictive() -> None:
     for y in reference.classes:
         # Each row averages 100 samples of a probability: the mean over 200 rows errs by less than 0.5 / √20000.
         assert float(log_q[:, y].exp().mean()) == pytest.approx(float(exact.q_y(y)), abs=0.015)
+
+
+@pytest.mark.parametrize("style_size", STYLE_SIZES)
+@torch.no_grad()
+def test_generated_images_are_those_of_the_class(style_size: int) -> None:
+    model, reference = tiny(style_size)
+    standard, weights = gaussian_grid(1 + style_size)
+    torch.manual_seed(3)
+    for y in reference.classes:
+        mean, scale = reference.gaussian("conditional_prior", torch.eye(3)[y])
+        z = torch.cat([mean + scale * standard[:, :1], standard[:, 1:]], dim=-1)
+        expected = (weights[:, None] * torch.sigmoid(network(reference.weights, "decoder", z))).sum(0)
+        found = model.generate(torch.full((20_000, 1), y, dtype=torch.uint8)).mean(0).flatten()
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.015)
+
+
+@torch.no_grad()
+def test_reconstruction_and_latents_are_those_of_the_posterior_mean() -> None:
+    model, reference = tiny(style_size=1)
+    image = repeated(IMAGES[0], 2).image
+    mean, _ = reference.posterior(IMAGES[0] / 255)
+    decoded = torch.sigmoid(network(reference.weights, "decoder", mean))
+    torch.testing.assert_close(model.reconstruct(image), decoded.reshape(1, 1, 2, 2).expand(2, -1, -1, -1))
+    torch.testing.assert_close(model.characteristic_latents(image), mean[:1].expand(2, -1))

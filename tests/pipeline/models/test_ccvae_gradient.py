@@ -1,0 +1,180 @@
+"""CCVAE's objective and its gradient, for given noise, against the formulas written out (``ccvae_reference``)."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact
+from tests.pipeline.models.injected_draws import InjectedDraws, noise, spread_noise
+from tests.pipeline.models.quadrature import gaussian_grid
+from tests.pipeline.models.tiny_models import (
+    CLASS_FREQUENCIES,
+    IMAGES,
+    LABELS,
+    batch_of,
+    gradients,
+    part,
+    repeated,
+    tiny_ccvae,
+)
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+LABELLED = 3
+CHOICES: list[dict[str, Any]] = [
+    {
+        "weight_gradient": weight_gradient,
+        "reparameterise_classifier": reparameterise,
+        "bounded_weight": bounded,
+        "importance_samples": importance_samples,
+        "label_marginal": marginal,
+    }
+    for weight_gradient, reparameterise, bounded, importance_samples, marginal in product(
+        ["as_printed", "denominator", "none"],
+        [False, True],
+        [False, True],
+        [1, 4],
+        ["exact", "jensen_enumerated", "jensen_sampled"],
+    )
+    if not (weight_gradient == "denominator" and importance_samples > 1)
+]
+
+
+def objectives(choice: dict[str, Any], draws: InjectedDraws) -> tuple[CCVAE, Tensor, Tensor]:
+    """A model, its objective of five images (three of them labelled), and the same by the reference: (5,) each."""
+    config = CCVAEConfig(
+        characteristic_size=2,
+        style_size=1,
+        hidden_width=8,
+        predictive_samples=5,
+        classifier_weight=1.7,
+        **choice,
+    )
+    model = tiny_ccvae(config)
+    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
+    samples, unlabelled = config.importance_samples, len(IMAGES) - LABELLED
+    z_noise, predictive = noise(samples, len(IMAGES), 3, seed=1), noise(5, LABELLED, 2, seed=2)
+    drawn, baseline = (
+        torch.randint(3, (samples, unlabelled), generator=torch.Generator().manual_seed(seed))
+        for seed in (3, 4)
+    )
+    sampled = config.label_marginal == "jensen_sampled"
+    draws.give(z_noise, predictive, classes=(drawn, baseline) if sampled else ())
+    found = model(batch_of(IMAGES, LABELS, LABELLED)).objective
+    expected = [
+        reference.labelled_estimate(IMAGES[row] / 255, int(LABELS[row]), z_noise[:, row], predictive[:, row])
+        for row in range(LABELLED)
+    ] + [
+        reference.unlabelled_estimate(
+            IMAGES[LABELLED + row] / 255, z_noise[:, LABELLED + row], drawn[:, row], baseline[:, row]
+        )
+        for row in range(unlabelled)
+    ]
+    return model, found, torch.stack(expected)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
+def test_objective_and_gradient_are_those_written_out(choice: dict[str, Any], draws: InjectedDraws) -> None:
+    model, found, expected = objectives(choice, draws)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+    # Unequal weights, so that rows cannot stand in for one another.
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    found_gradient = gradients((row_weights * found).sum(), model)
+    expected_gradient = gradients((row_weights * expected).sum(), model)
+    for name, gradient in expected_gradient.items():
+        assert gradient.abs().max() > 0, name
+        torch.testing.assert_close(found_gradient[name], gradient, rtol=1e-9, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated"])
+@pytest.mark.parametrize("importance_samples", [1, 4])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_where_nothing_is_stopped_the_gradient_is_that_of_finite_differences(
+    bounded: bool, importance_samples: int, marginal: str, draws: InjectedDraws
+) -> None:
+    choice = {
+        "weight_gradient": "as_printed",
+        "reparameterise_classifier": True,
+        "bounded_weight": bounded,
+        "importance_samples": importance_samples,
+        "label_marginal": marginal,
+    }
+    model, found, expected = objectives(choice, draws)
+    config = model.config
+    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
+    z_noise, predictive = noise(importance_samples, 5, 3, seed=1), noise(5, LABELLED, 2, seed=2)
+
+    @torch.no_grad()
+    def by_reference() -> float:
+        labelled = reference.labelled_estimate(
+            IMAGES[1] / 255, int(LABELS[1]), z_noise[:, 1], predictive[:, 1]
+        )
+        return float(labelled + reference.unlabelled_estimate(IMAGES[3] / 255, z_noise[:, 3]))
+
+    assert by_reference() == pytest.approx(float((expected[1] + expected[3]).detach()), abs=1e-12)
+    gradient = gradients(found[1] + found[3], model)
+    step = 1e-6
+    for index, (name, parameter) in enumerate(model.named_parameters()):
+        direction = noise(*parameter.shape, seed=100 + index)
+        sides = []
+        for side in (step, -2 * step, step):  # there, as far to the other side, and back
+            with torch.no_grad():
+                parameter.add_(side * direction)
+            sides.append(by_reference())
+        difference = (sides[0] - sides[1]) / (2 * step)
+        assert float((gradient[name] * direction).sum()) == pytest.approx(difference, rel=1e-6, abs=1e-7), (
+            name
+        )
+
+
+@pytest.mark.parametrize("estimator", ["one sample", "self-normalised"])
+def test_with_nothing_stopped_the_expected_gradient_is_that_of_equation_4(
+    estimator: str, draws: InjectedDraws
+) -> None:
+    one_sample = estimator == "one sample"
+    config = CCVAEConfig(
+        characteristic_size=1,
+        hidden_width=8,
+        weight_gradient="as_printed",
+        reparameterise_classifier=True,
+        bounded_weight=False,
+        predictive_samples=1000,
+        importance_samples=1 if one_sample else 8192,
+    )
+    model = tiny_ccvae(config)
+    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
+    exact = gradients(Exact(reference, IMAGES[0] / 255).labelled_bound(int(LABELS[0])), model)
+    if one_sample:
+        z_noise, weights = gaussian_grid(1)
+        predictive = spread_noise(1000)[:, None].expand(-1, len(z_noise), -1)
+        draws.give(z_noise[None], predictive)
+        objective = (weights * model(repeated(IMAGES[0], len(z_noise), LABELS[0])).objective).sum()
+    else:
+        draws.give(spread_noise(8192)[:, None], spread_noise(1000)[:, None])
+        objective = model(repeated(IMAGES[0], 1, LABELS[0])).objective.sum()
+    found = gradients(objective, model)
+    for network in ("encoder", "decoder", "classifier", "conditional_prior"):
+        distance = (part(found, network) - part(exact, network)).norm() / part(exact, network).norm()
+        assert distance < 0.01, network
+
+
+@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated"])
+def test_expected_unlabelled_gradient_is_that_of_its_bound(marginal: str, draws: InjectedDraws) -> None:
+    config = CCVAEConfig(characteristic_size=1, hidden_width=8, label_marginal=marginal)  # type: ignore[arg-type]
+    model = tiny_ccvae(config)
+    exact = Exact(CCVAEReference(model, CLASS_FREQUENCIES, config), IMAGES[0] / 255)
+    bound = exact.unlabelled_bound() if marginal == "exact" else exact.jensen_bound()
+    z_noise, weights = gaussian_grid(1)
+    draws.give(z_noise[None], torch.zeros(100, 0, 1))
+    found = gradients((weights * model(repeated(IMAGES[0], len(z_noise))).objective).sum(), model)
+    expected = gradients(bound, model)
+    for network in ("encoder", "decoder", "classifier", "conditional_prior"):
+        error = (part(found, network) - part(expected, network)).norm()
+        assert error <= 2e-3 * part(expected, network).norm(), network

@@ -1,0 +1,142 @@
+"""Presets by name, and settings that are refused in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from data_prep.errors import ConfigError
+from pipeline.data.batch import Batch
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.interface import (
+    Classifies,
+    DataShape,
+    EncodesFactors,
+    GeneratesFromLabels,
+    Reconstructs,
+)
+from pipeline.models.m2 import M2Config
+from pipeline.models.registry import PRESETS
+
+FASHION_MNIST = DataShape(
+    image_shape=(1, 28, 28), cardinalities=(10,), label_frequencies=(tuple([0.1] * 10),)
+)
+
+
+def images_and_labels(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(256, (rows, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    return image, torch.randint(10, (rows, 1), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_a_model_that_does_what_it_can(name: str) -> None:
+    torch.manual_seed(0)
+    config = PRESETS[name].config()
+    model = config.build(FASHION_MNIST)
+    image, labels = images_and_labels(6)
+    losses = model(Batch(image=image, labels=labels, observed=torch.arange(6)[:, None] < 2, labelled=2))
+    assert losses.objective.isfinite().all()
+    assert (losses.objective < 0).all()
+    with torch.no_grad():
+        assert isinstance(model, Classifies)
+        (log_q,) = model.classify(image)
+        assert log_q.shape == (6, 10)
+        torch.testing.assert_close(log_q.exp().sum(-1), torch.ones(6))
+        assert isinstance(model, Reconstructs)
+        assert isinstance(model, GeneratesFromLabels)
+        for pictures in (model.reconstruct(image), model.generate(labels)):
+            assert pictures.shape == (6, 1, 28, 28)
+            assert 0 <= pictures.min() < pictures.max() <= 1
+        if isinstance(config, CCVAEConfig):
+            assert isinstance(model, EncodesFactors)
+            assert model.characteristic_latents(image).shape == (6, config.characteristic_size)
+
+
+def test_presets_are_the_papers_models() -> None:
+    configs = {name: preset.config() for name, preset in PRESETS.items()}
+    assert configs["ccvae"] == CCVAEConfig()
+    assert configs["m2"] == M2Config()
+    revae, exact = configs["revae"], configs["ccvae-exact"]
+    assert isinstance(revae, CCVAEConfig)
+    assert (revae.characteristic_size, revae.style_size) == (4, 10)
+    assert isinstance(exact, CCVAEConfig)
+    assert (exact.weight_gradient, exact.reparameterise_classifier) == ("as_printed", True)
+    assert (exact.label_marginal, exact.classifier_weight) == ("exact", 1.0)
+    assert exact.importance_samples > 1
+    # What reproduces the paper without its divergence.
+    paper = CCVAEConfig()
+    assert (paper.weight_gradient, paper.bounded_weight, paper.predictive_samples) == (
+        "denominator",
+        True,
+        100,
+    )
+    assert not paper.reparameterise_classifier
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_networks_have_the_papers_sizes(name: str) -> None:
+    config = PRESETS[name].config()
+    model = config.build(FASHION_MNIST)
+    shapes = {key: tuple(value.shape) for key, value in model.named_parameters() if value.ndim == 2}
+    if isinstance(config, M2Config):
+        assert list(shapes.values()) == [
+            *[(600, 784), (600, 600), (10, 600)],
+            *[(600, 794), (600, 600), (20, 600)],
+            *[(600, 20), (600, 600), (784, 600)],
+        ]
+    else:
+        m_c, m = config.characteristic_size, config.characteristic_size + config.style_size
+        assert list(shapes.values()) == [
+            *[(600, 784), (600, 600), (2 * m, 600)],
+            *[(600, m), (600, 600), (784, 600)],
+            *[(50, m_c), (10, 50)],
+            *[(50, 10), (2 * m_c, 50)],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"characteristic_size": 0}, "ccvae: characteristic_size is 0; it must be at least 1"),
+        ({"hidden_width": -3}, "ccvae: hidden_width is -3; it must be at least 1"),
+        ({"importance_samples": 0}, "ccvae: importance_samples is 0; it must be at least 1"),
+        ({"style_size": -1}, "ccvae: style_size is -1; it must not be negative"),
+        (
+            {"importance_samples": 2},
+            "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none",
+        ),
+        (
+            {"predictive_samples": 0, "bounded_weight": False},
+            r"ccvae: predictive_samples is 0; q\(y\|x\) needs at least one sample",
+        ),
+        (
+            {"predictive_samples": -1},
+            r"ccvae: predictive_samples is -1; q\(y\|x\) needs at least one sample",
+        ),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        CCVAEConfig(**options)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("cardinalities", [(), (2, 2)])
+def test_data_without_exactly_one_label_is_refused(name: str, cardinalities: tuple[int, ...]) -> None:
+    shape = DataShape(
+        image_shape=(1, 28, 28),
+        cardinalities=cardinalities,
+        label_frequencies=tuple((0.5, 0.5) for _ in cardinalities),
+    )
+    with pytest.raises(ConfigError, match=f"takes a data set with one class label.*{len(cardinalities)}"):
+        PRESETS[name].config().build(shape)
+
+
+def test_a_class_that_never_occurs_has_a_finite_log_prior() -> None:
+    shape = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=((0.25, 0.75, 0.0),))
+    log_prior = shape.log_class_prior()
+    torch.testing.assert_close(log_prior[:2].exp(), torch.tensor([0.25, 0.75]))
+    assert -90 < log_prior[2] < -80
