@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from data_prep.errors import RunError, report_user_errors
-from jobs.unit import alone_in, keep_log, limit_threads, open_data, tracker_for
+from jobs.unit import alone_in, limit_threads, logged, open_data, tracker_for
 from pipeline.cell import Cell
 from pipeline.figures.draw import draw_figures
 from pipeline.measures.classification import classification
@@ -33,9 +33,11 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
         RunError: the cell is not trained to its last step, or another process is at work in it.
     """
     cell = Cell.open(config_file)
-    keep_log(cell, "evaluate")
-    if cell.is_done:
-        return {}
+    with logged(cell, "evaluate"):
+        return {} if cell.is_done else _evaluate(cell)
+
+
+def _evaluate(cell: Cell) -> dict[str, float]:
     limit_threads()
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)

@@ -18,8 +18,8 @@ from data_prep.errors import report_user_errors
 from jobs.unit import (
     EXIT_INTERRUPTED,
     alone_in,
-    keep_log,
     limit_threads,
+    logged,
     open_data,
     take_rank_from_submitit,
     tracker_for,
@@ -42,9 +42,11 @@ def train_cell(config_file: Path) -> Outcome:
     """
     cell = Cell.open(config_file)
     take_rank_from_submitit()
-    keep_log(cell, "train")
-    if cell.is_done:
-        return "trained"
+    with logged(cell, "train"):
+        return "trained" if cell.is_done else _train(cell)
+
+
+def _train(cell: Cell) -> Outcome:
     limit_threads()
     config, data = cell.config, open_data(cell)
     with joined_world(config.training.ranks, config.training.device) as world, ExitStack() as held:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from data_prep.errors import ConfigError, RunError
+from data_prep.errors import ConfigError, RunError, UserError
 from data_prep.lock import exclusive_lock
 from pipeline.cell import Cell
 from pipeline.config import flat
@@ -18,25 +19,40 @@ from pipeline.data.dataset import DataSet
 from pipeline.tracking import DatasetInput, Tracker
 from pipeline.world import ranks_from_environment
 
+log = logging.getLogger(__name__)
+
 EXIT_INTERRUPTED = 75
 """Exit status of a run that was asked to stop and goes on when it is started again (EX_TEMPFAIL)."""
 
 
-def keep_log(cell: Cell, unit: str) -> None:
-    """Send what the pipeline has to say to standard error, and to the cell's ``log/`` folder.
+@contextmanager
+def logged(cell: Cell, unit: str) -> Iterator[None]:
+    """Send what the pipeline says in the block to standard error and to the cell's ``log/`` folder, errors included.
 
     Each rank has its own file, which a unit that is started again goes on with.
     """
     path = cell.folder / "log" / f"{unit}-rank{ranks_from_environment().rank}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[logging.StreamHandler(), logging.FileHandler(path)],
-        force=True,
-    )
+    root, file = logging.getLogger(), logging.FileHandler(path)
+    handlers: list[logging.Handler] = [file] if root.handlers else [file, logging.StreamHandler()]
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
     for floor in ("data_prep", "pipeline", "jobs"):
         logging.getLogger(floor).setLevel(logging.INFO)
+    try:
+        yield
+    except UserError as error:
+        file.handle(log.makeRecord(log.name, logging.ERROR, unit, 0, str(error), (), None))
+        raise
+    except Exception:
+        file.handle(
+            log.makeRecord(log.name, logging.ERROR, unit, 0, "a bug, or a lost rank:", (), sys.exc_info())
+        )
+        raise
+    finally:
+        root.removeHandler(file)
+        file.close()
 
 
 def take_rank_from_submitit() -> None:

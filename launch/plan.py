@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_prep.manifest import Manifest
 from data_prep.plan import data_set_folder
 from data_prep.sources import source_named
 from data_prep.stages import prepare
@@ -28,9 +27,11 @@ class DataPlaces:
         """Where a data set is, or will be."""
         return data_set_folder(source_named(name, self.raw), self.data_root).absolute()
 
-    def prepared(self, name: str) -> Path:
-        """The folder of a data set, prepared now if it is not there."""
-        return prepare(name, raw=self.raw, root=self.data_root).absolute()
+    def prepared(self, name: str, *, ffcv: bool) -> Path:
+        """The folder of a data set, prepared now if it is not there; with FFCV files where they are wanted."""
+        return prepare(
+            name, raw=self.raw, root=self.data_root, formats="ffcv" if ffcv else "arrow"
+        ).absolute()
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
@@ -53,7 +54,7 @@ def make_cells(
     """Prepare the data that is not there, and write the ``config.json`` of each cell."""
     runs = [replace(run, tracking=tracking) for run in runs]
     for name in dict.fromkeys(run.data.name for run in runs):
-        Manifest.load(places.prepared(name))
+        places.prepared(name, ffcv=any(run.data.loader == "ffcv" for run in runs if run.data.name == name))
     cells = planned_cells(runs, sweep)
     for cell in cells:
         cell.write()

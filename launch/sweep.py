@@ -56,6 +56,8 @@ class Sweep:
     """print the cells and what would be submitted, and touch nothing"""
     epochs: int | None = None
     """another number of epochs than the recipe's"""
+    ranks: int | None = None
+    """another number of processes per run than the recipe's"""
     seeds: int | None = None
     """only the runs with a seed below this"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
@@ -146,8 +148,9 @@ def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
         runs = [run for run in runs if run.seed < asked.seeds]
     if asked.epochs is not None:
         runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
-    if asked.cluster == "debug":
-        runs = [replace(run, training=replace(run.training, ranks=1)) for run in runs]
+    ranks = 1 if asked.cluster == "debug" else asked.ranks
+    if ranks is not None:
+        runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
     return runs
 
 

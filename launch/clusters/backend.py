@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,13 @@ from data_prep.errors import ConfigError
 from pipeline.cell import Cell
 
 ClusterName = Literal["local", "slurm", "debug"]
+Phase = Literal["waiting", "training", "measuring", "done", "failed"]
+
+# The last line of a traceback; torch puts the rank before it.
+_ERROR = re.compile(
+    r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt): (?P<sentence>.+))$",
+    re.M,
+)
 Phase = Literal["waiting", "training", "measuring", "done", "failed"]
 
 
@@ -87,14 +95,11 @@ def jobs_folder(sweep: Path) -> Path:
 
 def last_error(logs: list[Path]) -> str:
     """The sentence that the ranks of a job ended with: an error of the user's first, else the last line of any."""
-    last_lines = []
+    found: list[re.Match[str]] = []
     for log in logs:
-        try:
-            lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        except OSError:
-            continue
-        ours = [line for line in lines if line.startswith("data_prep.errors.")]
-        if ours:
-            return ours[-1].partition(": ")[2]
-        last_lines += [line for line in lines if "Error" in line.split(" ")[0]][-1:]
-    return last_lines[0] if last_lines else "ended without a word; it was killed, or its node was lost"
+        if log.is_file():
+            found.extend(_ERROR.finditer(log.read_text(errors="replace")))
+    own = [match["sentence"] for match in found if match["ours"]]
+    return ["ended without a word: killed, or its node was lost", *(match["whole"] for match in found), *own][
+        -1
+    ]

@@ -18,7 +18,7 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
 from pipeline.tracking import TrackingSettings
 
-SMALL = {
+SMALL: dict[str, CCVAEConfig | M2Config] = {
     "ccvae": CCVAEConfig(hidden_width=32, predictive_samples=10),
     "m2": M2Config(hidden_width=32),
 }

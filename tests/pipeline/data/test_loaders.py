@@ -21,11 +21,13 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def both_formats(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("both")
-    return prepare("idx_folder", raw=tiny_raw, root=root, workers=1, formats="both", rows_per_shard=128, progress=False)
+    return prepare(
+        "idx_folder", raw=tiny_raw, root=root, workers=1, formats="both", rows_per_shard=128, progress=False
+    )
 
 
 def orders(data: DataSet, rank: int = 0, world_size: int = 1, epoch: int = 0) -> list[np.ndarray]:
-    mask = data.columns("train").used_labels(0.1).any(axis=1)
+    mask = np.asarray(data.columns("train").used_labels(0.1).any(axis=1))
     dealt = shares(mask, batch_size=64, seed=3, epoch=epoch, rank=rank, world_size=world_size)
     return [share.rows for share in dealt]
 
@@ -61,7 +63,12 @@ def test_three_loaders_give_the_same_batches(both_formats: Path):
     for name in ("resident", "arrow", "ffcv"):
         data = DataSet(both_formats)
         examples = TrainingExamples(with_loader(small_run(both_formats, rate=0.1), name), data, world)
-        seen.append([(batch.image.clone(), batch.labels, batch.observed, batch.labelled) for batch, _ in examples.epoch(1)])
+        seen.append(
+            [
+                (batch.image.clone(), batch.labels, batch.observed, batch.labelled)
+                for batch, _ in examples.epoch(1)
+            ]
+        )
         examples.close()
     for other in seen[1:]:
         for one_batch, other_batch in zip(seen[0], other, strict=True):
@@ -76,7 +83,10 @@ def test_labels_are_observed_up_to_the_supervision_rate_only(tiny_data_set: Path
     assert sum(int(batch.observed.sum()) for batch in batches) == 60  # of 600, each class its share
     counts = torch.cat([batch.labels[: batch.labelled, 0] for batch in batches]).bincount(minlength=10)
     assert counts.tolist() == [6] * 10
-    assert all(batch.observed[: batch.labelled].all() and not batch.observed[batch.labelled :].any() for batch in batches)
+    assert all(
+        batch.observed[: batch.labelled].all() and not batch.observed[batch.labelled :].any()
+        for batch in batches
+    )
 
 
 def test_an_epoch_can_be_entered_in_the_middle(tiny_data_set: Path):

@@ -58,9 +58,9 @@ def test_a_share_holds_its_share_of_labelled_rows_and_they_stand_first(problem):
 
 @given(problems())
 def test_a_batch_does_not_depend_on_the_number_of_ranks(problem):
-    if steps_per_epoch(len(problem["labelled"]), problem["batch_size"], problem["world_size"]) != steps_per_epoch(
-        len(problem["labelled"]), problem["batch_size"], 1
-    ):
+    if steps_per_epoch(
+        len(problem["labelled"]), problem["batch_size"], problem["world_size"]
+    ) != steps_per_epoch(len(problem["labelled"]), problem["batch_size"], 1):
         return  # where a rank would be left without a row there are fewer steps
     alone = shares(**problem | {"world_size": 1}, rank=0)
     together = deal(problem)
@@ -83,7 +83,10 @@ def test_orders_differ_between_epochs_and_seeds_and_repeat_otherwise():
 def test_labelled_rows_are_drawn_from_everywhere_in_turn():
     mask = np.zeros(1000, dtype=bool)
     mask[:60] = True
-    first_batches = [set(shares(mask, batch_size=100, seed=0, epoch=e, rank=0, world_size=1)[0].rows[:6]) for e in range(40)]
+    first_batches = [
+        set(shares(mask, batch_size=100, seed=0, epoch=e, rank=0, world_size=1)[0].rows[:6])
+        for e in range(40)
+    ]
     assert len(set.union(*first_batches)) > 50
 
 

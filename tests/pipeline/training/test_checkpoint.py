@@ -32,7 +32,9 @@ def test_nothing_there_is_no_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "no marker", "broken marker", "empty"])
-def test_a_damaged_newest_is_passed_over_with_a_warning(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture):
+def test_a_damaged_newest_is_passed_over_with_a_warning(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+):
     save(tmp_path, 1)
     path = save(tmp_path, 2)
     content = bytearray(path.read_bytes())
@@ -72,5 +74,5 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch
 
 def test_nothing_but_tensors_and_plain_values_is_unpickled(tmp_path: Path):
     checkpoint.save(tmp_path, 1, {"step": 1, "path": Path("x")}, keep=1)
-    with pytest.raises(Exception, match="[Ww]eights.only|Unsupported"):
+    with pytest.raises(Exception, match=r"[Ww]eights.only|Unsupported"):
         checkpoint.load_newest(tmp_path, CPU)

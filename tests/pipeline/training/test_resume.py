@@ -17,7 +17,14 @@ from pipeline.tracking import read_points
 from pipeline.training.interruption import Interrupted
 from pipeline.training.loop import train
 from pipeline.world import World
-from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_cell, small_run, start_ranks, with_loader
+from tests.pipeline.runs import (
+    assert_bitwise_equal,
+    final_parameters,
+    small_cell,
+    small_run,
+    start_ranks,
+    with_loader,
+)
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
@@ -39,7 +46,9 @@ class Recorder:
         self.at_step, self.action = at_step, action
 
     def __call__(self, kind, step, metrics) -> None:
-        self.points[kind, step] = {name: value for name, value in metrics.items() if name != "images_per_second"}
+        self.points[kind, step] = {
+            name: value for name, value in metrics.items() if name != "images_per_second"
+        }
         if step == self.at_step:
             self.action()
 
@@ -73,9 +82,17 @@ def test_resumed_run_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path, syste
     assert second.points.items() >= {key: whole.points[key] for key in second.points}.items()
 
 
-def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(tiny_data_set: Path, tmp_path: Path):
+def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(
+    tiny_data_set: Path, tmp_path: Path
+):
     with pytest.raises(Interrupted, match="step 20 of 36"):
-        train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder(15, ask_to_stop))
+        train(
+            small_run(tiny_data_set, epochs=3),
+            tmp_path,
+            DataSet(tiny_data_set),
+            ALONE,
+            Recorder(15, ask_to_stop),
+        )
     assert (tmp_path / "step-00000020.pt").is_file()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -87,7 +104,9 @@ def test_loaders_train_to_the_same_bits(tiny_data_set: Path, tmp_path: Path):
     assert_bitwise_equal(final_parameters(tmp_path / "resident"), final_parameters(tmp_path / "arrow"))
 
 
-def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(tiny_data_set: Path, tmp_path: Path):
+def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(
+    tiny_data_set: Path, tmp_path: Path
+):
     config = small_run(tiny_data_set, epochs=3, log_every_steps=1)
     config = replace(config, optimiser=replace(config.optimiser, learning_rate=1e18))
     with pytest.raises(RunError, match=r"objective is (nan|-?inf) behind step"):
@@ -115,10 +134,16 @@ def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(tiny_data_set: Path,
 
     assert killed.is_trained
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(killed.checkpoints))
-    points = [(point.kind, point.step) for point in read_points(killed.folder / "metrics.jsonl") if point.kind != "system"]
+    points = [
+        (point.kind, point.step)
+        for point in read_points(killed.folder / "metrics.jsonl")
+        if point.kind != "system"
+    ]
     assert len(points) == len(set(points))
     assert set(points) == {
-        (point.kind, point.step) for point in read_points(whole.folder / "metrics.jsonl") if point.kind != "system"
+        (point.kind, point.step)
+        for point in read_points(whole.folder / "metrics.jsonl")
+        if point.kind != "system"
     }
 
 
@@ -129,7 +154,9 @@ def test_when_one_rank_is_killed_the_other_ends_soon(tiny_data_set: Path, tmp_pa
     deadline = time.monotonic() + 60
     while not list(cell.checkpoints.glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    ranks = [child for child in psutil.Process(process.pid).children() if "jobs.train" in " ".join(child.cmdline())]
+    ranks = [
+        child for child in psutil.Process(process.pid).children() if "jobs.train" in " ".join(child.cmdline())
+    ]
     assert len(ranks) == 2
     ranks[1].kill()
     assert process.wait(timeout=60) != 0
@@ -140,6 +167,8 @@ def test_two_ranks_train_as_one(tiny_data_set: Path, tmp_path: Path):
     """The mean over a batch does not depend on how many ranks share it: without noise, two ranks do what one does."""
     from tests.pipeline.training.two_ranks import gradients_of_first_step
 
-    alone, together = (gradients_of_first_step(small_run(tiny_data_set, ranks=ranks), tmp_path) for ranks in (1, 2))
+    alone, together = (
+        gradients_of_first_step(small_run(tiny_data_set, ranks=ranks), tmp_path) for ranks in (1, 2)
+    )
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)

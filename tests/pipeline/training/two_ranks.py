@@ -38,7 +38,10 @@ def _step_of_rank(rank: int, config: RunConfig, port: int, result: Path) -> None
     torch.randn = lambda *size, device=None: torch.zeros(*size, device=device)
     data = DataSet(Path(config.data.folder))
     with joined_world(config.training.ranks, "cpu") as world:
-        step, examples = Step(config, DataShape.of(data.manifest), world), TrainingExamples(config, data, world)
+        step, examples = (
+            Step(config, DataShape.of(data.manifest), world),
+            TrainingExamples(config, data, world),
+        )
         step.warm_up(examples.first())
         batch, batch_size = next(examples.epoch(0))
         step(batch, 0, batch_size)

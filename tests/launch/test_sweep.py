@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from launch.sweep import main
+from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def places(tiny_raw: Path, tmp_path: Path) -> list[str]:
+    return ["--raw", str(tiny_raw), "--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+
+
+def sweep(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    return int(end.value.code or 0)
+
+
+def cells(tmp_path: Path, name: str = "tiny") -> list[Path]:
+    return sorted(path.parent for path in (tmp_path / "runs" / name).glob("*/config.json"))
+
+
+def finished_runs(tmp_path: Path, name: str = "tiny") -> list:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("traitvae")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], f"tags.sweep = '{name}'")
+    return [run for run in found if run.data.tags.get("role") != "sweep"]
+
+
+def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
+    places = places[2:]  # the quick recipe has a data set of its own
+    assert sweep("--dry-run", *places) == 0
+    printed = capsys.readouterr().out
+    assert "taking the quick one, fashion-mnist-quick" in printed
+    assert printed.count("to be trained") == 4
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--recipe", "fashion-mnits"],
+            r"no recipe 'fashion-mnits'; did you mean fashion-mnist\? \(recipes: ",
+        ),
+        (["--recipe", "tiny", "--name", "a b; echo 'x'"], r"name \"a b; echo 'x'\" may hold letters"),
+        (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
+        (["--recipe", "tiny", "--epochs", "0"], r"epochs is 0; it must be at least 1"),
+        (["--recipe", "tiny", "--max-parallel", "0"], r"max_parallel is 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(places, tmp_path, capsys, arguments, sentence):
+    assert sweep(*arguments, *places) == 2
+    errors = capsys.readouterr().err
+    assert re.search(sentence, errors)
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_raw_files_are_one_sentence(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    places = [
+        "--raw",
+        str(tmp_path / "empty"),
+        "--data-root",
+        str(tmp_path / "data"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    assert sweep("--recipe", "mnist", *places) == 2
+    errors = capsys.readouterr().err
+    assert "train-images-idx3-ubyte" in errors
+    assert not list((tmp_path / "runs").glob("mnist/*/config.json"))
+
+
+def test_slurm_without_sbatch_is_one_sentence(places, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert sweep("--recipe", "tiny", "--cluster", "slurm", *places) == 2
+    assert "needs sbatch" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, capsys):
+    assert sweep("--recipe", "tiny", *places) == 0
+    printed = capsys.readouterr().out
+    assert "2 done" in printed
+    assert "ccvae" in printed.split("2 done")[1]
+    assert len(cells(tmp_path)) == 2
+    for cell in cells(tmp_path):
+        assert (cell / "DONE").is_file()
+        assert {path.name for path in (cell / "figures").iterdir()} >= {
+            "reconstructions.png",
+            "conditional_generations.png",
+        }
+        assert "epoch 2 of 2" in (cell / "log" / "train-rank1.txt").read_text()
+    runs = finished_runs(tmp_path)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all("test/classification_accuracy" in run.data.metrics for run in runs)
+    before = {path: path.stat().st_mtime_ns for cell in cells(tmp_path) for path in cell.rglob("*")}
+
+    assert sweep("--recipe", "tiny", *places) == 0  # nothing is left to do
+    assert "2 done" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for cell in cells(tmp_path) for path in cell.rglob("*")}
+    assert len(finished_runs(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(places, tmp_path, capsys):
+    assert sweep("--recipe", "diverging", *places) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"m2-\S+ failed: the objective is \S+ behind step \d+; .* \(logs: ", printed)
+    assert "1 done, 1 failed" in printed
+    statuses = {run.data.tags["system"]: run.info.status for run in finished_runs(tmp_path, "diverging")}
+    assert statuses == {"ccvae": "FINISHED", "m2": "FAILED"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
+def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
+    command = [
+        sys.executable,
+        "-m",
+        "tests.launch.tiny_sweep",
+        "--recipe",
+        "tiny",
+        "--epochs",
+        "400",
+        *places,
+    ]
+    log = (tmp_path / "launcher.txt").open("w+")
+    with log:
+        launcher = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        wait_for(lambda: list((tmp_path / "runs").glob("tiny/ccvae*/checkpoints/*.json")), 120)
+        if how == "ctrl-c":  # a terminal sends it to every process of the group
+            os.killpg(launcher.pid, signal.SIGINT)
+        else:
+            jobs = psutil.Process(launcher.pid).children(recursive=True)
+            launcher.kill()
+            for job in jobs:
+                job.kill()
+        status = launcher.wait(timeout=90)
+        printed = Path(log.name).read_text()
+    wait_for(lambda: not processes_of(tmp_path), 30)
+    assert not list((tmp_path / "runs").glob("tiny/*/DONE"))
+    if how == "ctrl-c":
+        assert status == 130
+        assert "the same command goes on from the checkpoints" in printed
+        cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
+        assert "stopped behind step" in (cell / "log" / "train-rank0.txt").read_text()
+    shorter = [*command[1:]]
+    shorter[shorter.index("400")] = "400"
+    again = subprocess.run([sys.executable, *shorter], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert again.returncode == 0, again.stdout + again.stderr
+    cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
+    assert "going on behind step" in (cell / "log" / "train-rank0.txt").read_text()
+    assert len(finished_runs(tmp_path)) == 2
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Living processes that work in a folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if str(folder) in " ".join(process.info["cmdline"] or [])
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    options = [
+        "--recipe",
+        "tiny",
+        "--cluster",
+        "slurm",
+        "--ranks",
+        "4",
+        "--nodes",
+        "2",
+        "--hours",
+        "0.5",
+        *places,
+    ]
+    assert sweep("--dry-run", *options) == 0
+    described = capsys.readouterr().out
+    assert "#SBATCH --nodes=2" in described
+    assert "#SBATCH --ntasks-per-node=2" in described
+    assert "#SBATCH --dependency=aftercorr:" in described
+    assert not list(tmp_path.iterdir())
+
+    assert sweep(*options) == 0
+    assert "2 done" in capsys.readouterr().out
+    for cell in cells(tmp_path):
+        assert json.loads((cell / "config.json").read_text())["training"]["ranks"] == 4
+        assert (cell / "log" / "train-rank3.txt").is_file()
+    jobs = json.loads((tmp_path / "runs" / "tiny" / "jobs.json").read_text())
+    assert len({job["train"].split("_")[0] for job in jobs.values()}) == 1  # one array for both cells
+    ran = slurm_cluster.run(
+        ["sacct", "-n", "-P", "-X", "-o", "NNodes,State", "-j", jobs[cells(tmp_path)[0].name]["train"]]
+    )
+    assert ran.stdout.strip() == "2|COMPLETED"
+    assert {run.data.tags.get("slurm_job_id") is not None for run in finished_runs(tmp_path)} == {True}
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    options = ["--recipe", "tiny", "--cluster", "slurm", "--epochs", "200", "--hours", "0.5", *places]
+    command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
+    first = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    register = tmp_path / "runs" / "tiny" / "jobs.json"
+    wait_for(lambda: register.is_file() and "evaluate" in register.read_text(), 90)
+    first.kill()
+    first.wait()
+    submitted = json.loads(register.read_text())
+    again = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads(register.read_text()) == submitted
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_what_slurm_refuses_is_told_in_its_own_words(slurm_cluster, places, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert sweep("--recipe", "tiny", "--cluster", "slurm", "--partition", "nowhere", *places) == 2
+    assert "invalid partition" in capsys.readouterr().err.lower()

@@ -1,0 +1,36 @@
+"""``launch/sweep.py`` with one more recipe, of seconds, on the tiny data set: ``python -m tests.launch.tiny_sweep ...``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from launch import recipes
+from launch.sweep import main
+from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from tests.pipeline.runs import SMALL
+
+
+def tiny() -> list[RunConfig]:
+    """Two systems at one rate on two ranks."""
+    return [
+        RunConfig(
+            data=DataConfig(name="idx_folder", supervision_rate=0.5),
+            model=model,
+            training=TrainingConfig(epochs=2, batch_size=50, ranks=2),
+        )
+        for model in SMALL.values()
+    ]
+
+
+def diverging() -> list[RunConfig]:
+    """One run that cannot end well, and one that can."""
+    good, bad = tiny()
+    return [good, replace(bad, optimiser=replace(bad.optimiser, learning_rate=1e18))]
+
+
+recipes.RECIPES["tiny"] = recipes.Recipe("two small runs", tiny)
+recipes.RECIPES["diverging"] = recipes.Recipe("one of two runs diverges", diverging)
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
