@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -58,6 +58,8 @@ class Sweep:
     """another number of epochs than the recipe's"""
     ranks: int | None = None
     """another number of processes per run than the recipe's"""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    """another autocast type than the recipe's"""
     seeds: int | None = None
     """only the runs with a seed below this"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
@@ -148,6 +150,8 @@ def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
         runs = [run for run in runs if run.seed < asked.seeds]
     if asked.epochs is not None:
         runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
+    if asked.precision is not None:
+        runs = [replace(run, training=replace(run.training, precision=asked.precision)) for run in runs]
     ranks = 1 if asked.cluster == "debug" else asked.ranks
     if ranks is not None:
         runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
@@ -174,7 +178,9 @@ def _describe(cells: list[Cell], backend: Backend, asked: Sweep) -> None:
             f"data   {folder} ({'prepared' if (folder / 'manifest.json').is_file() else 'to be prepared first'})"
         )
     for cell in cells:
-        state = "done" if cell.is_done else "trained, to be measured" if cell.is_trained else "to be trained"
+        state = (
+            "done" if cell.is_done else "trained, to be measured" if cell.is_trained() else "to be trained"
+        )
         print(
             f"cell   {cell.name}  {cell.config.training.epochs} epochs, {cell.config.training.ranks} rank(s)  {state}"
         )

@@ -65,7 +65,6 @@ class Cell:
         """Whether it was trained, measured and recorded, and need not run again."""
         return (self.folder / "DONE").is_file()
 
-    @property
     def is_trained(self) -> bool:
         """Whether the newest whole checkpoint is that of the last step (its bytes are checked when it is read)."""
         if not Path(self.config.data.folder, MANIFEST_FILE).is_file():

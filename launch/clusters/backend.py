@@ -19,7 +19,6 @@ _ERROR = re.compile(
     r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt): (?P<sentence>.+))$",
     re.M,
 )
-Phase = Literal["waiting", "training", "measuring", "done", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -79,7 +79,7 @@ class LocalBackend:
 
     def _start(self) -> None:
         for cell in list(self._waiting):
-            trained = cell.is_trained
+            trained = cell.is_trained()
             ranks = 1 if trained else cell.config.training.ranks
             if ranks > self._free:
                 continue
@@ -112,7 +112,7 @@ class LocalBackend:
             cell, name = running.cell, running.cell.name
             if cell.is_done:
                 self._states[name] = State("done")
-            elif running.phase == "training" and cell.is_trained:
+            elif running.phase == "training" and cell.is_trained():
                 self._waiting.insert(0, cell)
                 self._states[name] = State("waiting", "to be measured")
             else:

@@ -54,7 +54,7 @@ class SlurmBackend:
 
     def describe(self, cells: list[Cell]) -> str:
         texts = []
-        for ranks, group in _by_ranks([cell for cell in cells if not cell.is_trained]):
+        for ranks, group in _by_ranks([cell for cell in cells if not cell.is_trained()]):
             parameters = self._parameters(ranks) | {"map_count": len(group)}
             texts.append(_sbatch_text("train", parameters, self.sweep))
         parameters = self._parameters(1) | {
@@ -70,7 +70,7 @@ class SlurmBackend:
         known = self._known_jobs()
         fresh = [cell for cell in cells if not set(known.get(cell.name, {}).values()) & alive.keys()]
         folder = jobs_folder(self.sweep) if fresh else self.sweep
-        for ranks, group in _by_ranks([cell for cell in fresh if not cell.is_trained]):
+        for ranks, group in _by_ranks([cell for cell in fresh if not cell.is_trained()]):
             trained = self._submit_array(folder, train_cell, group, self._parameters(ranks))
             array = trained[0].job_id.split("_")[0]
             # Registered at once: a launcher that is killed between the two arrays must not train twice.
@@ -78,7 +78,7 @@ class SlurmBackend:
             behind = self._parameters(1) | {"dependency": f"aftercorr:{array}"}
             measured = self._submit_array(folder, evaluate_cell, group, behind)
             self._remember(known, folder, group, "evaluate", measured)
-        rest = [cell for cell in fresh if cell.is_trained]
+        rest = [cell for cell in fresh if cell.is_trained()]
         if rest:
             measured = self._submit_array(folder, evaluate_cell, rest, self._parameters(1))
             self._remember(known, folder, rest, "evaluate", measured)
@@ -153,14 +153,14 @@ class SlurmBackend:
                 state, reason = alive[jobs[unit]]
                 if state == "RUNNING" or state == "COMPLETING":
                     return State(phase)  # type: ignore[arg-type]
-                if unit == "train" or not cell.is_trained or reason != "Dependency":
+                if unit == "train" or not cell.is_trained() or reason != "Dependency":
                     return State("waiting", REASONS.get(reason, reason))
                 return State("waiting", "to be measured")
         # Not in the queue, not done: what a node wrote may take a moment to be seen here, so ask twice.
         if cell.name not in self._missed:
             self._missed.add(cell.name)
             return State("waiting", "ended; looking for its results")
-        unit = "evaluate" if cell.is_trained else "train"
+        unit = "evaluate" if cell.is_trained() else "train"
         logs = sorted(Path(jobs["folder"]).glob(f"{jobs[unit]}_*_log.err")) if unit in jobs else []
         return State("failed", last_error(logs))
 

@@ -47,8 +47,9 @@ class CCVAEConfig:
     """Number of the other latents ``z_s``."""
     hidden_width: int = 600
     """Width of the two hidden layers of encoder and decoder."""
-    label_marginal: Literal["exact", "jensen_enumerated", "jensen_sampled"] = "exact"
-    """How ``log p(z_c)`` of an unlabelled example is had: the sum over classes, or the paper's second Jensen bound."""
+    label_marginal: Literal["exact", "jensen_enumerated", "jensen_sampled"] = "jensen_enumerated"
+    """How ``log p(z_c)`` of an unlabelled example is had: the sum over classes, or the paper's second Jensen bound
+    (eq. 5) with the classes enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
     predictive_samples: int = 100
     """Monte Carlo samples for ``q(y | x)``, beside the sample that is decoded."""
     importance_samples: int = 1
@@ -58,6 +59,8 @@ class CCVAEConfig:
     denominator alone, or nowhere."""
     bounded_weight: bool = True
     """Let ``z`` itself be one of the samples that estimate ``q(y | x)``, so that ``w`` stays below their number."""
+    weight_limit: float | None = 3.0
+    """Largest weight, larger ones being truncated (Ionides 2008); not with several, self-normalised samples."""
     reparameterise_classifier: bool = False
     """Drop the bars of eq. 8, so that gradients reach the encoder through ``q(y | z_c)`` (the study of figure 8)."""
     classifier_weight: float = 1.0
@@ -73,6 +76,14 @@ class CCVAEConfig:
             raise ConfigError(
                 "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
             )
+        if self.weight_limit is not None and self.weight_limit < 1:
+            raise ConfigError(
+                f"ccvae: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
+            )
+        if self.classifier_weight < 0:
+            raise ConfigError(
+                f"ccvae: classifier_weight is {self.classifier_weight}; it must not be negative"
+            )
         if self.predictive_samples < (0 if self.bounded_weight else 1):
             raise ConfigError(
                 f"ccvae: predictive_samples is {self.predictive_samples}; q(y|x) needs at least one sample"
@@ -81,7 +92,13 @@ class CCVAEConfig:
     @classmethod
     def exact(cls) -> CCVAEConfig:
         """The bound with its own gradient at low variance: no bars, several self-normalised samples."""
-        return cls(importance_samples=4, weight_gradient="as_printed", reparameterise_classifier=True)
+        return cls(
+            label_marginal="exact",
+            importance_samples=4,
+            weight_gradient="as_printed",
+            weight_limit=None,
+            reparameterise_classifier=True,
+        )
 
     @classmethod
     def revae(cls) -> CCVAEConfig:
@@ -218,8 +235,12 @@ class CCVAE(nn.Module):
         label_term = class_log_probability(self.class_posterior(source), classes)
         if config.weight_gradient != "as_printed":
             label_term = label_term.detach()
-        self_normalised = config.importance_samples > 1  # then q(y|x) cancels
-        weight = label_term.softmax(0) if self_normalised else (label_term - log_predictive).exp()
+        if config.importance_samples > 1:  # self-normalised: q(y|x) cancels
+            weight = label_term.softmax(0)
+        else:
+            weight = (label_term - log_predictive).exp()
+            if config.weight_limit is not None:  # scaled down, not cut off: its gradient is limited too
+                weight = weight * (config.weight_limit / weight.detach()).clamp(max=1.0)
         return (weight.detach() if config.weight_gradient == "none" else weight), label_term
 
     # what it can do

@@ -40,6 +40,9 @@ class M2Config:
             if getattr(self, field) < 1:
                 raise ConfigError(f"m2: {field} is {getattr(self, field)}; it must be at least 1")
 
+        if self.classifier_weight < 0:
+            raise ConfigError(f"m2: classifier_weight is {self.classifier_weight}; it must not be negative")
+
     def build(self, data: DataShape) -> M2:
         return M2(self, data)
 

@@ -128,11 +128,11 @@ def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(tiny_data_set: Path,
     while len(list(killed.checkpoints.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     kill_all(process)
-    assert not killed.is_trained
+    assert not killed.is_trained()
     resumed = start_ranks(killed, ranks)
     assert resumed.wait(timeout=200) == 0, (killed.folder / "torchrun.txt").read_text()
 
-    assert killed.is_trained
+    assert killed.is_trained()
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(killed.checkpoints))
     points = [
         (point.kind, point.step)

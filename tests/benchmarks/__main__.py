@@ -1,0 +1,127 @@
+"""Images per second of the loaders and of a training step: ``make bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from data_prep.errors import report_user_errors
+from data_prep.shards.beton import ffcv_is_installed
+from data_prep.stages import prepare
+from pipeline.config import DataConfig, RunConfig
+from pipeline.data.dataset import DataSet
+from pipeline.data.examples import TrainingExamples
+from pipeline.data.loaders import LOADERS, LoaderName, make_loader
+from pipeline.data.order import shares
+from pipeline.models.densities import bernoulli_log_density
+from pipeline.models.interface import DataShape, to_pixels
+from pipeline.models.registry import PRESETS
+from pipeline.networks import mlp
+from pipeline.training.step import Step
+from pipeline.world import World
+from tests.benchmarks.clock import rates, show
+
+CPU = torch.device("cpu")
+ALONE = World(rank=0, size=1, device=CPU)
+
+
+@dataclass
+class Benchmarks:
+    """Measure loaders and training steps on FashionMNIST; every ratio comes from one run, its contenders in turn."""
+
+    data_root: Path = Path("data")
+    """folder of the prepared data sets; FashionMNIST is prepared there if it is not there yet"""
+    raw: Path | None = None
+    """folder of FashionMNIST's raw files, where they are not in the usual place"""
+    threads: int = 1
+    """threads of torch"""
+    steps: int = 20
+    """training steps per measurement"""
+    rounds: int = 7
+    """measurements of each contender"""
+
+
+def main() -> None:
+    """Run them all."""
+    with report_user_errors():
+        asked = tyro.cli(Benchmarks, prog="python -m tests.benchmarks")
+        torch.set_num_threads(asked.threads)
+        names: list[LoaderName] = [name for name in LOADERS if name != "ffcv" or ffcv_is_installed()]
+        formats = "both" if "ffcv" in names else "arrow"
+        folder = prepare("fashion_mnist", raw=asked.raw, root=asked.data_root, formats=formats)  # type: ignore[arg-type]
+        data = DataSet(folder)
+        print(f"torch {torch.__version__}, {asked.threads} thread(s), batch 200, 28 x 28 grey, no GPU")
+        loaders: dict[str, Callable[[], int]] = {name: _loading(data, name) for name in names}
+        show("A loader alone, one epoch in training order", rates(loaders, asked.rounds), "images")
+        steps: dict[str, Callable[[], int]] = {
+            name: _training(data, "ccvae", 0.06, asked.steps, name) for name in names
+        }
+        show("A training step (CCVAE, f = 0.06) behind each loader", rates(steps, asked.rounds), "images")
+        for rate in (0.06, 1.0):
+            contenders: dict[str, Callable[[], int]] = {
+                "encoder + decoder + Adam": _bare(data, rate, asked.steps)
+            }
+            contenders |= {
+                name: _training(data, name, rate, asked.steps) for name in ("ccvae", "ccvae-exact", "m2")
+            }
+            show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
+
+
+def _run(data: DataSet, preset: str, rate: float) -> RunConfig:
+    config = DataConfig(name="fashion_mnist", folder=str(data.folder), supervision_rate=rate)
+    return RunConfig(data=config, model=PRESETS[preset].config())
+
+
+def _loading(data: DataSet, name: LoaderName) -> Callable[[], int]:
+    loader = make_loader(name, data, "train", CPU)
+    labelled = np.asarray(data.columns("train").used_labels(0.06).any(axis=1))
+    orders = [share.rows for share in shares(labelled, batch_size=200, seed=0, epoch=0, rank=0, world_size=1)]
+    return lambda: sum(len(images) for images in loader.images(orders))
+
+
+def _training(
+    data: DataSet, preset: str, rate: float, steps: int, loader: LoaderName = "resident"
+) -> Callable[[], int]:
+    config = _run(data, preset, rate)
+    config = replace(config, data=replace(config.data, loader=loader))
+    step, examples = Step(config, DataShape.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
+    step.warm_up(examples.first())
+
+    def work() -> int:
+        images = 0
+        for number, (batch, size) in enumerate(islice(examples.epoch(0), steps)):
+            step(batch, number, size)
+            images += size
+        return images
+
+    return work
+
+
+def _bare(data: DataSet, rate: float, steps: int) -> Callable[[], int]:
+    """The same networks and optimiser as CCVAE's, with nothing of its objective but the reconstruction."""
+    encoder, decoder = mlp([784, 600, 600, 20]), mlp([10, 600, 600, 784])
+    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=5e-4, fused=True)
+    examples = TrainingExamples(_run(data, "ccvae", rate), data, ALONE)
+
+    def work() -> int:
+        images = 0
+        for batch, size in islice(examples.epoch(0), steps):
+            pixels = to_pixels(batch.image)
+            loss = -bernoulli_log_density(pixels, decoder(encoder(pixels)[:, :10])).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            images += size
+        return images
+
+    return work
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import ConfigError, RunError
+from data_prep.lock import exclusive_lock
+from jobs.evaluate import evaluate_cell
+from jobs.train import train_cell
+from pipeline.config import to_json
+from tests.pipeline.runs import small_cell, small_run, start_ranks
+
+
+@pytest.mark.parametrize("system", ["ccvae", "m2"])
+def test_a_cell_is_trained_measured_and_then_left_alone(tiny_data_set: Path, tmp_path: Path, system: str):
+    cell = small_cell(tmp_path, small_run(tiny_data_set, system=system, rate=1.0, epochs=40))
+    assert train_cell(cell.config_file) == "trained"
+    assert not cell.is_done
+    numbers = evaluate_cell(cell.config_file)
+    assert cell.is_done
+    assert (
+        numbers["classification_accuracy"] > 0.8 > numbers["majority_baseline"] + 0.6
+    )  # the spots are learnable
+    assert numbers["classified_labels"] == numbers["measured_images"] == 200
+    assert (cell.figures / "reconstructions.png").read_bytes().startswith(b"\x89PNG")
+    before = {path: path.stat().st_mtime_ns for path in cell.folder.rglob("*") if path.parent.name != "log"}
+    assert train_cell(cell.config_file) == "trained"
+    assert evaluate_cell(cell.config_file) == {}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_an_untrained_cell_is_not_measured(tiny_data_set: Path, tmp_path: Path):
+    cell = small_cell(tmp_path, small_run(tiny_data_set))
+    with pytest.raises(RunError, match="not trained yet: it has no checkpoint of 48"):
+        evaluate_cell(cell.config_file)
+    assert not cell.is_done
+
+
+def test_a_cell_that_another_process_holds_is_refused(tiny_data_set: Path, tmp_path: Path):
+    cell = small_cell(tmp_path, small_run(tiny_data_set))
+    with (
+        exclusive_lock(cell.folder / "lock", lambda: None),
+        pytest.raises(RunError, match="another process is at work"),
+    ):
+        train_cell(cell.config_file)
+    assert not list(cell.folder.glob("checkpoints/*"))
+
+
+def test_what_goes_wrong_stands_in_the_log_of_the_cell(tiny_data_set: Path, tmp_path: Path):
+    config = small_run(tiny_data_set)
+    cell = small_cell(tmp_path, replace(config, data=replace(config.data, name="mnist")))
+    with pytest.raises(ConfigError, match="holds idx_folder, and the run wants mnist"):
+        train_cell(cell.config_file)
+    assert (
+        "holds idx_folder, and the run wants mnist" in (cell.folder / "log" / "train-rank0.txt").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (('"epochs": 4', '"epochs": "many"'), "training.epochs: Input should be a valid integer"),
+        (('"seed": 0', '"sead": 0'), "unknown field sead"),
+        (('"style_size": 0', '"style_size": -1'), "style_size is -1; it must not be negative"),
+        (("{", "["), "is not JSON"),
+        (('"ranks": 1', '"ranks": 2'), r"configured for 2 rank\(s\), and 1 process\(es\) were started"),
+    ],
+)
+def test_a_bad_config_is_one_sentence_and_status_2(
+    tiny_data_set: Path, tmp_path: Path, change, sentence: str
+):
+    text = to_json(small_run(tiny_data_set))
+    assert change[0] in text
+    (tmp_path / "config.json").write_text(text.replace(*change, 1))
+    command = [sys.executable, "-m", "jobs.train", "--config", str(tmp_path / "config.json")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    last = ended.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert re.search(sentence, last)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
+    cell = small_cell(tmp_path, small_run(tiny_data_set, ranks=2, epochs=2))
+    assert start_ranks(cell, 2).wait(timeout=120) == 0, (cell.folder / "torchrun.txt").read_text()
+    assert cell.is_trained()
+    assert "epoch 2 of 2" in (cell.folder / "log" / "train-rank1.txt").read_text()
+
+
+def test_bfloat16_trains_to_about_the_same_bound(tiny_data_set: Path, tmp_path: Path):
+    plain = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3))
+    bfloat16 = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, precision="bfloat16"))
+    objectives = []
+    for cell in (plain, bfloat16):
+        train_cell(cell.config_file)
+        objectives.append(evaluate_cell(cell.config_file)["elbo"])
+    assert objectives[1] == pytest.approx(objectives[0], rel=0.03)
