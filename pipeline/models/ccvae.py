@@ -15,6 +15,7 @@ They are one formula: without a label ``w = 1``, the label's terms vanish, and `
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
+from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
 from pipeline.models.densities import (
     bernoulli_log_density,
@@ -67,6 +69,7 @@ class CCVAEConfig:
     """Factor of ``log q(y | x)``; 1 is the bound."""
 
     def __post_init__(self) -> None:
+        check_choices(self, "ccvae")
         for field in ("characteristic_size", "hidden_width", "importance_samples"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"ccvae: {field} is {getattr(self, field)}; it must be at least 1")
@@ -76,11 +79,11 @@ class CCVAEConfig:
             raise ConfigError(
                 "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
             )
-        if self.weight_limit is not None and self.weight_limit < 1:
+        if self.weight_limit is not None and not self.weight_limit >= 1:
             raise ConfigError(
                 f"ccvae: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
             )
-        if self.classifier_weight < 0:
+        if not self.classifier_weight >= 0:
             raise ConfigError(
                 f"ccvae: classifier_weight is {self.classifier_weight}; it must not be negative"
             )
@@ -238,9 +241,10 @@ class CCVAE(nn.Module):
         if config.importance_samples > 1:  # self-normalised: q(y|x) cancels
             weight = label_term.softmax(0)
         else:
-            weight = (label_term - log_predictive).exp()
+            log_weight = label_term - log_predictive
             if config.weight_limit is not None:  # scaled down, not cut off: its gradient is limited too
-                weight = weight * (config.weight_limit / weight.detach()).clamp(max=1.0)
+                log_weight = log_weight - (log_weight.detach() - math.log(config.weight_limit)).clamp(min=0)
+            weight = log_weight.exp()
         return (weight.detach() if config.weight_gradient == "none" else weight), label_term
 
     # what it can do

@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
+from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
 from pipeline.models.densities import bernoulli_log_density, class_log_probability, standard_gaussian_kl
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
@@ -36,11 +37,11 @@ class M2Config:
     """Factor α of ``log q(y | x)`` on labelled examples."""
 
     def __post_init__(self) -> None:
+        check_choices(self, "m2")
         for field in ("latent_size", "hidden_width"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"m2: {field} is {getattr(self, field)}; it must be at least 1")
-
-        if self.classifier_weight < 0:
+        if not self.classifier_weight >= 0:
             raise ConfigError(f"m2: classifier_weight is {self.classifier_weight}; it must not be negative")
 
     def build(self, data: DataShape) -> M2:

@@ -101,7 +101,11 @@ class CCVAEReference:
             if config.weight_gradient in ("denominator", "none"):
                 log_q_y = log_q_y.detach()
             # The factor 1 / q(y|x) is common to all samples: in self-normalised weights it cancels.
-            weights.append(torch.exp(log_q_y - log_q_y_given_x) if len(samples) == 1 else torch.exp(log_q_y))
+            weights.append(
+                self.limited(torch.exp(log_q_y - log_q_y_given_x))
+                if len(samples) == 1
+                else torch.exp(log_q_y)
+            )
             brackets.append(
                 self.log_p_x(x, z)
                 + self.log_p_characteristic(z, y)
@@ -118,6 +122,13 @@ class CCVAEReference:
         for weight, bracket in zip(weights, brackets, strict=True):
             expectation = expectation + weight * bracket
         return expectation + config.classifier_weight * log_q_y_given_x + self.log_p_y[y]
+
+    def limited(self, weight: Tensor) -> Tensor:
+        """``min(w, limit)``, its gradient that of ``w`` times ``limit / w`` where it is truncated."""
+        limit = self.config.weight_limit
+        if limit is None or float(weight.detach()) <= limit:
+            return weight
+        return weight * (limit / float(weight.detach()))
 
     def unlabelled_estimate(
         self, x: Tensor, noise: Tensor, drawn: Tensor | None = None, baseline: Tensor | None = None
@@ -200,10 +211,11 @@ class Exact:
             total = total + self.expectation(torch.exp(log_q_y) * (self.log_joint(z, y) - log_q_y - log_q_z))
         return total
 
-    def labelled_bound(self, y: int) -> Tensor:
-        """Eq. 4."""
+    def labelled_bound(self, y: int, limit: float = math.inf) -> Tensor:
+        """Eq. 4; with a limit, what it becomes where ``w`` is replaced by ``min(w, limit)``."""
         z, r = self.under_q, self.reference
         log_q_y, q_y = r.log_q_y(z, y), self.q_y(y)
+        weight = torch.clamp(torch.exp(log_q_y) / q_y, max=limit)
         bracket = (
             r.log_p_x(self.x, z)
             + r.log_p_characteristic(z, y)
@@ -211,7 +223,7 @@ class Exact:
             - log_q_y
             - r.log_q_z(z, self.x)
         )
-        return self.expectation(torch.exp(log_q_y) / q_y * bracket) + torch.log(q_y) + r.log_p_y[y]
+        return self.expectation(weight * bracket) + torch.log(q_y) + r.log_p_y[y]
 
     def unlabelled_gap(self) -> Tensor:
         """``KL(q(z | x) ‖ p(z | x))``, over all of ``z``."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 import torch
 
@@ -14,6 +15,12 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def no_type_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside the tests, where the types of arguments are not checked at each call."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from pipeline.models.registry import PRESETS
 from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact
 from tests.pipeline.models.injected_draws import InjectedDraws, noise, spread_noise
 from tests.pipeline.models.quadrature import gaussian_grid
@@ -27,6 +29,8 @@ from tests.pipeline.models.tiny_models import (
 pytestmark = pytest.mark.usefixtures("float64")
 
 LABELLED = 3
+LIMIT = 1.2
+"""Lies between the weights of the three labelled images."""
 CHOICES: list[dict[str, Any]] = [
     {
         "weight_gradient": weight_gradient,
@@ -34,32 +38,41 @@ CHOICES: list[dict[str, Any]] = [
         "bounded_weight": bounded,
         "importance_samples": importance_samples,
         "label_marginal": marginal,
+        "weight_limit": limit,
     }
-    for weight_gradient, reparameterise, bounded, importance_samples, marginal in product(
+    for weight_gradient, reparameterise, bounded, importance_samples, marginal, limit in product(
         ["as_printed", "denominator", "none"],
         [False, True],
         [False, True],
         [1, 4],
         ["exact", "jensen_enumerated", "jensen_sampled"],
+        [None, LIMIT],
     )
     if not (weight_gradient == "denominator" and importance_samples > 1)
 ]
 
 
-def objectives(choice: dict[str, Any], draws: InjectedDraws) -> tuple[CCVAE, Tensor, Tensor]:
-    """A model, its objective of five images (three of them labelled), and the same by the reference: (5,) each."""
-    config = CCVAEConfig(
-        characteristic_size=2,
-        style_size=1,
-        hidden_width=8,
-        predictive_samples=5,
-        classifier_weight=1.7,
-        **choice,
+def tiny(**choice: Any) -> CCVAE:
+    return tiny_ccvae(
+        CCVAEConfig(
+            characteristic_size=2,
+            style_size=1,
+            hidden_width=8,
+            predictive_samples=5,
+            classifier_weight=1.7,
+            **choice,
+        )
     )
-    model = tiny_ccvae(config)
+
+
+def objectives(model: CCVAE, draws: InjectedDraws) -> tuple[Tensor, Tensor]:
+    """The objective of five images (three of them labelled), and the same by the reference: (5,) each."""
+    config = model.config
     reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
     samples, unlabelled = config.importance_samples, len(IMAGES) - LABELLED
-    z_noise, predictive = noise(samples, len(IMAGES), 3, seed=1), noise(5, LABELLED, 2, seed=2)
+    size = config.characteristic_size
+    z_noise = noise(samples, len(IMAGES), size + config.style_size, seed=1)
+    predictive = noise(config.predictive_samples, LABELLED, size, seed=2)
     drawn, baseline = (
         torch.randint(3, (samples, unlabelled), generator=torch.Generator().manual_seed(seed))
         for seed in (3, 4)
@@ -76,12 +89,12 @@ def objectives(choice: dict[str, Any], draws: InjectedDraws) -> tuple[CCVAE, Ten
         )
         for row in range(unlabelled)
     ]
-    return model, found, torch.stack(expected)
+    return found, torch.stack(expected)
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
-def test_objective_and_gradient_are_those_written_out(choice: dict[str, Any], draws: InjectedDraws) -> None:
-    model, found, expected = objectives(choice, draws)
+def compare_with_reference(model: CCVAE, draws: InjectedDraws) -> None:
+    """Objective and gradient are those of the reference, and every parameter has a gradient."""
+    found, expected = objectives(model, draws)
     assert found.dtype == torch.float64
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
     # Unequal weights, so that rows cannot stand in for one another.
@@ -91,6 +104,32 @@ def test_objective_and_gradient_are_those_written_out(choice: dict[str, Any], dr
     for name, gradient in expected_gradient.items():
         assert gradient.abs().max() > 0, name
         torch.testing.assert_close(found_gradient[name], gradient, rtol=1e-9, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
+def test_objective_and_gradient_are_those_written_out(choice: dict[str, Any], draws: InjectedDraws) -> None:
+    compare_with_reference(tiny(**choice), draws)
+
+
+def test_the_limit_of_these_choices_truncates_some_rows_and_not_others(draws: InjectedDraws) -> None:
+    found = [objectives(tiny(weight_limit=limit), draws)[0].detach() for limit in (None, LIMIT)]
+    assert (found[0] == found[1]).tolist() == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize(("name", "seed"), [("ccvae", 7), ("ccvae-exact", 7), ("revae", 4)])
+def test_whole_presets_are_those_written_out(name: str, seed: int, draws: InjectedDraws) -> None:
+    config = PRESETS[name].config()
+    assert isinstance(config, CCVAEConfig)
+    model = tiny_ccvae(config, seed=seed)
+    with torch.no_grad():
+        for parameter in model.classifier.parameters():
+            parameter.mul_(
+                1.5
+            )  # so sharp that with these seeds one weight of three exceeds the presets' limit
+    compare_with_reference(model, draws)
+    limited = objectives(model, draws)[0]
+    model.config = replace(config, weight_limit=None)
+    assert (limited != objectives(model, draws)[0]).sum() == (config.weight_limit is not None)
 
 
 @pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated"])
@@ -105,8 +144,10 @@ def test_where_nothing_is_stopped_the_gradient_is_that_of_finite_differences(
         "bounded_weight": bounded,
         "importance_samples": importance_samples,
         "label_marginal": marginal,
+        "weight_limit": None,  # a truncated weight's gradient is not that of its value
     }
-    model, found, expected = objectives(choice, draws)
+    model = tiny(**choice)
+    found, expected = objectives(model, draws)
     config = model.config
     reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
     z_noise, predictive = noise(importance_samples, 5, 3, seed=1), noise(5, LABELLED, 2, seed=2)
@@ -145,6 +186,7 @@ def test_with_nothing_stopped_the_expected_gradient_is_that_of_equation_4(
         weight_gradient="as_printed",
         reparameterise_classifier=True,
         bounded_weight=False,
+        weight_limit=None,
         predictive_samples=1000,
         importance_samples=1 if one_sample else 8192,
     )

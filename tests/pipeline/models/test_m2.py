@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -174,3 +176,16 @@ def test_generated_images_are_those_of_the_prior() -> None:
 def test_sizes_below_one_are_refused(field: str) -> None:
     with pytest.raises(ConfigError, match=f"m2: {field} is 0; it must be at least 1"):
         M2Config(**{field: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"classifier_weight": -1.0}, "m2: classifier_weight is -1.0; it must not be negative"),
+        ({"system": "ccvae"}, "m2: system is 'ccvae'; it must be m2"),
+    ],
+)
+@pytest.mark.usefixtures("no_type_checks")
+def test_other_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        M2Config(**options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -66,14 +67,13 @@ def test_presets_are_the_papers_models() -> None:
     assert (exact.weight_gradient, exact.reparameterise_classifier) == ("as_printed", True)
     assert (exact.label_marginal, exact.classifier_weight) == ("exact", 1.0)
     assert exact.importance_samples > 1
+    assert exact.weight_limit is None
     # What reproduces the paper without its divergence.
-    paper = CCVAEConfig()
-    assert (paper.weight_gradient, paper.bounded_weight, paper.predictive_samples) == (
-        "denominator",
-        True,
-        100,
-    )
-    assert not paper.reparameterise_classifier
+    for paper in (CCVAEConfig(), revae):
+        assert paper.label_marginal == "jensen_enumerated"
+        assert (paper.weight_gradient, paper.bounded_weight, paper.weight_limit) == ("denominator", True, 3.0)
+        assert (paper.predictive_samples, paper.importance_samples, paper.classifier_weight) == (100, 1, 1.0)
+        assert not paper.reparameterise_classifier
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -116,11 +116,30 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             {"predictive_samples": -1},
             r"ccvae: predictive_samples is -1; q\(y\|x\) needs at least one sample",
         ),
+        ({"weight_limit": 0.99}, "ccvae: weight_limit is 0.99; below 1 it would cut ordinary weights"),
+        ({"weight_limit": -3.0}, "ccvae: weight_limit is -3.0; below 1 it would cut ordinary weights"),
+        ({"weight_limit": math.nan}, "ccvae: weight_limit is nan; below 1 it would cut ordinary weights"),
+        ({"classifier_weight": -0.1}, "ccvae: classifier_weight is -0.1; it must not be negative"),
+        ({"classifier_weight": math.nan}, "ccvae: classifier_weight is nan; it must not be negative"),
+        (
+            {"weight_gradient": "foo"},
+            "ccvae: weight_gradient is 'foo'; it must be as_printed, denominator or none",
+        ),
+        (
+            {"label_marginal": "jensen"},
+            "ccvae: label_marginal is 'jensen'; it must be exact, jensen_enumerated or jensen_sampled",
+        ),
+        ({"system": "m2"}, "ccvae: system is 'm2'; it must be ccvae"),
     ],
 )
+@pytest.mark.usefixtures("no_type_checks")
 def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         CCVAEConfig(**options)
+
+
+def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
+    assert CCVAEConfig(weight_limit=1.0, classifier_weight=0.0, predictive_samples=0).weight_limit == 1
 
 
 @pytest.mark.parametrize("name", PRESETS)

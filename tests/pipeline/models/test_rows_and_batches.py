@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,9 +30,15 @@ SMALL: dict[str, Any] = {
 }
 CONFIGS: dict[str, CCVAEConfig | M2Config] = {
     "ccvae": CCVAEConfig(**SMALL),
-    "ccvae as printed": CCVAEConfig(weight_gradient="as_printed", bounded_weight=False, **SMALL),
-    "ccvae enumerated": CCVAEConfig(label_marginal="jensen_enumerated", **SMALL),
-    "ccvae self-normalised": CCVAEConfig(importance_samples=4, weight_gradient="as_printed", **SMALL),
+    "ccvae as printed": CCVAEConfig(
+        label_marginal="exact",
+        weight_gradient="as_printed",
+        bounded_weight=False,
+        weight_limit=None,
+        **SMALL,
+    ),
+    "ccvae truncated": CCVAEConfig(weight_limit=1.0, **SMALL),
+    "ccvae self-normalised": replace(CCVAEConfig.exact(), **SMALL),
     "m2": M2Config(latent_size=2, hidden_width=8),
 }
 SAMPLED = CCVAEConfig(label_marginal="jensen_sampled", **SMALL)

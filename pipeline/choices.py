@@ -1,0 +1,22 @@
+"""Fields that take one of a few values, checked also where a configuration is built from Python."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
+
+from data_prep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def check_choices(config: DataclassInstance, system: str) -> None:
+    """ConfigError where a field annotated as a ``Literal`` holds a value that is none of its."""
+    hints = get_type_hints(type(config))  # strings evaluated, ``Annotated`` taken off
+    for field in fields(config):
+        choices, value = get_args(hints[field.name]), getattr(config, field.name)
+        if get_origin(hints[field.name]) is Literal and value not in choices:
+            *others, last = map(str, choices)
+            expected = f"{', '.join(others)} or {last}" if others else last
+            raise ConfigError(f"{system}: {field.name} is {value!r}; it must be {expected}")
