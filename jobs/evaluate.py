@@ -34,7 +34,7 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
     """
     cell = Cell.open(config_file)
     with logged(cell, "evaluate"):
-        return {} if cell.is_done else _evaluate(cell)
+        return {} if cell.is_done() else _evaluate(cell)
 
 
 def _evaluate(cell: Cell) -> dict[str, float]:

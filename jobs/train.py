@@ -43,7 +43,7 @@ def train_cell(config_file: Path) -> Outcome:
     cell = Cell.open(config_file)
     take_rank_from_submitit()
     with logged(cell, "train"):
-        return "trained" if cell.is_done else _train(cell)
+        return "trained" if cell.is_done() else _train(cell)
 
 
 def _train(cell: Cell) -> Outcome:

@@ -70,7 +70,7 @@ def debug_run(asked: Debug) -> None:
     if asked.fresh:
         shutil.rmtree(cell.folder)
         cell.write()
-    if cell.is_done:
+    if cell.is_done():
         print(f"this run is done: {cell.folder} (--fresh begins it anew)")
         return
     if train_cell(cell.config_file) == "interrupted":

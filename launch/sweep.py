@@ -123,10 +123,10 @@ def run_sweep(asked: Sweep) -> int:
 
 def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: float) -> dict[str, State]:
     """Submit the cells that are not done and wait for all; Ctrl-C leaves as the backend sees fit."""
-    states = {cell.name: State("done") for cell in cells if cell.is_done}
+    states = {cell.name: State("done") for cell in cells if cell.is_done()}
     try:
         with Watch(cells) as watch:
-            open_cells = [cell for cell in cells if not cell.is_done]
+            open_cells = [cell for cell in cells if not cell.is_done()]
             backend.submit(open_cells)
             while True:
                 states |= backend.states()
@@ -179,12 +179,12 @@ def _describe(cells: list[Cell], backend: Backend, asked: Sweep) -> None:
         )
     for cell in cells:
         state = (
-            "done" if cell.is_done else "trained, to be measured" if cell.is_trained() else "to be trained"
+            "done" if cell.is_done() else "trained, to be measured" if cell.is_trained() else "to be trained"
         )
         print(
             f"cell   {cell.name}  {cell.config.training.epochs} epochs, {cell.config.training.ranks} rank(s)  {state}"
         )
-    open_cells = [cell for cell in cells if not cell.is_done]
+    open_cells = [cell for cell in cells if not cell.is_done()]
     print(f"{len(cells)} cells, {len(open_cells)} to run; nothing was written")
     if open_cells:
         print(backend.describe(open_cells))

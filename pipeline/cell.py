@@ -60,7 +60,6 @@ class Cell:
     def figures(self) -> Path:
         return self.folder / "figures"
 
-    @property
     def is_done(self) -> bool:
         """Whether it was trained, measured and recorded, and need not run again."""
         return (self.folder / "DONE").is_file()

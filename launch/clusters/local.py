@@ -84,7 +84,7 @@ class LocalBackend:
             if ranks > self._free:
                 continue
             self._waiting.remove(cell)
-            if cell.is_done:
+            if cell.is_done():
                 self._states[cell.name] = State("done")
                 continue
             self._free -= ranks
@@ -110,7 +110,7 @@ class LocalBackend:
             self._running.remove(running)
             self._free += running.ranks
             cell, name = running.cell, running.cell.name
-            if cell.is_done:
+            if cell.is_done():
                 self._states[name] = State("done")
             elif running.phase == "training" and cell.is_trained():
                 self._waiting.insert(0, cell)

@@ -59,7 +59,7 @@ class SlurmBackend:
             texts.append(_sbatch_text("train", parameters, self.sweep))
         parameters = self._parameters(1) | {
             "map_count": len(cells),
-            "dependency": "aftercorr:<training array>",
+            "dependency": "aftercorr:TRAINING_ARRAY",
         }
         texts.append(_sbatch_text("evaluate", parameters, self.sweep))
         return "\n".join(texts)
@@ -146,7 +146,7 @@ class SlurmBackend:
         return {cell.name: self._state(cell, known.get(cell.name, {}), alive) for cell in self._cells}
 
     def _state(self, cell: Cell, jobs: dict[str, str], alive: dict[str, tuple[str, str]]) -> State:
-        if cell.is_done:
+        if cell.is_done():
             return State("done")
         for unit, phase in (("train", "training"), ("evaluate", "measuring")):
             if jobs.get(unit) in alive:
@@ -204,10 +204,8 @@ def _by_ranks(cells: list[Cell]) -> list[tuple[int, list[Cell]]]:
 
 def _sbatch_text(unit: str, parameters: dict[str, Any], sweep: Path) -> str:
     """The text that sbatch would be given."""
-    command = f"python -u -m submitit.core._submit {sweep}/jobs/<time>"
-    return f"# {unit}\n" + _make_sbatch_string(
-        command=command, folder=sweep / "jobs" / "<time>", **parameters
-    )
+    command = f"python -u -m submitit.core._submit {sweep}/jobs/TIME"
+    return f"# {unit}\n" + _make_sbatch_string(command=command, folder=sweep / "jobs" / "TIME", **parameters)
 
 
 def _sbatch_says(error: str) -> str:

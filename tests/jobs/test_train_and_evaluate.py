@@ -20,9 +20,9 @@ from tests.pipeline.runs import small_cell, small_run, start_ranks
 def test_a_cell_is_trained_measured_and_then_left_alone(tiny_data_set: Path, tmp_path: Path, system: str):
     cell = small_cell(tmp_path, small_run(tiny_data_set, system=system, rate=1.0, epochs=40))
     assert train_cell(cell.config_file) == "trained"
-    assert not cell.is_done
+    assert not cell.is_done()
     numbers = evaluate_cell(cell.config_file)
-    assert cell.is_done
+    assert cell.is_done()
     assert (
         numbers["classification_accuracy"] > 0.8 > numbers["majority_baseline"] + 0.6
     )  # the spots are learnable
@@ -38,7 +38,7 @@ def test_an_untrained_cell_is_not_measured(tiny_data_set: Path, tmp_path: Path):
     cell = small_cell(tmp_path, small_run(tiny_data_set))
     with pytest.raises(RunError, match="not trained yet: it has no checkpoint of 48"):
         evaluate_cell(cell.config_file)
-    assert not cell.is_done
+    assert not cell.is_done()
 
 
 def test_a_cell_that_another_process_holds_is_refused(tiny_data_set: Path, tmp_path: Path):
@@ -76,7 +76,7 @@ def test_a_bad_config_is_one_sentence_and_status_2(
 ):
     text = to_json(small_run(tiny_data_set))
     assert change[0] in text
-    (tmp_path / "config.json").write_text(text.replace(*change, 1))
+    (tmp_path / "config.json").write_text(text.replace(change[0], change[1], 1))
     command = [sys.executable, "-m", "jobs.train", "--config", str(tmp_path / "config.json")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 2
