@@ -10,7 +10,6 @@ help:  ## say what can be made
 demo:  ## set up, train CCVAE and M2 on FashionMNIST on this machine, compare them with the papers
 	@bash set_up/set_up.sh demo
 	$(PYTHON) launch/sweep.py --cluster local --recipe fashion-mnist-quick
-	$(PYTHON) launch/compare.py
 
 test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run
 	@bash set_up/set_up.sh test

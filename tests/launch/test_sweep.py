@@ -134,16 +134,8 @@ def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(p
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
 def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
-    command = [
-        sys.executable,
-        "-m",
-        "tests.launch.tiny_sweep",
-        "--recipe",
-        "tiny",
-        "--epochs",
-        "80",
-        *places,
-    ]
+    options = ["--recipe", "tiny", "--only", "ccvae", "--epochs", "40", *places]
+    command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
     log = (tmp_path / "launcher.txt").open("w+")
     with log:
         launcher = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -168,7 +160,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
     assert again.returncode == 0, again.stdout + again.stderr
     cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
     assert "going on behind step" in (cell / "log" / "train-rank0.txt").read_text()
-    assert len(finished_runs(tmp_path)) == 2
+    assert len(finished_runs(tmp_path)) == 1
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -230,7 +222,19 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
 @pytest.mark.slurm
 def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    options = ["--recipe", "tiny", "--cluster", "slurm", "--epochs", "60", "--hours", "0.5", *places]
+    options = [
+        "--recipe",
+        "tiny",
+        "--cluster",
+        "slurm",
+        "--only",
+        "ccvae",
+        "--epochs",
+        "40",
+        "--hours",
+        "0.5",
+        *places,
+    ]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
     first = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -1,0 +1,113 @@
+"""Every command of the README is run, as it stands there; sweeps for one epoch instead of the recipe's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines() if line
+]
+RAW = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a fresh checkout, without data and runs."""
+    if not RAW.is_dir():
+        pytest.skip("FashionMNIST's raw files are not there (Debian: dataset-fashion-mnist)")
+    folder = tmp_path_factory.mktemp("checkout")
+    for floor in ("launch", "jobs", "pipeline", "data_prep", "Makefile", "set_up"):
+        (folder / floor).symlink_to(ROOT / floor)
+    return folder
+
+
+def run(command: str, folder: Path, *more: str) -> str:
+    """Run a command of the README in a folder; returns what it printed."""
+    program, *arguments = shlex.split(command)
+    known = {"python": sys.executable, "mlflow": str(Path(sys.executable).with_name("mlflow"))}
+    ended = subprocess.run(
+        [known.get(program, program), *arguments, *more],
+        cwd=folder,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=880,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def command_with(text: str) -> str:
+    """The one command of the README that holds a text."""
+    (found,) = (command for command in COMMANDS if text in command)
+    return found
+
+
+def test_every_command_is_tested_here():
+    tested = re.findall(r'command_with\("(.+?)"\)', Path(__file__).read_text(encoding="utf-8"))
+    assert {command_with(text) for text in tested} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [command_with("make demo"), command_with("make test")])
+def test_make_knows_its_targets_and_they_run_what_is_tested(command: str):
+    planned = run(command, ROOT, "--dry-run")
+    assert "set_up/set_up.sh" in planned
+    if command == "make demo":
+        assert "launch/sweep.py --cluster local --recipe fashion-mnist-quick" in planned
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_step_by_step(checkout: Path):
+    assert "60,000" in run(command_with("prepare.py fashion-mnist"), checkout)
+    printed = run(command_with("debug.py ccvae"), checkout)
+    assert re.search(r"classification_accuracy +0\.[5-9]", printed)
+    assert "24 cells, 24 to run; nothing was written" in run(command_with("--dry-run"), checkout)
+    assert "4 done" in run(command_with("--cluster local"), checkout, "--epochs", "1")
+    table = run(command_with("launch/compare.py"), checkout)
+    assert "0.865" in table  # the paper's CCVAE at f = 0.06
+    assert (checkout / "runs" / "fashion-mnist-quick" / "comparison" / "table.csv").is_file()
+    assert not (checkout / "mlruns").exists()
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(command_with("mlflow server"))],
+        cwd=checkout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:5000/health", timeout=5) as answer:
+                    assert answer.read() == b"OK"
+                    break
+            except OSError:
+                assert time.monotonic() < deadline, "mlflow server does not answer"
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+@pytest.mark.timeout(900)
+def test_on_a_cluster(slurm_cluster, checkout: Path):
+    printed = run(command_with("--cluster slurm"), checkout, "--epochs", "1")
+    assert "4 done" in printed
+    logs = list((checkout / "runs" / "fashion-mnist-quick").glob("*/log/train-rank3.txt"))
+    assert len(logs) == 4  # two nodes with two tasks each, for every cell
