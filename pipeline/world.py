@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from data_prep.errors import ConfigError
+from data_prep.errors import ConfigError, RunError
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 """A rank that waits longer than this for the others ends with an error."""
@@ -100,7 +100,9 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 def joined_world(ranks: int, device: str) -> Iterator[World]:
     """Join the other ranks of the run (gloo on CPUs, nccl on GPUs), and leave them at the end.
 
-    ConfigError where the environment has another number of processes than the run's configuration.
+    Raises:
+        ConfigError: the environment has another number of processes than the run's configuration.
+        RunError: another rank has gone while the block ran.
     """
     placed = ranks_from_environment()
     if placed.size != ranks:
@@ -122,5 +124,20 @@ def joined_world(ranks: int, device: str) -> Iterator[World]:
     )
     try:
         yield World(rank=placed.rank, size=placed.size, device=own_device)
+    except RuntimeError as error:
+        if not _tells_of_a_lost_rank(error):
+            raise
+        raise RunError(
+            "another rank of the run is gone (killed, out of memory, or its node lost); started again, the run goes on"
+            " from its newest checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _tells_of_a_lost_rank(error: RuntimeError) -> bool:
+    """Whether a collective failed because the other side is not there any more (gloo raises plain RuntimeError)."""
+    text = str(error)
+    return isinstance(error, dist.DistError) or (
+        "gloo" in text and ("Connection" in text or "Timed out" in text)
+    )

@@ -52,7 +52,9 @@ class Step:
         self.term_names: tuple[str, ...] = ()
         if config.training.compile:
             self.model.compile()
-        self._forward: nn.Module = DistributedDataParallel(self.model) if world.size > 1 else self.model
+        self._forward: nn.Module = self.model
+        if world.size > 1:  # buffers are constants: they need no broadcast in each step
+            self._forward = DistributedDataParallel(self.model, broadcast_buffers=False)
 
     def warm_up(self, batch: Batch) -> None:
         """One forward and backward pass without an update.

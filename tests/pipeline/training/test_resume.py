@@ -160,6 +160,7 @@ def test_when_one_rank_is_killed_the_other_ends_soon(tiny_data_set: Path, tmp_pa
     assert len(ranks) == 2
     ranks[1].kill()
     assert process.wait(timeout=60) != 0
+    assert "another rank of the run is gone" in (cell.folder / "log" / "train-rank0.txt").read_text()
     assert list(cell.checkpoints.glob("*.json"))
 
 
