@@ -35,6 +35,10 @@ class RunError(UserError):
     """A run cannot go on: its folder is damaged, taken by another process, or its loss is not finite."""
 
 
+class Interrupted(RunError):
+    """The run was asked to stop and has written a checkpoint; started again, it goes on from there."""
+
+
 class LaunchError(UserError):
     """Jobs cannot be submitted or do not come back as they should."""
 

@@ -6,15 +6,13 @@ one. A cell that is trained already is left as it is.
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
-from data_prep.errors import report_user_errors
+from data_prep.errors import Interrupted, report_user_errors
 from jobs.unit import (
     EXIT_INTERRUPTED,
     alone_in,
@@ -25,49 +23,41 @@ from jobs.unit import (
     tracker_for,
 )
 from pipeline.cell import Cell
-from pipeline.training.interruption import Interrupted
 from pipeline.training.loop import train
 from pipeline.world import joined_world
 
-log = logging.getLogger(__name__)
 
-Outcome = Literal["trained", "interrupted"]
-
-
-def train_cell(config_file: Path) -> Outcome:
-    """Train the cell of a ``config.json`` until its last epoch, or until it is asked to stop.
+def train_cell(config_file: Path) -> None:
+    """Train the cell of a ``config.json`` until its last epoch.
 
     Raises:
+        Interrupted: it was asked to stop, and goes on from its checkpoint when it is started again.
         UserError: something the user can put right (see ``data_prep.errors``).
     """
     cell = Cell.open(config_file)
     take_rank_from_submitit()
     with logged(cell, "train"):
-        return "trained" if cell.is_done() else _train(cell)
+        if not cell.is_done():
+            _train(cell)
 
 
-def _train(cell: Cell) -> Outcome:
+def _train(cell: Cell) -> None:
     limit_threads()
     config, data = cell.config, open_data(cell)
     with joined_world(config.training.ranks, config.training.device) as world, ExitStack() as held:
         if not world.is_first:
-            try:
-                train(config, cell.checkpoints, data, world, record=lambda *_: None)
-            except Interrupted:
-                return "interrupted"
-            return "trained"
+            train(config, cell.checkpoints, data, world, record=lambda *_: None)
+            return
         held.enter_context(alone_in(cell))
         tracker = held.enter_context(tracker_for(cell, data))
         try:
             model = train(config, cell.checkpoints, data, world, record=tracker.log)
-        except Interrupted as stop:
-            log.info("%s; the same command goes on from there", stop)
+        except Interrupted:
             tracker.close("running")
-            return "interrupted"
+            raise
         tracker.artifact(cell.config_file)
         tracker.model(model)
         tracker.close("running")  # measuring it ends the run
-        return "trained"
 
 
 @dataclass
@@ -82,8 +72,10 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.train")
-        if train_cell(arguments.config) == "interrupted":
-            raise SystemExit(EXIT_INTERRUPTED)
+        try:
+            train_cell(arguments.config)
+        except Interrupted:
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 if __name__ == "__main__":

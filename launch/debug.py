@@ -14,7 +14,7 @@ if not __package__:  # run as a file: then Python searches launch/, not the fold
 
 import tyro
 
-from data_prep.errors import report_user_errors
+from data_prep.errors import Interrupted, report_user_errors
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.plan import DataPlaces, located, make_cells
@@ -73,8 +73,11 @@ def debug_run(asked: Debug) -> None:
     if cell.is_done():
         print(f"this run is done: {cell.folder} (--fresh begins it anew)")
         return
-    if train_cell(cell.config_file) == "interrupted":
-        raise KeyboardInterrupt
+    try:
+        train_cell(cell.config_file)
+    except Interrupted as stop:
+        print(stop)
+        raise SystemExit(130) from None
     for name, value in evaluate_cell(cell.config_file).items():
         print(f"{name:26} {value:.4f}")
     print(f"figures, checkpoints and metrics: {cell.folder}")

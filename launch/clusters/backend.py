@@ -16,7 +16,7 @@ Phase = Literal["waiting", "training", "measuring", "done", "failed"]
 
 # The last line of a traceback; torch puts the rank before it.
 _ERROR = re.compile(
-    r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt): (?P<sentence>.+))$",
+    r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt(ed)?): (?P<sentence>.+))$",
     re.M,
 )
 

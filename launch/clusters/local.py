@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import submitit
 
+from data_prep.errors import Interrupted
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.clusters.backend import Resources, State, jobs_folder, last_error
@@ -123,15 +125,15 @@ class LocalBackend:
         if not self._waiting:
             return
         cell = self._waiting.pop(0)
-        if train_cell(cell.config_file) == "interrupted":
-            raise KeyboardInterrupt
+        try:
+            train_cell(cell.config_file)
+        except Interrupted:
+            raise KeyboardInterrupt from None
         evaluate_cell(cell.config_file)
         self._states[cell.name] = State("done")
 
 
 def _kill_with_children(pid: int) -> None:
-    import psutil
-
     try:
         parent = psutil.Process(pid)
         family = [*parent.children(recursive=True), parent]

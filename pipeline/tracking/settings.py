@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from data_prep.errors import ConfigError
 from pipeline.tracking.address import public_uri
@@ -17,7 +20,7 @@ class TrackingSettings:
         work.
     """
 
-    enabled: bool = True
+    enabled: Annotated[bool, tyro.conf.arg(name="mlflow")] = True
     """Send metrics, figures and the model to MLflow; without it a run writes ``metrics.jsonl`` and nothing more."""
 
     uri: str | None = None
@@ -26,10 +29,10 @@ class TrackingSettings:
     experiment: str = "traitvae"
     """MLflow experiment that holds the runs."""
 
-    sweep: str | None = None
+    sweep: Annotated[str | None, tyro.conf.Suppress] = None
     """Name of the sweep that the run belongs to; set by the launcher."""
 
-    parent_run_id: str | None = None
+    parent_run_id: Annotated[str | None, tyro.conf.Suppress] = None
     """MLflow run of the whole sweep; set by the launcher."""
 
     system_metrics: bool = True

@@ -13,10 +13,6 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
-class Interrupted(Exception):
-    """The run was asked to stop and has written a checkpoint; starting it again goes on from there."""
-
-
 class StopRequest:
     """Set by a signal, read by the loop."""
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_prep.errors import RunError
+from data_prep.errors import Interrupted, RunError
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.interface import DataShape
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
-from pipeline.training.interruption import Interrupted, StopRequest, listening_for_stop
+from pipeline.training.interruption import StopRequest, listening_for_stop
 from pipeline.training.step import Step
 from pipeline.world import World
 
@@ -75,6 +75,7 @@ class _Run:
     ) -> None:
         self.config, self.checkpoints, self.world, self.record = config, checkpoints, world, record
         self.step, self.examples, self.stop = step, examples, stop
+        self.saved_step = -1
         self.last_step = config.last_step(examples.rows)
         self.steps = self.last_step // config.training.epochs
 
@@ -108,8 +109,12 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         if self.world.any(self.stop.asked):
-            self._save()
-            raise Interrupted(f"stopped behind step {self.progress.step} of {self.last_step}")
+            if self.saved_step != self.progress.step:
+                self._save()
+            raise Interrupted(
+                f"stopped behind step {self.progress.step} of {self.last_step}, with a checkpoint; started again, the"
+                " run goes on from there"
+            )
 
     def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
         """Add the terms up over ranks, read them, hand them to rank 0's record, and start counting anew."""
@@ -143,6 +148,7 @@ class _Run:
             checkpoint.save(
                 self.checkpoints, self.progress.step, state, self.config.training.keep_checkpoints
             )
+        self.saved_step = self.progress.step
         self.world.barrier()
 
     def _resume(self) -> Progress:

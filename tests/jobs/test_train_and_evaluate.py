@@ -19,7 +19,7 @@ from tests.pipeline.runs import small_cell, small_run, start_ranks
 @pytest.mark.parametrize("system", ["ccvae", "m2"])
 def test_a_cell_is_trained_measured_and_then_left_alone(tiny_data_set: Path, tmp_path: Path, system: str):
     cell = small_cell(tmp_path, small_run(tiny_data_set, system=system, rate=1.0, epochs=40))
-    assert train_cell(cell.config_file) == "trained"
+    train_cell(cell.config_file)
     assert not cell.is_done()
     numbers = evaluate_cell(cell.config_file)
     assert cell.is_done()
@@ -29,7 +29,7 @@ def test_a_cell_is_trained_measured_and_then_left_alone(tiny_data_set: Path, tmp
     assert numbers["classified_labels"] == numbers["measured_images"] == 200
     assert (cell.figures / "reconstructions.png").read_bytes().startswith(b"\x89PNG")
     before = {path: path.stat().st_mtime_ns for path in cell.folder.rglob("*") if path.parent.name != "log"}
-    assert train_cell(cell.config_file) == "trained"
+    train_cell(cell.config_file)
     assert evaluate_cell(cell.config_file) == {}
     assert before == {path: path.stat().st_mtime_ns for path in before}
 

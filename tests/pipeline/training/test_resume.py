@@ -11,10 +11,9 @@ import psutil
 import pytest
 import torch
 
-from data_prep.errors import RunError
+from data_prep.errors import Interrupted, RunError
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import read_points
-from pipeline.training.interruption import Interrupted
 from pipeline.training.loop import train
 from pipeline.world import World
 from tests.pipeline.runs import (

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from launch.debug import main
+
+
+@pytest.fixture
+def options(tiny_raw: Path, tmp_path: Path) -> list[str]:
+    places = ["--raw", str(tiny_raw), "--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    return [
+        "--data",
+        "idx-folder",
+        "--batch-size",
+        "50",
+        "--hidden-width",
+        "32",
+        "--epochs",
+        "2",
+        "--no-mlflow",
+        *places,
+    ]
+
+
+@pytest.mark.parametrize("preset", ["ccvae", "ccvae-exact", "revae", "m2"])
+def test_every_preset_trains_and_is_measured_in_this_process(preset, options, tmp_path, capsys, caplog):
+    with caplog.at_level(logging.INFO):
+        main([preset, *options])
+    assert "epoch 2 of 2" in caplog.text  # no other process could have logged here
+    printed = capsys.readouterr().out
+    assert "classification_accuracy" in printed
+    (cell,) = (tmp_path / "runs" / "debug").iterdir()
+    assert (cell / "DONE").is_file()
+
+
+def test_a_run_that_is_done_is_said_to_be_and_begun_anew_on_request(options, capsys, caplog):
+    main(["m2", *options])
+    main(["m2", *options])
+    assert "this run is done" in capsys.readouterr().out
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        main(["m2", *options, "--fresh"])
+    assert "epoch 1 of 2" in caplog.text
+
+
+def test_ctrl_c_stops_behind_a_checkpoint_and_the_same_command_goes_on(
+    options, tmp_path, capsys, caplog, monkeypatch
+):
+    from pipeline.training import checkpoint
+
+    save = checkpoint.save
+
+    def save_then_press_ctrl_c(*arguments):
+        monkeypatch.undo()
+        os.kill(os.getpid(), signal.SIGINT)
+        return save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save", save_then_press_ctrl_c)
+    with pytest.raises(SystemExit) as end:
+        main(["m2", *options])
+    assert end.value.code == 130
+    assert "stopped behind step 12 of 24" in capsys.readouterr().out
+    with caplog.at_level(logging.INFO):
+        main(["m2", *options])
+    assert "going on behind step 12 of 24" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--epochs", "-1"], "epochs is -1; it must be at least 1"),
+        (["--data", "fashion-mnits"], "fashion-mnits"),
+        (["--supervision-rate", "6"], "supervision_rate is 6.0"),
+        (["--device", "cuda"], "torch finds no GPU here"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(options, capsys, wrong, sentence):
+    with pytest.raises(SystemExit) as end:
+        main(["ccvae", *options, *wrong])
+    assert end.value.code == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert "Traceback" not in errors
