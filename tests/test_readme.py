@@ -107,7 +107,8 @@ def test_step_by_step(checkout: Path):
 @pytest.mark.slurm
 @pytest.mark.timeout(900)
 def test_on_a_cluster(slurm_cluster, checkout: Path):
-    printed = run(command_with("--cluster slurm"), checkout, "--epochs", "1")
-    assert "4 done" in printed
+    # Two of its four runs, one after the other: eight ranks at once would crowd a small machine.
+    fewer = ["--epochs", "1", "--only", "f1-", "--max-parallel", "1"]
+    assert "2 done" in run(command_with("--cluster slurm"), checkout, *fewer)
     logs = list((checkout / "runs" / "fashion-mnist-quick").glob("*/log/train-rank3.txt"))
-    assert len(logs) == 4  # two nodes with two tasks each, for every cell
+    assert len(logs) == 2  # two nodes with two tasks each, for both cells
