@@ -94,11 +94,14 @@ def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
     assert "epoch 2 of 2" in (cell.folder / "log" / "train-rank1.txt").read_text()
 
 
-def test_bfloat16_trains_to_about_the_same_bound(tiny_data_set: Path, tmp_path: Path):
-    plain = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3))
-    bfloat16 = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, precision="bfloat16"))
-    objectives = []
-    for cell in (plain, bfloat16):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change", [{"precision": "bfloat16"}, {"compile": True}], ids=["bfloat16", "compiled"]
+)
+def test_faster_settings_train_to_about_the_same_bound(tiny_data_set: Path, tmp_path: Path, change):
+    bounds = []
+    for settings in ({}, change):
+        cell = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, **settings))
         train_cell(cell.config_file)
-        objectives.append(evaluate_cell(cell.config_file)["elbo"])
-    assert objectives[1] == pytest.approx(objectives[0], rel=0.03)
+        bounds.append(evaluate_cell(cell.config_file)["elbo"])
+    assert bounds[1] == pytest.approx(bounds[0], rel=0.03)
