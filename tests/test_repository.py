@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LARGEST = 1_000_000  # bytes
 BUILD_MACHINE = re.compile(
-    rb"/(?:home|Users)/[a-z][\w.-]*/|/root/|/(?:tmp|work)/[\w.-]+/(?:\.venv|traitvae)|file:///|--(?:extra-)?index-url"
+    rb"/(?:home|Users)/[a-z][\w.-]*/|/ro[o]t/|/(?:tmp|work)/[\w.-]+/(?:\.venv|traitvae)|file:///|--(?:extra-)?index-url"
 )
 # Where such words are the subject: this file, and the test of what a list of pins may not hold.
 ALLOWED = {"tests/test_repository.py", "tests/test_environment.py"}
