@@ -98,9 +98,12 @@ def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     "change", [{"precision": "bfloat16"}, {"compile": True}], ids=["bfloat16", "compiled"]
 )
-def test_faster_settings_train_to_about_the_same_bound(tiny_data_set: Path, tmp_path: Path, change):
+def test_faster_settings_train_to_about_the_same_bound(
+    tiny_data_set: Path, tmp_path: Path, change: dict[str, object]
+):
     bounds = []
-    for settings in ({}, change):
+    plain: dict[str, object] = {}
+    for settings in (plain, change):
         cell = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, **settings))
         # In a process of its own: the shape checks of the tests cannot be compiled.
         command = [sys.executable, "-m", "jobs.train", "--config", str(cell.config_file)]
