@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,10 +100,10 @@ def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
     "change", [{"precision": "bfloat16"}, {"compile": True}], ids=["bfloat16", "compiled"]
 )
 def test_faster_settings_train_to_about_the_same_bound(
-    tiny_data_set: Path, tmp_path: Path, change: dict[str, object]
+    tiny_data_set: Path, tmp_path: Path, change: dict[str, Any]
 ):
     bounds = []
-    plain: dict[str, object] = {}
+    plain: dict[str, Any] = {}
     for settings in (plain, change):
         cell = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, **settings))
         # In a process of its own: the shape checks of the tests cannot be compiled.
