@@ -18,7 +18,8 @@ import tyro
 
 from data_prep.errors import LaunchError, report_user_errors
 from launch.clusters import make_backend
-from launch.clusters.backend import Backend, ClusterName, Resources, State
+from launch.clusters.backend import Backend, ClusterName, State
+from launch.clusters.resources import Resources
 from launch.plan import DataPlaces, located, make_cells, planned_cells
 from launch.recipes import QUICK, RECIPES, find_recipe
 from launch.watch import Watch, failures, summary

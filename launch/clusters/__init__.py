@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launch.clusters.backend import Backend, ClusterName, Resources
+from launch.clusters.backend import Backend, ClusterName
 from launch.clusters.local import LocalBackend
+from launch.clusters.resources import Resources
 from launch.clusters.slurm import SlurmBackend
 
 

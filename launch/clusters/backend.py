@@ -1,4 +1,4 @@
-"""The interface of all clusters, and what a person may ask of them."""
+"""The interface of all clusters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from data_prep.errors import ConfigError
 from pipeline.cell import Cell
 
 ClusterName = Literal["local", "slurm", "debug"]
@@ -19,38 +18,6 @@ _ERROR = re.compile(
     r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt(ed)?): (?P<sentence>.+))$",
     re.M,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resources:
-    """What jobs ask for; most of it is for SLURM only."""
-
-    max_parallel: int | None = None
-    """Cells at once. Default: as many as this machine has processors for (local), no limit (slurm)."""
-    nodes: int = 1
-    """Nodes over which the ranks of a cell are spread (slurm)."""
-    gpus_per_node: int = 0
-    """GPUs that a training job gets on each node; as many as it has ranks there, one each."""
-    cpus_per_task: int | None = None
-    """Processors for each rank (slurm)."""
-    memory_gb: float | None = None
-    """Memory of each node in GB (slurm)."""
-    hours: float = 24.0
-    """Time limit of a job (slurm)."""
-    partition: str | None = None
-    """Partition (slurm); the cluster's default without it."""
-    account: str | None = None
-    """Account to charge (slurm)."""
-    qos: str | None = None
-    """Quality of service (slurm)."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_parallel", "nodes", "cpus_per_task"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1")
-        if self.hours <= 0:
-            raise ConfigError(f"hours is {self.hours}; it must be above 0")
 
 
 @dataclass(frozen=True, slots=True)

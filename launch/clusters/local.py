@@ -16,7 +16,8 @@ import submitit
 from data_prep.errors import Interrupted
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
-from launch.clusters.backend import Resources, State, jobs_folder, last_error
+from launch.clusters.backend import State, jobs_folder, last_error
+from launch.clusters.resources import Resources
 from pipeline.cell import Cell
 
 SECONDS_TO_STOP = 60.0
@@ -99,7 +100,7 @@ class LocalBackend:
         executor = submitit.LocalExecutor(folder=self._folder)
         executor.update_parameters(
             tasks_per_node=ranks,
-            gpus_per_node=min(ranks, self.resources.gpus_per_node),
+            gpus_per_node=min(ranks, self.resources.gpus_per_node or 0),
             timeout_min=60 * 24 * 365,
             name=cell.name,
         )

@@ -16,7 +16,8 @@ from data_prep.errors import LaunchError
 from data_prep.files import atomic_write
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
-from launch.clusters.backend import Resources, State, jobs_folder, last_error
+from launch.clusters.backend import State, jobs_folder, last_error
+from launch.clusters.resources import Resources
 from pipeline.cell import Cell
 
 CLIENT_TIMEOUT_S = 60
@@ -84,31 +85,15 @@ class SlurmBackend:
             self._remember(known, folder, rest, "evaluate", measured)
 
     def _parameters(self, ranks: int) -> dict[str, Any]:
-        asked, nodes = self.resources, min(self.resources.nodes, ranks)
-        if ranks % nodes:
-            raise LaunchError(
-                f"{ranks} ranks cannot be spread evenly over {nodes} nodes; choose another --nodes"
-            )
-        per_node = ranks // nodes
-        parameters: dict[str, Any] = {
+        parameters = self.resources.parameters(ranks)
+        return parameters | {
             "job_name": self._job_name,
-            "time": round(60 * asked.hours),
-            "nodes": nodes,
-            "ntasks_per_node": per_node,
-            "array_parallelism": asked.max_parallel or 10_000,
-            "additional_parameters": {"kill-on-invalid-dep": "yes"},
+            "array_parallelism": self.resources.max_parallel or 10_000,
+            "additional_parameters": {"kill-on-invalid-dep": "yes"}
+            | parameters.get("additional_parameters", {}),
             # one rank that ends with an error ends them all: the others would wait for it
             "srun_args": ["--kill-on-bad-exit=1"],
         }
-        optional = {
-            "gpus_per_node": min(asked.gpus_per_node, per_node) or None,
-            "cpus_per_task": asked.cpus_per_task,
-            "mem": None if asked.memory_gb is None else f"{round(1024 * asked.memory_gb)}M",
-            "partition": asked.partition,
-            "account": asked.account,
-            "qos": asked.qos,
-        }
-        return parameters | {name: value for name, value in optional.items() if value is not None}
 
     @property
     def _job_name(self) -> str:
