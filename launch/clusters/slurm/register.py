@@ -1,0 +1,124 @@
+"""What was submitted for a sweep: ``jobs.json`` in its folder, written before and after every ``sbatch``.
+
+An array is entered as an intent first, under a token that sbatch gets as ``--comment``. A launcher that is killed
+between sbatch and its note leaves an intent without a job; the next one finds that job in the queue by its comment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from data_prep.files import atomic_write
+from launch.clusters.queue import QueuedJob
+
+REGISTER_FILE = "jobs.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """One array: a call of sbatch."""
+
+    comment: str
+    """What sbatch was given as ``--comment``; no other submission has it."""
+    stage: str
+    """``prepare``, ``merge``, ``train``, ``evaluate`` or ``compare``."""
+    folder: str
+    """Its job folder: sbatch text, units, pickles and logs."""
+    units: dict[str, int]
+    """Name of a unit (of a cell, of a shard) → its index in the array."""
+    job: str | None = None
+    """SLURM's id of the array; None until sbatch has said it."""
+
+    def job_of(self, unit: str) -> str | None:
+        """``123_4``, the id of a unit's task in this array; None where it is not in it, or the array has no id yet."""
+        return None if self.job is None or unit not in self.units else f"{self.job}_{self.units[unit]}"
+
+
+class Register:
+    """The submissions of a sweep (or of a data set's preparation), oldest first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / REGISTER_FILE
+        place = str(folder.absolute())
+        # Two sweeps of one name in two folders must not take each other's jobs for their own.
+        self.tag = f"traitvae/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
+        self.submissions = self._read()
+
+    def new_comment(self) -> str:
+        """A comment for the next submission."""
+        return f"{self.tag}/{secrets.token_hex(6)}"
+
+    def intend(self, submission: Submission) -> None:
+        """Enter an array that is about to be submitted."""
+        self.submissions.append(submission)
+        self._write()
+
+    def note(self, comment: str, job: str) -> Submission:
+        """Enter the id that SLURM gave to the array of that comment."""
+        for index, submission in enumerate(self.submissions):
+            if submission.comment == comment:
+                self.submissions[index] = dataclasses.replace(submission, job=job)
+                self._write()
+                return self.submissions[index]
+        raise KeyError(comment)
+
+    def withdraw(self, comments: Iterable[str]) -> None:
+        """Take out arrays that SLURM does not have."""
+        gone = set(comments)
+        if gone:
+            self.submissions = [entry for entry in self.submissions if entry.comment not in gone]
+            self._write()
+
+    def recover(self, queue: Iterable[QueuedJob]) -> None:
+        """Give intents without a job the one in the queue that has their comment; those that have none were never there."""
+        arrays = {job.comment: job.id.partition("_")[0] for job in queue}
+        open_intents = [entry.comment for entry in self.submissions if entry.job is None]
+        for comment in open_intents:
+            if comment in arrays:
+                self.note(comment, arrays[comment])
+        self.withdraw(comment for comment in open_intents if comment not in arrays)
+
+    def newest(self, stage: str, unit: str) -> Submission | None:
+        """The last submission of a unit in a stage that has a job."""
+        for submission in reversed(self.submissions):
+            if submission.stage == stage and submission.job is not None and unit in submission.units:
+                return submission
+        return None
+
+    def jobs_of(self, unit: str) -> dict[str, str]:
+        """Stage → id of the newest job of a unit: ``{"train": "123_4", "evaluate": "124_4"}``."""
+        found = {}
+        for submission in self.submissions:
+            job = submission.job_of(unit)
+            if job is not None:
+                found[submission.stage] = job
+        return found
+
+    def in_stages(self, stages: Sequence[str]) -> list[Submission]:
+        """The submissions of some stages that have a job, oldest first."""
+        return [entry for entry in self.submissions if entry.stage in stages and entry.job is not None]
+
+    def _read(self) -> list[Submission]:
+        try:
+            text = self.file.read_text()
+        except FileNotFoundError:
+            return []
+        try:
+            return [Submission(**entry) for entry in json.loads(text)["submissions"]]
+        except (ValueError, KeyError, TypeError):
+            raise LaunchError(
+                f"{self.file} is damaged: it says which jobs were submitted; end them with scancel, remove the file,"
+                " and start the sweep again"
+            ) from None
+
+    def _write(self) -> None:
+        entries = [dataclasses.asdict(submission) for submission in self.submissions]
+        with atomic_write(self.file) as file:
+            file.write(json.dumps({"comment": self.tag, "submissions": entries}, indent=1).encode())
