@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from launch.clusters.backend import Backend, ClusterName
-from launch.clusters.local import LocalBackend
 from launch.clusters.resources import Resources
-from launch.clusters.slurm import SlurmBackend
 
 
 def make_backend(cluster: ClusterName, sweep: Path, resources: Resources) -> Backend:
     """The backend of that name for a sweep's folder; LaunchError where it cannot work here."""
+    # Imported here: who only looks at a sweep needs neither submitit nor torch.
     if cluster == "slurm":
+        from launch.clusters.slurm import SlurmBackend
+
         return SlurmBackend(sweep, resources)
+    from launch.clusters.local import LocalBackend
+
     return LocalBackend(sweep, resources, in_this_process=cluster == "debug")

@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipeline.cell import Cell
+if TYPE_CHECKING:  # status looks at a sweep without torch
+    from pipeline.cell import Cell
 
 ClusterName = Literal["local", "slurm", "debug"]
-Phase = Literal["waiting", "training", "measuring", "done", "failed"]
+Phase = Literal["waiting", "training", "measuring", "done", "failed", "stopped"]
+"""``stopped``: neither at work nor in a queue, and not failed: cancelled, interrupted, or never begun."""
 
 # The last line of a traceback; torch puts the rank before it.
 _ERROR = re.compile(
@@ -27,6 +29,12 @@ class State:
     phase: Phase
     detail: str = ""
     """Why it waits, or the sentence it failed with."""
+    node: str = ""
+    """Where it runs."""
+    restarts: int = 0
+    """How often it was started again."""
+    time_left: str = ""
+    """Until its time limit, as SLURM writes it (``59:58``, ``1-02:03:04``); empty where there is none."""
 
 
 class Backend(Protocol):
