@@ -12,7 +12,9 @@ import tyro
 
 from data_prep.errors import ConfigError, LaunchError
 
-BUILT_IN_HOURS = 24.0
+HOURS = 24.0
+SIGNAL_DELAY_S = 90
+RETRIES = 2
 
 _OWN_FIELD = {
     "partition": "partition",
@@ -90,6 +92,10 @@ class Resources:
             raise ConfigError(f"hours is {self.hours}; it must be at least one minute, which is 0.017")
         if self.memory_gb is not None and not (math.isfinite(self.memory_gb) and 1024 * self.memory_gb >= 1):
             raise ConfigError(f"memory_gb is {self.memory_gb}; it must be at least 0.001")
+        if self.hours is not None and (self.signal_delay_s or 0) >= 3600 * self.hours:
+            raise ConfigError(
+                f"signal_delay_s is {self.signal_delay_s}, which is all of the {self.hours:g} hours"
+            )
         object.__setattr__(self, "sbatch", {_option(name): text for name, text in self.sbatch.items()})
         for name, text in self.sbatch.items():
             _check_text(f"sbatch option {name}", text, or_empty=True)
@@ -103,13 +109,23 @@ class Resources:
         """These, and the other's where nothing is said here; further sbatch options one by one."""
         return Resources(**(other.given() | self.given() | {"sbatch": other.sbatch | self.sbatch}))
 
+    def completed(self) -> Resources:
+        """These, with what is built in where neither a person nor the cluster says anything."""
+        hours = HOURS if self.hours is None else self.hours
+        # SLURM may send the signal a minute early: of a time limit of minutes, 90 s would leave nothing to work in.
+        delay = min(SIGNAL_DELAY_S, int(600 * hours))
+        return self.over(
+            Resources(nodes=1, gpus_per_node=0, hours=hours, signal_delay_s=delay, retries=RETRIES)
+        )
+
     def parameters(self, ranks: int) -> dict[str, Any]:
         """A job of that many ranks, each of them one task, as submitit's parameters; what is open is left to SLURM.
 
         Raises:
             LaunchError: the ranks cannot be spread evenly over the nodes.
         """
-        nodes = min(self.nodes or 1, ranks)
+        whole = self.completed()
+        nodes = min(whole.nodes or 1, ranks)
         if ranks % nodes:
             raise LaunchError(
                 f"{ranks} ranks cannot be spread evenly over {nodes} nodes; choose another --nodes"
@@ -125,8 +141,8 @@ class Resources:
             "gpus_per_node": min(self.gpus_per_node or 0, ranks // nodes) or None,
             "cpus_per_task": self.cpus_per_task,
             "mem": None if self.memory_gb is None else f"{round(1024 * self.memory_gb)}M",
-            "time": round(60 * (self.hours or BUILT_IN_HOURS)),
-            "signal_delay_s": 90 if self.signal_delay_s is None else self.signal_delay_s,
+            "time": round(60 * (whole.hours or 0)),
+            "signal_delay_s": whole.signal_delay_s,
             "additional_parameters": further or None,
         }
         return {name: value for name, value in parameters.items() if value is not None}

@@ -1,0 +1,186 @@
+"""What SLURM's commands say about a cluster: its partitions, its nodes, its limits."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_prep.errors import LaunchError
+
+CLIENT_TIMEOUT_S = 60
+SINFO = ("sinfo", "--noheader", "--exact", "--format=%P|%D|%c|%m|%G|%l")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeKind:
+    """Nodes of a partition that are alike."""
+
+    count: int
+    cpus: int
+    memory_mb: int
+    gpus: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """Nodes that jobs may be sent to by name."""
+
+    name: str
+    is_default: bool
+    limit_minutes: float | None
+    """The longest that a job may run; None: no limit."""
+    is_up: bool = True
+    preempt_mode: str = "OFF"
+    """What happens to a job that gives way: OFF, REQUEUE, CANCEL, SUSPEND; in capitals."""
+    kinds: tuple[NodeKind, ...] = ()
+
+    @property
+    def most_gpus(self) -> int:
+        """GPUs of the node that has most."""
+        return max((kind.gpus for kind in self.kinds), default=0)
+
+    def nodes_with(self, *, gpus: int, cpus: int) -> int:
+        """Number of nodes that have at least so many GPUs and processors."""
+        return sum(kind.count for kind in self.kinds if kind.gpus >= gpus and kind.cpus >= cpus)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterFacts:
+    """One look at a cluster."""
+
+    version: str
+    has_accounting: bool
+    requeues: bool
+    """Whether a job that lost its node, or gave way to another, is put back into the queue (JobRequeue)."""
+    max_array_size: int
+    """One more than the largest index of an array."""
+    max_job_count: int
+    """Jobs that the controller keeps at once, of all users."""
+    partitions: tuple[Partition, ...]
+
+    def named(self, names: str | None) -> list[Partition]:
+        """The partitions of a request, which may name several with commas; the default one where it names none."""
+        if names is None:
+            return [partition for partition in self.partitions if partition.is_default][:1]
+        wanted = names.split(",")
+        return [partition for name in wanted for partition in self.partitions if partition.name == name]
+
+
+def read_facts() -> ClusterFacts:
+    """Ask the cluster that this machine belongs to; three calls.
+
+    Raises:
+        LaunchError: SLURM's programs are not there, or do not answer.
+    """
+    return cluster_facts(
+        config=_answer(("scontrol", "show", "config")),
+        partitions=_answer(("scontrol", "--oneliner", "show", "partition")),
+        sinfo=_answer(SINFO),
+    )
+
+
+def cluster_facts(*, config: str, partitions: str, sinfo: str) -> ClusterFacts:
+    """The facts in the outputs of ``scontrol show config``, ``scontrol -o show partition`` and ``SINFO``."""
+    settings = _settings(config)
+    return ClusterFacts(
+        version=settings.get("SLURM_VERSION", "unknown"),
+        has_accounting=settings.get("AccountingStorageType", "(null)").rpartition("/")[2]
+        not in ("none", "(null)", ""),
+        requeues=settings.get("JobRequeue", "1") != "0",
+        max_array_size=parsed_count(settings.get("MaxArraySize", "1001")),
+        max_job_count=parsed_count(settings.get("MaxJobCount", "10000")),
+        partitions=_partitions(partitions, sinfo),
+    )
+
+
+def parsed_count(text: str) -> int:
+    """``4``, ``4+`` (4 or more) or ``1.5K``; 0 for what is no number."""
+    match = re.match(r"(\d+(?:\.\d+)?)([KMG]?)", text.strip())
+    if match is None:
+        return 0
+    return round(float(match[1]) * 1024 ** " KMG".index(match[2] or " "))
+
+
+def parsed_gpus(gres: str) -> int:
+    """GPUs in a node's generic resources: ``gpu:a100:4(S:0-1),shard:8`` has 4, ``(null)`` none."""
+    total = 0
+    for entry in re.sub(r"\([^)]*\)", "", gres).split(","):
+        name, *rest = entry.strip().removeprefix("gres/").split(":")
+        if name == "gpu":
+            total += parsed_count(rest[-1]) if rest and rest[-1][:1].isdigit() else 1
+    return total
+
+
+def parsed_minutes(text: str) -> float | None:
+    """A time limit (``30``, ``30:00``, ``1:00:00``, ``7-00:00:00``, ``1-12``) in minutes; None: there is no limit."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if match is None:
+        return None  # infinite, UNLIMITED, n/a
+    days, first, second, third = (int(part) if part else 0 for part in match.groups())
+    if match[1] is not None or match[4] is not None:
+        return 1440.0 * days + 60 * first + second + third / 60
+    return first + second / 60
+
+
+def _settings(config: str) -> dict[str, str]:
+    """``Name = value`` lines; the first of a name counts, since plugins' settings follow."""
+    settings: dict[str, str] = {}
+    for line in config.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            settings.setdefault(name.strip(), value.strip())
+    return settings
+
+
+def _partitions(shown: str, sinfo: str) -> tuple[Partition, ...]:
+    details = {}
+    for line in shown.splitlines():
+        fields = dict(word.partition("=")[::2] for word in line.split() if "=" in word)
+        details[fields.get("PartitionName", "")] = fields
+    rows: dict[str, list[list[str]]] = {}
+    for line in sinfo.splitlines():
+        row = line.strip().split("|")
+        if len(row) == 6:
+            rows.setdefault(row[0], []).append(row)
+    partitions = []
+    for starred, own in rows.items():
+        name = starred.removesuffix("*")
+        fields = details.get(name, {})
+        kinds = (
+            NodeKind(
+                count=parsed_count(count),
+                cpus=parsed_count(cpus),
+                memory_mb=parsed_count(memory),
+                gpus=parsed_gpus(gres),
+            )
+            for _, count, cpus, memory, gres, _ in own
+        )
+        partitions.append(
+            Partition(
+                name=name,
+                is_default=starred != name or fields.get("Default") == "YES",
+                limit_minutes=parsed_minutes(fields.get("MaxTime", own[0][5])),
+                is_up=fields.get("State", "UP") == "UP",
+                preempt_mode=fields.get("PreemptMode", "OFF"),
+                kinds=tuple(kind for kind in kinds if kind.count),
+            )
+        )
+    return tuple(partitions)
+
+
+def _answer(command: Sequence[str]) -> str:
+    asked = " ".join(word for word in command if not word.startswith("--"))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=CLIENT_TIMEOUT_S, check=True
+        )
+    except FileNotFoundError:
+        raise LaunchError(f"{command[0]} is not there: run it on a login node of the cluster") from None
+    except subprocess.TimeoutExpired:
+        raise LaunchError(f"'{asked}' does not answer within {CLIENT_TIMEOUT_S} s; try again later") from None
+    except subprocess.CalledProcessError as error:
+        says = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        raise LaunchError(f"'{asked}' fails ({says}); is the cluster up?") from None
+    return done.stdout

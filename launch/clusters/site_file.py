@@ -1,0 +1,118 @@
+"""A site's defaults in TOML: the fields of ``Resources`` by their names, further sbatch options in a table ``[sbatch]``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import ConfigError
+from launch.clusters.resources import Resources
+
+
+def _kind(hint: Any) -> type:
+    """The one type of ``int | None`` or ``dict[str, str]``."""
+    first = typing.get_args(hint)[0] if typing.get_args(hint)[-1] is type(None) else hint
+    return typing.get_origin(first) or first
+
+
+_KINDS: dict[str, type] = {name: _kind(hint) for name, hint in typing.get_type_hints(Resources).items()}
+_IN_WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", dict: "a table"}
+_OTHERS_NAMES = {
+    "time": "hours",
+    "timeout_min": "hours",
+    "walltime": "hours",
+    "mem": "memory_gb",
+    "memory": "memory_gb",
+    "gpus": "gpus_per_node",
+    "gres": "gpus_per_node",
+    "cpus": "cpus_per_task",
+    "queue": "partition",
+    "project": "account",
+    "feature": "constraint",
+    "array_parallelism": "max_parallel",
+    "requeue": "retries",
+}
+"""What people who come from sbatch or submitit may write."""
+
+
+def site_file() -> Path:
+    """Where a user's own defaults are looked for."""
+    home = os.environ.get("XDG_CONFIG_HOME") or ""
+    # The specification wants a relative path to be ignored.
+    folder = Path(home) if os.path.isabs(home) else Path.home() / ".config"
+    return folder / "traitvae" / "cluster.toml"
+
+
+def read_site_file(file: Path) -> Resources:
+    """The resources that a file asks for.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or has a key or a value that cannot be meant; with the line.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        entries = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"cannot read the cluster's file {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from None
+    fields: dict[str, Any] = {}
+    for key, value in entries.items():
+        where = f"{file}{_line(text, key)}"
+        if key not in _KINDS:
+            raise ConfigError(f"{where}: {key!r} is no field of the cluster's file; {_likely(key)}")
+        fields[key] = _checked(where, key, value)
+        try:
+            Resources(**{key: fields[key]})
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+    try:
+        return Resources(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _checked(where: str, key: str, value: Any) -> Any:
+    kind = _KINDS[key]
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where}: {key} is {_shown(value)}; it must be {_IN_WORDS[kind]}")
+    if not isinstance(value, dict):
+        return value
+    for name, option in value.items():
+        if option is not True and type(option) not in (str, int):
+            raise ConfigError(
+                f"{where}: option {name} is {_shown(option)}; it must be a text, a whole number, or true where the"
+                " option takes no value"
+            )
+    return {name: "true" if option is True else str(option) for name, option in value.items()}
+
+
+def _shown(value: Any) -> str:
+    """A value as TOML writes it, or nearly."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _likely(key: str) -> str:
+    plain = key.strip("-").replace("-", "_").lower()
+    near = difflib.get_close_matches(plain, _KINDS, n=1)
+    meant = _OTHERS_NAMES.get(plain) or (near[0] if near else None)
+    if meant is not None:
+        return f"did you mean {meant}?"
+    return f"known are {', '.join(_KINDS)}, and further options of sbatch stand in the table [sbatch]"
+
+
+def _line(text: str, key: str) -> str:
+    """``, line N`` of a top-level key or table; nothing where it is not found, since the parser does not tell."""
+    name = re.escape(key)
+    pattern = rf"\s*(?:[\"']?{name}[\"']?\s*[=.]|\[+\s*[\"']?{name}[\"']?\s*[\].])"
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(pattern, line):
+            return f", line {number}"
+    return ""
