@@ -7,11 +7,14 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
-def exclusive_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def exclusive_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[BinaryIO]:
     """Hold an exclusive ``flock`` on ``path`` inside the block; ``on_wait`` is called once if another holds it.
+
+    Yields the open file: a child process that inherits its descriptor holds the lock until it ends, too.
 
     The file stays there: removing a lock file would let two holders in. On a file system that knows no locks the
     block is entered without one; what it guards is then only as safe as atomic renames make it.
@@ -26,4 +29,4 @@ def exclusive_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
                 raise
-        yield
+        yield file

@@ -64,15 +64,15 @@ def prepare(
     # A finished data set that others own is used as it is, unless FFCV files were asked for by name.
     may_add = formats != "auto" or not folder.exists() or os.access(folder, os.W_OK)
     with_betons = formats != "arrow" and ffcv_is_installed() and may_add
-    if _is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
+    if is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
         return folder
-    with Progress(shown=progress) as report, _naming_unwritable_places(Path(root)):
+    with Progress(shown=progress) as report, naming_unwritable_places(Path(root)):
         waiting = partial(report.say, f"another process is preparing {folder}; waiting for it to end")
         with (
             exclusive_lock(Path(root) / ".locks" / f"{folder.name}.lock", waiting),
             _without_leftovers(folder),
         ):
-            if not _is_complete(folder, betons=False):
+            if not is_complete(folder, betons=False):
                 (folder / MANIFEST_FILE).unlink(missing_ok=True)
                 plan, plan_file = make_plan(
                     source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report
@@ -97,7 +97,22 @@ def find_prepared(
 ) -> Path | None:
     """The folder that ``prepare`` would return if it is there and whole (sizes are checked), else None."""
     folder = data_set_folder(source_named(name, raw), Path(root), seed=seed, rows_per_shard=rows_per_shard)
-    return folder if _is_complete(folder, betons=False) else None
+    return folder if is_complete(folder, betons=False) else None
+
+
+def finish(plan_file: Path, *, betons: bool) -> Manifest:
+    """The job behind the shards of a plan: merge them, clear the work folder, and write the FFCV files where asked to.
+
+    What is done already is found, so that a job that was stopped may run again. Returns the manifest.
+    """
+    folder = plan_file.parent.parent
+    if not is_complete(folder, betons=False):
+        merge(plan_file)
+    shutil.rmtree(plan_file.parent, ignore_errors=True)
+    if betons:
+        add_betons(folder, available_cores(), Progress(shown=False))
+    remove_partial_files(folder)
+    return Manifest.load(folder)
 
 
 def add_betons(folder: Path, workers: int, progress: Progress) -> None:
@@ -138,7 +153,8 @@ def _worthwhile_workers(plan: Plan) -> int:
     return available_cores() if pixels >= _BYTES_WORTH_PROCESSES else 1
 
 
-def _is_complete(folder: Path, betons: bool) -> bool:
+def is_complete(folder: Path, betons: bool) -> bool:
+    """Whether a data set has its manifest and every file in it (sizes are checked), FFCV's where they are asked for."""
     try:
         manifest = Manifest.load(folder)
         verify_sizes(folder, manifest)
@@ -157,7 +173,8 @@ def _without_leftovers(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _naming_unwritable_places(root: Path) -> Iterator[None]:
+def naming_unwritable_places(root: Path) -> Iterator[None]:
+    """Turn what the system says of a folder that cannot be written into a sentence of the user's."""
     try:
         yield
     except OSError as error:

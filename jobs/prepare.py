@@ -1,8 +1,8 @@
 """One task of a preparation, as a process of its own: ``python -m jobs.prepare --config DATA_SET/.work/plan.json``.
 
 The plan is what ``data_prep.plan.make_plan`` leaves in a data set's work folder. In a SLURM array each task writes one
-shard (its number is taken from the array), and a job behind the array runs ``--merge``. The local process pool calls
-the same two functions.
+shard (its number is taken from the array), and a job behind the array runs ``--merge``, with ``--ffcv`` where a run reads
+FFCV files. The local process pool calls the same functions. Each may be run again: what is done is not done twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from data_prep.errors import ConfigError, report_user_errors
 from data_prep.plan import Plan
-from data_prep.tasks import merge, run_shard
+from data_prep.stages import finish
+from data_prep.tasks import run_shard
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--task", type=int, help="number of the shard; SLURM_ARRAY_TASK_ID where it is not given"
     )
     what.add_argument("--merge", action="store_true", help="write the manifest from the finished shards")
+    parser.add_argument("--ffcv", action="store_true", help="with --merge: write the FFCV files, too")
     given = parser.parse_args(arguments)
     with report_user_errors():
         if given.merge:
-            manifest = merge(given.config)
+            manifest = finish(given.config, betons=given.ffcv)
             print(f"{given.config.parent.parent}: {sum(s.rows for s in manifest.splits.values())} rows")
         else:
             record = run_shard(_checked(_task_number(given.task), given.config), given.config)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from functools import cache
 from pathlib import Path
+
+SOURCE_FILE = "source.json"
+"""Beside the floors of a copy of the code that is no checkout: the tags of the checkout it was taken from."""
 
 
 def source_tags() -> dict[str, str]:
@@ -25,7 +29,8 @@ def _git_tags() -> tuple[tuple[str, str], ...]:
     if not (
         folder / ".git"
     ).exists():  # an installed copy inside somebody else's checkout is not of that commit
-        return ()
+        copied_from = folder / SOURCE_FILE
+        return tuple(json.loads(copied_from.read_text()).items()) if copied_from.is_file() else ()
     commit = _git(folder, "rev-parse", "HEAD")
     if not commit:
         return ()
