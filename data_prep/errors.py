@@ -39,12 +39,32 @@ class Interrupted(RunError):
     """The run was asked to stop and has written a checkpoint; started again, it goes on from there."""
 
 
+class LostRank(RunError):
+    """Another rank of the run is gone; nothing is wrong with this one, so another try may well succeed."""
+
+
+class LeaseLost(RunError):
+    """A newer copy of this run has taken over its folder; this one must not write there any more."""
+
+
+class Diverged(RunError):
+    """The loss is not finite; the same run would go the same way again, so it is not tried again by itself."""
+
+
 class LaunchError(UserError):
     """Jobs cannot be submitted or do not come back as they should."""
 
 
 class TrackingError(UserError):
     """The MLflow store cannot be used as configured."""
+
+
+def full_disk_sentence(error: BaseException) -> str | None:
+    """What to tell a user whose disk (or quota) is full; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    where = f" while writing {error.filename}" if error.filename else ""
+    return f"the disk is full{where}; free some space and run the same command again"
 
 
 @contextmanager
@@ -56,12 +76,10 @@ def report_user_errors() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        sentence = full_disk_sentence(error)
+        if sentence is None:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        print(
-            f"error: the disk is full{where}; free some space and run the same command again", file=sys.stderr
-        )
+        print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)

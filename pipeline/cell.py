@@ -1,4 +1,4 @@
-"""A cell: one run of a sweep, and the folder that holds all there is of it."""
+"""A cell: one run of a sweep, its configuration, and the folder that holds all there is of it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from pathlib import Path
 
 from data_prep.errors import RunError
 from data_prep.files import atomic_write
-from data_prep.manifest import MANIFEST_FILE, Manifest
 from pipeline import config as run_config
+from pipeline.cell_folder import CellFolder
 from pipeline.config import RunConfig
-from pipeline.training import checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """``config.json``, ``checkpoints/``, ``metrics.jsonl``, ``figures/``, ``log/``, and ``DONE``, written last."""
+class Cell(CellFolder):
+    """A cell's folder together with its run's configuration."""
 
-    folder: Path
     config: RunConfig
 
     @classmethod
@@ -43,35 +41,3 @@ class Cell:
         except OSError as error:
             raise RunError(f"cannot read the configuration {config_file}: {error.strerror}") from None
         return cls(config_file.parent, run_config.from_json(text, str(config_file)))
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def config_file(self) -> Path:
-        return self.folder / "config.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def figures(self) -> Path:
-        return self.folder / "figures"
-
-    def is_done(self) -> bool:
-        """Whether it was trained, measured and recorded, and need not run again."""
-        return (self.folder / "DONE").is_file()
-
-    def is_trained(self) -> bool:
-        """Whether the newest whole checkpoint is that of the last step (its bytes are checked when it is read)."""
-        if not Path(self.config.data.folder, MANIFEST_FILE).is_file():
-            return False
-        rows = Manifest.load(Path(self.config.data.folder)).splits["train"].rows
-        return checkpoint.newest_step(self.checkpoints) == self.config.last_step(rows)
-
-    def mark_done(self) -> None:
-        """Write ``DONE``: the last thing that happens to a cell."""
-        with atomic_write(self.folder / "DONE") as file:
-            file.write(b"trained, measured and recorded\n")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from data_prep.files import atomic_write, checksum, remove_partial_files
+from data_prep.files import atomic_write, remove_partial_files
+from pipeline.training.markers import checkpoint_file, is_good, write_marker
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,11 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
-    path = folder / f"step-{step:08d}.pt"
+    path = checkpoint_file(folder, step)
     path.with_suffix(".json").unlink(missing_ok=True)
     with atomic_write(path) as file:
         file.write(content)
-    marker = {"step": step, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    with atomic_write(path.with_suffix(".json")) as file:
-        file.write(json.dumps(marker).encode())
+    write_marker(path, step, len(content), hashlib.sha256(content).hexdigest())
     for old in sorted(folder.glob("step-*.pt"))[:-keep]:
         old.with_suffix(".json").unlink(missing_ok=True)
         old.unlink()
@@ -50,18 +48,3 @@ def load_newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
             return torch.load(path, map_location=device, weights_only=True)
         log.warning("checkpoint %s is incomplete or damaged; the one before it is used", path)
     return None
-
-
-def newest_step(folder: Path) -> int | None:
-    """Step of the newest checkpoint that has its marker, unchecked; None where there is none."""
-    markers = sorted(folder.glob("step-*.json"))
-    return int(markers[-1].stem.removeprefix("step-")) if markers else None
-
-
-def is_good(path: Path) -> bool:
-    """Whether the marker is there and the file is what it says."""
-    try:
-        marker = json.loads(path.with_suffix(".json").read_text())
-        return path.stat().st_size == marker["bytes"] and checksum(path) == marker["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False

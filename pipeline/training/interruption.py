@@ -1,14 +1,18 @@
 """A run that is asked to stop does so at a step boundary, on all ranks together, behind a checkpoint.
 
-The signal handler only sets a flag; the loop asks for it.
+The signal handler only sets a flag; the loop asks for it. A unit listens from its first line on: what asked before it, or
+while torch is imported, is not lost.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from data_prep.errors import Interrupted
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -18,20 +22,45 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
+        self._sentence: str | None = None
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:  # a second Ctrl-C does not wait for the checkpoint
             raise KeyboardInterrupt
         self.asked = True
+        if self._sentence is not None:
+            raise Interrupted(self._sentence)
+
+    @contextmanager
+    def ends_at_once(self, sentence: str) -> Iterator[None]:
+        """Raise Interrupted with that sentence as soon as the block is asked to stop: for work that keeps nothing."""
+        self._sentence = sentence
+        try:
+            if self.asked:
+                raise Interrupted(sentence)
+            yield
+        finally:
+            self._sentence = None
+
+
+_listening: StopRequest | None = None
 
 
 @contextmanager
 def listening_for_stop() -> Iterator[StopRequest]:
-    """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, and put the former handlers back."""
-    request = StopRequest()
+    """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, and put the former handlers back.
+
+    Inside another such block it is the same request. (Outside the main thread, where Python has no signals, nobody asks.)
+    """
+    global _listening
+    if _listening is not None or threading.current_thread() is not threading.main_thread():
+        yield _listening or StopRequest()
+        return
+    _listening = request = StopRequest()
     former = {number: signal.signal(number, request._ask) for number in STOP_SIGNALS}
     try:
         yield request
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+        _listening = None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.training import checkpoint
+from pipeline.training.markers import newest_step
 
 CPU = torch.device("cpu")
 
@@ -23,12 +24,12 @@ def test_the_newest_is_found_and_old_ones_go(tmp_path: Path):
     assert state is not None
     assert state["step"] == 300_000
     assert {path.name for path in tmp_path.glob("*.pt")} == {"step-00001000.pt", "step-00300000.pt"}
-    assert checkpoint.newest_step(tmp_path) == 300_000
+    assert newest_step(tmp_path) == 300_000
 
 
 def test_nothing_there_is_no_error(tmp_path: Path):
     assert checkpoint.load_newest(tmp_path / "none", CPU) is None
-    assert checkpoint.newest_step(tmp_path / "none") is None
+    assert newest_step(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "no marker", "broken marker", "empty"])

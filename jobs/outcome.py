@@ -1,0 +1,211 @@
+"""How an attempt at a cell ended, and what follows from it.
+
+A process that knows why it ends leaves ``outcome.json``; one that is killed leaves nothing. Behind it, in the batch script
+or in a launcher, ``next_move`` reads what is there, enters the attempt into ``attempts.jsonl``, and says whether the unit
+is done, runs again, or is given up. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from data_prep.errors import Interrupted, LeaseLost, LostRank, UserError, full_disk_sentence
+from data_prep.files import atomic_write
+from pipeline.attempt import Attempt
+from pipeline.cell_folder import FORGIVEN, CellFolder
+from pipeline.lease import Holder, superseded
+from pipeline.training.markers import newest_step
+
+OUTCOME_FILE = "outcome.json"
+
+Unit = Literal["train", "evaluate"]
+Move = Literal["done", "again", "give_up"]
+Ending = Literal["interrupted", "failed", "crashed"]
+
+_RANK_ENDED_BY_ITS_WATCHDOG = re.compile(r"^Timeout \((?P<clock>[\d:.]+)\)!$", re.M)
+_ATTEMPT_BEGINS = "this is "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """``outcome.json``: how an attempt ended, in the words of the process that ended."""
+
+    job: str
+    restart: int
+    unit: str
+    outcome: Ending
+    """``interrupted``: asked to stop; ``failed``: another try would not help; ``crashed``: one may."""
+    sentence: str
+    step: int | None
+    """Step of the newest checkpoint."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Outcome | None:
+        """What the last attempt left; None where it left nothing that can be read."""
+        try:
+            return cls(**json.loads((folder / OUTCOME_FILE).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    @classmethod
+    def clear(cls, folder: Path) -> None:
+        """Forget the outcome of the attempt before; the first thing an attempt does once the cell is its own."""
+        (folder / OUTCOME_FILE).unlink(missing_ok=True)
+
+
+def leave_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseException) -> None:
+    """Write down why this attempt ends; nothing for a bug, nor where the cell is another's by now.
+
+    A rank that only saw the others go does not overwrite the reason that one of them left.
+    """
+    told = _ending(error)
+    if told is None or superseded(cell.folder, attempt):
+        return
+    ending, sentence = told
+    if isinstance(error, LostRank) and (cell.folder / OUTCOME_FILE).exists():
+        return
+    outcome = Outcome(
+        job=attempt.job,
+        restart=attempt.restart,
+        unit=unit,
+        outcome=ending,
+        sentence=sentence,
+        step=newest_step(cell.checkpoints),
+    )
+    with atomic_write(cell.folder / OUTCOME_FILE) as file:
+        file.write(json.dumps(asdict(outcome)).encode() + b"\n")
+
+
+def _ending(error: BaseException) -> tuple[Ending, str] | None:
+    if isinstance(error, LeaseLost):
+        return None
+    if isinstance(error, Interrupted):
+        return "interrupted", str(error)
+    if isinstance(error, LostRank):
+        return "crashed", str(error)
+    if isinstance(error, UserError):
+        return "failed", str(error)
+    full = full_disk_sentence(error)
+    return None if full is None else ("failed", full)
+
+
+def next_move(cell: CellFolder, unit: Unit, attempt: Attempt, retries: int) -> Move:
+    """What follows an attempt at a unit that has ended, however it has; asked once for each attempt.
+
+    An attempt that was asked to stop is always followed by another. One that crashed is, ``retries`` times in a row without
+    a newer checkpoint in between. One that says itself that another try would not help is not. A cell that is given up
+    has its reason in ``FAILED``. Where another process has the cell by now, there is nothing to do, and nothing is touched.
+    """
+    if superseded(cell.folder, attempt):
+        return "done"
+    if cell.is_done() or (unit == "train" and cell.is_trained()):
+        return "done"
+    ending, sentence = _how_it_ended(cell, unit, attempt)
+    entry = {
+        "job": attempt.job,
+        "restart": attempt.restart,
+        "node": _node(cell, attempt),
+        "unit": unit,
+        "ended": ending,
+        "step": newest_step(cell.checkpoints),
+        "sentence": sentence,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    earlier = list(attempts(cell))
+    try:
+        with cell.attempts_file.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        if ending == "interrupted":
+            return "again"
+        if ending == "crashed":
+            tries = _crashes_in_a_row([*earlier, entry], unit)
+            if tries <= retries:
+                return "again"
+            sentence = f"{sentence}; given up after {tries} attempts without a newer checkpoint"
+        cell.give_up(sentence)
+    except OSError:  # where not even this can be written, another attempt would not get far
+        return "give_up"
+    return "give_up"
+
+
+def attempts(cell: CellFolder) -> Iterator[dict[str, Any]]:
+    """The lines of ``attempts.jsonl``; one that was cut short is passed over."""
+    try:
+        lines = cell.attempts_file.read_text().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def begins(attempt: Attempt) -> str:
+    """The line with which each rank's log of an attempt begins."""
+    return f"{_ATTEMPT_BEGINS}{attempt}"
+
+
+def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Ending, str]:
+    said = Outcome.read(cell.folder)
+    own = said is not None and (said.job, said.restart, said.unit) == (attempt.job, attempt.restart, unit)
+    if said is not None and own and said.outcome != "crashed":
+        return said.outcome, said.sentence
+    # A rank that its watchdog ended says more than those that lost it.
+    stuck = _ranks_without_a_step(cell, unit)
+    if stuck is not None:
+        return "crashed", stuck
+    if said is not None and own:
+        return said.outcome, said.sentence
+    return "crashed", "ended without a word: killed, out of memory, or its node was lost"
+
+
+def _ranks_without_a_step(cell: CellFolder, unit: Unit) -> str | None:
+    """The sentence about the ranks that were ended for making no step, from their logs of the last attempt."""
+    logs = sorted(
+        (cell.folder / "log").glob(f"{unit}-rank*.txt"), key=lambda path: (len(path.name), path.name)
+    )
+    found = {}
+    for log in logs:
+        last_attempt = log.read_text(errors="replace").rpartition(_ATTEMPT_BEGINS)[2]
+        match = _RANK_ENDED_BY_ITS_WATCHDOG.search(last_attempt)
+        if match is not None:
+            found[log] = _seconds(match["clock"])
+    if not found:
+        return None
+    ranks = " and ".join(log.stem.removeprefix(f"{unit}-rank") for log in found)
+    where = ", ".join(str(log) for log in found)
+    return f"rank {ranks} made no step for {max(found.values()):g} s (stacks in {where})"
+
+
+def _seconds(clock: str) -> float:
+    hours, minutes, seconds = clock.split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _node(cell: CellFolder, attempt: Attempt) -> str:
+    """Where it ran: rank 0's node if it got as far as the lease, else that of whoever asks."""
+    holder = Holder.read(cell.folder)
+    return holder.attempt.host if holder and holder.attempt.is_same_start_as(attempt) else attempt.host
+
+
+def _crashes_in_a_row(entries: list[dict[str, Any]], unit: Unit) -> int:
+    """How often the unit has crashed at the newest checkpoint that there is now, since it was last forgiven."""
+    newest, count = entries[-1]["step"], 0
+    for entry in reversed(entries):
+        if entry.get("ended") == FORGIVEN:
+            break
+        if entry.get("unit") != unit:
+            continue
+        if entry.get("step") != newest:
+            break
+        count += entry.get("ended") == "crashed"
+    return count
