@@ -9,11 +9,14 @@ from pathlib import Path
 from data_prep.errors import ConfigError
 from data_prep.sources.mnist import fashion_mnist, idx_folder, mnist
 from data_prep.sources.source import Source
+from data_prep.sources.transformed_mnist import transformed_fashion_mnist, transformed_mnist
 
 SOURCES: dict[str, Callable[[Path | None], Source]] = {
     "fashion_mnist": fashion_mnist,
     "idx_folder": idx_folder,
     "mnist": mnist,
+    "transformed_fashion_mnist": transformed_fashion_mnist,
+    "transformed_mnist": transformed_mnist,
 }
 
 
