@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.text import Text
 
 from launch.clusters.backend import State
-from pipeline.cell import Cell
+from launch.progress import Progress, ProgressReader
+from launch.table import Row, chosen, rest_line, summary, sweep_table
+from pipeline.cell_folder import CellFolder
 
-_TAIL_BYTES = 8192
-_COLOURS = {"waiting": "dim", "training": "cyan", "measuring": "blue", "done": "green", "failed": "red"}
+_MANY = 20
+"""With more cells than this, lines tell of every tenth part of a run, not of every epoch."""
+_OTHER_LINES = 4
+"""Heading, the line of the rest, the summary, and one that stays free below."""
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the newest record of a cell says."""
-
-    epoch: float = 0.0
-    objective: float | None = None
-    images_per_second: float | None = None
-
-
-def progress_of(cell: Cell) -> Progress:
-    """Read the end of a cell's ``metrics.jsonl``."""
-    try:
-        with (cell.folder / "metrics.jsonl").open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return Progress()
-    newest = Progress()
-    for line in lines:
-        try:
-            point = json.loads(line)
-        except ValueError:  # the first line may be cut, the last one half written
-            continue
-        if point.get("kind") in ("train", "epoch"):
-            found = point["metrics"]
-            speed = found.get("images_per_second", newest.images_per_second)
-            newest = Progress(found["epoch"], found.get("objective"), speed)
-    return newest
+__all__ = ["Watch", "failures", "picture", "summary"]
 
 
 class Watch:
     """Shows the states of cells; a context manager around the time they run."""
 
-    def __init__(self, cells: list[Cell]) -> None:
-        self._cells = cells
-        self._console = Console()
+    def __init__(self, cells: Sequence[CellFolder], console: Console | None = None) -> None:
+        self._cells = list(cells)
+        self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._shown: dict[str, tuple[str, str, int]] = {}
+        self._reader = ProgressReader()
+        self._told: dict[str, tuple[object, ...]] = {}
+        self._note = ""
 
     def __enter__(self) -> Watch:
         if self._live is not None:
@@ -70,52 +45,65 @@ class Watch:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, states: Mapping[str, State]) -> None:
-        """Show where the cells stand now."""
+    def show(self, states: Mapping[str, State], note: str = "") -> None:
+        """Show where the cells stand now, and a sentence about how that is known (that SLURM is away, say)."""
         if self._live is not None:
-            self._live.update(self._table(states), refresh=True)
+            room = self._console.height - _OTHER_LINES - bool(note)
+            self._live.update(
+                picture(self._cells, states, self._reader, self._console.width, room, note), refresh=True
+            )
             return
+        if note and note != self._note:
+            print(note, flush=True)
+        self._note = note
         for cell in self._cells:
-            state, progress = states[cell.name], progress_of(cell)
-            now = (state.phase, state.detail, int(progress.epoch))
-            if self._shown.get(cell.name) != now:
-                self._shown[cell.name] = now
-                epochs = f"epoch {progress.epoch:.0f}/{cell.config.training.epochs}"
-                words = [
-                    cell.name,
-                    state.phase,
-                    *([epochs] if state.phase == "training" else []),
-                    state.detail,
-                ]
-                print("  ".join(filter(None, words)), flush=True)
+            self._tell(cell, states[cell.name])
 
-    def _table(self, states: Mapping[str, State]) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for name in ("cell", "state", "progress", "epoch", "objective", "images/s", ""):
-            table.add_column(
-                name,
-                no_wrap=name != "",
-                justify="right" if name in ("epoch", "objective", "images/s") else "left",
-            )
-        for cell in self._cells:
-            state, progress = states[cell.name], progress_of(cell)
-            epochs = cell.config.training.epochs
-            table.add_row(
-                cell.name,
-                f"[{_COLOURS[state.phase]}]{state.phase}[/]",
-                ProgressBar(total=epochs, completed=progress.epoch, width=20),
-                f"{progress.epoch:.1f}/{epochs}",
-                "" if progress.objective is None else f"{progress.objective:.1f}",
-                "" if progress.images_per_second is None else f"{progress.images_per_second:,.0f}",
-                state.detail,
-            )
-        return table
+    def _tell(self, cell: CellFolder, state: State) -> None:
+        """Print a line for the cell if there is something new."""
+        progress = self._reader.read(cell) if state.phase == "training" else Progress()
+        now = (state.phase, state.detail, state.node, state.restarts, self._part(progress))
+        if self._told.get(cell.name) == now:
+            return
+        self._told[cell.name] = now
+        words = [cell.name, state.phase]
+        if state.phase == "training" and progress.epochs:
+            words.append(f"epoch {progress.epoch:.0f}/{progress.epochs}")
+        if state.node:
+            words.append(f"on {state.node}")
+        if state.restarts:
+            words.append(f"restarts {state.restarts}")
+        print("  ".join([*words, state.detail] if state.detail else words), flush=True)
+
+    def _part(self, progress: Progress) -> int:
+        if len(self._cells) <= _MANY or not progress.epochs:
+            return int(progress.epoch)
+        return int(10 * progress.epoch / progress.epochs)
 
 
-def summary(states: Mapping[str, State]) -> str:
-    """One line: how many cells stand where."""
-    counts = {phase: sum(state.phase == phase for state in states.values()) for phase in _COLOURS}
-    return ", ".join(f"{count} {phase}" for phase, count in counts.items() if count)
+def picture(
+    cells: Sequence[CellFolder],
+    states: Mapping[str, State],
+    reader: ProgressReader,
+    width: int,
+    room: int,
+    note: str = "",
+) -> Group:
+    """The table of at most ``room`` cells (at least 3) in ``width`` characters, what the others do, and the counts."""
+    states = {cell.name: states[cell.name] for cell in cells}
+    shown = chosen(states, max(3, room))
+    folders = {cell.name: cell for cell in cells}
+    rows = [Row(name, states[name], _progress(folders[name], states[name], reader)) for name in shown]
+    lines = [rest_line(states, shown), f"{len(states)} cells: {summary(states)}", note]
+    return Group(
+        sweep_table(rows, width),
+        *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines if line),
+    )
+
+
+def _progress(cell: CellFolder, state: State, reader: ProgressReader) -> Progress:
+    progress = reader.read(cell)
+    return progress if state.phase != "waiting" or progress.epoch else Progress(progress.epochs)
 
 
 def failures(states: Mapping[str, State], sweep: Path) -> list[str]:

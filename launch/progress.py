@@ -1,0 +1,94 @@
+"""How far cells are: the end of each ``metrics.jsonl``, read again only when it has grown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.cell_folder import CellFolder
+from pipeline.tracking.metric_log import Point, decode
+
+_TAIL_BYTES = 8192
+_MOST_TAIL_BYTES = 1 << 20
+"""On a slow run many samples of the node's load stand behind the last number of the training."""
+_TEST_FIRST = ("classification_accuracy", "elbo")
+"""Which measure of a finished cell is shown, where it has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the newest records of a cell say."""
+
+    epochs: int = 0
+    """How many it is to have; 0 where its configuration cannot be read."""
+    epoch: float = 0.0
+    """How many it has had, with the part of the one under way."""
+    images_per_second: float | None = None
+    metric: tuple[str, float] | None = None
+    """Name and value of the last metric: the objective while it trains, a measure once it is measured."""
+
+
+class ProgressReader:
+    """Reads cells' progress, and remembers what has not changed."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[Path, int] = {}
+        self._seen: dict[Path, tuple[tuple[int, int], Progress]] = {}
+
+    def read(self, cell: CellFolder) -> Progress:
+        """The progress of a cell; one ``stat`` where nothing is new."""
+        file = cell.folder / "metrics.jsonl"
+        try:
+            status = file.stat()
+        except OSError:
+            return Progress(self._epochs_of(cell))
+        version = (status.st_mtime_ns, status.st_size)
+        seen = self._seen.get(cell.folder)
+        if seen is not None and seen[0] == version:
+            return seen[1]
+        progress = progress_of(_tail(file, status.st_size), self._epochs_of(cell))
+        self._seen[cell.folder] = (version, progress)
+        return progress
+
+    def _epochs_of(self, cell: CellFolder) -> int:
+        if cell.folder not in self._epochs:
+            try:
+                epochs = int(json.loads(cell.config_file.read_bytes())["training"]["epochs"])
+            except (OSError, ValueError, KeyError, TypeError):
+                return 0
+            self._epochs[cell.folder] = epochs
+        return self._epochs[cell.folder]
+
+
+def progress_of(points: list[Point], epochs: int) -> Progress:
+    """What the points at the end of a log say, the last one being the newest."""
+    epoch, speed, metric = 0.0, None, None
+    for point in points:
+        found = point.metrics
+        if point.kind in ("train", "epoch"):
+            epoch = found.get("epoch", epoch)
+            speed = found.get("images_per_second", speed)
+            metric = ("objective", found["objective"]) if "objective" in found else metric
+        elif point.kind == "test" and found:
+            name = next((name for name in _TEST_FIRST if name in found), next(iter(found)))
+            metric = (name, found[name])
+    return Progress(epochs, epoch, speed, metric)
+
+
+def _tail(file: Path, size: int) -> list[Point]:
+    """The last points, so many that one with an epoch and one with a speed are among them if there are any."""
+    length = _TAIL_BYTES
+    while True:
+        try:
+            with file.open("rb") as opened:
+                opened.seek(max(0, size - length))
+                lines = opened.read().split(b"\n")
+        except OSError:
+            return []
+        # The first line may be cut, the last one half written: neither can be decoded.
+        points = [point for line in lines if (point := decode(line)) is not None]
+        told = any("images_per_second" in point.metrics for point in points)
+        if told or length >= min(size, _MOST_TAIL_BYTES):
+            return points
+        length *= 8
