@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from data_prep.errors import ConfigError
+from data_prep.sources.celeba import (
+    celeba,
+    celeba_facial_hair,
+    celeba_glasses,
+    celeba_glasses_facial_hair,
+    celeba_hair,
+)
 from data_prep.sources.mnist import fashion_mnist, idx_folder, mnist
+from data_prep.sources.options import Option, checked_options, option_names
 from data_prep.sources.source import Source
-from data_prep.sources.transformed_mnist import transformed_fashion_mnist, transformed_mnist
+from data_prep.sources.swiss_roll import swiss_roll
+from data_prep.sources.transformed_mnist import transformed_mnist
 
-SOURCES: dict[str, Callable[[Path | None], Source]] = {
+SOURCES: dict[str, Callable[..., Source]] = {
+    "celeba": celeba,
+    "celeba_facial_hair": celeba_facial_hair,
+    "celeba_glasses": celeba_glasses,
+    "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
+    "celeba_hair": celeba_hair,
     "fashion_mnist": fashion_mnist,
     "idx_folder": idx_folder,
     "mnist": mnist,
-    "transformed_fashion_mnist": transformed_fashion_mnist,
+    "swiss_roll": swiss_roll,
     "transformed_mnist": transformed_mnist,
 }
+"""Name → the function that makes it from the folder of its raw files; its keyword-only parameters are its options."""
 
 
 class UnknownSource(ConfigError):
@@ -35,6 +50,17 @@ def canonical_name(name: str) -> str:
     raise UnknownSource(f"there is no data set named {name!r}: {meant}There are {names}")
 
 
-def source_named(name: str, raw: Path | None = None) -> Source:
-    """The source of this name; ``raw`` is the folder that holds its raw files, if the user named one."""
-    return SOURCES[canonical_name(name)](None if raw is None else Path(raw).expanduser().absolute())
+def source_named(name: str, raw: Path | None = None, options: Mapping[str, Option] | None = None) -> Source:
+    """The source of this name; ``raw`` is the folder that holds its raw files, if the user named one.
+
+    ``options`` may be text from a command line; ``ConfigError`` names one that the source does not have.
+    """
+    canonical = canonical_name(name)
+    make = SOURCES[canonical]
+    given = checked_options(canonical, make, options or {})
+    return make(None if raw is None else Path(raw).expanduser().absolute(), **given)
+
+
+def settable_options(source: Source) -> dict[str, Option]:
+    """What ``source_named`` needs, beside the raw files, to make this source again."""
+    return {name: source.options[name] for name in option_names(SOURCES[source.name])}

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from data_prep.sources.digit_styles import UNCHANGED, edges, style_of, styled
 from data_prep.sources.idx_images import IdxImages
 from data_prep.sources.mnist import fashion_mnist, mnist
 
+_PLAIN = {"mnist": mnist, "fashion_mnist": fashion_mnist}
 _COPIES = 2
 _PROBE_SETS = ("probe", "test")
 
@@ -47,10 +48,15 @@ class _Row:
 class StyledImages:
     """Rb-VAE's styles over a source of the MNIST family."""
 
-    name: str
+    images: str
+    """which family member: the option that chose ``plain``"""
     plain: IdxImages
     seed: int = 0
     """decides which images are references, which test image is in which probe set, and every style"""
+
+    @property
+    def name(self) -> str:
+        return "transformed_mnist"
 
     @property
     def title(self) -> str:
@@ -66,7 +72,7 @@ class StyledImages:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {"seed": self.seed}
+        return {"images": self.images, "seed": self.seed}
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -165,11 +171,11 @@ def _probe_row(image: int) -> _Row:
     return _Row(image, f"{_raw_id('test', image)}-style-1", reference=False)
 
 
-def transformed_mnist(raw: Path | None) -> StyledImages:
-    """Rb-VAE's digits: 30,000 references and 60,000 in styles, 3 x 64 x 64; the raw files are MNIST's."""
-    return StyledImages(name="transformed_mnist", plain=mnist(raw))
+def transformed_mnist(
+    raw: Path | None, *, images: Literal["mnist", "fashion_mnist"] = "mnist", seed: int = 0
+) -> StyledImages:
+    """Rb-VAE's digits: 30,000 references and 60,000 in styles, 3 x 64 x 64, from the raw files of MNIST.
 
-
-def transformed_fashion_mnist(raw: Path | None) -> StyledImages:
-    """The same made of FashionMNIST, which the paper does not do."""
-    return StyledImages(name="transformed_fashion_mnist", plain=fashion_mnist(raw))
+    ``images`` takes those of FashionMNIST instead, which the paper does not do.
+    """
+    return StyledImages(images=images, plain=_PLAIN[images](raw), seed=seed)

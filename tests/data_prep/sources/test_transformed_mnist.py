@@ -16,7 +16,7 @@ from data_prep.shards.arrow import open_split
 from data_prep.sources.digit_styles import UNCHANGED, Style, edges, style_of, styled
 from data_prep.sources.idx_images import IdxImages
 from data_prep.sources.mnist import idx_folder
-from data_prep.sources.transformed_mnist import StyledImages
+from data_prep.sources.transformed_mnist import StyledImages, transformed_mnist
 from data_prep.stages import prepare
 from tests.data_prep.fixtures import content
 
@@ -26,7 +26,7 @@ WHITE = (1.0, 1.0, 1.0)
 @pytest.fixture(scope="module")
 def source(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> StyledImages:
     plain = idx_folder(tiny_raw)
-    return StyledImages(name="styled", plain=plain).verified(
+    return StyledImages(images="own", plain=plain).verified(
         tmp_path_factory.mktemp("work"), Progress(shown=False)
     )
 
@@ -159,22 +159,32 @@ def test_the_result_does_not_depend_on_how_rows_are_cut_into_shards(source: Styl
     np.testing.assert_array_equal(np.concatenate([p.image for p in parts]), whole.image)
 
 
+def test_clothes_are_an_option() -> None:
+    digits, clothes = transformed_mnist(None), transformed_mnist(None, images="fashion_mnist")
+    assert digits.options == {"images": "mnist", "seed": 0}
+    assert clothes.options == {"images": "fashion_mnist", "seed": 0}
+    assert clothes.labels()[0].values[0] == "T-shirt/top"
+    assert digits.checksums() != clothes.checksums()
+
+
 def test_prepared_data_hold_factors_and_reference_flags(
     tiny_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tiny(raw: Path | None) -> StyledImages:
         plain: IdxImages = idx_folder(raw)
-        return StyledImages(name="styled", plain=plain)
+        return StyledImages(images="own", plain=plain)
 
-    monkeypatch.setitem(sources.SOURCES, "styled", tiny)
+    monkeypatch.setitem(sources.SOURCES, "transformed_mnist", tiny)
 
     def prepared(root: Path) -> Path:
-        return prepare("styled", raw=tiny_raw, root=root, workers=1, formats="arrow", progress=False)
+        return prepare(
+            "transformed_mnist", raw=tiny_raw, root=root, workers=1, formats="arrow", progress=False
+        )
 
     folder = prepared(tmp_path / "one")
     manifest = Manifest.load(folder)
     verify_checksums(folder, manifest)
     assert manifest.factors == ("width", "red", "green", "blue", "size")
-    assert manifest.options == {"seed": 0}
+    assert manifest.options == {"images": "own", "seed": 0}
     assert sum(shard.reference.sum() for shard in open_split(folder, manifest, "train")) == 300
     assert content(folder) == content(prepared(tmp_path / "two"))
