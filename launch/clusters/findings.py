@@ -1,0 +1,16 @@
+"""What a look before the first job finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Literal["ok", "warning", "problem"]
+    """``problem``: jobs would fail, or never start."""
+    sentence: str
+    """What was found and, unless all is well, what to do."""

@@ -1,0 +1,101 @@
+"""What a node of the cluster sees: sent there as text by ``node_check``, so it imports nothing of ours but to try it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+MARK = "TRAITVAE-PROBE "
+"""Before the answer: a site's own words may come first."""
+
+
+def probe(asked: dict[str, Any]) -> dict[str, Any]:
+    """Look at the folders, the code and the store; everything in ``asked`` and in the answer is JSON."""
+    seen: dict[str, Any] = {"host": socket.gethostname(), "python": sys.version.split()[0]}
+    seen["shared"] = _read_back(asked["file"], asked["token"])
+    if seen["shared"]:
+        seen["write_error"] = _write(asked["file"] + ".back", asked["token"])
+    seen["missing"] = [folder for folder in asked["folders"] if not os.path.isdir(folder)]
+    seen["code"] = os.path.isdir(asked["code"])
+    seen["import_errors"] = _import_errors(asked["code"])
+    seen["torch"] = importlib.util.find_spec("torch") is not None
+    if asked.get("store_file"):
+        seen["store"] = None if os.path.isfile(asked["store_file"]) else "no such file"
+    elif asked.get("store_url"):
+        seen["store"] = _url_error(asked["store_url"])
+    elif asked.get("store_address"):
+        seen["store"] = _address_error(*asked["store_address"])
+    return seen
+
+
+def _read_back(file: str, token: str) -> bool:
+    """Whether the file that the launcher has just written is there; a network disk may show it a little later."""
+    for _ in range(10):
+        try:
+            with open(file, encoding="utf-8") as opened:
+                if opened.read() == token:
+                    return True
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False
+        if not os.path.isdir(os.path.dirname(file)):
+            return False
+        time.sleep(0.5)
+    return False
+
+
+def _write(file: str, text: str) -> str | None:
+    try:
+        with open(file, "w", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _import_errors(code: str) -> list[str]:
+    """What goes wrong with our own floors (of this very folder) and with submitit; torch takes too long to try."""
+    sys.path.insert(0, code)
+    errors = []
+    for name in ("data_prep", "pipeline", "jobs"):
+        spec = importlib.util.find_spec(name)
+        if spec is None or not (spec.origin or "").startswith(os.path.join(code, "")):
+            errors.append(f"{name} is not found in {code}")
+    for name in ("data_prep.errors", "submitit"):
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            errors.append(f"{name} does not import ({type(error).__name__}: {error})")
+    return errors
+
+
+def _url_error(url: str) -> str | None:
+    try:
+        # The answer does not matter: a server that asks for a password is there too.
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))
+    return None
+
+
+def _address_error(host: str, port: int) -> str | None:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    print(MARK + json.dumps(probe(json.loads(sys.argv[1]))), flush=True)
