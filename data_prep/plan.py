@@ -15,7 +15,8 @@ from data_prep.errors import DataSetError
 from data_prep.files import atomic_write
 from data_prep.manifest import content_digest
 from data_prep.progress import Progress
-from data_prep.sources import source_named
+from data_prep.sources import settable_options, source_named
+from data_prep.sources.options import Option
 from data_prep.sources.source import Source
 from data_prep.supervision import supervision_rank
 
@@ -44,6 +45,8 @@ class Plan:
     """registered name of the source"""
     raw: str
     """folder of the verified raw files"""
+    options: dict[str, Option]
+    """the source's own, as they were set or are by default"""
     digest: str
     sources: dict[str, str]
     seed: int
@@ -62,7 +65,7 @@ class Plan:
 
     @property
     def source(self) -> Source:
-        return source_named(self.name, Path(self.raw))
+        return source_named(self.name, Path(self.raw), self.options)
 
     @staticmethod
     def load(file: Path) -> Plan:
@@ -118,6 +121,7 @@ def make_plan(
     plan = Plan(
         name=source.name,
         raw=str((ready.raw or work).absolute()),
+        options=settable_options(source),
         digest=content_digest(**decided),
         sources=decided["sources"],
         seed=seed,

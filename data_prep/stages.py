@@ -7,7 +7,7 @@ import errno
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from data_prep.pool import available_cores, run_in_processes
 from data_prep.progress import Progress
 from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed, write_beton
 from data_prep.sources import source_named
+from data_prep.sources.options import Option
 from data_prep.tasks import finished_shard, merge, run_shard
 
 Formats = Literal["auto", "arrow", "ffcv", "both"]
@@ -36,6 +37,7 @@ def prepare(
     name: str,
     *,
     raw: Path | None = None,
+    options: Mapping[str, Option] | None = None,
     root: Path = Path("data"),
     workers: int | None = None,
     formats: Formats = "auto",
@@ -45,11 +47,11 @@ def prepare(
 ) -> Path:
     """Prepare a data set below ``root``, or find it prepared already; returns its folder.
 
-    ``raw`` is the folder of the raw files where the user names one. ``workers`` is the number of processes (None: one
-    per core where there is work for them); the result does not depend on it. ``formats``: Arrow is always written;
-    ``ffcv`` and ``both`` add a ``.beton`` per split, ``auto`` does where FFCV is installed. ``seed`` decides the
-    supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the disk is full; what was finished is
-    found again by the next call.
+    ``raw`` is the folder of the raw files where the user names one, ``options`` are the source's own. ``workers`` is
+    the number of processes (None: one per core where there is work for them); the result does not depend on it.
+    ``formats``: Arrow is always written; ``ffcv`` and ``both`` add a ``.beton`` per split, ``auto`` does where FFCV
+    is installed. ``seed`` decides the supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the
+    disk is full; what was finished is found again by the next call.
     """
     if formats not in get_args(Formats):
         raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
@@ -59,7 +61,7 @@ def prepare(
         raise ConfigError(f"{raw} is not a folder; --raw names the folder that holds the raw files")
     if formats in ("ffcv", "both") and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
-    source = source_named(name, raw)
+    source = source_named(name, raw, options)
     folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
     # A finished data set that others own is used as it is, unless FFCV files were asked for by name.
     may_add = formats != "auto" or not folder.exists() or os.access(folder, os.W_OK)
@@ -93,10 +95,17 @@ def prepare(
 
 
 def find_prepared(
-    name: str, raw: Path | None, root: Path, *, seed: int = 0, rows_per_shard: int | None = None
+    name: str,
+    raw: Path | None,
+    root: Path,
+    *,
+    options: Mapping[str, Option] | None = None,
+    seed: int = 0,
+    rows_per_shard: int | None = None,
 ) -> Path | None:
     """The folder that ``prepare`` would return if it is there and whole (sizes are checked), else None."""
-    folder = data_set_folder(source_named(name, raw), Path(root), seed=seed, rows_per_shard=rows_per_shard)
+    source = source_named(name, raw, options)
+    folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
     return folder if is_complete(folder, betons=False) else None
 
 

@@ -21,7 +21,8 @@ from data_prep.errors import report_user_errors
 from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import ffcv_is_installed
-from data_prep.sources import source_named
+from data_prep.sources import SOURCES, source_named
+from data_prep.sources.options import described_options, parsed_options
 from data_prep.stages import find_prepared, prepare
 
 
@@ -39,7 +40,9 @@ class Prepare:
     name: tyro.conf.Positional[str]
     """fashion-mnist, mnist, or idx-folder (images of your own, in four files named as MNIST's are)"""
     raw: Path | None = None
-    """folder of the raw files, packed (.gz) or not"""
+    """folder of the raw files, packed (.gz, .zip) or not"""
+    option: tyro.conf.UseAppendAction[tuple[Annotated[str, tyro.conf.arg(metavar="NAME=VALUE")], ...]] = ()
+    """an option of the source's own, as often as there are some: --option uncertain=ones (--dry-run lists them)"""
     out: Path = Path("data")
     """folder in which the data set's own folder is made"""
     workers: int | None = None
@@ -80,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = prepare(
             asked.name,
             raw=asked.raw,
+            options=parsed_options(asked.option),
             root=asked.out,
             workers=asked.workers,
             formats=asked.format,
@@ -91,14 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _describe(asked: Prepare) -> None:
-    source = source_named(asked.name, asked.raw)
+    options = parsed_options(asked.option)
+    source = source_named(asked.name, asked.raw, options)
     folder = data_set_folder(source, asked.out, seed=asked.seed)
-    there = find_prepared(asked.name, asked.raw, asked.out, seed=asked.seed)
+    there = find_prepared(asked.name, asked.raw, asked.out, options=options, seed=asked.seed)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
     print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
     print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
     for label in source.labels():
         print(f"label:   {label.name}: {', '.join(label.values)}")
+    for option, values in described_options(SOURCES[source.name]).items():
+        print(f"option:  {option}={source.options[option]} ({values})")
     print(f"raw:     {source.where_raw()}")
     with_ffcv = asked.format != "arrow" and ffcv_is_installed()
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")

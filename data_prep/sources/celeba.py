@@ -1,0 +1,202 @@
+"""CelebA (Liu et al. 2015): 202,599 aligned faces of 178 x 218 pixels with 40 attributes each, and subsets of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.decode import Box
+from data_prep.errors import RawDataError
+from data_prep.manifest import LabelSpec
+from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
+from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
+from data_prep.sources.picture_archive import PictureArchive
+from data_prep.sources.picture_files import PictureFiles, PictureFolder
+from data_prep.sources.picture_index import Pictures
+from data_prep.sources.raw_files import cache_folder, find_in
+from data_prep.sources.text_tables import NamedRows, check_same_names
+
+CCVAE_LABELS = (
+    "Arched_Eyebrows", "Bags_Under_Eyes", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows",
+    "Chubby", "Eyeglasses", "Heavy_Makeup", "Male", "No_Beard", "Pale_Skin", "Receding_Hairline", "Smiling",
+    "Wavy_Hair", "Wearing_Necktie", "Young",
+)  # fmt: skip
+"""The 18 labels of Joy et al. 2021, C.1, in their order."""
+
+HAIR = ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+_FACIAL_HAIR = ("No_Beard", "Mustache", "Goatee")
+
+CSVAE_CROP: Box = (15, 40, 163, 188)
+"""Columns 15 to 163 and rows 40 to 188, as Larsen et al. 2016 crop it and Klys et al. 2018 after them."""
+
+_SIZE = (64, 64)
+_HOME = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+_LICENCE = "non-commercial research only, under the agreement on its home page; no redistribution"
+_LISTS = {"list_attr_celeba": "the attributes", "list_eval_partition": "the splits"}
+_FOLDERS = ("", "Anno/", "Eval/", "celeba/", "celeba/Anno/", "celeba/Eval/", "CelebA/Anno/", "CelebA/Eval/")
+_PICTURES = "img_align_celeba"
+_PICTURE_FOLDERS = ("", "Img/", "celeba/", "celeba/Img/", "CelebA/Img/")
+
+Attributes = NDArray[np.int8]
+"""(n, k): 0 or 1 for each of the attributes that a data set is made from"""
+Choice = Callable[[list[bytes], Attributes], NDArray[np.bool_]]
+"""Names and attributes of a split → which rows are taken (n,)"""
+Labelling = Callable[[Attributes], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""Attributes → labels and observed (n, L)"""
+
+
+def celeba(raw: Path | None) -> LabelledPictures:
+    """The 18 labels of CCVAE; whole pictures brought to 64 x 64, none left out (Joy et al. 2021, C.1)."""
+    return _celeba(
+        "celeba", "CelebA", raw, CCVAE_LABELS, [_binary(name) for name in CCVAE_LABELS], _as_they_are, _all
+    )
+
+
+def celeba_hair(raw: Path | None) -> LabelledPictures:
+    """One label of five hair values, unknown where none or several of them are set, and CCVAE's other labels."""
+    others = [name for name in CCVAE_LABELS if name not in HAIR]
+    labels = [LabelSpec("Hair", len(HAIR), HAIR), *(_binary(name) for name in others)]
+    return _celeba("celeba_hair", "CelebA", raw, (*HAIR, *others), labels, _hair_and_others, _all)
+
+
+def celeba_glasses(raw: Path | None) -> LabelledPictures:
+    """All faces with glasses and twice as many without, cropped (Klys et al. 2018, 5.2.2)."""
+    return _celeba(
+        "celeba_glasses", "CelebA-Glasses", raw, ("Eyeglasses",), [_binary("Eyeglasses")], _as_they_are,
+        _with_and_without_glasses, CSVAE_CROP,
+    )  # fmt: skip
+
+
+def celeba_facial_hair(raw: Path | None) -> LabelledPictures:
+    """All faces with beard, mustache or goatee and as many without, cropped (Klys et al. 2018, 5.2.2)."""
+    return _celeba(
+        "celeba_facial_hair", "CelebA-FacialHair", raw, _FACIAL_HAIR, [_binary("Facial_Hair")],
+        lambda attributes: _known(_facial_hair(attributes)[:, None]),
+        lambda names, attributes: _with_and_without(names, _facial_hair(attributes), times=1), CSVAE_CROP,
+    )  # fmt: skip
+
+
+def celeba_glasses_facial_hair(raw: Path | None) -> LabelledPictures:
+    """The faces of ``celeba_glasses`` and ``celeba_facial_hair`` together, with both labels (Klys et al. 2018, 5.2.2)."""
+
+    def both(attributes: Attributes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        return _known(np.stack([attributes[:, 0], _facial_hair(attributes[:, 1:])], axis=1))
+
+    def union(names: list[bytes], attributes: Attributes) -> NDArray[np.bool_]:
+        with_hair = _facial_hair(attributes[:, 1:])
+        return _with_and_without_glasses(names, attributes) | _with_and_without(names, with_hair, times=1)
+
+    return _celeba(
+        "celeba_glasses_facial_hair", "CelebA-GlassesFacialHair", raw, ("Eyeglasses", *_FACIAL_HAIR),
+        [_binary("Eyeglasses"), _binary("Facial_Hair")], both, union, CSVAE_CROP,
+    )  # fmt: skip
+
+
+def _celeba(
+    name: str, title: str, raw: Path | None, attributes: Sequence[str], labels: Sequence[LabelSpec],
+    labelling: Labelling, choice: Choice, crop: Box | None = None,
+) -> LabelledPictures:  # fmt: skip
+    return LabelledPictures(
+        name=name,
+        title=title,
+        home=_HOME,
+        licence=_LICENCE,
+        label_specs=tuple(labels),
+        mode="RGB",
+        size=_SIZE,
+        crop=crop,
+        raw=raw,
+        find=partial(_find, attributes=tuple(attributes), labelling=labelling, choice=choice),
+    )
+
+
+def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, choice: Choice) -> Listing:
+    """Read both lists and choose the rows, split by split."""
+    folder = raw or cache_folder("celeba")
+    paths, files = _raw_files(folder)
+    shown = read_attributes(paths["list_attr_celeba"], attributes)
+    partition = read_partition(paths["list_eval_partition"])
+    check_same_names(shown, partition)
+    splits = {
+        split: _chosen(shown, np.flatnonzero(partition.values[:, 0] == number), labelling, choice)
+        for number, split in enumerate(SPLITS)
+    }
+    return Listing(files=files, splits=splits, lists=dict.fromkeys(splits, shown.path), all_names=shown.names)
+
+
+def _chosen(shown: NamedRows, rows: NDArray[np.int64], labelling: Labelling, choice: Choice) -> Pictures:
+    taken = rows[choice(shown.names[rows].tolist(), shown.values[rows])]
+    labels, observed = labelling(shown.values[taken])
+    return listed(shown.names[taken], shown.lines[taken], labels, observed)
+
+
+def _raw_files(folder: Path) -> tuple[dict[str, Path], PictureFiles]:
+    """The lists, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing."""
+    spellings = {
+        name: [f"{f}{name}{suffix}" for f in _FOLDERS for suffix in (".txt", ".csv")] for name in _LISTS
+    }
+    paths = find_in(folder, spellings)
+    found = (folder / f / _PICTURES for f in _PICTURE_FOLDERS)
+    pictures = next((p for p in found if p.is_dir() or p.with_suffix(".zip").is_file()), None)
+    missing = [f"{name}.txt or .csv ({what})" for name, what in _LISTS.items() if name not in paths]
+    if pictures is None:
+        missing.insert(0, f"{_PICTURES}.zip or the folder {_PICTURES} (the pictures)")
+    if missing or pictures is None:
+        raise RawDataError(
+            f"{folder} lacks {', '.join(missing)} of CelebA, which is for {_LICENCE}: get it from {_HOME} and put it "
+            f"there, or name the folder that holds it with --raw"
+        )
+    if not pictures.is_dir():
+        return paths, PictureArchive(pictures.with_suffix(".zip"))
+    nested = pictures / _PICTURES  # as one much used copy is packed
+    return paths, PictureFolder(nested if nested.is_dir() else pictures)
+
+
+def _binary(name: str) -> LabelSpec:
+    return LabelSpec(name, 2, ("no", "yes"))
+
+
+def _known(labels: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return labels.astype(np.uint8), np.ones(labels.shape, dtype=np.bool_)
+
+
+_as_they_are = _known
+
+
+def _all(names: list[bytes], attributes: Attributes) -> NDArray[np.bool_]:
+    return np.ones(len(names), dtype=np.bool_)
+
+
+def _hair_and_others(attributes: Attributes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    hair, others = attributes[:, : len(HAIR)], attributes[:, len(HAIR) :]
+    one = hair.sum(axis=1) == 1
+    labels, observed = _known(
+        np.concatenate([np.where(one, hair.argmax(axis=1), 0)[:, None], others], axis=1)
+    )
+    observed[:, 0] = one
+    return labels, observed
+
+
+def _facial_hair(attributes: Attributes) -> Attributes:
+    """1 where at least one of beard, mustache and goatee is there; (n, 3) in the order of ``_FACIAL_HAIR`` → (n,)."""
+    no_beard, mustache, goatee = attributes.T
+    return (1 - no_beard) | mustache | goatee
+
+
+def _with_and_without_glasses(names: list[bytes], attributes: Attributes) -> NDArray[np.bool_]:
+    return _with_and_without(names, attributes[:, 0], times=2)
+
+
+def _with_and_without(names: list[bytes], shown: Attributes, *, times: int) -> NDArray[np.bool_]:
+    """All rows that show it, and ``times`` as many that do not (or all of them), drawn by a hash of the name."""
+    without = np.flatnonzero(shown == 0)
+    keys = [int.from_bytes(hashlib.blake2b(names[row], digest_size=8).digest(), "big") for row in without]
+    drawn = without[np.argsort(np.array(keys, dtype=np.uint64), kind="stable")[: times * int(shown.sum())]]
+    taken = shown.astype(np.bool_)
+    taken[drawn] = True
+    return taken

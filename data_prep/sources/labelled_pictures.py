@@ -1,0 +1,197 @@
+"""A source of labelled picture files: lists say which picture has which labels, a folder or archive holds the pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.decode import Box, DamagedPicture, Mode, decode_jpeg, refusing_bombs
+from data_prep.errors import RawDataError
+from data_prep.manifest import LabelSpec
+from data_prep.progress import Progress
+from data_prep.rows import Rows
+from data_prep.sources.picture_archive import PictureArchive
+from data_prep.sources.picture_files import PLACE, PictureFiles, PictureFolder
+from data_prep.sources.picture_index import PictureIndex, Pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What the lists of a source say, and where its pictures are."""
+
+    files: PictureFiles
+    splits: Mapping[str, Pictures]
+    """in their order in the manifest; ``places`` are not known yet"""
+    lists: Mapping[str, Path]
+    """split → the list whose lines are noted"""
+    all_names: NDArray[np.bytes_]
+    """sorted: of every picture that the lists name, chosen or not"""
+
+
+def listed(
+    names: NDArray[np.bytes_],
+    lines: NDArray[np.int64],
+    labels: NDArray[np.uint8],
+    observed: NDArray[np.bool_],
+) -> Pictures:
+    """Rows whose places are not known yet."""
+    return Pictures(
+        names=names, lines=lines, labels=labels, observed=observed, places=np.zeros(len(names), dtype=PLACE)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledPictures:
+    """Picture files with labels from lists.
+
+    The digest of such a source is of what its lists say (names, splits, labels, in whatever form the lists come) and of
+    each file's name and size: reading 10^7 pictures to see whether they are prepared already would take hours. A
+    picture that is damaged without a change of its size does not pass the decoder or the archive's checksum.
+    """
+
+    name: str
+    title: str
+    home: str
+    licence: str
+    label_specs: tuple[LabelSpec, ...]
+    mode: Mode
+    size: tuple[int, int]
+    """(H, W)"""
+    crop: Box | None = None
+    """(left, upper, right, lower): cut out before the resize"""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    raw: Path | None
+    find: Callable[[Path | None], Listing]
+    """reads the lists in the folder that the user names, or in the usual place; ``RawDataError`` if they are not there"""
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return ()
+
+    def labels(self) -> tuple[LabelSpec, ...]:
+        return self.label_specs
+
+    def image_shape(self) -> tuple[int, int, int]:
+        return (1 if self.mode == "L" else 3, *self.size)
+
+    @cached_property
+    def _listing(self) -> Listing:
+        """The lists, and the places of the pictures they name; ``RawDataError`` if one is not there."""
+        found = self.find(self.raw)
+        if not any(len(rows) for rows in found.splits.values()):
+            raise RawDataError(
+                f"{self.title} in {found.files.path} has no picture that {self.name} would take"
+            )
+        splits = {}
+        for split, rows in found.splits.items():
+            if not len(rows):
+                continue
+            places, there = found.files.places(rows.names)
+            if not there.all():
+                missing = np.flatnonzero(~there)
+                row = missing[np.argmin(rows.lines[missing])]
+                raise RawDataError(
+                    f"{found.files.name_of(bytes(rows.names[row]))} is missing, and {found.lists[split]}, "
+                    f"line {rows.lines[row]} names it ({len(missing)} of {len(rows)} in {split} are missing)"
+                )
+            splits[split] = replace(rows, places=places)
+        return replace(found, splits=splits)
+
+    def checksums(self) -> Mapping[str, str]:
+        lists, sizes = hashlib.sha256(), hashlib.sha256()
+        for split, rows in self._listing.splits.items():
+            for digest in (lists, sizes):
+                digest.update(f"{split} {len(rows)}\n".encode())
+                # The width of a numpy string is that of the longest, which another split does not share.
+                digest.update(b"\n".join(rows.names.tolist()))
+            lists.update(np.ascontiguousarray(rows.labels).tobytes())
+            lists.update(np.ascontiguousarray(rows.observed).tobytes())
+            sizes.update(np.ascontiguousarray(rows.places["size"], dtype="<i8").tobytes())
+        return {
+            "lists": f"sha256:{lists.hexdigest()}",
+            "names and sizes of pictures": f"sha256:{sizes.hexdigest()}",
+        }
+
+    def verified(self, scratch: Path, progress: Progress) -> LabelledPictures:
+        """Note below ``scratch`` what the tasks need; the pictures stay where they are, and each task checks its own."""
+        found = self._listing
+        progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
+        extra = found.files.unlisted(found.all_names)
+        if extra is not None:
+            lists = " and ".join(dict.fromkeys(str(path) for path in found.lists.values()))
+            raise RawDataError(
+                f"{found.files.name_of(extra.encode())} is not named by {lists}: the list is shorter than the pictures"
+            )
+        PictureIndex.write(scratch, found.files.path, found.splits, found.lists)
+        return replace(self, raw=scratch)
+
+    def splits(self) -> Mapping[str, int]:
+        if self._index is not None:
+            return dict(self._index.splits)
+        return {split: len(rows) for split, rows in self._listing.splits.items()}
+
+    def ids(self, split: str) -> list[str]:
+        return [name.decode() for name in self._pictures(split).names.tolist()]
+
+    def label_column(self, split: str) -> NDArray[np.uint8] | None:
+        """The classes where there is one label and it is known of all; several labels are ranked by their ids alone."""
+        rows = self._pictures(split)
+        if len(self.label_specs) > 1 or not rows.observed.all():
+            return None
+        return np.array(rows.labels[:, 0])
+
+    def rows(self, split: str, start: int, stop: int) -> Rows:
+        """Rows of a plan, as ``verified`` leaves it; nothing else of the lists or the archive is read."""
+        index = self._index
+        if index is None:
+            raise RawDataError(
+                f"{self.raw} holds no plan of {self.name}; its pictures are read by the tasks of one"
+            )
+        pictures = index.split(split)[start:stop]
+        files = opened_files(index.pictures)
+        images = np.empty((len(pictures), *self.image_shape()), dtype=np.uint8)
+        names = pictures.names.tolist()
+        with refusing_bombs(), files.opened() as read:
+            for i, name in enumerate(names):
+                try:
+                    content = read(name, pictures.places[i])
+                    if len(content) != pictures.places[i]["size"]:
+                        raise DamagedPicture("has another size than when the preparation began")
+                    images[i] = decode_jpeg(content, mode=self.mode, size=self.size, crop=self.crop)
+                except (DamagedPicture, OSError) as error:
+                    reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+                    raise RawDataError(
+                        f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]}) {reason}"
+                    ) from None
+        n = len(pictures)
+        return Rows(
+            image=images,
+            labels=np.array(pictures.labels),
+            observed=np.array(pictures.observed),
+            reference=np.zeros(n, dtype=np.bool_),
+            factors=np.zeros((n, 0), dtype=np.float32),
+            ids=[name.decode() for name in names],
+        )
+
+    def where_raw(self) -> str:
+        return f"found in {self._listing.files.path}"
+
+    @cached_property
+    def _index(self) -> PictureIndex | None:
+        """The index of a plan, where ``raw`` is what ``verified`` left."""
+        return PictureIndex.open(self.raw) if self.raw is not None and PictureIndex.is_in(self.raw) else None
+
+    def _pictures(self, split: str) -> Pictures:
+        return self._listing.splits[split] if self._index is None else self._index.split(split)
+
+
+def opened_files(path: Path) -> PictureFiles:
+    """The folder or archive at ``path``."""
+    return PictureFolder(path) if path.is_dir() else PictureArchive(path)

@@ -1,0 +1,80 @@
+"""Options of a source: the keyword-only parameters of the function that makes it, given as text on a command line."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from data_prep.errors import ConfigError
+
+Option = str | int | float | bool
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def option_names(make: Callable[..., Any]) -> tuple[str, ...]:
+    """The options that a source has."""
+    return tuple(_parameters(make))
+
+
+def described_options(make: Callable[..., Any]) -> dict[str, str]:
+    """Option → its values and default, for a person: ``{"views": "frontal (default) or all"}``."""
+    hints = get_type_hints(make)
+    described = {}
+    for name, parameter in _parameters(make).items():
+        values = [str(value) for value in get_args(hints[name])] or [hints[name].__name__]
+        default = str(parameter.default)
+        marked = [f"{value} (default)" if value == default else value for value in values]
+        text = " or ".join([", ".join(marked[:-1]), marked[-1]] if marked[1:] else marked)
+        described[name] = text if default in values else f"{text} (default {default})"
+    return described
+
+
+def parsed_options(texts: Sequence[str]) -> dict[str, Option]:
+    """``["uncertain=ones"]`` → ``{"uncertain": "ones"}``; ``ConfigError`` where a text is not of this form."""
+    options: dict[str, Option] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not (equals and name and value.strip()):
+            raise ConfigError(f"option {text!r} is not of the form NAME=VALUE")
+        if name in options:
+            raise ConfigError(f"option {name} is given twice")
+        options[name] = value.strip()
+    return options
+
+
+def checked_options(
+    source: str, make: Callable[..., Any], options: Mapping[str, Option]
+) -> dict[str, Option]:
+    """The options in the types that ``make`` declares; ``ConfigError`` naming one that is unknown or cannot be."""
+    known, hints = _parameters(make), get_type_hints(make)
+    checked = {}
+    for name, value in options.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            there = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"{source} has no option {name!r}: {meant}{there}")
+        checked[name] = _converted(source, name, value, hints[name])
+    return checked
+
+
+def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(make).parameters
+    return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _converted(source: str, name: str, value: Option, wanted: Any) -> Option:
+    if get_origin(wanted) is Literal:
+        matching = [choice for choice in get_args(wanted) if str(choice) == str(value)]
+        if matching:
+            return matching[0]
+        raise ConfigError(
+            f"{source}: {name} is {value!r}, and only {', '.join(map(str, get_args(wanted)))} are possible"
+        )
+    try:
+        return _WORDS[str(value).lower()] if wanted is bool else wanted(value)
+    except (ValueError, KeyError):
+        raise ConfigError(f"{source}: {name} is {value!r}, which is no {wanted.__name__}") from None

@@ -1,0 +1,139 @@
+"""Picture files in a zip archive, read where they are: nothing is unpacked to the disk.
+
+Each worker reads only the bytes of its own pictures, at places that the plan noted: the archive's directory, as large
+as the source, is read once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.decode import DamagedPicture
+from data_prep.errors import RawDataError
+from data_prep.sources.picture_files import MOST_BYTES, PLACE, Read, first_not_among
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+_ENCRYPTED = 1
+_MOST_RATIO = 200
+"""Pixels that are all alike shrink to a hundredth in a JPEG, and that hardly shrinks again in a zip."""
+_RATIO_FROM = 1 << 20
+
+
+@dataclass(frozen=True)
+class PictureArchive:
+    """The ``.jpg`` files of a zip archive, named by their own name, in whatever folder of the archive they are."""
+
+    path: Path
+
+    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+        found, places = self._directory
+        position = np.minimum(np.searchsorted(found, names), len(found) - 1)
+        return places[position], found[position] == names
+
+    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+        extra = first_not_among(self._directory[0], names)
+        return None if extra is None else extra.decode()
+
+    @cached_property
+    def _directory(self) -> tuple[NDArray[np.bytes_], NDArray[np.void]]:
+        """Names, sorted, and places; ``RawDataError`` naming the archive and the entry that cannot be right."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                entries = [entry for entry in archive.infolist() if self._is_picture(entry)]
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
+            raise RawDataError(f"{self.path} cannot be read: {reason}; is it whole?") from None
+        if not entries:
+            raise RawDataError(f"{self.path} holds no .jpg files")
+        names = np.array([_own_name(entry).encode() for entry in entries], dtype=np.bytes_)
+        places = np.array(
+            [(e.file_size, e.compress_size, e.header_offset, e.CRC, e.compress_type) for e in entries],
+            dtype=PLACE,
+        )
+        order = np.argsort(names, kind="stable")
+        names, places = names[order], places[order]
+        twice = np.flatnonzero(names[1:] == names[:-1])
+        if len(twice):
+            raise RawDataError(f"{self.path} holds {names[twice[0]].decode()} twice")
+        return names, places
+
+    def _is_picture(self, entry: zipfile.ZipInfo) -> bool:
+        """Whether an entry is one of the pictures; ``RawDataError`` if no entry of an honest archive is like it."""
+        parts = entry.filename.replace("\\", "/").split("/")
+        if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
+            raise RawDataError(
+                f"{self.path} holds {entry.filename!r}, which leaves the folder it belongs into"
+            )
+        if entry.is_dir() or not entry.filename.lower().endswith((".jpg", ".jpeg")):
+            return False
+        if parts[-1].startswith(".") or "__MACOSX" in parts:
+            return False
+        if entry.flag_bits & _ENCRYPTED:
+            raise RawDataError(
+                f"{self.path} is encrypted ({entry.filename}); unpack it with its password first"
+            )
+        if entry.compress_type not in (_STORED, _DEFLATED):
+            raise RawDataError(
+                f"{self.path}: {entry.filename} is packed with method {entry.compress_type}, and only plain "
+                "and deflated ones can be read; unpack it first"
+            )
+        packed = max(entry.compress_size, 1)
+        if entry.file_size > MOST_BYTES or (
+            entry.file_size > _RATIO_FROM and entry.file_size > _MOST_RATIO * packed
+        ):
+            raise RawDataError(
+                f"{self.path}: {entry.filename} would unpack to {entry.file_size} bytes from {packed}, "
+                "which no picture does"
+            )
+        return True
+
+    @contextmanager
+    def opened(self) -> Iterator[Read]:
+        with self.path.open("rb", buffering=0) as file:
+            descriptor = file.fileno()
+
+            def read(name: bytes, place: np.void) -> bytes:
+                return _unpacked(descriptor, place)
+
+            yield read
+
+    def name_of(self, name: bytes) -> str:
+        return f"{name.decode()} in {self.path}"
+
+
+def _unpacked(descriptor: int, place: np.void) -> bytes:
+    """The bytes of one entry, never more than its directory entry says; ``DamagedPicture`` if they are not those."""
+    size, packed, offset = int(place["size"]), int(place["packed"]), int(place["offset"])
+    # The entry's own header repeats name and extra field, with lengths of its own. One read mostly gets all.
+    start = os.pread(descriptor, _LOCAL_HEADER.size + 256 + packed, offset)
+    if len(start) < _LOCAL_HEADER.size or not start.startswith(b"PK\x03\x04"):
+        raise DamagedPicture("is not where the archive's directory says: the archive is damaged")
+    _, name_length, extra_length = _LOCAL_HEADER.unpack_from(start)
+    begin = _LOCAL_HEADER.size + name_length + extra_length
+    content = start[begin : begin + packed]
+    if len(content) < packed:
+        content = os.pread(descriptor, packed, offset + begin)
+    if place["method"] == _DEFLATED:
+        try:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size + 1)
+        except zlib.error as error:
+            raise DamagedPicture(f"cannot be unpacked: {error}") from None
+    if len(content) != size or zlib.crc32(content) != int(place["crc"]):
+        raise DamagedPicture("is damaged in the archive: its length or checksum is not the one noted there")
+    return content
+
+
+def _own_name(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.replace("\\", "/").rpartition("/")[2]

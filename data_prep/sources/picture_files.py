@@ -1,0 +1,109 @@
+"""Where the picture files of a source are: in a folder or in a zip archive. Both are read a file at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+
+PLACE = np.dtype([("size", "<i8"), ("packed", "<i8"), ("offset", "<i8"), ("crc", "<u4"), ("method", "<u2")])
+"""Where the bytes of a picture are, and how many: all but ``size`` is for archives."""
+
+MOST_BYTES = 64 << 20
+"""A picture file that says it is larger is damage, or an attack."""
+
+Read = Callable[[bytes, np.void], bytes]
+"""Name and place of a picture → its bytes; ``DamagedPicture`` or ``OSError`` if they cannot be had."""
+
+
+@runtime_checkable
+class PictureFiles(Protocol):
+    """Picture files by name."""
+
+    @property
+    def path(self) -> Path:
+        """The folder or the archive."""
+        ...
+
+    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+        """Places (n,) of the pictures of these names (sorted, each once), and which of them are there (n,)."""
+        ...
+
+    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+        """Name of a picture that is there and not among ``names`` (sorted, each once), if there is one."""
+        ...
+
+    def opened(self) -> AbstractContextManager[Read]:
+        """Inside, pictures can be read."""
+        ...
+
+    def name_of(self, name: bytes) -> str:
+        """What a person finds a picture by."""
+        ...
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Picture files below a folder, named by their path in it (with slashes)."""
+
+    path: Path
+    parts: tuple[str, ...] = ("",)
+    """the folders below ``path`` that are the source's; others are left alone"""
+
+    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+        places, there = np.zeros(len(names), dtype=PLACE), np.zeros(len(names), dtype=np.bool_)
+        sizes, root = places["size"], os.fsencode(self.path) + b"/"
+        for i, name in enumerate(names.tolist()):
+            try:
+                sizes[i] = os.stat(root + name).st_size
+                there[i] = True
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise RawDataError(f"{self.name_of(name)} cannot be read: {error.strerror}") from None
+        return places, there
+
+    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+        """One folder's names are looked at together, so the memory is that of the largest folder."""
+        for part in self.parts:
+            for folder, _, files in os.walk(self.path / part):
+                prefix = os.path.relpath(folder, self.path).replace(os.sep, "/") + "/"
+                prefix = "" if prefix == "./" else prefix
+                found = np.array([os.fsencode(prefix + f) for f in files if _is_picture(f)], dtype=np.bytes_)
+                if len(found) and (extra := first_not_among(found, names)) is not None:
+                    return os.fsdecode(extra)
+        return None
+
+    @contextmanager
+    def opened(self) -> Iterator[Read]:
+        root = os.fsencode(self.path) + b"/"
+
+        def read(name: bytes, place: np.void) -> bytes:
+            with open(root + name, "rb", buffering=0) as file:
+                return file.read(MOST_BYTES)
+
+        yield read
+
+    def name_of(self, name: bytes) -> str:
+        return str(self.path / os.fsdecode(name))
+
+
+def first_not_among(found: NDArray[np.bytes_], names: NDArray[np.bytes_]) -> bytes | None:
+    """The first of ``found`` (any order) that is not among ``names`` (sorted)."""
+    if not len(names):
+        return bytes(found.min())
+    position = np.minimum(np.searchsorted(names, found), len(names) - 1)
+    extra = found[names[position] != found]
+    return bytes(np.sort(extra)[0]) if len(extra) else None
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith((".jpg", ".jpeg")) and not name.startswith(".")

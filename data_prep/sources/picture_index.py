@@ -1,0 +1,95 @@
+"""What a plan notes of a source's pictures, so that a task reads its own rows and nothing else of the lists.
+
+Per split a file per column, mapped when it is read; ``index.json`` is written last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+from data_prep.files import atomic_write
+
+_FILE = "index.json"
+_COLUMNS = ("names", "lines", "labels", "observed", "places")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Rows of one split, by column, in the order of their names."""
+
+    names: NDArray[np.bytes_]
+    """(n,), UTF-8"""
+    lines: NDArray[np.int64]
+    """(n,): where the list names it"""
+    labels: NDArray[np.uint8]
+    """(n, L)"""
+    observed: NDArray[np.bool_]
+    """(n, L)"""
+    places: NDArray[np.void]
+    """(n,), as the picture files give them"""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, rows: slice) -> Pictures:
+        return Pictures(**{column: getattr(self, column)[rows] for column in _COLUMNS})
+
+
+@dataclass(frozen=True)
+class PictureIndex:
+    """An index on the disk, opened."""
+
+    folder: Path
+    pictures: Path
+    """folder or archive of the picture files"""
+    splits: Mapping[str, int]
+    """split → rows"""
+    lists: Mapping[str, str]
+    """split → the list whose lines are noted"""
+
+    @staticmethod
+    def write(
+        folder: Path, pictures: Path, splits: Mapping[str, Pictures], lists: Mapping[str, Path]
+    ) -> PictureIndex:
+        for split, rows in splits.items():
+            for column in _COLUMNS:
+                with atomic_write(folder / f"{split}-{column}.npy") as file:
+                    np.save(file, getattr(rows, column))
+        counts = {split: len(rows) for split, rows in splits.items()}
+        record = {"pictures": str(pictures), "splits": counts, "lists": {s: str(p) for s, p in lists.items()}}
+        with atomic_write(folder / _FILE) as file:
+            file.write(json.dumps(record, indent=1).encode())
+        return PictureIndex.open(folder)
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a plan left an index there."""
+        return (folder / _FILE).is_file()
+
+    @staticmethod
+    def open(folder: Path) -> PictureIndex:
+        """``RawDataError`` naming the file if it is not there or damaged."""
+        try:
+            record = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            return PictureIndex(
+                folder, Path(record["pictures"]), dict(record["splits"]), dict(record["lists"])
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RawDataError(
+                f"{folder / _FILE} cannot be read ({error}); prepare the data set again"
+            ) from None
+
+    def split(self, name: str) -> Pictures:
+        """The columns of a split, mapped."""
+        columns = {
+            column: np.load(self.folder / f"{name}-{column}.npy", mmap_mode="r", allow_pickle=False)
+            for column in _COLUMNS
+        }
+        return Pictures(**columns)

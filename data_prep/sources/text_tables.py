@@ -1,0 +1,143 @@
+"""Tables in text files as people pass them on: blanks or commas, any line ending, a byte order mark or none."""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+
+_LONGEST_LINE = 1 << 16
+_BLOCK = 1 << 16
+
+
+def read_table(path: Path, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Line number (from 1) and fields of each line of a table that is not blank.
+
+    Fields are parted by commas (with quotes as in CSV) if the first line has one, or as ``commas`` says, else by
+    blanks. ``RawDataError`` naming the file and the line where it is not a table. Memory: a line at a time.
+    """
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise RawDataError(f"{path} is empty")
+    if commas is None:
+        commas = "," in first[1]
+    lines = chain([first], lines)
+    if not commas:
+        for number, line in lines:
+            yield number, line.split()
+        return
+    for number, line in lines:
+        # A field with a line break in it has no place in these lists, so each line is parsed on its own.
+        try:
+            fields = next(csv.reader([line], strict=True, skipinitialspace=True))
+        except csv.Error as error:
+            raise RawDataError(f"{path}, line {number}: {error}") from None
+        yield number, [field.strip() for field in fields]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
+            number = 0
+            while line := file.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise RawDataError(f"{path}, line {number} is longer than {_LONGEST_LINE} characters")
+                if not line.isascii():
+                    _check_encoding(path, number, line)
+                if "\0" in line:
+                    raise RawDataError(f"{path}, line {number} has a zero byte in it, so it is no text")
+                if not line.isspace():
+                    yield number, line.rstrip("\n")
+    except OSError as error:
+        raise RawDataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _check_encoding(path: Path, number: int, line: str) -> None:
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RawDataError(f"{path}, line {number} is not text in UTF-8") from None
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """A list whose rows each name a picture, by column, in the order of the names."""
+
+    path: Path
+    names: NDArray[np.bytes_]
+    """(n,), UTF-8, each once"""
+    lines: NDArray[np.int64]
+    """(n,): the line of the file that the row stands in"""
+    values: NDArray[np.int8]
+    """(n, k)"""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class RowCollector:
+    """Collects the rows of a list in little memory: the names' bytes, and a byte per value."""
+
+    def __init__(self, path: Path, columns: int) -> None:
+        self._path, self._columns = path, columns
+        self._names: list[bytes] = []
+        self._blocks: list[NDArray[np.bytes_]] = []
+        self._lines, self._values = array("q"), array("b")
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def add(self, line: int, name: str, values: Sequence[int]) -> None:
+        self._names.append(name.encode())
+        self._lines.append(line)
+        self._values.extend(values)
+        if len(self._names) == _BLOCK:
+            self._pack()
+
+    def rows(self) -> NamedRows:
+        """All rows; ``RawDataError`` naming the line if a name is there twice, or if there is no row."""
+        self._pack()
+        if not len(self):
+            raise RawDataError(f"{self._path} has no rows")
+        names = np.concatenate(self._blocks)
+        lines = np.frombuffer(self._lines, dtype=np.int64)
+        values = np.frombuffer(self._values, dtype=np.int8).reshape(len(names), self._columns)
+        if not (names[1:] > names[:-1]).all():
+            order = np.argsort(names, kind="stable")
+            names, lines, values = names[order], lines[order], values[order]
+            twice = np.flatnonzero(names[1:] == names[:-1])
+            if len(twice):
+                row = twice[np.argmin(lines[twice + 1])]
+                raise RawDataError(
+                    f"{self._path}, line {lines[row + 1]}: {names[row].decode()} is there twice "
+                    f"(first in line {lines[row]})"
+                )
+        return NamedRows(self._path, names, lines, values)
+
+    def _pack(self) -> None:
+        if self._names:
+            self._blocks.append(np.array(self._names, dtype=np.bytes_))
+            self._names = []
+
+
+def check_same_names(one: NamedRows, other: NamedRows) -> None:
+    """``RawDataError`` naming file, line and picture unless both lists name the same pictures."""
+    if np.array_equal(one.names, other.names):
+        return
+    for here, there in ((one, other), (other, one)):
+        extra = np.flatnonzero(~np.isin(here.names, there.names, assume_unique=True))
+        if len(extra):
+            row = extra[np.argmin(here.lines[extra])]
+            raise RawDataError(
+                f"{here.path}, line {here.lines[row]} names {here.names[row].decode()}, which {there.path} does not"
+            )
