@@ -105,6 +105,11 @@ def start_nodes(layout: Layout) -> None:
         _finish(layout, f"slurmd of {name}", process)
 
 
+def start_node(layout: Layout, name: str) -> None:
+    """Start slurmd of one node again."""
+    _finish(layout, f"slurmd of {name}", _launch(layout, name, "slurmd", "-N", name))
+
+
 def _enter(layout: Layout, host: str, *command: str, log: Path | None = None) -> None:
     """Run a command, or a daemon until it is in the background, on a host of the cluster."""
     process = _launch(layout, host, *command, log=log)

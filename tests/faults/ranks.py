@@ -1,0 +1,67 @@
+"""The living ranks of a cell, whoever started them: found by the log that each of them has open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.cell import Cell
+
+_LOG = re.compile(r"/train-rank(\d+)\.txt$")
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A process that trains."""
+
+    number: int
+    pid: int
+    node: str
+    """SLURM's name of its node."""
+    job: str
+    """SLURM's id of its job, such as ``12_0``."""
+    restart: int
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    @property
+    def is_alive(self) -> bool:
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
+
+
+def living_ranks(cell: Cell) -> list[Rank]:
+    """The ranks that train a cell now, by their number; several copies where there are several."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            number = _rank_of(process, cell) if process.name.isdigit() else None
+            if number is not None:
+                found.append(_rank(number, process))
+    return sorted(found, key=lambda rank: (rank.number, rank.restart))
+
+
+def _rank_of(process: Path, cell: Cell) -> int | None:
+    for handle in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            opened = os.readlink(handle)
+            match = _LOG.search(opened)
+            if match and Path(opened).parent == cell.folder / "log":
+                return int(match[1])
+    return None
+
+
+def _rank(number: int, process: Path) -> Rank:
+    said = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+    variables = dict(entry.split("=", 1) for entry in said if "=" in entry)
+    job = variables.get("SLURM_JOB_ID", "")
+    if "SLURM_ARRAY_JOB_ID" in variables:
+        job = f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}"
+    restart = int(variables.get("SLURM_RESTART_COUNT") or 0)
+    return Rank(number, int(process.name), variables.get("SLURMD_NODENAME", ""), job, restart)

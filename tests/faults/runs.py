@@ -1,0 +1,32 @@
+"""The runs that faults are done to: some twenty seconds each on two quiet processors, with a checkpoint each second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.config import DataConfig, MeasuresConfig, RunConfig, TrainingConfig
+from tests.pipeline.runs import SMALL
+
+HANG_SECONDS = 10.0
+
+
+def run(seed: int = 0) -> RunConfig:
+    """1,200 small steps on two ranks."""
+    return RunConfig(
+        data=DataConfig(name="idx_folder", supervision_rate=0.5),
+        model=SMALL["m2"],
+        training=TrainingConfig(
+            epochs=40, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
+        ),
+        seed=seed,
+    )
+
+
+def alike() -> list[RunConfig]:
+    """Two runs with names of their own, for they are measured differently, that are trained alike bit for bit."""
+    return [replace(run(), measures=MeasuresConfig(split=split)) for split in ("test", "train")]
+
+
+def impatient() -> RunConfig:
+    """The run, with little patience for a rank that makes no step; it is the same run, bit for bit and by name."""
+    return replace(run(), training=replace(run().training, hang_seconds=HANG_SECONDS))

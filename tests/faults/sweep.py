@@ -1,0 +1,144 @@
+"""A sweep that a launcher of its own has started, as a person would: watched, disturbed and waited for from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.cell import Cell
+from pipeline.tracking import read_points
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(kw_only=True)
+class Sweep:
+    """A sweep in a folder of runs, and the launchers that were started for it."""
+
+    runs: Path
+    """Folder of the sweeps; the MLflow store is in there, unless ``tracking_uri`` names another."""
+    name: str
+    options: list[str]
+    """What the command line has besides the folders: recipe, ranks, nodes, ..."""
+    raw: Path
+    data_root: Path
+    tracking_uri: str | None = None
+    launchers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / self.name
+
+    @property
+    def store(self) -> str:
+        """Address of the MLflow store."""
+        return self.tracking_uri or f"sqlite:///{self.runs / 'mlflow.db'}"
+
+    @property
+    def log(self) -> Path:
+        """What all launchers of the sweep print."""
+        return self.runs / f"{self.name}.launcher.txt"
+
+    def command(self, *words: str) -> list[str]:
+        """``launch/sweep.py`` with words such as ``retry SWEEP`` in front."""
+        places = ["--raw", str(self.raw), "--data-root", str(self.data_root)]
+        return [sys.executable, "-m", "tests.faults.recipes", *words, "--runs", str(self.runs)] + (
+            [] if words else ["--cluster", "slurm", "--name", self.name, *self.options, *places]
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        there = {"MLFLOW_TRACKING_URI": self.tracking_uri} if self.tracking_uri else {}
+        return os.environ | there | {"OMP_NUM_THREADS": "1"}
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a launcher; the first one submits, later ones find the jobs again."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            launcher = subprocess.Popen(
+                self.command(),
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.launchers.append(launcher)
+        return launcher
+
+    def call(self, *words: str, bound_s: float = 120.0) -> str:
+        """Run a command such as ``status`` on the sweep; what it prints, its status must be 0."""
+        done = subprocess.run(
+            self.command(words[0], self.name, *words[1:]),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=bound_s,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def wait(self, bound_s: float = 240.0) -> int:
+        """Exit status of the newest launcher, once it has ended by itself."""
+        try:
+            return self.launchers[-1].wait(timeout=bound_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} is not done after {bound_s:.0f} s\n{self.story()}") from None
+
+    def close(self) -> None:
+        """Kill what is left of the launchers; jobs are the cluster's."""
+        for launcher in self.launchers:
+            launcher.kill()
+            launcher.wait()
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells, as soon as the launcher has made them."""
+        return [Cell.open(file) for file in sorted(self.folder.glob("*/config.json"))]
+
+    def cell(self, number: int = 0, bound_s: float = 60.0) -> Cell:
+        """One of the cells, in the order of their names, waited for."""
+        wait_for(lambda: len(self.cells) > number, bound_s, self.story)
+        return self.cells[number]
+
+    def wait_for_step(self, cell: Cell, step: int, bound_s: float = 120.0) -> None:
+        """Return when training has passed a step."""
+        wait_for(lambda: newest_record(cell) >= step, bound_s, self.story)
+
+    def story(self) -> str:
+        """What the launchers and the ranks had to say, for whoever wonders why a test failed."""
+        told = [self.log, *sorted(self.folder.glob("*/log/*-rank0.txt"))]
+        told += [*sorted(self.folder.glob("*/attempts.jsonl")), *sorted(self.folder.glob("jobs/*/*_log.err"))]
+        parts = [f"--- {path}\n{path.read_text(errors='replace')[-2500:]}" for path in told if path.is_file()]
+        return "\n".join(parts)
+
+
+def newest_record(cell: Cell) -> int:
+    """The last step that ``metrics.jsonl`` has a record of; -1 before the first."""
+    try:
+        return max(
+            (p.step for p in read_points(cell.folder / "metrics.jsonl") if p.kind == "train"), default=-1
+        )
+    except FileNotFoundError:
+        return -1
+
+
+def wait_for(
+    happened: Callable[[], object],
+    bound_s: float,
+    story: Callable[[], str] = lambda: "",
+    every_s: float = 0.1,
+) -> float:
+    """Wait for something to be true; the seconds that it took, and a failed test where it takes longer."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < bound_s, f"not within {bound_s:.0f} s\n{story()}"
+        time.sleep(every_s)
+    return time.monotonic() - began

@@ -1,0 +1,106 @@
+"""Faults 1 to 3: SLURM takes the nodes away from a run, with more warning, less or none."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import faults
+from tests.cluster.cluster import Cluster
+from tests.faults.ranks import Rank, living_ranks
+from tests.faults.reference import Reference, assert_same_run
+from tests.faults.story import endings, restarts, told
+from tests.faults.sweep import Sweep, wait_for
+from tests.pipeline.tracking.stores import quiet_mlflow
+
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+
+
+def test_time_limit_on_two_nodes(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    limited = sweep("limit", "--recipe", "faults", "--ranks", "4", "--nodes", "2", "--signal-delay-s", "90")
+    limited.start()
+    cell = limited.cell()
+    limited.wait_for_step(cell, 100)
+    ranks = living_ranks(cell)
+    assert [rank.number for rank in ranks] == [0, 1, 2, 3]
+    assert len({rank.node for rank in ranks}) == 2
+    job = ranks[0].job
+    with standing_still(
+        ranks
+    ):  # SLURM looks at time limits twice a minute, and this run is not to end before
+        shorten(slurm_cluster, job)
+        wait_for(lambda: all(asked_to_stop(rank) for rank in ranks), 60, limited.story)
+    wait_for(lambda: restarts(slurm_cluster, job) == 1, 60, limited.story)
+    slurm_cluster.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"])
+    assert limited.wait() == 0, limited.story()
+    assert_same_run(cell, reference(4), limited.store)
+    assert endings(cell) == ["interrupted"]
+    assert "stopped behind step" in told(cell)
+
+
+@pytest.mark.parametrize("warned_by", ["user signal", "SIGTERM"])
+def test_preemption(
+    slurm_cluster: Cluster,
+    sweep: Callable[..., Sweep],
+    reference: Callable[..., Reference],
+    warned_by: str,
+):
+    faults.signal_before_preemption(slurm_cluster, warned_by == "user signal")
+    preempted = sweep("preempted", "--recipe", "faults")
+    preempted.start()
+    cell = preempted.cell()
+    preempted.wait_for_step(cell, 100)
+    (node,) = {rank.node for rank in living_ranks(cell)}
+    faults.push_aside(slurm_cluster, node, seconds=1)
+    assert preempted.wait() == 0, preempted.story()
+    assert_same_run(cell, reference(), preempted.store)
+    assert "stopped behind step" in told(cell)  # the warning was heard
+    assert told(cell).count("going on behind step") == 1
+
+
+def test_requeue_from_outside(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    requeued = sweep("requeued", "--recipe", "faults")
+    requeued.start()
+    cell = requeued.cell()
+    for step in (100, 500):
+        requeued.wait_for_step(cell, step)
+        job = living_ranks(cell)[0].job
+        before = restarts(slurm_cluster, job)
+        assert slurm_cluster.run(["scontrol", "requeue", job]).returncode == 0
+        wait_for(lambda job=job, before=before: restarts(slurm_cluster, job) > before, 60, requeued.story)
+    assert requeued.wait() == 0, requeued.story()
+    assert_same_run(cell, reference(), requeued.store)
+
+
+def shorten(cluster: Cluster, job: str) -> None:
+    """Set a job's time limit so that its end is less than two minutes away, and its warning is due."""
+    shown = cluster.run(["squeue", "--noheader", f"--jobs={job}", "--format=%M"]).stdout.strip()
+    minutes = int(shown.split(":")[0])
+    done = cluster.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes + 2}"])
+    assert done.returncode == 0, done.stderr
+
+
+def asked_to_stop(rank: Rank) -> bool:
+    """Whether USR2 has come to a process that stands still."""
+    status = Path(f"/proc/{rank.pid}/status").read_text()
+    pending = (line.split()[1] for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd")))
+    return any(int(mask, 16) & 1 << (signal.SIGUSR2 - 1) for mask in pending)
+
+
+@contextmanager
+def standing_still(ranks: list[Rank]) -> Iterator[None]:
+    for rank in ranks:
+        rank.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for rank in ranks:
+            rank.signal(signal.SIGCONT)
