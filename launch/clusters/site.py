@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def resolve(
 ) -> tuple[Resources, list[str]]:
     """What a job of that many ranks gets, and a sentence for each part that the command line did not say.
 
-    First the command line counts, then ``config_file``, then the user's own file, then what the cluster (``facts``)
-    suggests, then what is built in. ``on_gpus``: use the partition's GPUs where nobody says how many.
+    First the command line counts, then ``config_file``, then the user's own file, then sbatch's variables in the
+    environment, then what the cluster (``facts``) suggests, then what is built in. ``on_gpus``: take the partition's
+    GPUs where nobody says how many.
 
     Raises:
         ConfigError: a file cannot be read or has something in it that cannot be meant.
@@ -39,6 +41,9 @@ def resolve(
         if merged != before:
             sentences.append(f"{_added(before, merged)}: from {file}")
     if facts is not None:
+        merged, before = merged.over(_environment()), merged
+        if merged != before:
+            sentences.append(f"{_added(before, merged)}: from sbatch's variables in the environment")
         merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
         sentences += chosen
     return merged.completed(), sentences
@@ -70,6 +75,12 @@ def choose(
         sentences.append(f"time limit {hours:g} h: {why}")
     asked, more = _spread(asked, partition, ranks, on_gpus=on_gpus)
     return asked, sentences + more
+
+
+def _environment() -> Resources:
+    """What a person or a site has set for every sbatch: stated here, it holds for the choice and the checks too."""
+    names = ("partition", "account", "qos", "constraint")
+    return Resources(**{name: os.environ.get(f"SBATCH_{name.upper()}") or None for name in names})
 
 
 def _hours(limit_minutes: float | None, partition: str) -> tuple[float, str]:

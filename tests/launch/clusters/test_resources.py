@@ -1,0 +1,149 @@
+"""What a person asks of a cluster, checked field by field, and as submitit's parameters."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import tyro
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.errors import ConfigError, LaunchError
+from launch.clusters.resources import Resources
+
+wishes = st.builds(
+    Resources,
+    partition=st.none() | st.sampled_from(["main", "gpu"]),
+    nodes=st.none() | st.integers(1, 4),
+    gpus_per_node=st.none() | st.integers(0, 8),
+    hours=st.none() | st.floats(1.0, 100.0),
+    retries=st.none() | st.integers(0, 5),
+    sbatch=st.dictionaries(st.sampled_from(["mail-type", "reservation"]), st.sampled_from(["END", "x"])),
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("nodes", 0),
+        ("gpus_per_node", -1),
+        ("cpus_per_task", 0),
+        ("memory_gb", 0.0),
+        ("memory_gb", math.nan),
+        ("hours", 0.0),
+        ("hours", 0.001),  # SLURM would get a limit of 0 minutes, which is none
+        ("hours", math.inf),
+        ("signal_delay_s", -1),
+        ("max_parallel", 0),
+        ("retries", -1),
+        ("partition", ""),
+        ("account", " "),
+        ("constraint", "a\nb"),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_name_of_its_field(field, value):
+    with pytest.raises(ConfigError, match=field):
+        Resources(**{field: value})
+
+
+def test_a_signal_before_the_job_begins_is_refused():
+    with pytest.raises(ConfigError, match=r"signal_delay_s is 90, which is all of the 0\.02 hours"):
+        Resources(hours=0.02, signal_delay_s=90)
+
+
+@pytest.mark.parametrize("option", ["array", "--output", "dependency", "comment", "job-name", "requeue"])
+def test_an_option_that_the_launcher_sets_is_refused_by_name(option):
+    with pytest.raises(ConfigError, match=f"{option.removeprefix('--')} is set by the launcher"):
+        Resources(sbatch={option: "x"})
+
+
+@pytest.mark.parametrize(
+    ("option", "field"), [("time", "hours"), ("mem", "memory_gb"), ("gpus_per_node", "gpus_per_node")]
+)
+def test_an_option_with_a_field_of_its_own_names_it(option, field):
+    with pytest.raises(ConfigError, match=f"use {field}"):
+        Resources(sbatch={option: "1"})
+
+
+@pytest.mark.parametrize("option", ["J", "", "mail type", "mail-type=END\n#SBATCH --uid", "-p"])
+def test_what_is_no_long_option_is_refused(option):
+    with pytest.raises(ConfigError, match="sbatch option"):
+        Resources(sbatch={option: "x"})
+
+
+def test_options_are_given_on_the_command_line_and_explained_there(capsys):
+    asked = tyro.cli(
+        Resources,
+        args=["--sbatch", "mail_type", "END", "exclusive", "true", "--nodes", "2"],
+    )
+    assert asked == Resources(sbatch={"mail-type": "END", "exclusive": "true"}, nodes=2)
+    with pytest.raises(SystemExit):
+        tyro.cli(Resources, args=["--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--sbatch mail-type END exclusive true" in shown
+
+
+def test_a_job_gets_what_was_asked_in_submitits_words():
+    asked = Resources(
+        partition="gpu",
+        account="me",
+        constraint="a100|h100",
+        nodes=2,
+        gpus_per_node=4,
+        cpus_per_task=8,
+        memory_gb=1.5,
+        hours=2.0,
+        signal_delay_s=120,
+        sbatch={"exclusive": "true", "reservation": "course 1"},
+    )
+    assert asked.parameters(ranks=4) == {
+        "partition": "gpu",
+        "account": "me",
+        "constraint": "a100|h100",
+        "nodes": 2,
+        "ntasks_per_node": 2,
+        "gpus_per_node": 2,  # one for each rank, of the four that are allowed
+        "cpus_per_task": 8,
+        "mem": "1536M",
+        "time": 120,
+        "signal_delay_s": 120,
+        "additional_parameters": {"exclusive": True, "reservation": "course 1"},
+    }
+
+
+def test_what_nobody_asks_for_is_left_to_slurm():
+    assert Resources().parameters(ranks=1) == {
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "time": 1440,
+        "signal_delay_s": 90,
+    }
+
+
+def test_a_short_job_is_told_to_stop_when_part_of_its_time_is_left():
+    assert Resources(hours=3 / 60).completed().signal_delay_s == 30
+
+
+def test_ranks_that_do_not_divide_are_refused():
+    with pytest.raises(LaunchError, match="3 ranks cannot be spread evenly over 2 nodes"):
+        Resources(nodes=2).parameters(ranks=3)
+
+
+@given(first=wishes, second=wishes)
+def test_what_is_asked_first_counts_and_the_rest_comes_from_the_second(first, second):
+    both = first.over(second)
+    for name, value in first.given().items():
+        if name != "sbatch":
+            assert getattr(both, name) == value
+    for name, value in second.given().items():
+        if name != "sbatch" and name not in first.given():
+            assert getattr(both, name) == value
+    assert both.sbatch == second.sbatch | first.sbatch
+
+
+@given(asked=wishes)
+def test_completing_is_done_once(asked):
+    whole = asked.completed()
+    assert whole.completed() == whole
+    assert whole.given() | asked.given() == whole.given()
