@@ -84,20 +84,23 @@ _COLUMNS = (
 def sweep_table(rows: Sequence[Row], width: int) -> Table:
     """The rows in ``width`` characters: one line each, without the columns that nobody fills or that have no room."""
     short = short_names([row.name for row in rows])
-    columns, names, metric_width = _fitting(rows, short, width)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=width)
+    columns, names, metric_width, last_width = _fitting(rows, short, width)
+    details = max((len(_detail(row, columns)) for row in rows), default=0)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
+        last = column.heading == ""
         table.add_column(
             "" if column.heading == "bar" else column.heading,
             justify="right" if column.right else "left",
             no_wrap=True,
             overflow="ellipsis",
-            ratio=1 if column.heading == "" else None,
-            min_width=column.flexible,
             max_width=metric_width if column.heading == "metric" else None,
+            # The sentences get what the other columns leave.
+            ratio=1 if last else None,
+            min_width=min(details, _LEAST_DETAIL) if last else None,
         )
-    if not any(column.heading == "" for column in columns):
-        table.width = None
+    if columns[-1].heading == "":
+        table.width = width if details > last_width else width - last_width + details
     for row, name in zip(rows, names, strict=True):
         table.add_row(*(_shown(column, row, name, columns) for column in columns))
     return table
@@ -124,8 +127,8 @@ def _shown(column: _Column, row: Row, name: str, columns: Sequence[_Column]) -> 
     return Text(" ".join(text.split()))
 
 
-def _fitting(rows: Sequence[Row], short: list[str], width: int) -> tuple[list[_Column], list[str], int]:
-    """The columns that have room, the cells' names (whole ones if these have room too), and the metric's width."""
+def _fitting(rows: Sequence[Row], short: list[str], width: int) -> tuple[list[_Column], list[str], int, int]:
+    """The columns that have room, the cells' names (whole ones if there is room), and the widths of metric and sentence."""
     filled = [column for column in _COLUMNS if any(column.text(row) for row in rows) or not column.heading]
     needed = {
         column.heading: max(
@@ -148,7 +151,9 @@ def _fitting(rows: Sequence[Row], short: list[str], width: int) -> tuple[list[_C
         free = width - least - 2 * len(columns)
         if free >= (for_reasons if dropped < 0 else 0):
             break
-    return columns, names, _LEAST_METRIC + max(0, free - for_reasons)
+    metric = min(needed.get("metric", 0), _LEAST_METRIC + max(0, free - for_reasons))
+    taken_by_metric = max(0, metric - _LEAST_METRIC) if "metric" in needed else 0
+    return columns, names, metric, min(needed[""], _LEAST_DETAIL) + max(0, free - taken_by_metric)
 
 
 def short_names(names: Sequence[str]) -> list[str]:

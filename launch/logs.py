@@ -1,0 +1,113 @@
+"""What a cell's ranks have said, and what they go on saying: ``python launch/sweep.py logs SWEEP CELL --follow``."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from launch.clusters.backend import State
+from launch.clusters.slurm.register import Register
+from launch.standing import SweepFolder
+from pipeline.cell_folder import CellFolder
+
+UNITS = ("train", "evaluate")
+_SECONDS_BETWEEN_READS = 0.5
+_AT_REST = ("done", "failed", "stopped")
+
+
+class Tail:
+    """Reads a growing file piece by piece; one that became shorter is read from its beginning."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = 0
+        # A character may be cut in two where the writer is at work.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def new(self) -> str:
+        """What has come since the last call; empty while the file is not there."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, 2)
+                if size < self._start:
+                    self._start = 0
+                    self._decoder.reset()
+                file.seek(self._start)
+                found = file.read()
+        except FileNotFoundError:
+            return ""
+        self._start += len(found)
+        return self._decoder.decode(found)
+
+
+def log_files(sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: int) -> list[Path]:
+    """The logs of a rank that are there, training first; the jobs' own error output where the cell has none yet."""
+    own = [path for unit in units if (path := cell.log_file(unit, rank)).is_file() and path.stat().st_size]
+    if own or not sweep.is_on_slurm:
+        return own
+    register = Register(sweep.path)
+    found = []
+    for unit in units:
+        submission = register.newest(unit, cell.name)
+        job = submission.job_of(cell.name) if submission is not None else None
+        if submission is not None and job is not None:
+            found += [
+                path
+                for path in sorted(Path(submission.folder).glob(f"{job}_{rank}_log.err"))
+                if path.stat().st_size
+            ]
+    return found
+
+
+def show(
+    sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: int, state_of: Callable[[], State]
+) -> None:
+    """Print the logs of a rank; LaunchError where there is none."""
+    files = log_files(sweep, cell, units, rank)
+    if not files:
+        state = state_of()
+        why = f"{state.phase}: {state.detail}" if state.detail else state.phase
+        which = f"rank {rank} of {cell.name}" if rank else cell.name
+        raise LaunchError(f"{which} has no log yet ({why})")
+    tails: dict[Path, Tail] = {}
+    _print_new(files, tails, headings=len(files) > 1)
+
+
+def follow(
+    sweep: SweepFolder,
+    cell: CellFolder,
+    units: Sequence[str],
+    rank: int,
+    state_of: Callable[[], State],
+    seconds_between_looks: float,
+) -> State:
+    """Print the logs as they grow, over restarts and from training to measuring, until the cell is at rest."""
+    tails: dict[Path, Tail] = {}
+    told: State | None = None
+    next_look = 0.0
+    while True:
+        if time.monotonic() >= next_look:
+            state = state_of()
+            next_look = time.monotonic() + seconds_between_looks
+            if told is None or (state.phase, state.detail) != (told.phase, told.detail):
+                told = state
+                detail = f" ({state.detail})" if state.detail else ""
+                print(f"[{cell.name} is {state.phase}{detail}]", file=sys.stderr, flush=True)
+        _print_new(log_files(sweep, cell, units, rank), tails, headings=True)
+        if state.phase in _AT_REST:
+            return state
+        time.sleep(_SECONDS_BETWEEN_READS)
+
+
+def _print_new(files: Sequence[Path], tails: dict[Path, Tail], *, headings: bool) -> None:
+    for path in files:
+        new = path not in tails
+        text = tails.setdefault(path, Tail(path)).new()
+        if new and headings:
+            print(f"==> {path} <==")
+        if text:
+            print(text, end="", flush=True)

@@ -1,0 +1,273 @@
+"""Looking at a sweep that was started: ``python launch/sweep.py status|cancel|logs|retry``."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data_prep.errors import LaunchError, report_user_errors
+from launch import logs
+from launch.clusters import queue as slurm_queue
+from launch.progress import ProgressReader
+from launch.standing import Look, SweepFolder, cells_named, gone_jobs, look, sweeps_in
+from launch.table import COLOURS
+from launch.watch import Watch, failures, picture
+
+_SECONDS_BETWEEN_LOOKS = 5.0
+_LINES_BESIDE_THE_TABLE = 5
+_MOST_SENTENCES = 5
+
+Name = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
+Cells = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where the cells of a sweep stand: state, why it waits, epoch, images/s, last metric, restarts, node, time left.
+
+    SLURM is asked once for all cells. Without SWEEP the sweeps are listed.
+
+    Exit status: 0 when every cell is done; 3 while something runs or waits; 1 when nothing does any more and a cell has
+    failed or was stopped; 2 when it cannot be told.
+
+    Examples:
+      python launch/sweep.py status                        all sweeps in runs/
+      python launch/sweep.py status fashion-mnist --watch  live, until the last cell has ended; Ctrl-C leaves the jobs alone
+    """
+
+    sweep: Annotated[str | None, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional] = None
+    """name of the sweep, or its folder; all are listed where none is given"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+    watch: bool = False
+    """look again every few seconds until nothing runs or waits"""
+    all: bool = False
+    """a row for every cell, even if the terminal is not high enough"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    """End the SLURM jobs of a sweep, or of some of its cells.
+
+    Training, measuring and the final table are all taken out of the queue. What was trained stays: started again, a cell
+    goes on from its newest checkpoint.
+    """
+
+    sweep: Name
+    """name of the sweep, or its folder"""
+    cells: Cells = ()
+    """only these cells: their names, or parts of them that no other cell has"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """Print what a cell has said, and with --follow what it goes on saying, over restarts, until it has ended."""
+
+    sweep: Name
+    """name of the sweep, or its folder"""
+    cell: Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
+    """name of the cell, or a part of it that no other cell has"""
+    follow: bool = False
+    """go on until the cell is done, has failed or was stopped"""
+    rank: int = 0
+    """which of its processes"""
+    unit: Literal["train", "evaluate"] | None = None
+    """only its training, or only its measuring"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+
+
+def main(word: str, arguments: Sequence[str]) -> None:
+    """The command line of one of the words of ``WORDS``, without the word; always ends with SystemExit."""
+    options, do = WORDS[word]
+    with report_user_errors():
+        asked: Any = tyro.cli(
+            options,
+            args=arguments,
+            prog=f"sweep.py {word}",
+            description=inspect.cleandoc(options.__doc__ or ""),
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        try:
+            raise SystemExit(do(asked))
+        except BrokenPipeError:  # the reader, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+
+
+def status(asked: Status) -> int:
+    """Show a sweep, or all of them; returns the exit status."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=180)  # in a file or a pipe, nothing need be cut
+    if asked.sweep is None:
+        return _list(asked.runs, console)
+    sweep = SweepFolder.named(asked.sweep, asked.runs)
+    if asked.watch:
+        return _watch(sweep, console)
+    seen = look(sweep)
+    everything = asked.all or not console.is_terminal
+    sentences = failures(seen.states, sweep.path)
+    told = sentences if everything else sentences[:_MOST_SENTENCES]
+    room = console.height - _LINES_BESIDE_THE_TABLE - 2 * len(told) - 2 * bool(seen.others)
+    console.print(
+        picture(
+            sweep.cells,
+            seen.states,
+            ProgressReader(),
+            console.width,
+            len(sweep.cells) if everything else room,
+            also_in_queue(seen),
+        )
+    )
+    for line in told:
+        console.print(escape(line), style="red", soft_wrap=True, highlight=False)
+    if sentences:
+        more = f"{len(sentences) - len(told)} more (--all shows them); " if len(told) < len(sentences) else ""
+        console.print(
+            f"{more}'{_command('retry', sweep)}' starts the failed cells again",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return seen.exit_status
+
+
+def _command(word: str, sweep: SweepFolder) -> str:
+    """What a person types, whatever the sweep is called."""
+    elsewhere = sweep.path.parent != Path("runs").absolute()
+    where = ["--runs", str(sweep.path.parent)] if elsewhere else []
+    return shlex.join(["python", "launch/sweep.py", word, sweep.path.name, *where])
+
+
+def also_in_queue(seen: Look) -> str:
+    """The jobs of a sweep that are no cell's, in one line; empty if there are none."""
+    parts = []
+    for stage, jobs in seen.others.items():
+        counts = Counter(job.says or "running" for job in jobs)
+        said = ", ".join(f"{count} {why}" if len(jobs) > 1 else why for why, count in counts.items())
+        parts.append(f"{stage}: {said}")
+    return "; ".join(parts)
+
+
+def _watch(sweep: SweepFolder, console: Console) -> int:
+    seen = look(sweep)
+    note = ""
+    try:
+        with Watch(sweep.cells, console) as watch:
+            while True:
+                watch.show(seen.states, note or also_in_queue(seen))
+                if seen.exit_status != 3:
+                    break
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                try:
+                    seen, note = look(sweep), ""
+                except LaunchError as error:  # SLURM's controller may be away for a while
+                    note = f"{error}; shown is what was last known"
+    except KeyboardInterrupt:
+        print(
+            f"the jobs go on; '{_command('status', sweep)} --watch' comes back, '{_command('cancel', sweep)}' ends them"
+        )
+        return seen.exit_status
+    for line in failures(seen.states, sweep.path):
+        print(line)
+    return seen.exit_status
+
+
+def _list(runs: Path, console: Console) -> int:
+    """The sweeps with the number of their cells in each phase; one ``squeue`` call where any was on SLURM."""
+    sweeps = sweeps_in(runs)
+    if not sweeps:
+        raise LaunchError(f"there is no sweep in {runs}; --runs names another folder")
+    queue: dict[str, slurm_queue.QueuedJob] = {}
+    note = ""
+    if any(sweep.is_on_slurm for sweep in sweeps):
+        try:
+            queue = slurm_queue.queued(comment="traitvae/")
+        except LaunchError as error:
+            note = f"{error}; cells that wait or run there are shown as stopped"
+    accounts = slurm_queue.ended(job for sweep in sweeps for job in gone_jobs(sweep, queue))
+    looks = {sweep.path.name: look(sweep, queue, accounts) for sweep in sweeps}
+    phases = [
+        phase
+        for phase in COLOURS
+        if any(s.phase == phase for seen in looks.values() for s in seen.states.values())
+    ]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("sweep")
+    for name in ("cells", *phases):
+        table.add_column(name, justify="right")
+    for name, seen in looks.items():
+        counts = Counter(state.phase for state in seen.states.values())
+        table.add_row(escape(name), str(len(seen.states)), *(str(counts[phase] or "") for phase in phases))
+    console.print(table)
+    if note:
+        console.print(escape(note), soft_wrap=True)
+    found = {seen.exit_status for seen in looks.values()}
+    return 3 if 3 in found else max(found)
+
+
+def cancel(asked: Cancel) -> int:
+    """Take jobs out of the queue; returns the exit status."""
+    sweep = SweepFolder.named(asked.sweep, asked.runs)
+    chosen = cells_named(sweep, asked.cells)
+    if not sweep.is_on_slurm:
+        raise LaunchError(
+            f"{sweep.path.name} has no SLURM jobs; Ctrl-C in the launcher that runs it on this machine stops it"
+        )
+    seen = look(sweep)
+    ids = list(seen.queue)
+    if asked.cells:
+        wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
+        ids = [job for job in ids if job in wanted]
+    slurm_queue.cancel(ids)
+    of_what = ", ".join(cell.name for cell in chosen) if asked.cells else f"the sweep {sweep.path.name}"
+    if not ids:
+        print(f"no job of {of_what} is in the queue")
+        return 0
+    print(
+        f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints stay, and the same sweep command goes on"
+        " from them"
+    )
+    return 0
+
+
+def show_logs(asked: Logs) -> int:
+    """Print or follow a cell's logs; returns the exit status."""
+    if asked.rank < 0:
+        raise LaunchError(f"rank is {asked.rank}; it must be 0 or above")
+    sweep = SweepFolder.named(asked.sweep, asked.runs)
+    cell = sweep.cell(asked.cell)
+    units = (asked.unit,) if asked.unit else logs.UNITS
+    if not asked.follow:
+        logs.show(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name])
+        return 0
+    pause = _SECONDS_BETWEEN_LOOKS if sweep.is_on_slurm else 1.0
+    try:
+        end = logs.follow(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name], pause)
+    except KeyboardInterrupt:
+        return 130
+    return 0 if end.phase == "done" else 1
+
+
+WORDS: dict[str, tuple[type, Callable[..., int]]] = {
+    "status": (Status, status),
+    "cancel": (Cancel, cancel),
+    "logs": (Logs, show_logs),
+}
+"""First words of ``launch/sweep.py`` that look at a sweep, with their options and what they do."""
