@@ -14,10 +14,12 @@ from data_prep.sources.celeba import (
     celeba_glasses_facial_hair,
     celeba_hair,
 )
+from data_prep.sources.chexpert import chexpert
 from data_prep.sources.mnist import fashion_mnist, idx_folder, mnist
 from data_prep.sources.options import Option, checked_options, option_names
 from data_prep.sources.source import Source
 from data_prep.sources.swiss_roll import swiss_roll
+from data_prep.sources.tfd import tfd
 from data_prep.sources.transformed_mnist import transformed_mnist
 
 SOURCES: dict[str, Callable[..., Source]] = {
@@ -26,10 +28,12 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "celeba_glasses": celeba_glasses,
     "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
     "celeba_hair": celeba_hair,
+    "chexpert": chexpert,
     "fashion_mnist": fashion_mnist,
     "idx_folder": idx_folder,
     "mnist": mnist,
     "swiss_roll": swiss_roll,
+    "tfd": tfd,
     "transformed_mnist": transformed_mnist,
 }
 """Name → the function that makes it from the folder of its raw files; its keyword-only parameters are its options."""
