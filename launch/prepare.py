@@ -38,10 +38,11 @@ class Prepare:
     """
 
     name: tyro.conf.Positional[str]
-    """fashion-mnist, mnist, or idx-folder (images of your own, in four files named as MNIST's are)"""
+    """fashion-mnist, mnist, celeba, chexpert, ... (a name that does not exist shows all that do), or idx-folder (images
+    of your own, in four files named as MNIST's are)"""
     raw: Path | None = None
     """folder of the raw files, packed (.gz, .zip) or not"""
-    option: tyro.conf.UseAppendAction[tuple[Annotated[str, tyro.conf.arg(metavar="NAME=VALUE")], ...]] = ()
+    option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """an option of the source's own, as often as there are some: --option uncertain=ones (--dry-run lists them)"""
     out: Path = Path("data")
     """folder in which the data set's own folder is made"""

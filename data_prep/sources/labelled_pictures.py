@@ -20,6 +20,7 @@ from data_prep.rows import Rows
 from data_prep.sources.picture_archive import PictureArchive
 from data_prep.sources.picture_files import PLACE, PictureFiles, PictureFolder
 from data_prep.sources.picture_index import PictureIndex, Pictures
+from data_prep.sources.text_tables import Names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,12 @@ class Listing:
     """in their order in the manifest; ``places`` are not known yet"""
     lists: Mapping[str, Path]
     """split → the list whose lines are noted"""
-    all_names: NDArray[np.bytes_]
+    all_names: Names
     """sorted: of every picture that the lists name, chosen or not"""
 
 
 def listed(
-    names: NDArray[np.bytes_],
+    names: Names,
     lines: NDArray[np.int64],
     labels: NDArray[np.uint8],
     observed: NDArray[np.bool_],

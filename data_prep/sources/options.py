@@ -55,7 +55,7 @@ def checked_options(
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {close[0]}? " if close else ""
-            there = f"it has {', '.join(known)}" if known else "it has none"
+            there = f"It has {', '.join(known)}" if known else "It has none"
             raise ConfigError(f"{source} has no option {name!r}: {meant}{there}")
         checked[name] = _converted(source, name, value, hints[name])
     return checked

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from data_prep.decode import DamagedPicture
 from data_prep.errors import RawDataError
-from data_prep.sources.picture_files import MOST_BYTES, PLACE, Read, first_not_among
+from data_prep.sources.picture_files import MOST_BYTES, PLACE, Places, Read, first_not_among
+from data_prep.sources.text_tables import Names
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -37,17 +38,17 @@ class PictureArchive:
 
     path: Path
 
-    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         found, places = self._directory
         position = np.minimum(np.searchsorted(found, names), len(found) - 1)
         return places[position], found[position] == names
 
-    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+    def unlisted(self, names: Names) -> str | None:
         extra = first_not_among(self._directory[0], names)
         return None if extra is None else extra.decode()
 
     @cached_property
-    def _directory(self) -> tuple[NDArray[np.bytes_], NDArray[np.void]]:
+    def _directory(self) -> tuple[Names, Places]:
         """Names, sorted, and places; ``RawDataError`` naming the archive and the entry that cannot be right."""
         try:
             with zipfile.ZipFile(self.path) as archive:

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.sources.text_tables import Names
 
 PLACE = np.dtype([("size", "<i8"), ("packed", "<i8"), ("offset", "<i8"), ("crc", "<u4"), ("method", "<u2")])
 """Where the bytes of a picture are, and how many: all but ``size`` is for archives."""
+
+Places = NDArray[Any]
+"""Array of ``PLACE``."""
 
 MOST_BYTES = 64 << 20
 """A picture file that says it is larger is damage, or an attack."""
@@ -33,11 +37,11 @@ class PictureFiles(Protocol):
         """The folder or the archive."""
         ...
 
-    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         """Places (n,) of the pictures of these names (sorted, each once), and which of them are there (n,)."""
         ...
 
-    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+    def unlisted(self, names: Names) -> str | None:
         """Name of a picture that is there and not among ``names`` (sorted, each once), if there is one."""
         ...
 
@@ -58,7 +62,7 @@ class PictureFolder:
     parts: tuple[str, ...] = ("",)
     """the folders below ``path`` that are the source's; others are left alone"""
 
-    def places(self, names: NDArray[np.bytes_]) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         places, there = np.zeros(len(names), dtype=PLACE), np.zeros(len(names), dtype=np.bool_)
         sizes, root = places["size"], os.fsencode(self.path) + b"/"
         for i, name in enumerate(names.tolist()):
@@ -71,7 +75,7 @@ class PictureFolder:
                 raise RawDataError(f"{self.name_of(name)} cannot be read: {error.strerror}") from None
         return places, there
 
-    def unlisted(self, names: NDArray[np.bytes_]) -> str | None:
+    def unlisted(self, names: Names) -> str | None:
         """One folder's names are looked at together, so the memory is that of the largest folder."""
         for part in self.parts:
             for folder, _, files in os.walk(self.path / part):
@@ -96,7 +100,7 @@ class PictureFolder:
         return str(self.path / os.fsdecode(name))
 
 
-def first_not_among(found: NDArray[np.bytes_], names: NDArray[np.bytes_]) -> bytes | None:
+def first_not_among(found: Names, names: Names) -> bytes | None:
     """The first of ``found`` (any order) that is not among ``names`` (sorted)."""
     if not len(names):
         return bytes(found.min())

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 from data_prep.files import atomic_write
+from data_prep.sources.picture_files import Places
+from data_prep.sources.text_tables import Names
 
 _FILE = "index.json"
 _COLUMNS = ("names", "lines", "labels", "observed", "places")
@@ -24,7 +26,7 @@ _COLUMNS = ("names", "lines", "labels", "observed", "places")
 class Pictures:
     """Rows of one split, by column, in the order of their names."""
 
-    names: NDArray[np.bytes_]
+    names: Names
     """(n,), UTF-8"""
     lines: NDArray[np.int64]
     """(n,): where the list names it"""
@@ -32,7 +34,7 @@ class Pictures:
     """(n, L)"""
     observed: NDArray[np.bool_]
     """(n, L)"""
-    places: NDArray[np.void]
+    places: Places
     """(n,), as the picture files give them"""
 
     def __len__(self) -> int:

@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """JSON values that decide the content beside the raw files."""
+        """JSON values that decide the content beside the raw files, among them all that the user can set."""
         ...
 
     @property

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+
+Names = NDArray[Any]
+"""Bytes of UTF-8 text of any width (``NDArray[np.bytes_]`` means one width to who checks types at run time)."""
 
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 16
@@ -74,7 +78,7 @@ class NamedRows:
     """A list whose rows each name a picture, by column, in the order of the names."""
 
     path: Path
-    names: NDArray[np.bytes_]
+    names: Names
     """(n,), UTF-8, each once"""
     lines: NDArray[np.int64]
     """(n,): the line of the file that the row stands in"""
@@ -91,7 +95,7 @@ class RowCollector:
     def __init__(self, path: Path, columns: int) -> None:
         self._path, self._columns = path, columns
         self._names: list[bytes] = []
-        self._blocks: list[NDArray[np.bytes_]] = []
+        self._blocks: list[Names] = []
         self._lines, self._values = array("q"), array("b")
 
     def __len__(self) -> int:

@@ -1,0 +1,173 @@
+"""CheXpert (Irvin et al. 2019): 224,316 chest radiographs of 65,240 patients, with labels read out of the reports."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.errors import RawDataError
+from data_prep.manifest import LabelSpec
+from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
+from data_prep.sources.picture_files import PictureFolder
+from data_prep.sources.picture_index import Pictures
+from data_prep.sources.raw_files import cache_folder, find_in
+from data_prep.sources.text_tables import NamedRows, Names, RowCollector, read_table
+
+LABELS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
+"""The five of Joy et al. 2021, C.2, in their order."""
+
+Uncertain = Literal["unobserved", "ones", "zeros"]
+Blank = Literal["zeros", "unobserved"]
+Views = Literal["frontal", "all"]
+
+_BLANK, _UNCERTAIN = -2, -1
+_VALUES = {"": _BLANK, "-1": _UNCERTAIN, "-1.0": _UNCERTAIN, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
+_VIEWS = {"frontal": 1, "lateral": 0}
+_PATH, _VIEW = "path", "frontal/lateral"
+_NAME = re.compile(r"(patient\w+)/study\w+/[\w.\-]+\.jpe?g", re.ASCII | re.IGNORECASE)
+
+_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
+"""of the patients of ``train.csv``"""
+OFFICIAL_VALID = "official_valid"
+"""``valid.csv``: 200 studies that three radiologists labelled, so its labels are of another kind"""
+
+_HOME = "https://stanfordmlgroup.github.io/competitions/chexpert/"
+_LICENCE = "Stanford University Dataset Research Use Agreement (non-commercial research, no redistribution)"
+_FOLDERS = ("", "CheXpert-v1.0-small/", "CheXpert-v1.0/")
+
+
+def chexpert(
+    raw: Path | None, *, uncertain: Uncertain = "unobserved", blank: Blank = "zeros", views: Views = "frontal"
+) -> LabelledPictures:
+    """Five labels, grey pictures brought to 64 x 64.
+
+    ``uncertain``: what -1 counts as. ``blank``: what a finding counts as that the report does not mention. The splits
+    are by patient: a hash of the patient's name decides, so no patient is in two of them, and a part of the data (the
+    frontal views) keeps the splits of the whole.
+    """
+    return LabelledPictures(
+        name="chexpert",
+        title="CheXpert",
+        home=_HOME,
+        licence=_LICENCE,
+        label_specs=tuple(LabelSpec(name, 2, ("no", "yes")) for name in LABELS),
+        mode="L",
+        size=(64, 64),
+        options={"uncertain": uncertain, "blank": blank, "views": views},
+        raw=raw,
+        find=partial(_find, uncertain=uncertain, blank=blank, views=views),
+    )
+
+
+def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) -> Listing:
+    folder = raw or cache_folder("chexpert")
+    spellings = {name: [f"{f}{name}" for f in _FOLDERS] for name in ("train.csv", "valid.csv")}
+    paths = find_in(folder, spellings)
+    if "train.csv" not in paths:
+        raise RawDataError(
+            f"{folder} lacks train.csv of CheXpert, which is under the {_LICENCE}: register at {_HOME} and put "
+            "CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, train, valid) there, or name its folder with --raw"
+        )
+    root = paths["train.csv"].parent
+    train = read_labels(paths["train.csv"], "train")
+    split_of = _splits_of(train.names)
+    splits, lists, names = {}, {}, [train.names]
+    for number, split in enumerate(_SHARES):
+        splits[split] = _chosen(train, split_of == number, uncertain, blank, views)
+        lists[split] = train.path
+    if (root / "valid.csv").is_file():
+        valid = read_labels(root / "valid.csv", "valid")
+        splits[OFFICIAL_VALID] = _chosen(valid, np.ones(len(valid), dtype=np.bool_), uncertain, blank, views)
+        lists[OFFICIAL_VALID] = valid.path
+        names.append(valid.names)
+    files = PictureFolder(root, ("train", "valid") if OFFICIAL_VALID in splits else ("train",))
+    return Listing(files=files, splits=splits, lists=lists, all_names=np.concatenate(names))
+
+
+def read_labels(path: Path, part: str) -> NamedRows:
+    """Values (n, 6) of a CheXpert list: 1, 0, -1 (uncertain) or -2 (blank) per label, then whether it is frontal.
+
+    Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in whatever folder the list has them.
+    ``RawDataError`` naming the file and line that is wrong.
+    """
+    table = read_table(path, commas=True)
+    first, header = next(table)
+    columns = {field.lower(): number for number, field in enumerate(header)}
+    wanted = (_PATH, _VIEW, *(label.lower() for label in LABELS))
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        raise RawDataError(f"{path}, line {first} has no column {', '.join(missing)}")
+    if len(columns) < len(header):
+        twice = next(f for i, f in enumerate(header) if f.lower() in (g.lower() for g in header[:i]))
+        raise RawDataError(f"{path}, line {first}: the column {twice!r} is there twice")
+    path_column, view_column = columns[_PATH], columns[_VIEW]
+    label_columns = [columns[label.lower()] for label in LABELS]
+    rows = RowCollector(path, len(LABELS) + 1)
+    for line, fields in table:
+        if len(fields) != len(header):
+            raise RawDataError(
+                f"{path}, line {line} has {len(fields)} fields for the {len(header)} columns of line {first}"
+            )
+        view = _VIEWS.get(fields[view_column].lower())
+        if view is None:
+            raise RawDataError(
+                f"{path}, line {line}: the view is {fields[view_column]!r}, neither Frontal nor Lateral"
+            )
+        try:
+            values = [_VALUES[fields[column]] for column in label_columns]
+        except KeyError:
+            column = next(c for c in label_columns if fields[c] not in _VALUES)
+            raise RawDataError(
+                f"{path}, line {line}: {header[column]} is {fields[column]!r}, and only 1, 0, -1 and blank are possible"
+            ) from None
+        rows.add(line, _name(path, line, fields[path_column], part), (*values, view))
+    return rows.rows()
+
+
+def _name(path: Path, line: int, text: str, part: str) -> str:
+    *folders, patient, study, file = ["", "", "", *text.replace("\\", "/").split("/")]
+    name = f"{patient}/{study}/{file}"
+    inside = folders[-1] if folders else ""
+    if _NAME.fullmatch(name) is None or inside not in ("", ".", part):
+        raise RawDataError(
+            f"{path}, line {line}: {text!r} does not end like {part}/patient00001/study1/view1_frontal.jpg"
+        )
+    return f"{part}/{name}"
+
+
+def _splits_of(names: Names) -> NDArray[np.int64]:
+    """The split (n,) of each picture, as its number in ``_SHARES``: the patient's hash, as a part of all, decides."""
+    bounds = np.cumsum(list(_SHARES.values()))[:-1]
+    parts = np.empty(len(names))
+    patient_before, part = b"", 0.0
+    for row, name in enumerate(names.tolist()):
+        patient = name.split(b"/")[1]
+        if patient != patient_before:
+            patient_before, part = (
+                patient,
+                int.from_bytes(hashlib.blake2b(patient, digest_size=8).digest(), "big") / 2**64,
+            )
+        parts[row] = part
+    return np.searchsorted(bounds, parts, side="right")
+
+
+def _chosen(
+    rows: NamedRows, chosen: NDArray[np.bool_], uncertain: Uncertain, blank: Blank, views: Views
+) -> Pictures:
+    if views == "frontal":
+        chosen = chosen & (rows.values[:, -1] == _VIEWS["frontal"])
+    values = rows.values[chosen, : len(LABELS)]
+    labels, observed = values == 1, np.ones(values.shape, dtype=np.bool_)
+    if uncertain == "unobserved":
+        observed &= values != _UNCERTAIN
+    elif uncertain == "ones":
+        labels |= values == _UNCERTAIN
+    if blank == "unobserved":
+        observed &= values != _BLANK
+    return listed(rows.names[chosen], rows.lines[chosen], labels.astype(np.uint8), observed)

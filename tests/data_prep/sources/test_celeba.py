@@ -1,0 +1,384 @@
+"""CelebA and its subsets: what is read from the lists and pictures, in whatever form a person has them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from data_prep.decode import decode_jpeg
+from data_prep.errors import RawDataError
+from data_prep.manifest import Manifest
+from data_prep.progress import Progress
+from data_prep.rows import Rows
+from data_prep.sources import source_named
+from data_prep.sources.celeba import CCVAE_LABELS, HAIR
+from data_prep.sources.celeba_lists import ATTRIBUTES
+from data_prep.stages import prepare
+from tests.data_prep.fixtures import content
+from tests.data_prep.sources.raw_pictures import (
+    jpeg,
+    partition_of,
+    picture_name,
+    shown_attributes,
+    write_celeba,
+    write_zip,
+)
+
+QUIET = Progress(shown=False)
+ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_celeba(tmp_path_factory.mktemp("celeba"), ROWS)
+
+
+def prepared(raw: Path, root: Path, name: str = "celeba", workers: int = 1, rows_per_shard: int = 9) -> Path:
+    return prepare(
+        name,
+        raw=raw,
+        root=root,
+        workers=workers,
+        formats="arrow",
+        rows_per_shard=rows_per_shard,
+        progress=False,
+    )
+
+
+def all_rows(name: str, raw: Path, scratch: Path) -> dict[str, Rows]:
+    source = source_named(name, raw).verified(scratch, QUIET)
+    return {split: source.rows(split, 0, count) for split, count in source.splits().items()}
+
+
+def column(attribute: str) -> NDArray[np.bool_]:
+    return shown_attributes(ROWS)[:, ATTRIBUTES.index(attribute)]
+
+
+def numbers(rows: Rows) -> list[int]:
+    return [int(name.removesuffix(".jpg")) - 1 for name in rows.ids]
+
+
+def test_rows_are_the_pictures_and_the_18_labels_of_ccvae(raw: Path, tmp_path: Path) -> None:
+    source, partition = source_named("celeba", raw), partition_of(ROWS)
+    assert [label.name for label in source.labels()] == list(CCVAE_LABELS)
+    assert len(CCVAE_LABELS) == 18
+    for number, (split, rows) in enumerate(all_rows("celeba", raw, tmp_path).items()):
+        members = np.flatnonzero(partition == number)
+        assert split == ("train", "valid", "test")[number]
+        assert list(rows.ids) == [picture_name(i) for i in members]
+        for position, label in enumerate(CCVAE_LABELS):
+            np.testing.assert_array_equal(rows.labels[:, position], column(label)[members])
+        for image, i in zip(rows.image, members, strict=True):
+            np.testing.assert_array_equal(
+                image, decode_jpeg(jpeg(218, 178, int(i)), mode="RGB", size=(64, 64))
+            )
+        assert rows.observed.all()
+        rows.check((3, 64, 64), [2] * 18, 0)
+
+
+def test_every_form_of_the_raw_files_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
+    """Folder or archive, nested or in the official site's folders, text or CSV lists: the same digest and bytes."""
+    expected = prepared(raw, tmp_path / "data")
+    official = write_celeba(tmp_path / "official", ROWS, archive=True)
+    for folder, files in (("Anno", "list_attr*"), ("Eval", "list_eval*"), ("Img", "img_align*")):
+        (official / folder).mkdir()
+        for file in official.glob(files):
+            file.rename(official / folder / file.name)
+    forms = (
+        write_celeba(tmp_path / "csv", ROWS, csv=True, nested=True),
+        write_celeba(tmp_path / "zip", ROWS, archive=True, csv=True),
+        official,
+    )
+    for number, form in enumerate(forms):
+        found = prepared(form, tmp_path / f"data{number}")
+        assert found.name == expected.name
+        assert content(found) == content(expected)
+
+
+def test_lists_are_read_whatever_their_line_endings_spacing_mark_and_folders(
+    raw: Path, tmp_path: Path
+) -> None:
+    expected = prepared(raw, tmp_path / "expected")
+    odd = write_celeba(tmp_path / "odd", ROWS)
+    attributes, partition = odd / "list_attr_celeba.txt", odd / "list_eval_partition.txt"
+    text = attributes.read_text().replace(" ", "\t ").replace("\n", " \r\n")
+    attributes.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n\r\n")
+    lines = partition.read_text().splitlines()
+    folders = ("", "img_align_celeba/", "./", "/data/faces of CelebA/".replace(" ", "_"), "C:\\celeba\\")
+    lines = [folders[i % len(folders)] + line for i, line in enumerate(lines)]
+    partition.write_bytes("\r".join(reversed(lines)).encode())
+    assert content(prepared(odd, tmp_path / "data")) == content(expected)
+
+
+def test_workers_and_interleaved_tasks_change_nothing(raw: Path, tmp_path: Path) -> None:
+    one = prepared(raw, tmp_path / "one")
+    two = prepared(raw, tmp_path / "two", workers=2)
+    assert content(one) == content(two)
+    manifest = Manifest.load(one)
+    assert manifest.image_shape == (3, 64, 64)
+    assert [shard.rows for shard in manifest.splits["train"].shards] == [9, 9, 9, 1]
+    assert manifest.splits["train"].labels_used["1.0"] == (28,) * 18
+
+
+def with_and_without(shown: NDArray[np.bool_], times: int) -> dict[int, tuple[int, int]]:
+    """Split → rows that show it, and rows without it that are taken."""
+    counts = {}
+    for number in range(3):
+        members = partition_of(ROWS) == number
+        ones = int((shown & members).sum())
+        counts[number] = (ones, min(times * ones, int((~shown & members).sum())))
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "times"),
+    [("celeba_glasses", "Eyeglasses", 2), ("celeba_facial_hair", "Facial_Hair", 1)],
+)
+def test_csvae_subsets_have_all_with_the_attribute_and_so_many_without(
+    raw: Path, tmp_path: Path, name: str, label: str, times: int
+) -> None:
+    shown = column("Eyeglasses")
+    if name == "celeba_facial_hair":
+        shown = ~column("No_Beard") | column("Mustache") | column("Goatee")
+        assert 0.3 < shown.mean() < 1
+    assert [spec.name for spec in source_named(name, raw).labels()] == [label]
+    for number, rows in enumerate(all_rows(name, raw, tmp_path).values()):
+        np.testing.assert_array_equal(rows.labels[:, 0], shown[numbers(rows)])
+        assert (rows.labels.sum(), (rows.labels == 0).sum()) == with_and_without(shown, times)[number]
+        rows.check((3, 64, 64), [2], 0)
+
+
+def test_csvae_pictures_are_cut_out_before_they_are_resized(raw: Path, tmp_path: Path) -> None:
+    rows = all_rows("celeba_glasses", raw, tmp_path)["train"]
+    for image, number in zip(rows.image, numbers(rows), strict=True):
+        expected = decode_jpeg(jpeg(218, 178, number), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_glasses_and_facial_hair_together_are_the_union_with_both_labels(raw: Path, tmp_path: Path) -> None:
+    both, glasses, hair = (
+        all_rows(f"celeba_{name}", raw, tmp_path / name)
+        for name in ("glasses_facial_hair", "glasses", "facial_hair")
+    )
+    for split, rows in both.items():
+        parts = [part[split] for part in (glasses, hair) if split in part]
+        assert set(rows.ids) == {name for part in parts for name in part.ids}
+        np.testing.assert_array_equal(rows.labels[:, 0], column("Eyeglasses")[numbers(rows)])
+        hairy = ~column("No_Beard") | column("Mustache") | column("Goatee")
+        np.testing.assert_array_equal(rows.labels[:, 1], hairy[numbers(rows)])
+
+
+def test_hair_is_one_label_of_five_values_where_exactly_one_is_set(raw: Path, tmp_path: Path) -> None:
+    source = source_named("celeba_hair", raw)
+    assert [label.cardinality for label in source.labels()] == [5] + [2] * 15
+    assert source.labels()[0].values == HAIR
+    smiling = [label.name for label in source.labels()].index("Smiling")
+    seen = set()
+    for rows in all_rows("celeba_hair", raw, tmp_path).values():
+        for labels, observed, number in zip(rows.labels, rows.observed, numbers(rows), strict=True):
+            shown = [name for name in HAIR if column(name)[number]]
+            assert observed[0] == (len(shown) == 1)
+            assert observed[1:].all()
+            seen.add(len(shown))
+            if len(shown) == 1:
+                assert HAIR[labels[0]] == shown[0]
+            assert labels[smiling] == column("Smiling")[number]
+        rows.check((3, 64, 64), [5] + [2] * 15, 0)
+    assert {0, 1, 2} <= seen
+
+
+def damage_picture(raw: Path) -> str:
+    path = raw / "img_align_celeba" / picture_name(11)
+    path.write_bytes(path.read_bytes()[:900])
+    return rf"{path} \(.*list_attr_celeba.txt, line 14\) cannot be decoded: .*truncated"
+
+
+def remove_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).unlink()
+    return r"000012.jpg is missing, and .*list_attr_celeba.txt, line 14 names it"
+
+
+def add_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / "000041.jpg").write_bytes(jpeg(218, 178, 1))
+    return r"000041.jpg is not named by .*list_attr_celeba.txt: the list is shorter"
+
+
+def text_instead_of_a_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).write_text("<html>404</html>")
+    return r"000012.jpg \(.*line 14\) is no JPEG file: it begins with 3c68746d"
+
+
+def small_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).write_bytes(jpeg(64, 64, 1))
+    return r"000012.jpg \(.*line 14\) has 64 x 64 pixels, too few"
+
+
+def picture_for_a_folder(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).unlink()
+    (raw / "img_align_celeba" / picture_name(11)).mkdir()
+    return r"000012.jpg .*cannot be read: Is a directory"
+
+
+def no_pictures(raw: Path) -> str:
+    (raw / "img_align_celeba").rename(raw / "elsewhere")
+    return r"lacks img_align_celeba.zip or the folder .*get it from http.*--raw"
+
+
+def no_partition(raw: Path) -> str:
+    (raw / "list_eval_partition.txt").unlink()
+    return r"lacks list_eval_partition.txt or .csv .*agreement.*mmlab"
+
+
+def shorter_partition(raw: Path) -> str:
+    path = raw / "list_eval_partition.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    return r"list_attr_celeba.txt, line 42 names 000040.jpg, which .*list_eval_partition.txt does not"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_picture, remove_picture, add_picture, text_instead_of_a_picture, picture_for_a_folder, no_pictures,
+        no_partition, shorter_partition,
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_with_file_and_row_and_leaves_no_data_set(
+    tmp_path: Path, damage: Callable[[Path], str]
+) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    sentence = damage(raw)
+    with pytest.raises(RawDataError, match=sentence) as caught:
+        prepared(raw, tmp_path / "data", workers=2 if damage is damage_picture else 1)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "data").rglob("manifest.json"))
+    assert not list((tmp_path / "data").glob("*/.*.partial"))
+
+
+def test_a_picture_too_small_for_the_part_that_is_cut_out_is_named(tmp_path: Path) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    sentence = small_picture(raw)
+    assert prepared(raw, tmp_path / "data").is_dir(), "a whole picture of any size can be resized"
+    with pytest.raises(RawDataError, match=sentence):
+        all_rows("celeba_glasses_facial_hair", raw, tmp_path / "work")
+
+
+def test_a_picture_that_changes_under_way_is_named(tmp_path: Path) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
+    (raw / "img_align_celeba" / picture_name(3)).write_bytes(jpeg(218, 178, seed=77))
+    with pytest.raises(RawDataError, match=r"000004.jpg .*line 6\) has another size than when"):
+        source.rows("train", 0, 9)
+
+
+def test_another_picture_or_label_gives_another_digest(raw: Path, tmp_path: Path) -> None:
+    before = source_named("celeba", raw).checksums()
+    other = write_celeba(tmp_path / "raw", ROWS)
+    assert source_named("celeba", other).checksums() == before
+    (other / "img_align_celeba" / picture_name(3)).write_bytes(jpeg(218, 178, seed=77))
+    assert source_named("celeba", other).checksums() != before
+    attributes = write_celeba(tmp_path / "raw2", ROWS) / "list_attr_celeba.txt"
+    lines = attributes.read_text().splitlines()
+    lines[2] = lines[2].replace(" -1", "  1") if " -1" in lines[2] else lines[2].replace("  1", " -1")
+    attributes.write_text("\n".join(lines))
+    assert source_named("celeba", tmp_path / "raw2").checksums() != before
+
+
+def test_a_task_needs_nothing_but_its_own_pictures_and_the_plan(tmp_path: Path) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
+    for path in (*raw.glob("list_*"), *sorted((raw / "img_align_celeba").iterdir())[9:]):
+        path.unlink()
+    assert len(replace(source).rows("train", 0, 9)) == 9
+
+
+def archive_with(raw: Path, extra: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
+    contents = {f"img_align_celeba/{picture_name(i)}": jpeg(218, 178, seed=i) for i in range(ROWS)}
+    write_zip(raw / "img_align_celeba.zip", contents | extra, method)
+    return raw / "img_align_celeba.zip"
+
+
+@pytest.fixture
+def with_lists(tmp_path: Path) -> Path:
+    raw = write_celeba(tmp_path / "raw", ROWS, archive=True)
+    (raw / "img_align_celeba.zip").unlink()
+    return raw
+
+
+def test_a_packed_archive_gives_the_same_pictures(raw: Path, with_lists: Path, tmp_path: Path) -> None:
+    archive_with(with_lists, {"img_align_celeba/": b"", "__MACOSX/._000001.jpg": b"x"}, zipfile.ZIP_DEFLATED)
+    assert content(prepared(with_lists, tmp_path / "a")) == content(prepared(raw, tmp_path / "b"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../000099.jpg", "/etc/000099.jpg", "a/../../b.jpg", "..\\b.jpg", "C:\\b.jpg", "../x.txt"]
+)
+def test_an_archive_whose_paths_leave_the_folder_is_refused(
+    with_lists: Path, tmp_path: Path, name: str
+) -> None:
+    archive_with(with_lists, {name: jpeg(218, 178, 1)})
+    with pytest.raises(RawDataError, match=r"img_align_celeba.zip holds .* leaves the folder"):
+        prepared(with_lists, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_bomb_in_an_archive_is_refused_before_it_is_unpacked(with_lists: Path, tmp_path: Path) -> None:
+    archive_with(with_lists, {"img_align_celeba/000041.jpg": bytes(30 << 20)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(
+        RawDataError, match=r"000041.jpg would unpack to 31457280 bytes from \d+, which no picture does"
+    ):
+        prepared(with_lists, tmp_path / "data")
+
+
+def patched(path: Path, name: str, offset: int, value: bytes) -> None:
+    """Overwrite bytes of the directory entry of a file in an archive."""
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(name.encode()) - 46
+    assert data[entry : entry + 4] == b"PK\x01\x02"
+    data[entry + offset : entry + offset + len(value)] = value
+    path.write_bytes(data)
+
+
+def test_an_archive_that_lies_about_a_size_is_not_believed(with_lists: Path, tmp_path: Path) -> None:
+    path = archive_with(with_lists, {}, zipfile.ZIP_DEFLATED)
+    patched(path, "img_align_celeba/000005.jpg", 24, (500).to_bytes(4, "little"))
+    with pytest.raises(RawDataError, match=r"000005.jpg in .*zip \(.*line 7\) is damaged in the archive"):
+        prepared(with_lists, tmp_path / "data")
+
+
+def test_an_encrypted_archive_is_refused(with_lists: Path, tmp_path: Path) -> None:
+    patched(archive_with(with_lists, {}), "img_align_celeba/000005.jpg", 8, b"\x01\x00")
+    with pytest.raises(RawDataError, match=r"img_align_celeba.zip is encrypted"):
+        prepared(with_lists, tmp_path / "data")
+
+
+def test_a_truncated_archive_is_refused(with_lists: Path, tmp_path: Path) -> None:
+    path = archive_with(with_lists, {})
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 100, len(whole) - 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(RawDataError, match=r"img_align_celeba.zip cannot be read: .*; is it whole\?"):
+            prepared(with_lists, tmp_path / "data")
+
+
+def test_a_picture_damaged_in_its_archive_is_named(with_lists: Path, tmp_path: Path) -> None:
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        path = archive_with(with_lists, {}, method)
+        damaged = bytearray(path.read_bytes())
+        damaged[damaged.index(b"000005.jpg") + 700] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(
+            RawDataError, match=r"000005.jpg in .*zip \(.*line 7\) (is damaged|cannot be unpacked)"
+        ):
+            prepared(with_lists, tmp_path / "data")
+
+
+def test_a_picture_that_an_archive_holds_twice_is_refused(with_lists: Path, tmp_path: Path) -> None:
+    archive_with(with_lists, {"again/000005.jpg": jpeg(218, 178, 9)})
+    with pytest.raises(RawDataError, match=r"img_align_celeba.zip holds 000005.jpg twice"):
+        prepared(with_lists, tmp_path / "data")
