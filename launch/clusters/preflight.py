@@ -159,6 +159,12 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
             f"no node of partition {among[0].name} has {gpus} GPUs, the most that one has is {most_gpus}"
             " (--gpus-per-node, --nodes)"
         )
+    most_memory = max((kind.memory_mb for partition in among for kind in partition.kinds), default=0) / 1024
+    if resources.memory_gb is not None and resources.memory_gb > most_memory:
+        return (
+            f"no node of partition {among[0].name} has {resources.memory_gb:g} GB, the most that one has is"
+            f" {most_memory:.1f} GB (--memory-gb)"
+        )
     cpus = parameters["ntasks_per_node"] * (resources.cpus_per_task or 1)
     most_nodes = max(partition.nodes_with(gpus=gpus, cpus=cpus) for partition in among)
     if nodes > most_nodes:

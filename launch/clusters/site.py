@@ -79,8 +79,12 @@ def choose(
 
 def _environment() -> Resources:
     """What a person or a site has set for every sbatch: stated here, it holds for the choice and the checks too."""
-    names = ("partition", "account", "qos", "constraint")
-    return Resources(**{name: os.environ.get(f"SBATCH_{name.upper()}") or None for name in names})
+    return Resources(
+        partition=os.environ.get("SBATCH_PARTITION") or None,
+        account=os.environ.get("SBATCH_ACCOUNT") or None,
+        qos=os.environ.get("SBATCH_QOS") or None,
+        constraint=os.environ.get("SBATCH_CONSTRAINT") or None,
+    )
 
 
 def _hours(limit_minutes: float | None, partition: str) -> tuple[float, str]:
