@@ -76,9 +76,8 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
     if not facts.requeues:
         findings.append(
             Finding(
-                "warning",
-                "the cluster puts no job back into the queue on its own (JobRequeue=0): the jobs ask for it, and where"
-                " that is not allowed, a job that loses its node ends, and the same command goes on from its checkpoint",
+                "ok",
+                "the cluster puts back only jobs that ask for it (JobRequeue=0), and these do (--requeue)",
             )
         )
     jobs = 2 * cells

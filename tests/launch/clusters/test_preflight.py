@@ -75,9 +75,10 @@ def test_a_cluster_without_accounting_is_worked_with_and_told():
     assert "keeps no accounts" in sentence
 
 
-def test_jobs_that_are_not_put_back_are_told():
-    (sentence,) = of_level("warning", cluster_findings(Resources(), replace(FACTS, requeues=False), 10))
-    assert "JobRequeue=0" in sentence
+def test_jobs_that_are_put_back_only_when_they_ask_are_no_worry_and_cancelled_ones_are():
+    findings = cluster_findings(Resources(), replace(FACTS, requeues=False), 10)
+    assert {finding.level for finding in findings} == {"ok"}
+    assert "JobRequeue=0" in findings[-1].sentence
     cancels = replace(FACTS.partitions[0], preempt_mode="CANCEL")
     (sentence,) = of_level(
         "warning", cluster_findings(Resources(), replace(FACTS, partitions=(cancels,)), 10)
@@ -176,7 +177,7 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
         assert words in told
     assert f"reaches the tracking store {store}" in told
     assert list(sweep.iterdir()) == []
-    assert slurm_cluster.run(["squeue", "--noheader"]).stdout == ""
+    assert slurm_cluster.run(["squeue", "--noheader", "--states=PENDING,RUNNING"]).stdout == ""
 
 
 @pytest.mark.slurm
