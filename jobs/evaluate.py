@@ -12,15 +12,20 @@ from pathlib import Path
 import torch
 import tyro
 
-from data_prep.errors import RunError, report_user_errors
-from jobs.unit import alone_in, limit_threads, logged, open_data, tracker_for
+from data_prep.errors import Interrupted, RunError, report_user_errors
+from jobs.outcome import Outcome, leave_outcome
+from jobs.run import run_unit
+from jobs.unit import limit_threads, logged, open_data, tracker_for
+from pipeline.attempt import Attempt
 from pipeline.cell import Cell
 from pipeline.figures.draw import draw_figures
+from pipeline.lease import held
 from pipeline.measures.classification import classification
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.likelihood import likelihood
 from pipeline.models.interface import Classifies, DataShape
 from pipeline.training import checkpoint
+from pipeline.training.interruption import StopRequest, listening_for_stop
 from pipeline.world import choose_device
 
 log = logging.getLogger(__name__)
@@ -29,19 +34,34 @@ log = logging.getLogger(__name__)
 def evaluate_cell(config_file: Path) -> dict[str, float]:
     """Measure the trained cell of a ``config.json``; returns the numbers.
 
+    Why it ends without them stands in the cell's ``outcome.json``.
+
     Raises:
+        Interrupted: it was asked to stop, and measures anew when it is started again.
         RunError: the cell is not trained to its last step, or another process is at work in it.
     """
-    cell = Cell.open(config_file)
-    with logged(cell, "evaluate"):
-        return {} if cell.is_done() else _evaluate(cell)
+    with listening_for_stop() as stop:
+        cell = Cell.open(config_file)
+        with logged(cell, "evaluate"):
+            if cell.is_done():
+                return {}
+            attempt = Attempt.here()
+            try:
+                return _evaluate(cell, attempt, stop)
+            except Exception as error:
+                leave_outcome(cell, "evaluate", attempt, error)
+                raise
 
 
-def _evaluate(cell: Cell) -> dict[str, float]:
+def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest) -> dict[str, float]:
     limit_threads()
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)
-    with alone_in(cell), tracker_for(cell, data) as tracker:
+    with (
+        held(cell.folder, attempt, "evaluate") as lease,
+        tracker_for(cell, data, lease.check) as tracker,
+    ):
+        Outcome.clear(cell.folder)
         state = checkpoint.load_newest(cell.checkpoints, device)
         wanted = config.last_step(data.manifest.splits["train"].rows)
         if state is None or state["step"] != wanted:
@@ -51,13 +71,20 @@ def _evaluate(cell: Cell) -> dict[str, float]:
         model.load_state_dict(state["model"])
         torch.manual_seed(config.seed)
         examples = MeasuredSplit(data, config.measures.split, device, config.measures.measure_batch_size)
-        numbers = likelihood(model, examples)
-        if isinstance(model, Classifies):
-            numbers |= classification(model, examples)
+        try:
+            with stop.ends_at_once("asked to stop while it was measured; started again, it is measured anew"):
+                numbers = likelihood(model, examples)
+                if isinstance(model, Classifies):
+                    numbers |= classification(model, examples)
+                lease.check()
+                draw_figures(model, examples, cell.figures)
+        except Interrupted:
+            tracker.close("running")
+            raise
         tracker.log("test", wanted, numbers)
-        draw_figures(model, examples, cell.figures)
         tracker.artifact(cell.figures, "figures")
         tracker.close("finished")
+        lease.check()
         cell.mark_done()
     for name, value in numbers.items():
         log.info("test/%s: %.4f", name, value)
@@ -76,7 +103,7 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.evaluate")
-        evaluate_cell(arguments.config)
+    run_unit("evaluate", arguments.config)
 
 
 if __name__ == "__main__":

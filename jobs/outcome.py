@@ -53,6 +53,10 @@ class Outcome:
         except (OSError, ValueError, TypeError):
             return None
 
+    def is_of(self, attempt: Attempt, unit: str) -> bool:
+        """Whether this attempt left it."""
+        return (self.job, self.restart, self.unit) == (attempt.job, attempt.restart, unit)
+
     @classmethod
     def clear(cls, folder: Path) -> None:
         """Forget the outcome of the attempt before; the first thing an attempt does once the cell is its own."""
@@ -68,7 +72,8 @@ def leave_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseExc
     if told is None or superseded(cell.folder, attempt):
         return
     ending, sentence = told
-    if isinstance(error, LostRank) and (cell.folder / OUTCOME_FILE).exists():
+    said = Outcome.read(cell.folder)
+    if isinstance(error, LostRank) and said is not None and said.is_of(attempt, unit):
         return
     outcome = Outcome(
         job=attempt.job,
@@ -156,15 +161,15 @@ def begins(attempt: Attempt) -> str:
 
 def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Ending, str]:
     said = Outcome.read(cell.folder)
-    own = said is not None and (said.job, said.restart, said.unit) == (attempt.job, attempt.restart, unit)
-    if said is not None and own and said.outcome != "crashed":
-        return said.outcome, said.sentence
+    own = said if said is not None and said.is_of(attempt, unit) else None
+    if own is not None and own.outcome != "crashed":
+        return own.outcome, own.sentence
     # A rank that its watchdog ended says more than those that lost it.
     stuck = _ranks_without_a_step(cell, unit)
     if stuck is not None:
         return "crashed", stuck
-    if said is not None and own:
-        return said.outcome, said.sentence
+    if own is not None:
+        return own.outcome, own.sentence
     return "crashed", "ended without a word: killed, out of memory, or its node was lost"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from data_prep.errors import Interrupted, report_user_errors
-from pipeline.training.interruption import listening_for_stop
+from pipeline.training.interruption import STOP_SIGNALS, listening_for_stop
 
 EXIT_INTERRUPTED = 75
 """Exit status of a run that was asked to stop and goes on when it is started again (EX_TEMPFAIL)."""
@@ -19,7 +22,7 @@ def run_unit(unit: str, config_file: Path) -> None:
         SystemExit: 2 behind an error of the user's, which was told in one sentence. Where it was asked to stop 75, but
             under SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.after``).
     """
-    with listening_for_stop(), report_user_errors():
+    with _deaf_afterwards(), listening_for_stop(), report_user_errors():
         try:
             if unit == "train":
                 from jobs.train import train_cell
@@ -34,3 +37,14 @@ def run_unit(unit: str, config_file: Path) -> None:
         except Interrupted as stop:
             print(stop, flush=True)
             raise SystemExit(0 if "SLURM_JOB_ID" in os.environ else EXIT_INTERRUPTED) from None
+
+
+@contextmanager
+def _deaf_afterwards() -> Iterator[None]:
+    """Ignore signals behind the unit: submitit's own handler, which comes back, would put the job into the queue."""
+    try:
+        yield
+    finally:
+        if "SUBMITIT_EXECUTOR" in os.environ:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)

@@ -12,52 +12,80 @@ from pathlib import Path
 
 import tyro
 
-from data_prep.errors import Interrupted, report_user_errors
-from jobs.unit import (
-    EXIT_INTERRUPTED,
-    alone_in,
-    limit_threads,
-    logged,
-    open_data,
-    take_rank_from_submitit,
-    tracker_for,
-)
+from data_prep.errors import Diverged, Interrupted, report_user_errors
+from jobs.outcome import Outcome, leave_outcome
+from jobs.run import run_unit
+from jobs.unit import limit_threads, logged, open_data, take_rank_from_submitit, tracker_for
+from pipeline.attempt import Attempt
 from pipeline.cell import Cell
+from pipeline.lease import held
+from pipeline.training.interruption import listening_for_stop
 from pipeline.training.loop import train
+from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import joined_world
 
 
 def train_cell(config_file: Path) -> None:
     """Train the cell of a ``config.json`` until its last epoch.
 
+    Why it ends earlier stands in the cell's ``outcome.json``.
+
     Raises:
         Interrupted: it was asked to stop, and goes on from its checkpoint when it is started again.
         UserError: something the user can put right (see ``data_prep.errors``).
     """
-    cell = Cell.open(config_file)
-    take_rank_from_submitit()
-    with logged(cell, "train"):
-        if not cell.is_done():
-            _train(cell)
+    with listening_for_stop():  # from here on, and not only once the steps begin
+        cell = Cell.open(config_file)
+        take_rank_from_submitit()
+        with logged(cell, "train") as log_file:
+            if cell.is_done():
+                return
+            attempt = Attempt.here()
+            try:
+                _join_and_train(cell, attempt, log_file)
+            except Exception as error:
+                leave_outcome(cell, "train", attempt, error)
+                raise
 
 
-def _train(cell: Cell) -> None:
+def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
     limit_threads()
-    config, data = cell.config, open_data(cell)
-    with joined_world(config.training.ranks, config.training.device) as world, ExitStack() as held:
-        if not world.is_first:
-            train(config, cell.checkpoints, data, world, record=lambda *_: None)
-            return
-        held.enter_context(alone_in(cell))
-        tracker = held.enter_context(tracker_for(cell, data))
+    data, settings = open_data(cell), cell.config.training
+    with (
+        joined_world(settings.ranks, settings.device, settings.hang_seconds) as world,
+        ExitStack() as of_first,
+    ):
+        lease = tracker = None
+        if world.is_first:
+            lease = of_first.enter_context(held(cell.folder, attempt, "train"))
+            Outcome.clear(cell.folder)
+            tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
+        world.barrier()  # nobody reads a checkpoint before the cell is this attempt's
+        guarded = {} if lease is None else {"guard": lease.check}
+        record = (lambda *_: None) if tracker is None else tracker.log
         try:
-            model = train(config, cell.checkpoints, data, world, record=tracker.log)
-        except Interrupted:
-            tracker.close("running")
+            with watching_for_hangs(settings.hang_seconds, log_file) as sign_of_life:
+                model = train(
+                    cell.config,
+                    cell.checkpoints,
+                    data,
+                    world,
+                    record,
+                    sign_of_life=sign_of_life,
+                    **guarded,
+                )
+        except Exception as error:
+            leave_outcome(cell, "train", attempt, error)
+            if isinstance(error, Interrupted | Diverged):  # raised on all ranks together
+                if tracker is not None:
+                    tracker.close("running" if isinstance(error, Interrupted) else "failed")
+                # A rank that left now might have rank 0 killed while it still writes.
+                world.barrier()
             raise
-        tracker.artifact(cell.config_file)
-        tracker.model(model)
-        tracker.close("running")  # measuring it ends the run
+        if tracker is not None:
+            tracker.artifact(cell.config_file)
+            tracker.model(model)
+            tracker.close("running")  # measuring it ends the run
 
 
 @dataclass
@@ -72,10 +100,7 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.train")
-        try:
-            train_cell(arguments.config)
-        except Interrupted:
-            raise SystemExit(EXIT_INTERRUPTED) from None
+    run_unit("train", arguments.config)
 
 
 if __name__ == "__main__":

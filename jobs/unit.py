@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from data_prep.errors import ConfigError, RunError, UserError
-from data_prep.lock import exclusive_lock
+from data_prep.errors import ConfigError, UserError
+from jobs.outcome import Unit, begins
+from pipeline.attempt import Attempt
 from pipeline.cell import Cell
 from pipeline.config import flat
 from pipeline.data.dataset import DataSet
@@ -21,17 +22,14 @@ from pipeline.world import ranks_from_environment
 
 log = logging.getLogger(__name__)
 
-EXIT_INTERRUPTED = 75
-"""Exit status of a run that was asked to stop and goes on when it is started again (EX_TEMPFAIL)."""
-
 
 @contextmanager
-def logged(cell: Cell, unit: str) -> Iterator[None]:
+def logged(cell: Cell, unit: Unit) -> Iterator[Path]:
     """Send what the pipeline says in the block to standard error and to the cell's ``log/`` folder, errors included.
 
-    Each rank has its own file, which a unit that is started again goes on with.
+    Each rank has its own file, which a unit that is started again goes on with; it is what the block gets.
     """
-    path = cell.folder / "log" / f"{unit}-rank{ranks_from_environment().rank}.txt"
+    path = cell.log_file(unit, ranks_from_environment().rank)
     path.parent.mkdir(parents=True, exist_ok=True)
     root, file = logging.getLogger(), logging.FileHandler(path)
     handlers: list[logging.Handler] = [file] if root.handlers else [file, logging.StreamHandler()]
@@ -40,8 +38,9 @@ def logged(cell: Cell, unit: str) -> Iterator[None]:
         root.addHandler(handler)
     for floor in ("data_prep", "pipeline", "jobs"):
         logging.getLogger(floor).setLevel(logging.INFO)
+    log.info(begins(Attempt.here()))
     try:
-        yield
+        yield path
     except UserError as error:
         file.handle(log.makeRecord(log.name, logging.ERROR, unit, 0, str(error), (), None))
         raise
@@ -78,22 +77,8 @@ def open_data(cell: Cell) -> DataSet:
     return data
 
 
-@contextmanager
-def alone_in(cell: Cell) -> Iterator[None]:
-    """Hold the cell while the block runs; RunError where another process is at work in it.
-
-    The system takes the lock back when its holder dies, however it dies.
-    """
-
-    def refuse() -> None:
-        raise RunError(f"another process is at work in {cell.folder}; wait for it, or stop it first")
-
-    with exclusive_lock(cell.folder / "lock", on_wait=refuse):
-        yield
-
-
-def tracker_for(cell: Cell, data: DataSet) -> Tracker:
-    """Where the numbers of a cell go; the same cell goes on with the same MLflow run."""
+def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
+    """Where the numbers of a cell go while ``guard`` lets them; the same cell goes on with the same MLflow run."""
     return Tracker(
         cell.folder,
         settings=cell.config.tracking,
@@ -101,6 +86,7 @@ def tracker_for(cell: Cell, data: DataSet) -> Tracker:
         tags={},
         run_name=cell.name,
         data=DatasetInput(name=data.manifest.name, digest=data.manifest.digest, source=str(data.folder)),
+        guard=guard,
     )
 
 

@@ -77,10 +77,14 @@ class TrainingConfig:
     """Where to train; `auto`: a GPU where there is one."""
     checkpoint_every_epochs: int = field(default=1, metadata=_NOT_IDENTITY)
     """Epochs between two checkpoints (there is always one at the end and when a run is asked to stop)."""
+    checkpoint_every_minutes: float = field(default=10.0, metadata=_NOT_IDENTITY)
+    """Minutes after which there is a checkpoint within an epoch too: the most that a lost node costs."""
     keep_checkpoints: int = field(default=2, metadata=_NOT_IDENTITY)
     """How many of the newest checkpoints stay on disk."""
     log_every_steps: int = field(default=100, metadata=_NOT_IDENTITY)
     """Steps between two records of the objective's terms; the device is read only then."""
+    hang_seconds: float = field(default=600.0, metadata=_NOT_IDENTITY)
+    """A rank that makes no step (and writes no checkpoint) for so long is ended, its stacks in its log."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -92,6 +96,8 @@ class TrainingConfig:
             "log_every_steps",
         ):
             _check(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("checkpoint_every_minutes", "hang_seconds"):
+            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
         _check(
             self.batch_size >= self.ranks,
             f"batch_size {self.batch_size} is smaller than the number of ranks {self.ranks}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +13,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from data_prep.errors import ConfigError, RunError
+from data_prep.errors import ConfigError, LostRank
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=10)
-"""A rank that waits longer than this for the others ends with an error."""
+SECONDS_BEHIND_THE_WATCHDOG = 60.0
+"""A rank waits for the others for so much longer than for a step, so that the one that hangs tells its stacks first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,27 @@ class World:
             dist.all_reduce(values)
         return values
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set on at least one rank: all ranks get the same answer."""
+    def any_of(self, flags: Sequence[bool]) -> list[bool]:
+        """For each flag, whether it is set on at least one rank: all ranks get the same answer."""
         if self.size == 1:
-            return flag
-        return bool(self.add_up(torch.tensor(float(flag), device=self.device)).item())
+            return list(flags)
+        return self.add_up(torch.tensor(flags, dtype=torch.float32, device=self.device)).bool().tolist()
+
+    def gather(self, values: Tensor) -> Tensor:
+        """The values of all ranks, on every rank: (rank, *shape)."""
+        if self.size == 1:
+            return values.unsqueeze(0).clone()
+        gathered = [torch.empty_like(values) for _ in range(self.size)]
+        dist.all_gather(gathered, values)
+        return torch.stack(gathered)
+
+    def least(self, number: int) -> int:
+        """The smallest of the ranks' numbers, on every rank."""
+        return int(self.gather(torch.tensor([number], device=self.device)).min().item())
+
+    def of_first(self, number: int) -> int:
+        """Rank 0's number, on every rank."""
+        return int(self.gather(torch.tensor([number], device=self.device))[0].item())
 
     def barrier(self) -> None:
         """Wait for all ranks."""
@@ -97,12 +113,14 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 
 
 @contextmanager
-def joined_world(ranks: int, device: str) -> Iterator[World]:
+def joined_world(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
     """Join the other ranks of the run (gloo on CPUs, nccl on GPUs), and leave them at the end.
+
+    A rank that waits for the others a minute longer than ``hang_seconds`` ends with an error.
 
     Raises:
         ConfigError: the environment has another number of processes than the run's configuration.
-        RunError: another rank has gone while the block ran.
+        LostRank: another rank has gone while the block ran.
     """
     placed = ranks_from_environment()
     if placed.size != ranks:
@@ -116,23 +134,24 @@ def joined_world(ranks: int, device: str) -> Iterator[World]:
         yield World(rank=0, size=1, device=own_device)
         return
     _name_the_meeting_point()
-    dist.init_process_group(
-        "nccl" if own_device.type == "cuda" else "gloo",
-        rank=placed.rank,
-        world_size=placed.size,
-        timeout=COLLECTIVE_TIMEOUT,
-    )
     try:
+        dist.init_process_group(
+            "nccl" if own_device.type == "cuda" else "gloo",
+            rank=placed.rank,
+            world_size=placed.size,
+            timeout=timedelta(seconds=hang_seconds + SECONDS_BEHIND_THE_WATCHDOG),
+        )
         yield World(rank=placed.rank, size=placed.size, device=own_device)
     except RuntimeError as error:
         if not _tells_of_a_lost_rank(error):
             raise
-        raise RunError(
+        raise LostRank(
             "another rank of the run is gone (killed, out of memory, or its node lost); started again, the run goes on"
             " from its newest checkpoint"
         ) from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _tells_of_a_lost_rank(error: RuntimeError) -> bool:

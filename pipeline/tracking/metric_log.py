@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -66,16 +66,22 @@ def _word(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def nobody_else() -> None:
+    """The guard of a cell in which nobody else can be at work."""
+
+
 class MetricLog:
     """Appends points to a file; a metric that already has a value at a step keeps it.
 
     A resumed run repeats the steps since its checkpoint, with the same values: they are passed over, so that
     the file never holds a point twice. A last line that was cut short (kill -9, full disk) is removed on
-    opening. Safe to use from several threads.
+    opening. Safe to use from several threads. ``guard`` is asked before each line; it raises LeaseLost where a newer
+    copy of the run has taken over.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, guard: Callable[[], None] = nobody_else) -> None:
         self.path = path
+        self._guard = guard
         self._lock = threading.Lock()
         self._steps: dict[str, set[int]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +95,7 @@ class MetricLog:
 
         Raises:
             OSError: the disk is full (the file then ends with the last whole line, as before).
+            LeaseLost: the guard says that the cell is another's now.
         """
         with self._lock:
             new = {
@@ -98,6 +105,7 @@ class MetricLog:
             }
             if not new:
                 return False
+            self._guard()
             point = Point(kind, step, time.time_ns() // 1_000_000, new)
             self._write(encode(point))
             self._note(point)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from data_prep.errors import LeaseLost
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
 from pipeline.tracking.final_model import save_model
-from pipeline.tracking.metric_log import Kind, MetricLog
+from pipeline.tracking.metric_log import Kind, MetricLog, nobody_else
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
 from pipeline.tracking.state import UploadState
@@ -41,6 +42,8 @@ class Tracker:
         tags: more tags for the run; those of git, SLURM, sweep, cell and system are there without.
         run_name: what MLflow shows.
         data: the data set that the run is trained on.
+        guard: asked before anything is written or uploaded; raises LeaseLost where a newer copy of the run has taken
+            over, and this one must leave everything as it is.
 
     Raises:
         OSError: ``metrics.jsonl`` cannot be written.
@@ -56,9 +59,11 @@ class Tracker:
         tags: Mapping[str, str],
         run_name: str,
         data: DatasetInput | None,
+        guard: Callable[[], None] = nobody_else,
     ) -> None:
         self.cell = cell.absolute()
-        self._metrics = MetricLog(self.cell / METRICS_FILE)
+        self._guard = guard
+        self._metrics = MetricLog(self.cell / METRICS_FILE, guard)
         self._lock = threading.RLock()
         self._closed = False
         self._uploader: Uploader | None = None
@@ -82,7 +87,7 @@ class Tracker:
         )
         self._state = _resumed(UploadState.load(self.cell), fresh)
         self._state.save(self.cell)
-        self._uploader = Uploader(self.cell, uri, self._state, self._lock)
+        self._uploader = Uploader(self.cell, uri, self._state, self._lock, guard)
         if settings.system_metrics:
             every_s = settings.system_metrics_every_s
             self._system = SystemMetrics(self._metrics, every_s, self._uploader.started)
@@ -109,6 +114,7 @@ class Tracker:
 
         Raises:
             OSError: the disk is full.
+            LeaseLost: a newer copy of the run has taken over.
         """
         self._metrics.append(kind, step, metrics)
 
@@ -119,6 +125,7 @@ class Tracker:
         """
         if self._uploader is None:
             return
+        self._guard()
         with self._lock:
             note_artifact(self._state, path, folder)
             self._state.save(self.cell)
@@ -127,6 +134,7 @@ class Tracker:
         """Upload the final model; ``mlflow.pytorch.load_model`` opens it again."""
         if self._uploader is None:
             return
+        self._guard()
         try:
             save_model(module, self.cell)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -148,6 +156,11 @@ class Tracker:
             self._system.stop()
         self._metrics.close()
         if self._uploader is None:
+            return
+        try:
+            self._guard()
+        except LeaseLost:  # the run, its status and what is left to upload are the newer copy's
+            self._uploader.abandon()
             return
         with self._lock:
             self._state.status = status.upper()

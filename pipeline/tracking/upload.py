@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
-from pipeline.tracking.metric_log import Point, read_lines
+from pipeline.tracking.metric_log import Point, nobody_else, read_lines
 from pipeline.tracking.run import RunInStore, ensure_run
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import connect, create_store, set_status
@@ -28,10 +29,18 @@ class Upload:
     ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the place in it. MLflow keeps a point that is
     logged twice twice, and after a crash or a lost answer nobody knows whether the last points arrived:
     points up to ``_check_until`` are therefore looked up in the store before they go there, all later ones
-    are known to be new.
+    are known to be new. ``guard`` is asked before anything is written, to the store or beside the metrics.
     """
 
-    def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
+    def __init__(
+        self,
+        cell: Path,
+        uri: str,
+        state: UploadState,
+        lock: threading.RLock,
+        guard: Callable[[], None] = nobody_else,
+    ) -> None:
+        self._guard = guard
         self.cell = cell
         self.state = state
         """Shared with the thread that logs; changed and saved under ``lock`` only."""
@@ -46,9 +55,11 @@ class Upload:
         """Upload whatever there is now; the wanted status goes last, so that FINISHED means complete.
 
         Raises:
+            LeaseLost: the guard says that the cell is another's now.
             Exception: whatever MLflow raises; call again later, what arrived is known or will be found out.
         """
         try:
+            self._guard()
             client, run = self._reach_run()
             while self._push_metrics(client, run):
                 pass
@@ -71,6 +82,7 @@ class Upload:
 
     def save(self) -> None:
         """Write the state down."""
+        self._guard()
         with self._lock:
             self.state.save(self.cell)
 
@@ -111,6 +123,7 @@ class Upload:
             wanted = [metric for metric in wanted if not self._is_there(client, run, metric)]
         try:
             for first in range(0, len(wanted), _PER_BATCH):
+                self._guard()
                 client.log_batch(run.run_id, metrics=wanted[first : first + _PER_BATCH])
         except Exception:
             self._check_until = max(self._check_until, end)
@@ -141,6 +154,7 @@ class Upload:
         status = self.state.status
         if self.state.status_sent == status:
             return
+        self._guard()
         set_status(client, run.run_id, status)
         with self._lock:
             self.state.status_sent = status

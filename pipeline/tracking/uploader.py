@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from data_prep.errors import TrackingError
+from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking.address import public_uri
+from pipeline.tracking.metric_log import nobody_else
 from pipeline.tracking.state import UploadState, exclusive
 from pipeline.tracking.store import reason
 from pipeline.tracking.upload import Upload
@@ -25,16 +26,23 @@ class Uploader(threading.Thread):
     """Uploads a cell every few seconds, and tries again for as long as the store is away.
 
     Never raises and never holds up training: it reads the file that training writes. Says once that the store
-    is away, and once that it is back.
+    is away, and once that it is back. Ends at once where ``guard`` says that the cell is another's now.
     """
 
-    def __init__(self, cell: Path, uri: str, state: UploadState, lock: threading.RLock) -> None:
+    def __init__(
+        self,
+        cell: Path,
+        uri: str,
+        state: UploadState,
+        lock: threading.RLock,
+        guard: Callable[[], None] = nobody_else,
+    ) -> None:
         super().__init__(name="mlflow-uploader", daemon=True)
         self.started = threading.Event()
         """Set after the first attempt, well or badly; MLflow is imported by then."""
         self._cell = cell
         self._uri = uri
-        self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock)
+        self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock, guard)
         self._upload: Upload | None = None
         self._closing = threading.Event()
         self._abandoned = threading.Event()
@@ -75,6 +83,11 @@ class Uploader(threading.Thread):
             self.join(min(left, 0.2))
         return self._away is None
 
+    def abandon(self) -> None:
+        """End without uploading anything more."""
+        self._abandoned.set()
+        self._closing.set()
+
     def points_left(self) -> int | None:
         """How many values are not in the store yet; None if that is not known."""
         return None if self._upload is None else self._upload.points_left()
@@ -85,6 +98,9 @@ class Uploader(threading.Thread):
                 if self._upload is None:
                     self._upload = self._open_upload()
                 self._upload.bring_up_to_date()
+        except LeaseLost:  # the newer copy uploads what is left
+            self._abandoned.set()
+            return False
         except Exception as error:
             self._tell_away(error)
             return False

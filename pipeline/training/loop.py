@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_prep.errors import Interrupted, RunError
+from data_prep.errors import Diverged, Interrupted
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
@@ -28,6 +28,15 @@ log = logging.getLogger(__name__)
 Record = Callable[[Kind, int, dict[str, float]], None]
 """``record(kind, step, metrics)``: where rank 0's numbers go."""
 
+
+def _nobody_else() -> None:
+    """The guard of a folder in which nobody else can be at work."""
+
+
+def _unwatched() -> None:
+    """The sign of life of a run that no watchdog looks after."""
+
+
 STEPS_BETWEEN_STOP_CHECKS = 10
 
 
@@ -37,26 +46,52 @@ class Progress:
 
     step: int
     """Steps done since the beginning."""
-    since_record: Tensor
-    """Sums and counts of the terms on this rank since the last record: (term, 2)."""
-    since_epoch: Tensor
-    """The same since the epoch began."""
+    sums: Tensor
+    """Sums and counts of the terms on this rank, (2, term, 2): since the last record, and since the epoch began."""
+
+    @property
+    def since_record(self) -> Tensor:
+        return self.sums[0]
+
+    @property
+    def since_epoch(self) -> Tensor:
+        return self.sums[1]
 
 
 def train(
-    config: RunConfig, checkpoints: Path, data: DataSet, world: World, record: Record
+    config: RunConfig,
+    checkpoints: Path,
+    data: DataSet,
+    world: World,
+    record: Record,
+    *,
+    guard: Callable[[], None] = _nobody_else,
+    sign_of_life: Callable[[], None] = _unwatched,
 ) -> torch.nn.Module:
-    """Train a run until its last epoch, from its newest good checkpoint if there is one; returns the model.
+    """Train a run until its last epoch, from its newest good checkpoint if there is one.
+
+    Args:
+        config: the run.
+        checkpoints: folder of its checkpoints.
+        data: the prepared data set.
+        world: the ranks that train together; each calls this.
+        record: gets rank 0's numbers.
+        guard: asked by rank 0 before it writes; raises LeaseLost where a newer copy has the folder.
+        sign_of_life: called at each step.
+
+    Returns:
+        The model.
 
     Raises:
-        Interrupted: the run was asked to stop, and a checkpoint is written.
-        RunError: the objective is not finite any more.
+        Interrupted: the run was asked to stop, and a checkpoint is written. On all ranks together.
+        Diverged: the objective is not finite any more. On all ranks together.
+        LeaseLost: on rank 0 alone; the other ranks lose it.
     """
     step = Step(config, DataShape.of(data.manifest), world)
     examples = TrainingExamples(config, data, world)
     try:
         with listening_for_stop() as stop:
-            _Run(config, checkpoints, world, record, step, examples, stop).run()
+            _Run(config, checkpoints, world, record, step, examples, stop, guard, sign_of_life).run()
     finally:
         examples.close()
     return step.model
@@ -72,16 +107,26 @@ class _Run:
         step: Step,
         examples: TrainingExamples,
         stop: StopRequest,
+        guard: Callable[[], None],
+        sign_of_life: Callable[[], None],
     ) -> None:
         self.config, self.checkpoints, self.world, self.record = config, checkpoints, world, record
         self.step, self.examples, self.stop = step, examples, stop
-        self.saved_step = -1
+        self.guard, self.sign_of_life = guard, sign_of_life
         self.last_step = config.last_step(examples.rows)
         self.steps = self.last_step // config.training.epochs
 
     def run(self) -> None:
+        self.sign_of_life()
         self.step.warm_up(self.examples.first())
+        self.objective_row = self.step.term_names.index("objective")
         self.progress = self._resume()
+        self.saved_step, self.saved_at = self.progress.step, time.monotonic()
+        # Each step's objective since the last record, by step modulo its length: to find the step where it went wrong.
+        window = min(self.config.training.log_every_steps, self.steps)
+        self.objectives = torch.zeros(window, device=self.world.device)
+        self.recorded_step = self.progress.step
+        self._heed_requests()
         while self.progress.step < self.last_step:
             self._epoch(self.progress.step // self.steps)
 
@@ -89,14 +134,15 @@ class _Run:
         began, done_before = time.perf_counter(), self.progress.step
         for batch, batch_size in self.examples.epoch(epoch, first_step=self.progress.step % self.steps):
             terms = self.step(batch, self.progress.step, batch_size)
-            self.progress.since_record += terms
-            self.progress.since_epoch += terms
+            self.progress.sums += terms
             self.progress.step += 1
+            self.objectives[self.progress.step % len(self.objectives)] = terms[self.objective_row, 0]
+            self.sign_of_life()
             ends = self.progress.step % self.steps == 0
             if ends or self.progress.step % self.config.training.log_every_steps == 0:
                 self._record("train", self.progress.since_record, {"epoch": self.progress.step / self.steps})
             if not ends and self.progress.step % STEPS_BETWEEN_STOP_CHECKS == 0:
-                self._stop_if_asked()
+                self._heed_requests()
         seconds, done = time.perf_counter() - began, self.progress.step - done_before
         speed = self.examples.rows * (done / self.steps) / seconds
         self._record("epoch", self.progress.since_epoch, {"epoch": epoch + 1.0, "images_per_second": speed})
@@ -105,15 +151,21 @@ class _Run:
         if last or (epoch + 1) % self.config.training.checkpoint_every_epochs == 0:
             self._save()
         if not last:
-            self._stop_if_asked()
+            self._heed_requests()
 
-    def _stop_if_asked(self) -> None:
-        if self.world.any(self.stop.asked):
-            if self.saved_step != self.progress.step:
-                self._save()
+    def _heed_requests(self) -> None:
+        """At a step boundary: save if it is time, stop if a rank was asked to."""
+        minutes = (time.monotonic() - self.saved_at) / 60
+        due = self.world.is_first and minutes >= self.config.training.checkpoint_every_minutes
+        stop, save = self.world.any_of([self.stop.asked, due])
+        if (stop or save) and self.saved_step != self.progress.step:
+            self._save()
+        if stop:
             raise Interrupted(
                 f"stopped behind step {self.progress.step} of {self.last_step}, with a checkpoint; started again, the"
                 " run goes on from there"
+                if self.progress.step
+                else f"stopped before its first step of {self.last_step}; started again, the run begins"
             )
 
     def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
@@ -126,38 +178,48 @@ class _Run:
             if count
         }
         if not math.isfinite(means["objective"]):
-            raise RunError(
-                f"the objective is {means['objective']} behind step {self.progress.step}; the newest checkpoint is from"
-                " before it: try a smaller learning rate"
-            )
+            raise self._diverged(means["objective"])
+        self.recorded_step = self.progress.step
         if self.world.is_first:
             self.record(kind, self.progress.step, means | also)
 
+    def _diverged(self, objective: float) -> Diverged:
+        """The error that names the first step since the last record at which a rank's objective was not finite."""
+        bad = (~self.objectives.isfinite()).tolist()
+        since = range(self.recorded_step + 1, self.progress.step)
+        own = next((step for step in since if bad[step % len(bad)]), self.progress.step)
+        return Diverged(f"the objective is {objective} behind step {self.world.least(own)}; {self._advice()}")
+
+    def _advice(self) -> str:
+        there = (
+            f"the newest checkpoint, of step {self.saved_step}, is" if self.saved_step else "no checkpoint is"
+        )
+        return f"{there} from before it: try a smaller learning rate"
+
     def _save(self) -> None:
-        # Terms are summed over the ranks of a run; rank 0 keeps the sum, the others go on from zero.
-        for sums in (self.progress.since_record, self.progress.since_epoch):
-            self.world.add_up(sums)
-            if not self.world.is_first:
-                sums.zero_()
+        sums = self.world.gather(self.progress.sums)
+        objective = float(sums[:, 1, self.objective_row, 0].sum())
+        if not math.isfinite(objective):
+            raise self._diverged(objective)
+        (diverged,) = self.world.any_of([not self.step.is_finite()])
+        if diverged:
+            raise Diverged(f"a parameter is not finite behind step {self.progress.step}; {self._advice()}")
         if self.world.is_first:
-            state = self.step.state() | {
-                "step": self.progress.step,
-                "since_record": self.progress.since_record,
-                "since_epoch": self.progress.since_epoch,
-            }
-            checkpoint.save(
-                self.checkpoints, self.progress.step, state, self.config.training.keep_checkpoints
-            )
-        self.saved_step = self.progress.step
+            state = self.step.state() | {"step": self.progress.step, "sums": sums}
+            keep = self.config.training.keep_checkpoints
+            checkpoint.save(self.checkpoints, self.progress.step, state, keep, self.guard)
+        self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.world.barrier()
+        self.sign_of_life()
 
     def _resume(self) -> Progress:
-        zeros = torch.zeros(len(self.step.term_names), 2, device=self.world.device)
-        state = checkpoint.load_newest(self.checkpoints, self.world.device)
-        if state is None:
-            return Progress(0, zeros, zeros.clone())
+        found = checkpoint.newest_good(self.checkpoints) if self.world.is_first else None
+        # Rank 0 decides for all: each by itself, they might find different ones.
+        step = self.world.of_first(-1 if found is None else found)
+        if step < 0:
+            zeros = torch.zeros(2, len(self.step.term_names), 2, device=self.world.device)
+            return Progress(0, zeros)
+        state = checkpoint.load(self.checkpoints, step, self.world.device)
         self.step.restore(state)
-        log.info("going on behind step %d of %d", state["step"], self.last_step)
-        if not self.world.is_first:
-            return Progress(state["step"], zeros, zeros.clone())
-        return Progress(state["step"], state["since_record"], state["since_epoch"])
+        log.info("going on behind step %d of %d", step, self.last_step)
+        return Progress(step, state["sums"][self.world.rank].clone())

@@ -25,7 +25,7 @@ def write_marker(path: Path, step: int, size: int, sha256: str) -> None:
 def newest_step(folder: Path) -> int | None:
     """Step of the newest checkpoint that has its marker, unchecked; None where there is none."""
     markers = sorted(folder.glob("step-*.json"))
-    return int(markers[-1].stem.removeprefix("step-")) if markers else None
+    return step_of(markers[-1]) if markers else None
 
 
 def is_good(path: Path) -> bool:
@@ -35,3 +35,8 @@ def is_good(path: Path) -> bool:
         return path.stat().st_size == marker["bytes"] and checksum(path) == marker["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def step_of(path: Path) -> int:
+    """The step in the name of a checkpoint or its marker."""
+    return int(path.stem.removeprefix("step-"))

@@ -93,6 +93,15 @@ class Step:
             "scaler": self.scaler.state_dict(),
         }
 
+    def is_finite(self) -> bool:
+        """Whether all parameters and moments are finite numbers. Waits for the device."""
+        tensors: list[Tensor] = list(self.model.parameters())
+        for moments in self.optimiser.state.values():
+            tensors += [value for value in moments.values() if isinstance(value, Tensor)]
+        return bool(
+            torch.stack([value.isfinite().all().to(self.world.device) for value in tensors]).all().item()
+        )
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state that ``state`` returned."""
         self.model.load_state_dict(state["model"])

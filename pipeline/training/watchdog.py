@@ -1,0 +1,44 @@
+"""A rank that hangs is ended: by a thread outside Python, which first writes down where each of its threads is.
+
+A collective whose other side hangs waits as well, so a hang anywhere ends all ranks, each with its stacks in its log.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+LONGEST_BETWEEN_SIGNS_S = 1.0
+
+
+class SignOfLife:
+    """Called at each step: puts the end of this process off, about once a second."""
+
+    def __init__(self, seconds: float, file: BinaryIO) -> None:
+        self._seconds, self._file = seconds, file
+        self._every = min(LONGEST_BETWEEN_SIGNS_S, seconds / 10)
+        self._arm(time.monotonic())
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._armed > self._every:
+            self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
+        self._armed = now
+
+
+@contextmanager
+def watching_for_hangs(seconds: float, log_file: Path) -> Iterator[SignOfLife]:
+    """End this process with status 1 where the block gives no sign of life for ``seconds``, its stacks in ``log_file``."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as file:
+        try:
+            yield SignOfLife(seconds, file)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
