@@ -22,11 +22,22 @@ def run(seed: int = 0) -> RunConfig:
     )
 
 
-def alike() -> list[RunConfig]:
-    """Two runs with names of their own, for they are measured differently, that are trained alike bit for bit."""
-    return [replace(run(), measures=MeasuresConfig(split=split)) for split in ("test", "train")]
+def alike(config: RunConfig) -> list[RunConfig]:
+    """Runs with names of their own, for they are measured differently, that are trained alike bit for bit."""
+    return [replace(config, measures=MeasuresConfig(split=split)) for split in ("test", "train")]
 
 
-def impatient() -> RunConfig:
+def impatient(seed: int = 0) -> RunConfig:
     """The run, with little patience for a rank that makes no step; it is the same run, bit for bit and by name."""
-    return replace(run(), training=replace(run().training, hang_seconds=HANG_SECONDS))
+    config = run(seed)
+    return replace(config, training=replace(config.training, hang_seconds=HANG_SECONDS))
+
+
+def for_soak() -> list[RunConfig]:
+    """Sixteen cells of four seeds; of each seed four that are trained alike, so that four runs left alone serve all."""
+    runs = []
+    for seed in range(4):
+        config = impatient(seed)
+        on_cpu = replace(config, training=replace(config.training, device="cpu"))
+        runs += [*alike(config), *alike(on_cpu)]
+    return runs

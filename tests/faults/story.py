@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.cell import Cell
 from tests.cluster.cluster import Cluster
+from tests.faults.ranks import living_ranks
+from tests.faults.sweep import wait_for
 
 
 def endings(cell: Cell) -> list[str]:
@@ -35,3 +39,30 @@ def state(cluster: Cluster, job: str) -> str:
     shown = cluster.run(["scontrol", "--oneliner", "show", "job", job]).stdout
     match = re.search(r"\bJobState=(\w+)", shown)
     return match[1] if match else ""
+
+
+def job_ids(cluster: Cluster, sweep: str) -> set[str]:
+    """Ids of all jobs (arrays as one) that were ever submitted for a sweep."""
+    command = [
+        "sacct",
+        "--noheader",
+        "--parsable2",
+        "--allocations",
+        "--format=JobID,JobName",
+        "--starttime=now-1hour",
+    ]
+    rows = [line.split("|", 1) for line in cluster.run(command).stdout.splitlines()]
+    return {job.split("_")[0] for job, name in rows if sweep in name}
+
+
+@contextmanager
+def held_back(cluster: Cluster, job: str, cell: Cell) -> Iterator[None]:
+    """Put a running job back into the queue, and let it start again only behind the block."""
+    ranks = living_ranks(cell)
+    done = cluster.run(["scontrol", "requeuehold", job])
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: not any(rank.is_alive for rank in ranks), 60)
+    wait_for(lambda: state(cluster, job) == "PENDING", 60)
+    yield
+    done = cluster.run(["scontrol", "release", job])
+    assert done.returncode == 0, done.stderr

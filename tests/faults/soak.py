@@ -1,0 +1,244 @@
+"""Faults at random moments over one sweep on a real SLURM: ``python -m tests.faults.soak --seed 1 --faults 20``.
+
+A cluster of four nodes and an MLflow server are started for it. Each cell is two ranks on two nodes. At the end each cell
+is compared with the same run left alone: parameters and Adam's moments bit for bit, and every point of every metric.
+Exit status: 0 when all are the same, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from data_prep.stages import prepare
+from pipeline.cell import Cell
+from tests.cluster import cluster as clusters
+from tests.cluster.cluster import Cluster
+from tests.data_prep.fixtures import write_raw
+from tests.faults.injections import KINDS, Scene
+from tests.faults.ranks import living_ranks
+from tests.faults.reference import Reference, assert_same_run, undisturbed
+from tests.faults.runs import run
+from tests.faults.sweep import Sweep, newest_record, wait_for
+from tests.pipeline.tracking.stores import Server
+
+SECONDS_TO_GO_ON = 300.0
+"""A run that is not past the step of its fault by then is lost."""
+EPOCHS = 80
+"""Of each cell: some forty seconds where nothing happens."""
+_LIKELY_TO_END_STEPS = 200
+"""A run this near to its end might be over before the fault is done to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault and how it went."""
+
+    kind: str
+    moment_s: float
+    """Since the launcher was started."""
+    cell: str
+    step: int
+    """What training had recorded last."""
+    seconds_until_on: float | None
+    """Until a later step was recorded, or training was over; None where that did not happen."""
+
+
+@dataclass(kw_only=True)
+class Report:
+    """All that a soak found."""
+
+    seed: int
+    faults: list[Fault] = field(default_factory=list)
+    cells: int = 0
+    different: dict[str, str] = field(default_factory=dict)
+    """What is not as in the run left alone, by cell."""
+    seconds: float = 0.0
+    launcher_status: int | None = None
+
+    @property
+    def is_good(self) -> bool:
+        survived = all(fault.seconds_until_on is not None for fault in self.faults)
+        return survived and not self.different and self.launcher_status == 0
+
+
+def soak(scene: Scene, kinds: Sequence[str], report: Report) -> None:
+    """Start the sweep, and do the faults to it in their order, at moments and places that chance decides."""
+    began = time.monotonic()
+    scene.sweep.start()
+    for kind in kinds:
+        time.sleep(scene.chance.uniform(0, 4))
+        cell = _one_that_trains(scene)
+        if cell is None:
+            raise AssertionError(f"the sweep ended before {kind}: it has too few cells for so many faults")
+        moment, step = time.monotonic(), newest_record(cell)
+        _say(f"{moment - began:6.0f} s  {kind}: {cell.name}, step {step}")
+        KINDS[kind](scene, cell)
+        try:
+            wait_for(lambda c=cell, s=step: newest_record(c) > s or c.is_trained(), SECONDS_TO_GO_ON)
+            took = time.monotonic() - moment
+        except AssertionError:
+            took = None
+        fault = Fault(
+            kind=kind,
+            moment_s=round(moment - began, 1),
+            cell=cell.name,
+            step=step,
+            seconds_until_on=None if took is None else round(took, 1),
+        )
+        report.faults.append(fault)
+        _say(f"{time.monotonic() - began:6.0f} s    went on after {fault.seconds_until_on} s")
+    report.launcher_status = scene.sweep.wait(bound_s=1800)
+    report.seconds = round(time.monotonic() - began, 1)
+
+
+def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> None:
+    """Hold each cell to the run of its seed that was left alone."""
+    report.cells = len(sweep.cells)
+    for cell in sweep.cells:
+        try:
+            assert_same_run(cell, references[cell.config.seed], sweep.store)
+        except (AssertionError, OSError, ValueError) as error:
+            report.different[cell.name] = (str(error) or type(error).__name__)[:500]
+
+
+def deck(chance: random.Random, count: int) -> list[str]:
+    """So many kinds of fault, shuffled; none comes again before all others have come."""
+    cards: list[str] = []
+    while len(cards) < count:
+        cards += chance.sample(list(KINDS), len(KINDS))
+    return cards[:count]
+
+
+def _one_that_trains(scene: Scene, bound_s: float = 300.0) -> Cell | None:
+    """A cell with all its ranks at work and some way to go; None when the sweep is over."""
+    deadline = time.monotonic() + bound_s
+    while time.monotonic() < deadline:
+        cells = scene.sweep.cells
+        if cells and all(cell.is_trained() for cell in cells):
+            return None
+        ready = [cell for cell in cells if _is_under_way(cell)]
+        if ready:
+            return scene.chance.choice(ready)
+        time.sleep(0.2)
+    raise AssertionError(f"no cell trains for {bound_s:.0f} s\n{scene.sweep.story()}")
+
+
+def _is_under_way(cell: Cell) -> bool:
+    last = cell.last_step() or 0
+    if not 0 <= newest_record(cell) < last - _LIKELY_TO_END_STEPS:
+        return False
+    return len(living_ranks(cell)) == cell.config.training.ranks
+
+
+def table(report: Report) -> str:
+    """The faults, a line each, and what came out."""
+    lines = [f"{'moment':>8}  {'fault':34}{'cell':44}{'step':>6}  went on after"]
+    for fault in report.faults:
+        took = "never" if fault.seconds_until_on is None else f"{fault.seconds_until_on:.1f} s"
+        lines.append(f"{fault.moment_s:6.0f} s  {fault.kind:34}{fault.cell:44}{fault.step:6d}  {took}")
+    same = report.cells - len(report.different)
+    lines.append(
+        f"seed {report.seed}: {len(report.faults)} faults in {report.seconds:.0f} s; {same} of {report.cells} cells are"
+        " bit for bit, and point for point, the runs that were left alone"
+    )
+    lines += [f"  {name}: {what}" for name, what in report.different.items()]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="decides what happens where and when (%(default)s)"
+    )
+    parser.add_argument("--faults", type=int, default=20, help="how many (%(default)s)")
+    parser.add_argument("--json", type=Path, default=Path("build/soak.json"), help="the report (%(default)s)")
+    parser.add_argument(
+        "--keep", type=Path, help="a new folder that runs and logs stay in; else they are removed"
+    )
+    given = parser.parse_args(arguments)
+    with contextlib.ExitStack() as held:
+        if given.keep is None:
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="traitvae-soak-")))
+        else:
+            folder = given.keep.absolute()
+            folder.mkdir(parents=True)
+        report = Report(seed=given.seed)
+        scene, references = _set_up(folder, random.Random(given.seed), held)
+        try:
+            soak(scene, deck(scene.chance, given.faults), report)
+        finally:
+            compare(scene.sweep, references, report)
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+            given.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
+            print(table(report), flush=True)
+    return 0 if report.is_good else 1
+
+
+def _set_up(
+    folder: Path, chance: random.Random, held: contextlib.ExitStack
+) -> tuple[Scene, dict[int, Reference]]:
+    """A cluster, a server, a sweep of two seeds, and what each seed leaves when it is left alone."""
+    cluster = _cluster(held)
+    raw = write_raw(folder / "raw")
+    (folder / "server").mkdir()
+    data_set = prepare(
+        "idx_folder", raw=raw, root=folder / "data", workers=1, formats="arrow", progress=False
+    )
+    server = Server(folder / "server")
+    held.callback(server.close)
+    server.start()
+    sweep = Sweep(
+        runs=folder / "runs",
+        name="soak",
+        options=[
+            "--recipe",
+            "faults-soak",
+            "--epochs",
+            str(EPOCHS),
+            "--nodes",
+            "2",
+            "--max-parallel",
+            "2",
+            "--hours",
+            "2",
+        ],
+        raw=raw,
+        data_root=folder / "data",
+        tracking_uri=server.uri,
+    )
+    held.callback(sweep.close)
+    seeds = 4
+    longer = [
+        replace(run(seed), training=replace(run(seed).training, epochs=EPOCHS)) for seed in range(seeds)
+    ]
+    references = {config.seed: undisturbed(config, data_set, folder / "undisturbed") for config in longer}
+    return Scene(cluster, sweep, server, chance), references
+
+
+def _cluster(held: contextlib.ExitStack) -> Cluster:
+    place = Path(tempfile.gettempdir()).resolve() / f"traitvae-soak-cluster-{os.getpid()}"
+    held.callback(clusters.down, place)
+    cluster = clusters.up(place)
+    os.environ["SLURM_CONF"] = str(cluster.conf)
+    return cluster
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,62 @@
+"""Faults 4 and 5: a node is gone with all that ran there, and a node that only seems to be gone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster import faults
+from tests.cluster.cluster import Cluster
+from tests.faults.ranks import living_ranks
+from tests.faults.reference import Reference, assert_same_run
+from tests.faults.story import endings, restarts, told
+from tests.faults.sweep import Sweep, wait_for
+from tests.pipeline.tracking.stores import quiet_mlflow
+
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+
+
+def test_nodes_killed_one_after_the_other(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    lost = sweep("lost", "--recipe", "faults", "--nodes", "2")
+    lost.start()
+    cell = lost.cell()
+    for kills, step in ((1, 200), (2, 500)):  # first the node of rank 1 alone, then that of the batch script
+        lost.wait_for_step(cell, step)
+        ranks = living_ranks(cell)
+        first, second = ranks
+        assert first.node != second.node
+        faults.kill_node(slurm_cluster, second.node if kills == 1 else first.node)
+        wait_for(lambda ranks=ranks: not any(rank.is_alive for rank in ranks), 60, lost.story)
+        # The node stays away: the job has to start on others.
+        wait_for(lambda job=first.job, kills=kills: restarts(slurm_cluster, job) >= kills, 90, lost.story)
+    assert lost.wait() == 0, lost.story()
+    assert_same_run(cell, reference(), lost.store)
+    assert told(cell).count("going on behind step") >= 2
+
+
+def test_only_slurmd_killed_so_that_two_copies_live(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    doubled = sweep("doubled", "--recipe", "faults")
+    doubled.start()
+    cell = doubled.cell()
+    doubled.wait_for_step(cell, 200)
+    older = living_ranks(cell)
+    faults.kill_slurmd(slurm_cluster, older[0].node)
+    for rank in older:  # it goes on when the newer copy is under way, and not to its end before that
+        rank.signal(signal.SIGSTOP)
+    wait_for(lambda: len(living_ranks(cell)) == 4, 120, doubled.story)
+    newer = [rank for rank in living_ranks(cell) if rank not in older]
+    doubled.wait_for_step(cell, 400)
+    assert {rank.node for rank in newer}.isdisjoint(rank.node for rank in older)
+    for rank in older:
+        rank.signal(signal.SIGCONT)
+    wait_for(lambda: not any(rank.is_alive for rank in older), 30, doubled.story)
+    assert "has taken over" in told(cell)
+    assert doubled.wait() == 0, doubled.story()
+    assert_same_run(cell, reference(), doubled.store)
+    assert not endings(cell)  # what an older copy's end was like is nobody's business

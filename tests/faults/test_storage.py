@@ -1,0 +1,133 @@
+"""Faults 9 to 11: a checkpoint is damaged, the disk is full, the MLflow server is away."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.faults.injections import flip_a_bit, truncate
+from tests.faults.ranks import living_ranks
+from tests.faults.reference import Reference, assert_same_run
+from tests.faults.story import held_back, told
+from tests.faults.sweep import Sweep, wait_for
+from tests.pipeline.tracking.stores import Server, fresh_store, quiet_mlflow
+
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+
+
+def test_newest_checkpoint_damaged(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    damaged = sweep("damaged", "--recipe", "faults")
+    damaged.start()
+    cell = damaged.cell()
+    for damage, step in ((truncate, 200), (flip_a_bit, 600)):
+        damaged.wait_for_step(cell, step)
+        job = living_ranks(cell)[0].job
+        with held_back(slurm_cluster, job, cell):
+            before, newest = sorted(cell.checkpoints.glob("step-*.pt"))
+            damage(newest)
+        wait_for(lambda before=before: f"behind step {step_of(before)} of" in told(cell), 90, damaged.story)
+        assert f"checkpoint {newest} is incomplete or damaged" in told(cell)
+    assert damaged.wait() == 0, damaged.story()
+    assert_same_run(cell, reference(), damaged.store)
+
+
+def step_of(checkpoint_file: Path) -> int:
+    return int(checkpoint_file.stem.removeprefix("step-"))
+
+
+def test_mlflow_server_dies(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
+):
+    away = sweep("away", "--recipe", "faults", tracking_uri=server.uri)
+    away.start()
+    cell = away.cell()
+    away.wait_for_step(cell, 200)
+    wait_for(lambda: '"run_id": "' in (cell.folder / "tracking.json").read_text(), 60, away.story)
+    server.stop()
+    wait_for(lambda: "for now" in told(cell), 60, away.story)
+    away.wait_for_step(cell, 800)  # training does not wait for it
+    server.start()
+    assert away.wait() == 0, away.story()
+    assert_same_run(cell, reference(), away.store)
+
+
+@pytest.fixture
+def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 32 MB of its own."""
+    folder = tmp_path / "small-disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "traitvae-small-disk", str(folder)],
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def cluster_with_small_disk(
+    small_disk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    """A SLURM of one node that was started behind the mount: the nodes of the others do not see it."""
+    folder = tmp_path_factory.mktemp("c")
+    cluster = clusters.up(folder, nodes=1, accounting=False)
+    monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    yield cluster
+    clusters.down(folder)
+
+
+def test_disk_full_while_a_checkpoint_is_written(
+    cluster_with_small_disk: Cluster,
+    small_disk: Path,
+    tiny_raw: Path,
+    data_root: Path,
+    tmp_path: Path,
+    reference: Callable[..., Reference],
+):
+    full = Sweep(
+        runs=small_disk,
+        name="full",
+        options=["--recipe", "faults", "--hours", "0.5"],
+        raw=tiny_raw,
+        data_root=data_root,
+        tracking_uri=fresh_store(tmp_path / "store"),
+    )
+    full.start()
+    try:
+        cell = full.cell()
+        full.wait_for_step(cell, 200)
+        filler = small_disk / "filler"
+        fill(filler, leave=100_000)
+        assert full.wait() == 1, full.story()
+        sentence = (cell.folder / "FAILED").read_text()
+        assert "the disk is full while writing" in sentence
+        assert "checkpoints" in sentence
+        assert sentence.strip() in full.log.read_text()
+        assert endings(cell) == ["failed"]
+        newest = checkpoint.newest_good(cell.checkpoints)
+        assert newest is not None
+        assert [path.name for path in cell.checkpoints.iterdir() if "partial" in path.name] == []
+        filler.unlink()
+        full.call("retry")
+        full.start()
+        assert full.wait() == 0, full.story()
+        assert f"going on behind step {newest} of" in told(cell)
+        assert_same_run(cell, reference(), full.store)
+    finally:
+        full.close()
+
+
+def fill(filler: Path, leave: int) -> None:
+    """Write a file until a disk has so many bytes left."""
+    disk = os.statvfs(filler.parent)
+    with filler.open("wb") as file:
+        file.write(bytes(disk.f_bavail * disk.f_frsize - leave))
