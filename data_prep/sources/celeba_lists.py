@@ -48,11 +48,12 @@ def read_attributes(path: Path, wanted: Sequence[str]) -> NamedRows:
                 f"{path}, line {line}: {names[column]} is {values[column]!r}, and only -1 and 1 are possible"
             )
         rows.add(line, file_name(path, line, name), [_SHOWN[values[column]] for column in columns])
+    found = rows.rows()
     if promised is not None and promised != len(rows):
         raise RawDataError(
             f"{path} has {len(rows)} rows, and its line 1 says {promised}: it is cut off or was changed"
         )
-    return rows.rows()
+    return found
 
 
 def read_partition(path: Path) -> NamedRows:

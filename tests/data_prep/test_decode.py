@@ -1,0 +1,157 @@
+"""Pictures into pixels: what a full decode and the documented resize give, and nothing for damaged files."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from data_prep.decode import DamagedPicture, decode_jpeg, refusing_bombs
+from tests.data_prep.sources.raw_pictures import jpeg
+
+CONTENT = jpeg(109, 89, seed=1)
+GOLDEN = np.array(
+    [
+        [
+            [158.7, 226.5, 230.1, 228.7],
+            [220.6, 214.9, 196.3, 220.1],
+            [216.9, 195.6, 180.7, 204.3],
+            [200.4, 207.8, 206.9, 209.2],
+        ],
+        [
+            [132.4, 165.3, 154.0, 163.1],
+            [148.8, 100.5, 64.9, 105.8],
+            [137.1, 71.3, 53.1, 81.6],
+            [143.1, 113.0, 103.8, 121.4],
+        ],
+        [
+            [88.6, 102.7, 91.5, 104.0],
+            [85.4, 44.8, 24.9, 46.1],
+            [74.1, 31.0, 27.7, 36.0],
+            [87.1, 61.5, 54.3, 64.6],
+        ],
+    ]
+)
+"""Mean colour (3, 4, 4) of the sixteen areas of the photograph at 64 x 64."""
+many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def flower(height: int, width: int) -> Image.Image:
+    """A part of a photograph that scikit-learn ships (by dany13, CC BY 2.0)."""
+    return Image.fromarray(load_sample_image("flower.jpg")[100 : 100 + height, 200 : 200 + width])
+
+
+def as_jpeg(picture: Image.Image, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=90, **options)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def triangle_weights(before: int, after: int) -> NDArray[np.float64]:
+    """(after, before): the bilinear resize as a matrix, each output a triangle over twice the reduction."""
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale - 0.5
+    weights = np.maximum(0, 1 - np.abs(np.arange(before)[None] - centres[:, None]) / scale)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def test_a_photograph_goes_through_the_celeba_path_as_documented() -> None:
+    """178 x 218 → 64 x 64: the golden values of a real picture, and a transcription of the resize from first principles."""
+    content = as_jpeg(flower(218, 178))
+    decoded = decode_jpeg(content, mode="RGB", size=(64, 64))
+    assert decoded.shape == (3, 64, 64)
+    full = np.asarray(Image.open(BytesIO(content)), dtype=np.float64)
+    slow = np.einsum("yh,xw,hwc->cyx", triangle_weights(218, 64), triangle_weights(178, 64), full)
+    assert np.abs(decoded - slow).max() < 1.1, "two roundings"
+    # Decoders may differ by a rounding of the inverse transform, so the golden values are of areas.
+    areas = decoded.reshape(3, 4, 16, 4, 16).mean(axis=(2, 4)).round(1)
+    np.testing.assert_allclose(areas, GOLDEN, atol=0.6)
+
+
+def test_a_large_picture_is_decoded_in_full_not_at_an_eighth() -> None:
+    picture = flower(320, 400)
+    content = as_jpeg(picture)
+    full = Image.open(BytesIO(content)).resize((32, 24), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(
+        decode_jpeg(content, mode="RGB", size=(24, 32)), np.asarray(full).transpose(2, 0, 1)
+    )
+    reduced = Image.open(BytesIO(content))
+    reduced.draft("RGB", (50, 40))
+    quick = np.asarray(reduced.resize((32, 24), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    assert (quick != decode_jpeg(content, mode="RGB", size=(24, 32))).any(), (
+        "the short cut gives other pixels"
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_grey_and_colour_come_out_as_asked(mode: str, progressive: bool) -> None:
+    content = as_jpeg(flower(218, 178).convert(mode), progressive=progressive)
+    grey, colour = (decode_jpeg(content, mode=m, size=(64, 64)) for m in ("L", "RGB"))
+    assert grey.shape == (1, 64, 64)
+    assert colour.shape == (3, 64, 64)
+    weighted = np.tensordot([0.299, 0.587, 0.114], colour, axes=1)
+    assert np.abs(weighted - grey[0]).max() < 2
+    assert (np.ptp(colour, axis=0).max() == 0) == (mode == "L")
+
+
+def test_a_part_is_cut_out_before_the_resize() -> None:
+    picture = flower(218, 178)
+    whole = Image.open(BytesIO(as_jpeg(picture)))
+    expected = whole.crop((15, 40, 163, 188)).resize((64, 64), Image.Resampling.BILINEAR)
+    found = decode_jpeg(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
+    np.testing.assert_array_equal(found, np.asarray(expected).transpose(2, 0, 1))
+    with pytest.raises(DamagedPicture, match="has 178 x 218 pixels, too few"):
+        decode_jpeg(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 179, 188))
+
+
+@many
+@given(length=st.integers(0, len(CONTENT) - 1))
+def test_every_truncation_is_refused(length: int) -> None:
+    with pytest.raises(DamagedPicture, match=r"truncated|no JPEG|cannot be decoded"):
+        decode_jpeg(CONTENT[:length], mode="RGB", size=(64, 64))
+
+
+@many
+@given(data=st.data())
+def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
+    content = bytearray(CONTENT)
+    for _ in range(data.draw(st.integers(1, 5))):
+        # Most damage to the compressed pixels is a picture still, so half of it goes into the headers.
+        position = data.draw(st.one_of(st.integers(0, len(content) - 1), st.integers(0, 640)))
+        content[position : position + 1] = data.draw(st.binary(max_size=3))
+    with refusing_bombs():
+        try:
+            assert decode_jpeg(bytes(content), mode="RGB", size=(64, 64)).shape == (3, 64, 64)
+        except DamagedPicture as error:
+            assert str(error).isprintable()  # noqa: PT017
+
+
+@many
+@given(content=st.binary(max_size=200))
+def test_no_picture_at_all_is_refused(content: bytes) -> None:
+    with pytest.raises(DamagedPicture, match=r"no JPEG file|cannot be decoded"):
+        decode_jpeg(content, mode="L", size=(64, 64))
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    file = BytesIO()
+    flower(30, 30).save(file, "PNG")
+    with pytest.raises(DamagedPicture, match="no JPEG file: it begins with 89504e47"):
+        decode_jpeg(file.getvalue(), mode="RGB", size=(64, 64))
+
+
+@pytest.mark.parametrize("size", [(8200, 8200), (12000, 12000), (65535, 65535)])
+def test_a_picture_that_says_it_is_huge_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
+    content = bytearray(CONTENT)
+    start = content.index(b"\xff\xc0") + 5
+    content[start : start + 4] = size[0].to_bytes(2, "big") + size[1].to_bytes(2, "big")
+    with refusing_bombs(), pytest.raises(DamagedPicture, match=r"too many|very many"):
+        decode_jpeg(bytes(content), mode="RGB", size=(64, 64))
