@@ -1,0 +1,1 @@
+"""Portraits of 178 x 218 pixels with CelebA's forty attributes."""

@@ -1,0 +1,142 @@
+"""Faces and chest radiographs drawn from named factors, and read as CelebA and CheXpert are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.drawing.kinds import drawing_named
+from data_prep.drawing.raw_folder import draw_raw_folder
+from data_prep.errors import RawDataError
+from data_prep.manifest import LabelSpec
+from data_prep.pool import available_cores
+from data_prep.progress import Progress
+from data_prep.rows import Rows
+from data_prep.sources.celeba import (
+    celeba,
+    celeba_facial_hair,
+    celeba_glasses,
+    celeba_glasses_facial_hair,
+    celeba_hair,
+)
+from data_prep.sources.labelled_pictures import LabelledPictures
+from data_prep.sources.picture_index import PictureIndex
+from data_prep.sources.raw_files import cache_folder
+
+FacesAs = Literal[
+    "celeba", "celeba_hair", "celeba_glasses", "celeba_facial_hair", "celeba_glasses_facial_hair"
+]
+_AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
+    "celeba": celeba,
+    "celeba_hair": celeba_hair,
+    "celeba_glasses": celeba_glasses,
+    "celeba_facial_hair": celeba_facial_hair,
+    "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnPictures:
+    """Pictures that are drawn once, into the cache, and then go the way of the source whose layout they have.
+
+    The digest is of what was asked for and of the drawing's version, not of files: nothing need be drawn to find a data
+    set that is prepared. ``factors`` are those that a picture was drawn from.
+    """
+
+    name: str
+    title: str
+    kind: str
+    """the drawing's name"""
+    options: Mapping[str, Any]
+    count: int
+    seed: int
+    raw: Path | None
+    """the folder drawn earlier that the user names, or what ``verified`` left"""
+    read_as: Callable[[Path | None], LabelledPictures]
+
+    @property
+    def home(self) -> str:
+        return "drawn by this program: python -m data_prep.drawing --help"
+
+    @property
+    def licence(self) -> str:
+        return "that of this program; nobody is shown on them"
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return drawing_named(self.kind).factors
+
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.read_as(None).image_shape()
+
+    def labels(self) -> tuple[LabelSpec, ...]:
+        return self.read_as(None).labels()
+
+    def checksums(self) -> Mapping[str, str]:
+        return {"drawing": f"{self.kind} version {drawing_named(self.kind).version}"}
+
+    def verified(self, scratch: Path, progress: Progress) -> DrawnPictures:
+        """Draw what is not drawn yet, and read its lists; the pictures stay in the cache for the next data set."""
+        draw_raw_folder(
+            self.kind,
+            self._folder,
+            count=self.count,
+            seed=self.seed,
+            workers=available_cores(),
+            progress=progress,
+        )
+        ready = self.read_as(self._folder).verified(scratch, progress)
+        return replace(self, raw=ready.raw)
+
+    def where_raw(self) -> str:
+        return f"drawn into {self._folder}"
+
+    def splits(self) -> Mapping[str, int]:
+        return self._source.splits()
+
+    def ids(self, split: str) -> list[str]:
+        return self._source.ids(split)
+
+    def label_column(self, split: str) -> NDArray[np.uint8] | None:
+        return self._source.label_column(split)
+
+    def rows(self, split: str, start: int, stop: int) -> Rows:
+        rows, drawing = self._source.rows(split, start, stop), drawing_named(self.kind)
+        factors = [drawing.factors_of(self.seed, drawing.index_of(name, self.count)) for name in rows.ids]
+        return replace(rows, factors=np.array(factors, dtype=np.float32))
+
+    @property
+    def _folder(self) -> Path:
+        if self.raw is not None:
+            return self.raw
+        version = drawing_named(self.kind).version
+        return cache_folder(self.name) / f"{self.count}-seed-{self.seed}-version-{version}"
+
+    @cached_property
+    def _source(self) -> LabelledPictures:
+        """The pictures as a plan's tasks see them."""
+        if self.raw is None or not PictureIndex.is_in(self.raw):
+            raise RawDataError(f"{self.title} is not drawn yet; preparing it draws it")
+        return self.read_as(self.raw)
+
+
+def drawn_faces(
+    raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba"
+) -> DrawnPictures:
+    """Portraits with CelebA's attributes, as ``celeba`` or as one of its subsets (``read_as``) would have them."""
+    return DrawnPictures(
+        name="drawn_faces",
+        title="drawn faces",
+        kind="faces",
+        options={"count": count, "seed": seed, "read_as": read_as},
+        count=count,
+        seed=seed,
+        raw=raw,
+        read_as=_AS[read_as],
+    )
