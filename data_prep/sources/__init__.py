@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from data_prep.errors import ConfigError
+from data_prep.sources.affectnet import affectnet
 from data_prep.sources.celeba import (
     celeba,
     celeba_facial_hair,
@@ -24,6 +25,7 @@ from data_prep.sources.tfd import tfd
 from data_prep.sources.transformed_mnist import transformed_mnist
 
 SOURCES: dict[str, Callable[..., Source]] = {
+    "affectnet": affectnet,
     "celeba": celeba,
     "celeba_facial_hair": celeba_facial_hair,
     "celeba_glasses": celeba_glasses,
