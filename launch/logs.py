@@ -6,17 +6,39 @@ import codecs
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
-from launch.standing import SweepFolder
+from launch.named import CellName, SweepFolder, SweepName
+from launch.standing import look
 from pipeline.cell_folder import CellFolder
 
 UNITS = ("train", "evaluate")
 _SECONDS_BETWEEN_READS = 0.5
+_SECONDS_BETWEEN_LOOKS = {"slurm": 5.0, "here": 1.0}
 _AT_REST = ("done", "failed", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """Print what a cell has said, and with --follow what it goes on saying, over restarts, until it has ended."""
+
+    sweep: SweepName
+    """name of the sweep, or its folder"""
+    cell: CellName
+    """name of the cell, or a part of it that no other cell has"""
+    follow: bool = False
+    """go on until the cell is done, has failed or was stopped"""
+    rank: int = 0
+    """which of its processes"""
+    unit: Literal["train", "evaluate"] | None = None
+    """only its training, or only its measuring"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
 
 
 class Tail:
@@ -42,6 +64,24 @@ class Tail:
             return ""
         self._start += len(found)
         return self._decoder.decode(found)
+
+
+def show_logs(asked: Logs) -> int:
+    """Print or follow a cell's logs; returns the exit status."""
+    if asked.rank < 0:
+        raise LaunchError(f"rank is {asked.rank}; it must be 0 or above")
+    sweep = SweepFolder.named(asked.sweep, asked.runs)
+    cell = sweep.cell(asked.cell)
+    units = (asked.unit,) if asked.unit else UNITS
+    if not asked.follow:
+        show(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name])
+        return 0
+    pause = _SECONDS_BETWEEN_LOOKS["slurm" if sweep.is_on_slurm else "here"]
+    try:
+        end = follow(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name], pause)
+    except KeyboardInterrupt:
+        return 130
+    return 0 if end.phase == "done" else 1
 
 
 def log_files(sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: int) -> list[Path]:

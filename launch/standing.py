@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from data_prep.errors import LaunchError
 from jobs.outcome import Outcome
 from launch.clusters.backend import State, last_error
 from launch.clusters.queue import Accounting, QueuedJob, ended, queued
-from launch.clusters.slurm.register import REGISTER_FILE, Register
+from launch.clusters.slurm.register import Register
+from launch.named import SweepFolder
 from pipeline.cell_folder import CellFolder
 from pipeline.lease import Holder, is_at_work
 
 _STAGES = ("train", "evaluate")
-
-
-@dataclass(frozen=True)
-class SweepFolder:
-    """A sweep that was started some time ago: ``runs/<sweep>``."""
-
-    path: Path
-
-    @classmethod
-    def named(cls, name: str, runs: Path) -> SweepFolder:
-        """The sweep of that name among ``runs``, or the one at that path; LaunchError, with the likely name, if none is."""
-        for path in (runs / name, Path(name)):
-            if name and path.is_dir() and (holds_cells(path) or (path / REGISTER_FILE).is_file()):
-                return cls(path.absolute())
-        there = [sweep.path.name for sweep in sweeps_in(runs)]
-        likely = difflib.get_close_matches(name, there, 1)
-        if likely:
-            hint = f"did you mean {likely[0]}?"
-        else:
-            hint = f"there are: {', '.join(there)}" if there else "there is none yet"
-        raise LaunchError(f"no sweep {name!r} in {runs}; {hint}")
-
-    @cached_property
-    def cells(self) -> list[CellFolder]:
-        """Its cells by name."""
-        return [CellFolder(file.parent) for file in sorted(self.path.glob("*/config.json"))]
-
-    @property
-    def is_on_slurm(self) -> bool:
-        """Whether jobs were submitted for it."""
-        return (self.path / REGISTER_FILE).is_file()
-
-    def cell(self, text: str) -> CellFolder:
-        """The cell of that name, or the only one whose name holds the text; LaunchError where none or several do."""
-        names = [cell.name for cell in self.cells]
-        found = [text] if text in names else [name for name in names if text in name]
-        if len(found) == 1:
-            return self.cells[names.index(found[0])]
-        if found:
-            some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
-            raise LaunchError(
-                f"{len(found)} cells of {self.path.name} are named like {text!r}: {some}; write more of it"
-            )
-        likely = difflib.get_close_matches(text, names, 1, cutoff=0.3)
-        hint = f"did you mean {likely[0]}?" if likely else "it has none yet"
-        raise LaunchError(f"no cell of {self.path.name} is named like {text!r}; {hint}")
 
 
 @dataclass(frozen=True)
@@ -115,8 +67,8 @@ def look(
         states = {cell.name: _without_jobs(cell) for cell in cells}
         return Look(_waiting_for_others(states), {}, {}, {})
     register = Register(sweep.path)
-    asked = queued(comment=register.tag) if queue is None else queue
-    own = {job.id: job for job in asked.values() if job.comment.startswith(register.tag)}
+    asked = queued(comment=f"{register.tag}/") if queue is None else queue
+    own = {job.id: job for job in asked.values() if job.comment.startswith(f"{register.tag}/")}
     jobs = {cell.name: register.jobs_of(cell.name) for cell in cells}
     if accounts is None:
         accounts = ended(_gone(cells, jobs, own))
@@ -235,21 +187,3 @@ def _waiting_for_others(states: dict[str, State]) -> dict[str, State]:
     return {
         name: waits if state == State("stopped", "not begun") else state for name, state in states.items()
     }
-
-
-def holds_cells(folder: Path) -> bool:
-    """Whether a folder is a sweep's: one of its folders has a ``config.json``."""
-    return next(folder.glob("*/config.json"), None) is not None
-
-
-def sweeps_in(runs: Path) -> list[SweepFolder]:
-    """The sweeps in the folder of the runs, by name."""
-    if not runs.is_dir():
-        return []
-    folders = [path for path in sorted(runs.iterdir()) if path.is_dir()]
-    return [SweepFolder(path.absolute()) for path in folders if holds_cells(path)]
-
-
-def cells_named(sweep: SweepFolder, texts: Sequence[str]) -> list[CellFolder]:
-    """The cells that a person has named, each by an unambiguous part of its name; all where nobody is named."""
-    return list(dict.fromkeys(sweep.cell(text) for text in texts)) if texts else sweep.cells

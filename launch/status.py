@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-import shlex
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from rich.box import SIMPLE_HEAD
@@ -20,19 +19,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import LaunchError, report_user_errors
-from launch import logs
+from launch.cancel import Cancel, cancel
 from launch.clusters import queue as slurm_queue
+from launch.logs import Logs, show_logs
+from launch.named import SweepFolder, command, sweeps_in
 from launch.progress import ProgressReader
-from launch.standing import Look, SweepFolder, cells_named, gone_jobs, look, sweeps_in
+from launch.retry import Retry, retry
+from launch.standing import Look, gone_jobs, look
 from launch.table import COLOURS
 from launch.watch import Watch, failures, picture
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 _LINES_BESIDE_THE_TABLE = 5
 _MOST_SENTENCES = 5
-
-Name = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
-Cells = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,40 +56,6 @@ class Status:
     """look again every few seconds until nothing runs or waits"""
     all: bool = False
     """a row for every cell, even if the terminal is not high enough"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cancel:
-    """End the SLURM jobs of a sweep, or of some of its cells.
-
-    Training, measuring and the final table are all taken out of the queue. What was trained stays: started again, a cell
-    goes on from its newest checkpoint.
-    """
-
-    sweep: Name
-    """name of the sweep, or its folder"""
-    cells: Cells = ()
-    """only these cells: their names, or parts of them that no other cell has"""
-    runs: Path = Path("runs")
-    """folder that holds the sweeps"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Logs:
-    """Print what a cell has said, and with --follow what it goes on saying, over restarts, until it has ended."""
-
-    sweep: Name
-    """name of the sweep, or its folder"""
-    cell: Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
-    """name of the cell, or a part of it that no other cell has"""
-    follow: bool = False
-    """go on until the cell is done, has failed or was stopped"""
-    rank: int = 0
-    """which of its processes"""
-    unit: Literal["train", "evaluate"] | None = None
-    """only its training, or only its measuring"""
-    runs: Path = Path("runs")
-    """folder that holds the sweeps"""
 
 
 def main(word: str, arguments: Sequence[str]) -> None:
@@ -141,18 +106,11 @@ def status(asked: Status) -> int:
     if sentences:
         more = f"{len(sentences) - len(told)} more (--all shows them); " if len(told) < len(sentences) else ""
         console.print(
-            f"{more}'{_command('retry', sweep)}' starts the failed cells again",
+            f"{more}'{command('retry', sweep)}' starts the failed cells again",
             soft_wrap=True,
             highlight=False,
         )
     return seen.exit_status
-
-
-def _command(word: str, sweep: SweepFolder) -> str:
-    """What a person types, whatever the sweep is called."""
-    elsewhere = sweep.path.parent != Path("runs").absolute()
-    where = ["--runs", str(sweep.path.parent)] if elsewhere else []
-    return shlex.join(["python", "launch/sweep.py", word, sweep.path.name, *where])
 
 
 def also_in_queue(seen: Look) -> str:
@@ -181,7 +139,7 @@ def _watch(sweep: SweepFolder, console: Console) -> int:
                     note = f"{error}; shown is what was last known"
     except KeyboardInterrupt:
         print(
-            f"the jobs go on; '{_command('status', sweep)} --watch' comes back, '{_command('cancel', sweep)}' ends them"
+            f"the jobs go on; '{command('status', sweep)} --watch' comes back, '{command('cancel', sweep)}' ends them"
         )
         return seen.exit_status
     for line in failures(seen.states, sweep.path):
@@ -222,52 +180,10 @@ def _list(runs: Path, console: Console) -> int:
     return 3 if 3 in found else max(found)
 
 
-def cancel(asked: Cancel) -> int:
-    """Take jobs out of the queue; returns the exit status."""
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    chosen = cells_named(sweep, asked.cells)
-    if not sweep.is_on_slurm:
-        raise LaunchError(
-            f"{sweep.path.name} has no SLURM jobs; Ctrl-C in the launcher that runs it on this machine stops it"
-        )
-    seen = look(sweep)
-    ids = list(seen.queue)
-    if asked.cells:
-        wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
-        ids = [job for job in ids if job in wanted]
-    slurm_queue.cancel(ids)
-    of_what = ", ".join(cell.name for cell in chosen) if asked.cells else f"the sweep {sweep.path.name}"
-    if not ids:
-        print(f"no job of {of_what} is in the queue")
-        return 0
-    print(
-        f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints stay, and the same sweep command goes on"
-        " from them"
-    )
-    return 0
-
-
-def show_logs(asked: Logs) -> int:
-    """Print or follow a cell's logs; returns the exit status."""
-    if asked.rank < 0:
-        raise LaunchError(f"rank is {asked.rank}; it must be 0 or above")
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    cell = sweep.cell(asked.cell)
-    units = (asked.unit,) if asked.unit else logs.UNITS
-    if not asked.follow:
-        logs.show(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name])
-        return 0
-    pause = _SECONDS_BETWEEN_LOOKS if sweep.is_on_slurm else 1.0
-    try:
-        end = logs.follow(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name], pause)
-    except KeyboardInterrupt:
-        return 130
-    return 0 if end.phase == "done" else 1
-
-
 WORDS: dict[str, tuple[type, Callable[..., int]]] = {
     "status": (Status, status),
     "cancel": (Cancel, cancel),
     "logs": (Logs, show_logs),
+    "retry": (Retry, retry),
 }
 """First words of ``launch/sweep.py`` that look at a sweep, with their options and what they do."""

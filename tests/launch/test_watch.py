@@ -27,7 +27,8 @@ def log(cell: CellFolder, kind: str, step: int, **metrics: float | str) -> None:
         file.write(json.dumps(point) + "\n")
 
 
-def text_of(cells, states, width: int, room: int, note: str = "") -> list[str]:
+def text_of(sweep, width: int, room: int, note: str = "") -> list[str]:
+    cells, states = sweep
     console = Console(width=width, height=room + 4, record=True, file=io.StringIO())
     console.print(picture(cells, states, ProgressReader(), width, room, note))
     return console.export_text().splitlines()
@@ -72,7 +73,7 @@ def test_what_has_not_grown_is_not_read_again(tmp_path, monkeypatch):
 
 
 def test_a_wide_terminal_shows_all_that_is_known(five):
-    heading, training, waiting, failed, stopped, done, counts = text_of(*five, width=200, room=20)
+    heading, training, waiting, failed, stopped, done, counts = text_of(five, width=200, room=20)
     names = ["cell", "state", "epoch", "images/s", "metric", "restarts", "node", "left"]
     assert heading.split() == names
     words = training.split()
@@ -89,7 +90,7 @@ def test_a_wide_terminal_shows_all_that_is_known(five):
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 180])
 def test_every_line_fits_and_tells_each_cell_apart(five, width):
-    lines = text_of(*five, width=width, room=20, note="compare: waits for the jobs before it")
+    lines = text_of(five, width=width, room=20, note="compare: waits for the jobs before it")
     assert max(map(len, lines)) <= width
     for number in range(5):
         assert sum(f"seed{number}" in line for line in lines) == 1
@@ -97,7 +98,7 @@ def test_every_line_fits_and_tells_each_cell_apart(five, width):
 
 
 def test_eighty_columns_say_the_rest_in_words(five):
-    training, waiting = text_of(*five, width=80, room=20)[1:3]
+    training, waiting = text_of(five, width=80, room=20)[1:3]
     assert training.split()[:3] == ["ccvae-fashion_mnist-f0.06-seed0", "training", "12/100"]
     assert "2,346 images/s" in training
     assert "the QOS's limit of" in waiting
@@ -105,12 +106,13 @@ def test_eighty_columns_say_the_rest_in_words(five):
 
 def test_a_thousand_cells_stay_within_the_terminal_the_most_interesting_first(tmp_path):
     cells = [cell(tmp_path, number) for number in range(1000)]
-    phases: list[Phase] = ["waiting"] * 900 + ["done"] * 60 + ["training"] * 37 + ["failed"] * 3
+    counts: dict[Phase, int] = {"waiting": 900, "done": 60, "training": 37, "failed": 3}
+    phases = [phase for phase, count in counts.items() for _ in range(count)]
     states = {
         one.name: State(phase, "busy" * (phase == "waiting"))
         for one, phase in zip(cells, phases, strict=True)
     }
-    lines = text_of(cells, states, width=120, room=20)
+    lines = text_of((cells, states), width=120, room=20)
     assert len(lines) == 1 + 20 + 1 + 1
     assert sum(" failed" in line for line in lines[1:21]) == 3
     assert sum(" training" in line for line in lines[1:21]) == 17

@@ -1,0 +1,52 @@
+"""The end of a sweep's jobs: ``python launch/sweep.py cancel SWEEP [CELL ...]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from launch.clusters import queue as slurm_queue
+from launch.named import CellNames, SweepFolder, SweepName, cells_named
+from launch.standing import look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    """End the SLURM jobs of a sweep, or of some of its cells.
+
+    Training, measuring and the final table are all taken out of the queue. What was trained stays: started again, a cell
+    goes on from its newest checkpoint.
+    """
+
+    sweep: SweepName
+    """name of the sweep, or its folder"""
+    cells: CellNames = ()
+    """only these cells: their names, or parts of them that no other cell has"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+
+
+def cancel(asked: Cancel) -> int:
+    """Take jobs out of the queue; returns the exit status."""
+    sweep = SweepFolder.named(asked.sweep, asked.runs)
+    chosen = cells_named(sweep, asked.cells)
+    if not sweep.is_on_slurm:
+        raise LaunchError(
+            f"{sweep.path.name} has no SLURM jobs; Ctrl-C in the launcher that runs it on this machine stops it"
+        )
+    seen = look(sweep)
+    ids = list(seen.queue)
+    if asked.cells:
+        wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
+        ids = [job for job in ids if job in wanted]
+    slurm_queue.cancel(ids)
+    of_what = ", ".join(cell.name for cell in chosen) if asked.cells else f"the sweep {sweep.path.name}"
+    if not ids:
+        print(f"no job of {of_what} is in the queue")
+        return 0
+    print(
+        f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints stay, and the same sweep command goes on"
+        " from them"
+    )
+    return 0

@@ -1,0 +1,92 @@
+"""How a person names a sweep that was started some time ago, and its cells."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from data_prep.errors import LaunchError
+from launch.clusters.slurm.register import REGISTER_FILE
+from pipeline.cell_folder import CellFolder
+
+SweepName = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
+CellName = Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
+CellNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """A sweep that was started some time ago: ``runs/<sweep>``."""
+
+    path: Path
+
+    @classmethod
+    def named(cls, name: str, runs: Path) -> SweepFolder:
+        """The sweep of that name among ``runs``, or the one at that path; LaunchError, with the likely name, if none is."""
+        for path in (runs / name, Path(name)):
+            if name and path.is_dir() and (holds_cells(path) or (path / REGISTER_FILE).is_file()):
+                return cls(path.absolute())
+        there = [sweep.path.name for sweep in sweeps_in(runs)]
+        likely = difflib.get_close_matches(name, there, 1)
+        if likely:
+            hint = f"did you mean {likely[0]}?"
+        else:
+            hint = f"there are: {', '.join(there)}" if there else "there is none yet"
+        raise LaunchError(f"no sweep {name!r} in {runs}; {hint}")
+
+    @cached_property
+    def cells(self) -> list[CellFolder]:
+        """Its cells by name."""
+        return [CellFolder(file.parent) for file in sorted(self.path.glob("*/config.json"))]
+
+    @property
+    def is_on_slurm(self) -> bool:
+        """Whether jobs were submitted for it."""
+        return (self.path / REGISTER_FILE).is_file()
+
+    def cell(self, text: str) -> CellFolder:
+        """The cell of that name, or the only one whose name holds the text; LaunchError where none or several do."""
+        names = [cell.name for cell in self.cells]
+        found = [text] if text in names else [name for name in names if text in name]
+        if len(found) == 1:
+            return self.cells[names.index(found[0])]
+        if found:
+            some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+            raise LaunchError(
+                f"{len(found)} cells of {self.path.name} are named like {text!r}: {some}; write more of it"
+            )
+        likely = difflib.get_close_matches(text, names, 1, cutoff=0.3)
+        hint = f"did you mean {likely[0]}?" if likely else "it has none yet"
+        raise LaunchError(f"no cell of {self.path.name} is named like {text!r}; {hint}")
+
+
+def holds_cells(folder: Path) -> bool:
+    """Whether a folder is a sweep's: one of its folders has a ``config.json``."""
+    return next(folder.glob("*/config.json"), None) is not None
+
+
+def sweeps_in(runs: Path) -> list[SweepFolder]:
+    """The sweeps in the folder of the runs, by name."""
+    if not runs.is_dir():
+        return []
+    folders = [path for path in sorted(runs.iterdir()) if path.is_dir()]
+    return [SweepFolder(path.absolute()) for path in folders if holds_cells(path)]
+
+
+def cells_named(sweep: SweepFolder, texts: Sequence[str]) -> list[CellFolder]:
+    """The cells that a person has named, each by an unambiguous part of its name; all where nobody is named."""
+    return list(dict.fromkeys(sweep.cell(text) for text in texts)) if texts else sweep.cells
+
+
+def command(word: str, sweep: SweepFolder) -> str:
+    """What a person types to look at a sweep, whatever it is called and wherever it is."""
+    elsewhere = sweep.path.parent != Path("runs").absolute()
+    where = ["--runs", str(sweep.path.parent)] if elsewhere else []
+    return shlex.join(["python", "launch/sweep.py", word, sweep.path.name, *where])
