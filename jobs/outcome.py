@@ -124,8 +124,7 @@ def next_move(cell: CellFolder, unit: Unit, attempt: Attempt, retries: int) -> M
     }
     earlier = list(attempts(cell))
     try:
-        with cell.attempts_file.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        cell.note_attempt(entry)
         if ending == "interrupted":
             return "again"
         if ending == "crashed":

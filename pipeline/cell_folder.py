@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,19 @@ class CellFolder:
         except FileNotFoundError:
             return None
 
+    def note_attempt(self, entry: dict[str, Any]) -> None:
+        """Add a line to ``attempts.jsonl``; one before it that was cut short does not spoil it."""
+        with self.attempts_file.open("a+b") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - 1)
+            file.seek(start)
+            cut_short = file.read(1) not in (b"\n", b"")
+            file.write(b"\n" * cut_short + json.dumps(entry).encode() + b"\n")
+
     def forgive(self) -> None:
         """Let a cell that was given up be tried again; its attempts count anew."""
         if self.failed() is None:
             return
-        with self.attempts_file.open("a") as file:
-            file.write(json.dumps({"ended": FORGIVEN}) + "\n")
+        self.note_attempt({"ended": FORGIVEN})
         (self.folder / "FAILED").unlink(missing_ok=True)
 
     def give_up(self, sentence: str) -> None:

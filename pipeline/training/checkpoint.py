@@ -36,7 +36,7 @@ def save(
     """Write the state of a step, then remove all but the newest ``keep`` checkpoints.
 
     The old ones go only after the new one is whole, so a full disk or a kill leaves the last good one in place. Those of
-    later steps go too: a run that comes to this step now has passed them over as damaged.
+    later steps and those without a marker go too: a run that comes to this step now has passed them over as damaged.
 
     Args:
         folder: the checkpoints of a cell.
@@ -68,8 +68,8 @@ def save(
         raise
     guard()
     there = sorted(folder.glob("step-*.pt"))
-    behind = [other for other in there if step_of(other) <= step]
-    for old in behind[:-keep] + there[len(behind) :]:
+    good = [other for other in there if step_of(other) <= step and other.with_suffix(".json").is_file()]
+    for old in set(there) - set(good[-keep:]):
         old.with_suffix(".json").unlink(missing_ok=True)
         old.unlink(missing_ok=True)
     return path

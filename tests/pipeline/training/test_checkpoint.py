@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from data_prep.errors import LeaseLost
 from pipeline.training import checkpoint
 from pipeline.training.markers import newest_step
 
@@ -71,6 +72,38 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch
     assert state is not None
     assert state["step"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001.json", "step-00000001.pt"]
+
+
+def test_a_damaged_one_is_not_taken_for_the_newest_again(tmp_path: Path):
+    """Nor does it count among those that are kept."""
+    save(tmp_path, 1)
+    path = save(tmp_path, 5)
+    path.write_bytes(b"")
+    assert newest_step(tmp_path) == 5
+    assert checkpoint.newest_good(tmp_path) == 1
+    assert newest_step(tmp_path) == 1
+    save(tmp_path, 3, keep=1)
+    assert {file.name for file in tmp_path.iterdir()} == {"step-00000003.pt", "step-00000003.json"}
+
+
+@pytest.mark.parametrize("asked", range(1, 5))
+def test_one_whose_lease_is_lost_in_the_middle_leaves_the_folder_as_good_as_it_was(
+    tmp_path: Path, asked: int
+):
+    save(tmp_path, 1, keep=1)
+    calls = iter(range(1, 100))
+
+    def guard() -> None:
+        if next(calls) == asked:
+            raise LeaseLost("another has it")
+
+    with pytest.raises(LeaseLost):
+        checkpoint.save(tmp_path, 2, {"step": 2}, 1, guard)
+    state = checkpoint.load_newest(tmp_path, CPU)
+    assert state is not None
+    assert state["step"] == (2 if asked == 4 else 1)
+    assert not list(tmp_path.glob(".*"))
+    assert (tmp_path / "step-00000001.pt").is_file()
 
 
 def test_nothing_but_tensors_and_plain_values_is_unpickled(tmp_path: Path):

@@ -11,10 +11,13 @@ import psutil
 import pytest
 import torch
 
-from data_prep.errors import Interrupted, RunError
+from data_prep.errors import Diverged, Interrupted, RunError
+from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import read_points
+from pipeline.training.interruption import listening_for_stop
 from pipeline.training.loop import train
+from pipeline.training.step import Step
 from pipeline.world import World
 from tests.pipeline.runs import (
     assert_bitwise_equal,
@@ -94,6 +97,98 @@ def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(
         )
     assert (tmp_path / "step-00000020.pt").is_file()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_run_that_was_asked_before_its_first_step_stops_without_a_checkpoint(
+    tiny_data_set: Path, tmp_path: Path
+):
+    with listening_for_stop():
+        ask_to_stop()  # while torch was imported, say
+        with pytest.raises(Interrupted, match="stopped before its first step of 36"):
+            train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", ["newest damaged", "only damaged"])
+def test_a_damaged_newest_checkpoint_costs_steps_and_changes_nothing(
+    tiny_data_set: Path, tmp_path: Path, rows: str
+):
+    data, config = DataSet(tiny_data_set), small_run(tiny_data_set, epochs=3, keep_checkpoints=2)
+    train(config, tmp_path / "whole", data, ALONE, Recorder())
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "hurt", data, ALONE, Recorder(30, ask_to_stop))
+    newest = tmp_path / "hurt" / "step-00000030.pt"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    if rows == "only damaged":
+        (tmp_path / "hurt" / "step-00000024.pt").unlink()
+    train(config, tmp_path / "hurt", data, ALONE, Recorder())
+    assert_bitwise_equal(final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "hurt"))
+    assert not newest.exists()
+
+
+def test_checkpoints_by_time_change_nothing_that_is_recorded(tiny_data_set: Path, tmp_path: Path):
+    data, config = DataSet(tiny_data_set), small_run(tiny_data_set, epochs=2, log_every_steps=7)
+    whole, often = Recorder(), Recorder()
+    train(config, tmp_path / "whole", data, ALONE, whole)
+    assert checkpoint_steps(tmp_path / "whole") == [12, 24]
+    settings = replace(config.training, checkpoint_every_minutes=1e-9, keep_checkpoints=9)
+    train(replace(config, training=settings), tmp_path / "often", data, ALONE, often)
+    assert checkpoint_steps(tmp_path / "often") == [10, 12, 20, 24]
+    assert often.points == whole.points
+    assert_bitwise_equal(final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "often"))
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    return sorted(int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.pt"))
+
+
+def test_the_step_at_which_the_objective_went_wrong_is_named(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spoil(monkeypatch, at_step=17)
+    config = small_run(tiny_data_set, epochs=3, log_every_steps=9)
+    with pytest.raises(Diverged, match=r"objective is nan behind step 17; .* of step 12, is from before it"):
+        train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
+    assert checkpoint_steps(tmp_path) == [12]
+
+
+def test_no_checkpoint_is_saved_of_a_run_that_went_wrong_since_its_last_record(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spoil(monkeypatch, at_step=17)
+    config = small_run(tiny_data_set, epochs=3, checkpoint_every_minutes=1e-9, log_every_steps=1000)
+    with pytest.raises(
+        Diverged, match="behind step 17; .* of step 12"
+    ):  # at step 20, where it was to be saved
+        train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
+    assert checkpoint_steps(tmp_path) == [10, 12]
+
+
+def test_no_checkpoint_is_saved_whose_last_update_went_wrong(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its objective was still finite: only the parameters tell."""
+    spoil(monkeypatch, at_step=12, terms=False)
+    with pytest.raises(
+        Diverged, match="a parameter is not finite behind step 12; no checkpoint is from before"
+    ):
+        train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
+    assert not checkpoint_steps(tmp_path)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, at_step: int, terms: bool = True) -> None:
+    """Make the update of a step end in NaN, and its terms, if wanted."""
+    update = Step.__call__
+
+    def spoilt(self: Step, batch: Batch, step: int, batch_size: int) -> torch.Tensor:
+        found = update(self, batch, step, batch_size)
+        if step + 1 == at_step:
+            for parameter in self.model.parameters():
+                parameter.data.fill_(float("nan"))
+            return found * float("nan") if terms else found
+        return found
+
+    monkeypatch.setattr(Step, "__call__", spoilt)
 
 
 def test_loaders_train_to_the_same_bits(tiny_data_set: Path, tmp_path: Path):

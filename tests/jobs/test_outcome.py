@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import ConfigError, Diverged, Interrupted, LeaseLost, LostRank
+from jobs.outcome import Outcome, attempts, begins, leave_outcome, next_move
+from pipeline.attempt import Attempt
+from pipeline.cell_folder import CellFolder
+from pipeline.lease import held
+
+RETRIES = 2
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> CellFolder:
+    (tmp_path / "checkpoints").mkdir()
+    return CellFolder(tmp_path)
+
+
+def attempt(restart: int) -> Attempt:
+    return Attempt("12_3", restart, "n1", 100 + restart)
+
+
+def checkpoint_of(cell: CellFolder, step: int) -> None:
+    (cell.checkpoints / f"step-{step:08d}.json").write_text("{}")
+
+
+def after(cell: CellFolder, restart: int, error: BaseException | None = None, unit="train") -> str:
+    """What follows an attempt that ended with an error (None: killed, so that it could say nothing)."""
+    with held(cell.folder, attempt(restart), unit, seconds_to_settle=0.0):
+        Outcome.clear(cell.folder)
+        if error is not None:
+            leave_outcome(cell, unit, attempt(restart), error)
+    return next_move(cell, unit, attempt(restart), RETRIES)
+
+
+def test_one_that_was_asked_to_stop_runs_again_without_limit(cell: CellFolder):
+    assert {after(cell, restart, Interrupted("stopped behind step 7")) for restart in range(10)} == {"again"}
+    assert [entry["ended"] for entry in attempts(cell)] == ["interrupted"] * 10
+    assert cell.failed() is None
+
+
+@pytest.mark.parametrize("error", [None, LostRank("another rank is gone")])
+def test_one_that_crashed_runs_again_as_often_as_configured(cell: CellFolder, error):
+    assert [after(cell, restart, error) for restart in range(3)] == ["again", "again", "give_up"]
+    assert "given up after 3 attempts without a newer checkpoint" in (cell.failed() or "")
+    assert [entry["restart"] for entry in attempts(cell)] == [0, 1, 2]
+
+
+def test_a_newer_checkpoint_in_between_sets_the_count_back(cell: CellFolder):
+    moves = []
+    for restart in range(6):
+        if restart % 2 == 0:
+            checkpoint_of(cell, 10 * restart + 10)
+        moves.append(after(cell, restart))
+    assert moves == ["again"] * 6
+
+
+def test_a_stop_between_two_crashes_is_no_progress(cell: CellFolder):
+    errors = [None, Interrupted("stopped"), None, Interrupted("stopped"), None]
+    assert [after(cell, restart, error) for restart, error in enumerate(errors)] == ["again"] * 4 + [
+        "give_up"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Diverged("the objective is nan behind step 43"), "the objective is nan behind step 43"),
+        (ConfigError("epochs is 0"), "epochs is 0"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/step.pt"), "the disk is full while writing /x/step.pt"),
+    ],
+)  # fmt: skip
+def test_what_another_try_would_not_mend_is_given_up_with_its_sentence(
+    cell: CellFolder, error, sentence: str
+):
+    assert after(cell, 0, error) == "give_up"
+    assert sentence in (cell.failed() or "")
+    assert [entry["ended"] for entry in attempts(cell)] == ["failed"]
+
+
+def test_a_cell_that_is_forgiven_counts_anew(cell: CellFolder):
+    for restart in range(3):
+        after(cell, restart)
+    assert cell.failed() is not None
+    cell.forgive()
+    assert cell.failed() is None
+    assert after(cell, 3) == "again"
+    cell.forgive()  # nothing to forgive: nothing is counted anew
+    assert [after(cell, 4), after(cell, 5)] == ["again", "give_up"]
+
+
+def test_an_older_copy_touches_nothing(cell: CellFolder):
+    with (
+        held(cell.folder, attempt(0), "train"),
+        held(cell.folder, attempt(1), "train", seconds_to_settle=0.0) as newer,
+    ):
+        leave_outcome(cell, "train", attempt(0), LostRank("another rank is gone"))
+        before = {path: path.read_bytes() for path in cell.folder.iterdir() if path.is_file()}
+        assert next_move(cell, "train", attempt(0), RETRIES) == "done"
+        newer.check()
+    assert set(before) == {cell.folder / "lease.json", cell.folder / "lock"}
+    leave_outcome(cell, "train", attempt(0), LeaseLost("taken over"))
+    assert Outcome.read(cell.folder) is None
+
+
+def test_a_crash_before_the_lease_was_taken_is_not_taken_for_an_older_copy(cell: CellFolder):
+    after(cell, 0, Interrupted("stopped"))
+    assert next_move(cell, "train", attempt(1), RETRIES) == "again"
+    assert [entry["ended"] for entry in attempts(cell)] == ["interrupted", "crashed"]
+
+
+def test_a_lost_rank_does_not_overwrite_the_reason(cell: CellFolder):
+    with held(cell.folder, attempt(0), "train"):
+        leave_outcome(cell, "train", attempt(0), ConfigError("the real reason"))
+        leave_outcome(cell, "train", replace(attempt(0), pid=7), LostRank("another rank is gone"))
+    said = Outcome.read(cell.folder)
+    assert said is not None
+    assert (said.outcome, said.sentence) == ("failed", "the real reason")
+
+
+def test_a_done_cell_is_done_whatever_the_exit_status(cell: CellFolder):
+    cell.give_up("it looked bad")
+    cell.mark_done()
+    assert after(cell, 0, unit="evaluate") == "done"
+    assert cell.failed() is None
+    assert not (cell.folder / "FAILED").exists()
+
+
+def test_a_rank_that_hung_is_named_with_its_stacks(cell: CellFolder):
+    log = cell.log_file("train", 1)
+    log.parent.mkdir()
+    log.write_text(f"{begins(attempt(0))}\nTimeout (0:01:05)!\nThread 0x1 (most recent call first):\n")
+    assert after(cell, 0, LostRank("another rank is gone")) == "again"
+    (entry,) = attempts(cell)
+    assert entry["sentence"] == f"rank 1 made no step for 65 s (stacks in {log})"
+    with log.open("a") as file:  # the next attempt ends in another way
+        file.write(f"{begins(attempt(1))}\n")
+    after(cell, 1, LostRank("another rank is gone"))
+    assert list(attempts(cell))[-1]["sentence"] == "another rank is gone"
+
+
+def test_a_line_that_was_cut_short_counts_for_nothing(cell: CellFolder):
+    after(cell, 0)
+    with cell.attempts_file.open("a") as file:
+        file.write('{"job": "12_3", "resta')
+    assert after(cell, 1) == "again"
+    assert len(list(attempts(cell))) == 2
+    assert json.loads(cell.attempts_file.read_text().splitlines()[0])["node"] == "n1"

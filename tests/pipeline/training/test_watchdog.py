@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROGRAM = """
+import sys, threading, time
+from pathlib import Path
+from pipeline.training.watchdog import watching_for_hangs
+
+def waits_for_another():
+    threading.Event().wait()
+
+with watching_for_hangs(1.0, Path(sys.argv[1])) as sign_of_life:
+    for _ in range(int(sys.argv[2])):
+        time.sleep(0.1)
+        sign_of_life()
+    if sys.argv[3] == "hangs":
+        waits_for_another()
+time.sleep(1.5)
+"""
+
+
+def run(log: Path, steps: int, then: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", PROGRAM, str(log), str(steps), then]
+    return subprocess.run(command, capture_output=True, timeout=60)
+
+
+def test_a_process_that_hangs_ends_with_its_stacks_in_its_log(tmp_path: Path):
+    log = tmp_path / "log" / "train-rank0.txt"
+    log.parent.mkdir()
+    log.write_text("what was said before\n")
+    began = time.monotonic()
+    ended = run(log, 1, "hangs")
+    assert ended.returncode == 1
+    assert time.monotonic() - began < 30
+    text = log.read_text()
+    assert text.startswith("what was said before\nTimeout (0:00:01)!\n")
+    assert "in waits_for_another" in text
+
+
+def test_one_that_gives_signs_of_life_is_left_alone_and_so_is_what_comes_behind(tmp_path: Path):
+    log = tmp_path / "train-rank0.txt"
+    ended = run(log, 20, "ends")  # for twice as long as a hang may last
+    assert ended.returncode == 0, ended.stderr
+    assert log.read_text() == ""
