@@ -1,14 +1,17 @@
-"""From a recipe to cells: data prepared, identities known, folders made."""
+"""From a recipe to cells: data sets found, identities known, folders made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from data_prep.errors import MissingDependencyError
 from data_prep.plan import data_set_folder
+from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed
 from data_prep.sources import source_named
-from data_prep.stages import prepare
+from data_prep.stages import is_complete, prepare
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.tracking import TrackingSettings
@@ -27,19 +30,38 @@ class DataPlaces:
         """Where a data set is, or will be."""
         return data_set_folder(source_named(name, self.raw), self.data_root).absolute()
 
-    def prepared(self, name: str, *, ffcv: bool) -> Path:
-        """The folder of a data set, prepared now if it is not there; with FFCV files where they are wanted."""
-        return prepare(
-            name, raw=self.raw, root=self.data_root, formats="ffcv" if ffcv else "arrow"
-        ).absolute()
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NeededData:
+    """A data set that some runs are trained on."""
+
+    name: str
+    folder: Path
+    """Where it is, or will be; absolute."""
+    raw: Path | None
+    """Folder of the raw files, where the user named one."""
+    ffcv: bool
+    """Whether a run reads its FFCV files."""
+
+    def is_ready(self) -> bool:
+        """Whether it is prepared, with all that the runs read."""
+        return is_complete(self.folder, betons=self.ffcv)
+
+    def prepare_here(self) -> None:
+        """Prepare it on this machine, unless it is prepared."""
+        prepare(self.name, raw=self.raw, root=self.folder.parent, formats="ffcv" if self.ffcv else "arrow")
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
     """The runs with the canonical name of their data set and the folder it is, or will be, in."""
+    found: dict[str, tuple[str, str]] = {}
     located_runs = []
     for run in runs:
-        name = source_named(run.data.name, places.raw).name
-        located_runs.append(replace(run, data=replace(run.data, name=name, folder=str(places.folder(name)))))
+        if run.data.name not in found:  # to know the folder may mean to read all raw files
+            name = source_named(run.data.name, places.raw).name
+            found[run.data.name] = (name, str(places.folder(name)))
+        name, folder = found[run.data.name]
+        located_runs.append(replace(run, data=replace(run.data, name=name, folder=folder)))
     return located_runs
 
 
@@ -48,17 +70,42 @@ def planned_cells(runs: Iterable[RunConfig], sweep: Path) -> list[Cell]:
     return [Cell.named(sweep, run, _digest(Path(run.data.folder))) for run in runs]
 
 
+def needed_data(runs: Iterable[RunConfig], places: DataPlaces) -> list[NeededData]:
+    """The data sets of located runs, each once, prepared or not.
+
+    Raises:
+        MissingDependencyError: a run reads FFCV files, and FFCV is not installed.
+    """
+    with_ffcv: dict[tuple[str, str], bool] = {}
+    for run in runs:
+        key = run.data.name, run.data.folder
+        with_ffcv[key] = with_ffcv.get(key, False) or run.data.loader == "ffcv"
+    if any(with_ffcv.values()) and not ffcv_is_installed():
+        raise MissingDependencyError(INSTALL_FFCV)
+    needed = partial(NeededData, raw=places.raw)
+    return [needed(name=name, folder=Path(folder), ffcv=ffcv) for (name, folder), ffcv in with_ffcv.items()]
+
+
+def write_cells(cells: Iterable[Cell], tracking: TrackingSettings, *, forgive: bool = False) -> list[Cell]:
+    """The cells with that tracking, the ``config.json`` of each written; ``forgive``: those that failed are tried anew."""
+    written = []
+    for planned in cells:
+        cell = Cell(planned.folder, replace(planned.config, tracking=tracking))
+        cell.write()
+        if forgive:
+            cell.forgive()
+        written.append(cell)
+    return written
+
+
 def make_cells(
     runs: Iterable[RunConfig], sweep: Path, places: DataPlaces, tracking: TrackingSettings
 ) -> list[Cell]:
-    """Prepare the data that is not there, and write the ``config.json`` of each cell."""
-    runs = [replace(run, tracking=tracking) for run in runs]
-    for name in dict.fromkeys(run.data.name for run in runs):
-        places.prepared(name, ffcv=any(run.data.loader == "ffcv" for run in runs if run.data.name == name))
-    cells = planned_cells(runs, sweep)
-    for cell in cells:
-        cell.write()
-    return cells
+    """Prepare here the data that is not there, and write the ``config.json`` of each cell."""
+    runs = list(runs)
+    for data in needed_data(runs, places):
+        data.prepare_here()
+    return write_cells(planned_cells(runs, sweep), tracking)
 
 
 def _digest(folder: Path) -> str:

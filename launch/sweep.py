@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,27 +13,32 @@ from typing import Annotated, Literal
 if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__" and sys.argv[1:2] in (["status"], ["logs"], ["cancel"]):  # an answer before torch is imported
+    from launch.status import main as answer
+
+    answer(sys.argv[1], sys.argv[2:])
+
 import tyro
 
 from data_prep.errors import LaunchError, report_user_errors
+from data_prep.lock import exclusive_lock
+from launch.asked import keep
 from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State
 from launch.clusters.resources import Resources
-from launch.plan import DataPlaces, located, make_cells, planned_cells
+from launch.finish import finish
+from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, RECIPES, find_recipe
+from launch.status import WORDS
+from launch.status import main as look_at
 from launch.watch import Watch, failures, summary
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
-from pipeline.tracking import (
-    TrackingSettings,
-    finish_sweep,
-    on_network_disk,
-    source_tags,
-    start_sweep,
-    tracking_uri,
-)
+from pipeline.tracking import TrackingSettings, source_tags, start_sweep, tracking_uri
 
 SECONDS_BETWEEN_LOOKS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
+SECONDS_FOR_THE_TABLE = 600.0
+"""How long the launcher waits, behind the last cell, for the job that writes the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,10 @@ class Sweep:
 
     Raw files become shards (once), each run becomes a cell that is trained and then measured, MLflow keeps the numbers,
     and the table with the papers' values is printed at the end. Run the same command again at any time: what is done is
-    not done again, and what was stopped goes on where it was. Ctrl-C stops local runs behind a checkpoint, and leaves
-    SLURM's running.
+    not done again, what was stopped goes on where it was, and what failed is tried anew. Ctrl-C stops local runs behind a
+    checkpoint, and leaves SLURM's running.
+
+    To look at a sweep that was started:  python launch/sweep.py status|cancel|logs|retry SWEEP --help
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -55,6 +61,10 @@ class Sweep:
     """name of the sweep, and of its folder; the recipe's name where none is given"""
     dry_run: bool = False
     """print the cells and what would be submitted, and touch nothing"""
+    detach: bool = False
+    """leave as soon as the jobs are submitted (slurm)"""
+    preflight: bool = True
+    """look whether jobs can work before the first one is submitted (slurm)"""
     epochs: int | None = None
     """another number of epochs than the recipe's"""
     ranks: int | None = None
@@ -68,16 +78,22 @@ class Sweep:
     runs: Path = Path("runs")
     """folder that holds the sweeps, and the MLflow store where MLFLOW_TRACKING_URI names no other"""
     places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
+    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """a site's defaults in TOML, before those in ~/.config/traitvae/cluster.toml (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in WORDS:
+        look_at(given[0], given[1:])
+        return
     with report_user_errors():
         described = "\n".join(f"  {name}: {recipe.describes}" for name, recipe in RECIPES.items())
         asked = tyro.cli(
             Sweep,
-            args=arguments,
+            args=given,
             prog="sweep.py",
             description=f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}",
             config=(tyro.conf.FlagCreatePairsOff,),
@@ -86,55 +102,63 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_sweep(asked: Sweep) -> int:
-    """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one failed."""
+    """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one is not."""
     recipe = asked.recipe or QUICK
     runs = _chosen_runs(asked, recipe)
     if asked.recipe is None:
         print(f"no recipe was named: taking the quick one, {QUICK} (--help lists them all)")
-    sweep = (asked.runs / _checked_name(asked.name or recipe)).absolute()
-    backend = make_backend(asked.cluster, sweep, asked.resources)
-    runs = located(runs, asked.places)
-    cells = _only(planned_cells(runs, sweep), asked.only)
+    sweep = _sweep_folder(asked.runs, asked.name or recipe)
+    if asked.detach and asked.cluster != "slurm":
+        raise LaunchError(
+            f"--detach leaves jobs to SLURM, and with --cluster {asked.cluster} nothing would go on"
+        )
+    backend = make_backend(asked.cluster, sweep, asked.resources, asked.cluster_config)
+    cells = _only(planned_cells(located(runs, asked.places), sweep), asked.only)
+    data = needed_data([cell.config for cell in cells], asked.places)
     if asked.dry_run:
-        _describe(cells, backend, asked)
+        from launch.dry_run import describe
+
+        print(describe(cells, data, backend, asked.cluster, asked.runs))
         return 0
 
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings, sweep.parent)
-    if asked.cluster == "slurm" and on_network_disk(uri):
-        print(
-            f"warning: {uri} is on a network disk, where writers on several nodes damage it;"
-            " start 'mlflow server' and set MLFLOW_TRACKING_URI"
-        )
-    parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
-    settings = replace(settings, parent_run_id=parent.parent_run_id)
-    cells = make_cells([cell.config for cell in cells], sweep, asked.places, settings)
-    print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}")
+    backend.check(cells, data, uri, look_closely=asked.preflight)
+    backend.prepare(data)
+    sweep.mkdir(parents=True, exist_ok=True)
+    # Two launchers at the same moment: the second finds what the first has submitted.
+    with exclusive_lock(sweep / "launch.lock", _say_waiting) as lock:
+        parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
+        settings = replace(settings, parent_run_id=parent.parent_run_id)
+        cells = write_cells(cells, settings, forgive=True)
+        keep(sweep, asked)
+        print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
+        backend.submit(cells, lock)
+    if asked.detach:
+        print(backend.interrupt(told=False))
+        return 0
     states = _run_to_the_end(backend, cells, SECONDS_BETWEEN_LOOKS[asked.cluster])
-    failed = failures(states, sweep)
-    finish_sweep(uri, parent.parent_run_id, "failed" if failed else "finished")
-    for line in [*failed, summary(states)]:
+    stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
+    for line in [*failures(states, sweep), *stopped, summary(states)]:
         print(line)
-    if any(state.phase == "done" for state in states.values()):
-        from launch.compare import main as compare
-
-        compare(["--sweep", sweep.name, "--runs", str(asked.runs)])
-    return 1 if failed else 0
+    finish(sweep, cells)
+    return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
 def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: float) -> dict[str, State]:
-    """Submit the cells that are not done and wait for all; Ctrl-C leaves as the backend sees fit."""
-    states = {cell.name: State("done") for cell in cells if cell.is_done()}
+    """Wait until no cell is at work or to come, nor the job that writes the table; Ctrl-C leaves as the backend sees fit."""
     try:
         with Watch(cells) as watch:
-            open_cells = [cell for cell in cells if not cell.is_done()]
-            backend.submit(open_cells)
             while True:
-                states |= backend.states()
+                states = backend.states()
                 watch.show(states)
-                if all(state.phase in ("done", "failed") for state in states.values()):
-                    return states
+                if all(state.phase in ("done", "failed", "stopped") for state in states.values()):
+                    break
                 time.sleep(seconds_between_looks)
+        deadline = time.monotonic() + SECONDS_FOR_THE_TABLE
+        while backend.is_closing() and time.monotonic() < deadline:
+            time.sleep(min(seconds_between_looks, 1.0))
+        return states
     except KeyboardInterrupt:
         print("\nstopping; Ctrl-C again to stop at once", flush=True)
         try:
@@ -166,29 +190,29 @@ def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:
     return chosen
 
 
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise LaunchError(f"the sweep name {name!r} may hold letters, digits, '.', '_' and '-' only")
-    return name
+def _sweep_folder(runs: Path, name: str) -> Path:
+    """The folder of a sweep of that name, absolute."""
+    if not name.strip() or name[0] in ".-" or "/" in name or len(name.encode()) > 150:
+        raise LaunchError(
+            f"the sweep name {name!r} cannot be a folder's: no '/', no '.' or '-' at its beginning, at most 150 bytes"
+        )
+    if "'" in name and '"' in name:
+        raise LaunchError(
+            f"the sweep name {name!r} holds both kinds of quotes, and MLflow could not search for it"
+        )
+    folder = (runs / name).absolute()
+    for bad, what in (("%", "'%'"), ("\\", "a backslash")):
+        if bad in str(folder):
+            raise LaunchError(
+                f"{folder} holds {what}, which SLURM and submitit put something else for; name it otherwise"
+            )
+    if not str(folder).isprintable():
+        raise LaunchError(f"{str(folder)!r} holds a control character; name it otherwise")
+    return folder
 
 
-def _describe(cells: list[Cell], backend: Backend, asked: Sweep) -> None:
-    for name in dict.fromkeys(cell.config.data.name for cell in cells):
-        folder = asked.places.folder(name)
-        print(
-            f"data   {folder} ({'prepared' if (folder / 'manifest.json').is_file() else 'to be prepared first'})"
-        )
-    for cell in cells:
-        state = (
-            "done" if cell.is_done() else "trained, to be measured" if cell.is_trained() else "to be trained"
-        )
-        print(
-            f"cell   {cell.name}  {cell.config.training.epochs} epochs, {cell.config.training.ranks} rank(s)  {state}"
-        )
-    open_cells = [cell for cell in cells if not cell.is_done()]
-    print(f"{len(cells)} cells, {len(open_cells)} to run; nothing was written")
-    if open_cells:
-        print(backend.describe(open_cells))
+def _say_waiting() -> None:
+    print("another launcher is at work on this sweep; waiting for it to submit its jobs", flush=True)
 
 
 if __name__ == "__main__":

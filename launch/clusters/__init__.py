@@ -8,13 +8,15 @@ from launch.clusters.backend import Backend, ClusterName
 from launch.clusters.resources import Resources
 
 
-def make_backend(cluster: ClusterName, sweep: Path, resources: Resources) -> Backend:
+def make_backend(
+    cluster: ClusterName, sweep: Path, resources: Resources, config_file: Path | None = None
+) -> Backend:
     """The backend of that name for a sweep's folder; LaunchError where it cannot work here."""
     # Imported here: who only looks at a sweep needs neither submitit nor torch.
     if cluster == "slurm":
-        from launch.clusters.slurm import SlurmBackend
+        from launch.clusters.slurm.backend import SlurmBackend
 
-        return SlurmBackend(sweep, resources)
+        return SlurmBackend(sweep, resources, config_file=config_file)
     from launch.clusters.local import LocalBackend
 
     return LocalBackend(sweep, resources, in_this_process=cluster == "debug")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:  # status looks at a sweep without torch
+    from launch.plan import NeededData
     from pipeline.cell import Cell
 
 ClusterName = Literal["local", "slurm", "debug"]
 Phase = Literal["waiting", "training", "measuring", "done", "failed", "stopped"]
 """``stopped``: neither at work nor in a queue, and not failed: cancelled, interrupted, or never begun."""
 
-# The last line of a traceback; torch puts the rank before it.
+# The last line of a traceback, before which torch puts the rank; or how a command tells an error of its user's.
 _ERROR = re.compile(
-    r"^(\[rank\d+\]: )?(?P<whole>(?P<ours>data_prep\.errors\.)?[\w.]*(Error|Exception|Interrupt(ed)?): (?P<sentence>.+))$",
+    r"^(?:\[rank\d+\]: )?"
+    r"(?P<whole>(?:(?P<ours>error|data_prep\.errors\.\w+)|[\w.]*(?:Error|Exception|Interrupt(?:ed)?)): (?P<sentence>.+))$",
     re.M,
 )
 
@@ -40,16 +44,41 @@ class State:
 class Backend(Protocol):
     """Runs the two units of each cell, training and then measuring."""
 
-    def describe(self, cells: list[Cell]) -> str:
+    def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         """What submitting these cells would do, for a dry run."""
         ...
 
-    def submit(self, cells: list[Cell]) -> None:
-        """Take these cells on; those that run already are found again, not started twice."""
+    def check(
+        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
+    ) -> None:
+        """See whether jobs can work here; doubts are printed. ``tracking``: address of the MLflow store.
+
+        Raises:
+            LaunchError: they cannot; the sentence says what to do.
+        """
+        ...
+
+    def prepare(self, data: Sequence[NeededData]) -> None:
+        """Prepare the data sets that are not ready, or all that jobs need to do it.
+
+        Raises:
+            UserError: raw files are missing or damaged.
+        """
+        ...
+
+    def submit(self, cells: Sequence[Cell], lock: BinaryIO) -> None:
+        """Take these cells on; those that are done or run already are found again, not started twice.
+
+        ``lock`` is the sweep's, which is held meanwhile.
+        """
         ...
 
     def states(self) -> dict[str, State]:
         """Where each cell stands, by its name; also starts what may start now."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether the sweep's table is still to be written by a job."""
         ...
 
     def interrupt(self, told: bool) -> str:
@@ -58,13 +87,25 @@ class Backend(Protocol):
 
 
 def jobs_folder(sweep: Path) -> Path:
-    """A new folder for this invocation's submitit files.
+    """Where the job folders of a sweep are: sbatch texts, pickles and logs, for nobody else's eyes."""
+    return sweep / "jobs"
 
-    A SLURM that was set up anew counts its jobs from 1 again, and would take old results for new ones.
+
+def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
+    """A new job folder, private to the user.
+
+    Each submission has its own: a SLURM that was set up anew counts its jobs from 1 again, and would take old results for
+    new ones.
     """
-    folder = sweep / "jobs" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    folder.mkdir(parents=True, mode=0o700)
-    return folder
+    for number in itertools.count():
+        folder = jobs_folder(sweep) / f"{datetime.now():%Y%m%d-%H%M%S}-{name}{number or ''}"
+        try:
+            jobs_folder(sweep).mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("itertools.count does not end")
 
 
 def last_error(logs: list[Path]) -> str:

@@ -19,6 +19,8 @@ from data_prep.files import atomic_write
 from launch.clusters.queue import QueuedJob
 
 REGISTER_FILE = "jobs.json"
+PREFIX = "traitvae"
+"""Of the comment of every job that is submitted from here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +34,9 @@ class Submission:
     folder: str
     """Its job folder: sbatch text, units, pickles and logs."""
     units: dict[str, int]
-    """Name of a unit (of a cell, of a shard) → its index in the array."""
+    """Name of a unit (a cell, ``data set's folder/shard``, the folder for a merge) → its index in the array."""
+    at_once: int | None = None
+    """Most of its tasks that run at the same time."""
     job: str | None = None
     """SLURM's id of the array; None until sbatch has said it."""
 
@@ -42,13 +46,13 @@ class Submission:
 
 
 class Register:
-    """The submissions of a sweep (or of a data set's preparation), oldest first."""
+    """The submissions of a sweep, oldest first."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / REGISTER_FILE
         place = str(folder.absolute())
         # Two sweeps of one name in two folders must not take each other's jobs for their own.
-        self.tag = f"traitvae/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
+        self.tag = f"{PREFIX}/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
         self.submissions = self._read()
 
     def new_comment(self) -> str:

@@ -1,0 +1,112 @@
+"""Job arrays before they are submitted: what is in them, what they wait for, how many of their tasks run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+Kind = Literal["afterok", "afterany", "aftercorr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One task of an array: a Python function that a node calls on each rank."""
+
+    name: str
+    """Of the cell, of the shard, of the data set."""
+    unit: str
+    """What ``jobs.after`` knows it as: ``train``, ``evaluate``, ``prepare``, ..."""
+    config: str | None
+    """The cell's ``config.json`` or the preparation's plan, absolute."""
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Array:
+    """One call of sbatch."""
+
+    stage: str
+    units: dict[int, Unit]
+    """By array index."""
+    parameters: dict[str, Any]
+    """submitit's, as ``Resources.parameters`` gives them."""
+    behind: list[Behind] = field(default_factory=list)
+    at_once: int | None = None
+    """Most tasks that run at the same time; None: as many as the cluster lets."""
+    job: str | None = None
+    """SLURM's id, once it is submitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """That an array waits: for an array of the same plan, or for a job that SLURM knows."""
+
+    kind: Kind
+    what: Array | str
+
+
+Chain = list[Array]
+"""Arrays over the same cells, one behind the other task by task: training, and measuring."""
+
+
+def split(units: Sequence[Unit], most: int) -> list[dict[int, Unit]]:
+    """The units in arrays of at most ``most`` tasks, whose indices begin at 0 each."""
+    return [dict(enumerate(units[start : start + most])) for start in range(0, len(units), most)]
+
+
+def hold_to(most: int, chains: Sequence[Chain]) -> None:
+    """Let at most ``most`` tasks of all chains together run at the same time; the arrays are changed in place.
+
+    SLURM limits the tasks of one array only, so the number is shared out. There are as many lanes as chains, but not
+    more than ``most``; each gets a share of ``most`` by the number of its tasks, and at least 1. A lane's chains follow
+    one another (``afterany``). Within a chain of training and measuring, one of a share of 3 or more measures beside the
+    others that train; with a smaller share, measuring waits until all of the chain's training has ended.
+    """
+    lanes = [list(chains[lane :: min(most, len(chains))]) for lane in range(min(most, len(chains)))]
+    sizes = [sum(len(array.units) for chain in lane for array in chain) for lane in lanes]
+    for lane, share in zip(lanes, _shares(most, sizes), strict=True):
+        for before, after in pairwise(lane):
+            after[0].behind += [Behind("afterany", array) for array in before]
+        for chain in lane:
+            first, *rest = chain
+            first.at_once = share - len(rest) if share >= 3 else share
+            for array in rest:
+                array.at_once = 1 if share >= 3 else share
+                if share < 3:
+                    array.behind.append(Behind("afterany", first))
+
+
+def _shares(most: int, sizes: Sequence[int]) -> list[int]:
+    """Whole numbers of at least 1 each that add up to ``most``, near to the proportions of the sizes."""
+    free, total = most - len(sizes), sum(sizes)
+    exact = [free * size / total for size in sizes]
+    shares = [int(part) for part in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda lane: shares[lane] - exact[lane])
+    for lane in by_remainder[: free - sum(shares)]:
+        shares[lane] += 1
+    return [1 + share for share in shares]
+
+
+def dependency(behind: Iterable[Behind], named: Callable[[Array | str], str]) -> str | None:
+    """What sbatch takes as ``--dependency``: all of them must hold; None where there is none."""
+    kinds: dict[str, list[str]] = {}
+    for entry in behind:
+        jobs = kinds.setdefault(entry.kind, [])
+        job = named(entry.what)
+        if job not in jobs:
+            jobs.append(job)
+    return ",".join(f"{kind}:{':'.join(jobs)}" for kind, jobs in kinds.items()) or None
+
+
+def ranges(indices: Iterable[int]) -> str:
+    """Array indices as sbatch writes them: ``0-3,7``."""
+    runs: list[list[int]] = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

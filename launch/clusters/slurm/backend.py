@@ -1,0 +1,280 @@
+"""The backend that submits a sweep to SLURM: one sbatch per array, one squeue per look."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from data_prep.errors import LaunchError
+from data_prep.manifest import MANIFEST_FILE
+from launch.clusters.backend import Phase, State
+from launch.clusters.facts import ClusterFacts, read_facts
+from launch.clusters.preflight import preflight
+from launch.clusters.queue import Accounting, QueuedJob, cancel, ended, queued
+from launch.clusters.resources import Resources
+from launch.clusters.site import resolve
+from launch.clusters.slurm import data as preparing
+from launch.clusters.slurm.data import Preparation
+from launch.clusters.slurm.register import PREFIX, Register
+from launch.clusters.slurm.sbatch import PATIENCE_S
+from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
+from launch.clusters.slurm.stages import Limits, Standing, planned, standing
+from launch.clusters.slurm.submission import Submitter
+from launch.plan import NeededData
+from launch.standing import state_of
+from pipeline.cell import Cell
+
+SECONDS_UNTIL_GONE = 10.0
+"""How long a cell whose job has left the queue is given to show what the job wrote: disks are shared, and slow."""
+
+
+class SlurmBackend:
+    """Stages of a sweep as chained arrays; all that is known of them is in the sweep's folder and in SLURM's queue."""
+
+    def __init__(
+        self,
+        sweep: Path,
+        resources: Resources,
+        *,
+        config_file: Path | None = None,
+        facts: ClusterFacts | None = None,
+    ) -> None:
+        """``facts``: of the cluster, where they are known already; else it is asked."""
+        if shutil.which("sbatch") is None or shutil.which("squeue") is None:
+            raise LaunchError(
+                "--cluster slurm needs sbatch and squeue, which are not there: run it on a login node, or use"
+                " --cluster local"
+            )
+        self.sweep, self.facts = sweep, read_facts() if facts is None else facts
+        self._asked, self._config_file = resources, config_file
+        self._cells: Sequence[Cell] = []
+        self._needed: Sequence[NeededData] = []
+        self._queue: Mapping[str, QueuedJob] | None = None
+        self._gone_since: dict[str, float] = {}
+
+    def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
+        """What a job of so many ranks gets, and how that came about."""
+        return resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
+
+    # submitting
+
+    def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
+        """The arrays of a sweep of which nothing is submitted yet, with the exact text that sbatch would get."""
+        now = Standing(
+            train=[cell for cell in cells if not cell.is_done() and not cell.is_trained()],
+            measure=[cell for cell in cells if not cell.is_done() and cell.is_trained()],
+        )
+        preparations = [
+            self._preparation(entry, preparing.foreseen_shards(entry), {})
+            for entry in data
+            if not entry.is_ready()
+        ]
+        names = [cell.name for cell in cells]
+        arrays = planned(now, preparations, self._limits(), self.sweep, names)
+        submitter = self._submitter(snapshot_folder(self.sweep, code_content()), lock=None)
+        texts = submitter.describe(arrays)
+        return "\n".join(
+            f"# array {number}: {array.stage}, {len(array.units)} task(s)\n{text}\n"
+            for number, (array, text) in enumerate(zip(arrays, texts, strict=True), start=1)
+        )
+
+    def check(
+        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
+    ) -> None:
+        """Say what was chosen; unless jobs of this sweep are in the queue already, look before the first is submitted."""
+        still_open = [cell for cell in cells if not cell.is_done()]
+        if not still_open or self._own(Register(self.sweep), self._look_patiently()):
+            return
+        ranks = max(cell.config.training.ranks for cell in still_open)
+        on_gpus = any(cell.config.training.device != "cpu" for cell in still_open)
+        resources, sentences = self.resources(ranks, on_gpus=on_gpus)
+        for sentence in sentences:
+            print(sentence)
+        if not look_closely:
+            return
+        findings = preflight(
+            resources,
+            self.facts,
+            sweep=self.sweep,
+            data=[entry.folder for entry in data],
+            tracking=tracking,
+            code=CODE,
+            cells=still_open,
+        )
+        for finding in findings:
+            if finding.level == "warning":
+                print(f"warning: {finding.sentence}")
+        problems = [finding.sentence for finding in findings if finding.level == "problem"]
+        if problems:
+            raise LaunchError(f"{'; '.join(problems)} (--no-preflight submits all the same)")
+
+    def prepare(self, data: Sequence[NeededData]) -> None:
+        """Make the plan of each data set that is not ready; its shards are written by jobs."""
+        self._needed = data
+        for entry in data:
+            if entry.is_ready():
+                continue
+            with preparing.held(entry, print):
+                register, queue = Register(self.sweep), self._look_patiently()
+                if preparing.merge_at_work(entry, register, queue) is None:
+                    preparing.plan_shards(entry)
+
+    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
+        """Submit what is not done and not in the queue; called while ``lock``, the sweep's, is held."""
+        self._cells = cells
+        with ExitStack() as locks:
+            for entry in self._needed:
+                if not entry.is_ready():
+                    locks.enter_context(preparing.held(entry, print))
+            register, queue = Register(self.sweep), self._look_patiently()
+            self._queue = own = self._own(register, queue)
+            register.recover(own.values())
+            now = standing(cells, register, own)
+            preparations = self._preparations(register, queue) if now.train else []
+            old = [job for entry in register.in_stages(["compare"]) if (job := f"{entry.job}_0") in own]
+            names = {cell.name for cell in cells} | _measured(register, now.measured_by)
+            arrays = planned(now, preparations, self._limits(), self.sweep, names)
+            if not arrays or (old and [array.stage for array in arrays] == ["compare"]):
+                return
+            cancel([*now.hopeless, *old])
+            submitter = self._submitter(
+                take_snapshot(self.sweep), lock=None if lock is None else lock.fileno()
+            )
+            merges = {id(entry.ready_behind): entry.data for entry in preparations}
+            for array in arrays:
+                submission = submitter.submit(array, register)
+                if id(array) in merges:
+                    preparing.note_merge(merges[id(array)], submission)
+            self._queue = None
+
+    def _preparations(self, register: Register, queue: Mapping[str, QueuedJob]) -> list[Preparation]:
+        """How each data set that is not ready will be."""
+        found = []
+        for entry in self._needed:
+            if entry.is_ready():
+                continue
+            merge = preparing.merge_at_work(entry, register, queue)
+            if merge is not None:
+                found.append(Preparation(entry, (), merge))
+                continue
+            at_work = preparing.shards_at_work(entry, register, queue)
+            found.append(self._preparation(entry, preparing.unfinished_shards(entry), at_work))
+        return found
+
+    def _preparation(
+        self, data: NeededData, shards: preparing.Shards, at_work: Mapping[str, str]
+    ) -> Preparation:
+        limits = self._limits()
+        parameters = limits.parameters(1, on_gpus=False)
+        return preparing.preparation(data, parameters, limits.max_array, limits.max_parallel, shards, at_work)
+
+    def _limits(self) -> Limits:
+        def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:
+            return self.resources(ranks, on_gpus=on_gpus)[0].parameters(ranks)
+
+        most = max(1, self.facts.max_array_size)
+        most_parallel = self.resources(1, on_gpus=False)[0].max_parallel
+        return Limits(parameters=parameters, max_array=most, max_parallel=most_parallel)
+
+    def _submitter(self, code: Path, lock: int | None) -> Submitter:
+        retries = self.resources(1, on_gpus=False)[0].retries
+        return Submitter(
+            sweep=self.sweep,
+            job_name=f"traitvae-{self.sweep.name}",
+            code=code,
+            retries=0 if retries is None else retries,
+            lock=lock,
+        )
+
+    # looking
+
+    def states(self) -> dict[str, State]:
+        """Where the cells stand. While SLURM does not answer, what was seen last counts, and each state says so."""
+        register = Register(self.sweep)
+        try:
+            self._queue = queued(comment=f"{register.tag}/")
+        except LaunchError:
+            return {cell.name: self._last_seen(cell, register) for cell in self._cells}
+        jobs = {cell.name: register.jobs_of(cell.name) for cell in self._cells}
+        gone = [cell for cell in self._cells if self._is_gone(cell, jobs[cell.name])]
+        accounts = ended([job for cell in gone for job in jobs[cell.name].values()])
+        states = {}
+        for cell in self._cells:
+            state = state_of(cell, jobs[cell.name], self._queue, accounts, register)
+            if state.phase == "stopped" and cell not in gone:
+                state = State("waiting", "its job has ended; looking for what it left")
+            states[cell.name] = self._with_data(cell, state, register)
+        return states
+
+    def _with_data(self, cell: Cell, state: State, register: Register) -> State:
+        """The state of a cell whose data set is not there yet says so."""
+        folder = Path(cell.config.data.folder)
+        if state.phase not in ("waiting", "stopped", "failed") or (folder / MANIFEST_FILE).is_file():
+            return state
+        if state.phase == "waiting":
+            return State("waiting", "its data set is being prepared")
+        return State("failed", preparing.why_not_prepared(folder, register))
+
+    def _last_seen(self, cell: Cell, register: Register) -> State:
+        state = state_of(cell, register.jobs_of(cell.name), self._queue or {}, Accounting(), register)
+        if state.phase in ("done", "failed"):
+            return state
+        phase: Phase = "waiting" if state.phase == "stopped" else state.phase
+        return State(phase, f"SLURM does not answer; seen before: {phase}", state.node, state.restarts)
+
+    def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
+        """Whether the cell's jobs left the queue so long ago that what they wrote must be seen here."""
+        if cell.is_done() or (self._queue or {}).keys() & jobs.values():
+            self._gone_since.pop(cell.name, None)
+            return False
+        since = self._gone_since.setdefault(cell.name, time.monotonic())
+        return time.monotonic() - since >= SECONDS_UNTIL_GONE
+
+    def is_closing(self) -> bool:
+        """Whether the job that writes the table is still to come or at work."""
+        register = Register(self.sweep)
+        try:
+            queue = queued(comment=register.tag)
+        except LaunchError:
+            return True
+        return any(f"{entry.job}_0" in queue for entry in register.in_stages(["compare"]))
+
+    def interrupt(self, told: bool) -> str:
+        """What to tell a person who pressed Ctrl-C; the jobs go on."""
+        return come_back(self.sweep)
+
+    def _look_patiently(self) -> dict[str, QueuedJob]:
+        """The jobs of all sweeps; while the controller does not answer it is asked again, for a minute."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return queued(comment=f"{PREFIX}/")
+            except LaunchError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(3.0)
+
+    @staticmethod
+    def _own(register: Register, queue: Mapping[str, QueuedJob]) -> dict[str, QueuedJob]:
+        return {job: entry for job, entry in queue.items() if entry.comment.startswith(f"{register.tag}/")}
+
+
+def _measured(register: Register, arrays: set[str]) -> set[str]:
+    """Names of the cells that these arrays measure."""
+    found = [entry.units for entry in register.in_stages(["evaluate"]) if entry.job in arrays]
+    return {name for units in found for name in units}
+
+
+def come_back(sweep: Path) -> str:
+    """How a sweep whose jobs go on without a launcher is found again."""
+    runs = "" if sweep.parent == Path("runs").absolute() else f" --runs {shlex.quote(str(sweep.parent))}"
+    call = f"python launch/sweep.py {{}} {shlex.quote(sweep.name)}{runs}"
+    return (
+        f"the jobs go on without this launcher: '{call.format('status')}' shows them, '{call.format('cancel')}' ends them,"
+        " and the command that started them waits for them again"
+    )

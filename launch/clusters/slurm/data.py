@@ -1,0 +1,207 @@
+"""Data sets that are not prepared yet: a plan made here, an array over the shards, and a merge behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import UserError
+from data_prep.files import atomic_write
+from data_prep.lock import exclusive_lock
+from data_prep.plan import PLAN_FILE, WORK_FOLDER, Plan, default_rows_per_shard, make_plan
+from data_prep.progress import Progress
+from data_prep.sources import source_named
+from data_prep.stages import is_complete, naming_unwritable_places
+from data_prep.tasks import finished_shard
+from jobs.prepare import main as prepare_unit
+from launch.clusters.backend import last_error
+from launch.clusters.queue import QueuedJob
+from launch.clusters.slurm.arrays import Array, Behind, Unit, split
+from launch.clusters.slurm.register import Register, Submission
+from launch.plan import NeededData
+
+Shards = list[tuple[int, str]]
+"""Number in the plan, and file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How a data set that is not ready will be: by arrays, whose last one is the merge, or by a job at work already."""
+
+    data: NeededData
+    arrays: tuple[Array, ...]
+    ready_behind: Array | str
+    """The merge: a job of ours, or one that SLURM has already."""
+
+
+def work_folder(data: NeededData) -> Path:
+    """Where the plan and the records of the shards are until they are merged."""
+    return data.folder / WORK_FOLDER
+
+
+@contextmanager
+def held(data: NeededData, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the data set's lock, the same that a preparation on one machine takes."""
+
+    def waiting() -> None:
+        say(f"another process is at work on {data.folder}; waiting for it")
+
+    root = data.folder.parent
+    with (
+        naming_unwritable_places(root),
+        exclusive_lock(root / ".locks" / f"{data.folder.name}.lock", waiting),
+    ):
+        yield
+
+
+def plan_shards(data: NeededData) -> None:
+    """Find and check the raw files and write the plan that the tasks read, unless the shards are there.
+
+    Raises:
+        UserError: raw files are missing or damaged.
+    """
+    if is_complete(data.folder, betons=False):
+        return
+    with Progress(shown=True) as progress:
+        make_plan(
+            source_named(data.name, data.raw), data.folder, seed=0, rows_per_shard=None, progress=progress
+        )
+
+
+def merge_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> str | None:
+    """Id of the merge of this data set that is in the queue, of this sweep or of another one; None where none is.
+
+    ``register`` is the sweep's, ``queue`` holds the jobs of all sweeps.
+    """
+    own = register.newest("merge", data.folder.name)
+    noted = _noted_merge(data)
+    for job, comment in [*([] if own is None else [(str(own.job), own.comment)]), *noted]:
+        if f"{job}_0" in queue and queue[f"{job}_0"].comment == comment:
+            return job
+    return None
+
+
+def note_merge(data: NeededData, submission: Submission) -> None:
+    """Tell other sweeps that need the same data set which job merges it."""
+    with atomic_write(_merge_note(data)) as file:
+        file.write(json.dumps({"job": submission.job, "comment": submission.comment}).encode())
+
+
+def shards_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> dict[str, str]:
+    """Shard → array of this sweep in the queue that writes it."""
+    found = {}
+    for submission in register.in_stages(["prepare"]):
+        for unit in submission.units:
+            folder, _, shard = unit.partition("/")
+            if folder == data.folder.name and submission.job_of(unit) in queue:
+                found[shard] = str(submission.job)
+    return found
+
+
+def preparation(
+    data: NeededData,
+    parameters: dict[str, Any],
+    most: int,
+    at_once: int | None,
+    shards: Shards,
+    at_work: Mapping[str, str],
+) -> Preparation:
+    """The arrays of a data set whose plan is written: over its unfinished shards (split at ``most``), and the merge.
+
+    Args:
+        data: the data set.
+        parameters: submitit's, of each job.
+        most: tasks of an array.
+        at_once: tasks that run at the same time; None: no limit.
+        shards: those that are not written.
+        at_work: shard → array in the queue that writes it; the merge waits for these, too.
+    """
+    plan_file = str(work_folder(data) / PLAN_FILE)
+
+    def unit(name: str, kind: str, *arguments: str) -> Unit:
+        return Unit(name, kind, plan_file, prepare_unit, (["--config", plan_file, *arguments],))
+
+    # A task is a shard, and it is told which one: the shards that are left need not begin at 0.
+    tasks = [
+        unit(f"{data.folder.name}/{file}", "prepare", "--task", str(number))
+        for number, file in shards
+        if file not in at_work
+    ]
+    arrays = [
+        Array(stage="prepare", units=chunk, parameters=parameters, at_once=at_once)
+        for chunk in split(tasks, most)
+    ]
+    if at_once is not None:
+        for before, after in pairwise(arrays):
+            after.behind.append(Behind("afterok", before))
+    waits_for: list[Array | str] = [*arrays, *sorted(set(at_work.values()))]
+    merge = Array(
+        stage="merge",
+        units={0: unit(data.folder.name, "merge", "--merge", *(["--ffcv"] if data.ffcv else []))},
+        parameters=parameters,
+        behind=[Behind("afterok", what) for what in waits_for],
+    )
+    return Preparation(data, (*arrays, merge), merge)
+
+
+def why_not_prepared(data_folder: Path, register: Register) -> str:
+    """The sentence of the jobs that were to prepare a data set and did not."""
+    logs = [
+        log
+        for submission in register.in_stages(["prepare", "merge"])
+        if any(unit.partition("/")[0] == data_folder.name for unit in submission.units)
+        for log in sorted(Path(submission.folder).glob(f"{submission.job}_*_log.err"))
+    ]
+    return f"its data set was not prepared: {last_error(logs)}"
+
+
+def unfinished_shards(data: NeededData) -> Shards:
+    """The shards of the plan that are not written yet, or not whole."""
+    if is_complete(data.folder, betons=False):
+        return []
+    work = work_folder(data)
+    plan = Plan.load(work / PLAN_FILE)
+    return [
+        (number, task.file)
+        for number, task in enumerate(plan.tasks)
+        if finished_shard(work, data.folder / task.file) is None
+    ]
+
+
+def foreseen_shards(data: NeededData) -> Shards:
+    """The same before a plan is made, for a dry run: all shards, or one where the raw files are not there to be counted."""
+    if is_complete(data.folder, betons=False):
+        return []
+    source = source_named(data.name, data.raw)
+    try:
+        splits = dict(source.splits())
+    except (UserError, OSError):
+        splits = {"train": 1}
+    plan = Plan(
+        name=data.name,
+        options=dict(source.options),
+        raw="",
+        digest="",
+        sources={},
+        seed=0,
+        rows_per_shard=default_rows_per_shard(source.image_shape()),
+        splits=splits,
+    )
+    return [(number, task.file) for number, task in enumerate(plan.tasks)]
+
+
+def _merge_note(data: NeededData) -> Path:
+    return work_folder(data) / "merge-job.json"
+
+
+def _noted_merge(data: NeededData) -> list[tuple[str, str]]:
+    try:
+        note = json.loads(_merge_note(data).read_bytes())
+        return [(str(note["job"]), str(note["comment"]))]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

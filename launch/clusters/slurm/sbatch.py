@@ -1,0 +1,178 @@
+"""The text that sbatch is given, and the call of sbatch itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from submitit.slurm.slurm import _make_sbatch_string
+
+from data_prep.errors import LaunchError
+from launch.clusters.queue import queued
+from launch.clusters.slurm.arrays import Array, ranges
+
+CLIENT_TIMEOUT_S = 120.0
+PATIENCE_S = 60.0
+"""How long submitting is tried again while the controller does not answer."""
+
+_CONTROLLER_IS_AWAY = re.compile(
+    r"unable to contact|connect|timed out|socket|zero bytes|communication|temporarily unable", re.I
+)
+_KEPT_DEFAULTS = ("ACCOUNT", "PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "WCKEY", "CLUSTERS")
+
+
+class SbatchRefusal(LaunchError):
+    """SLURM does not take the jobs: they are not in its queue."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """What the text of an array depends on beside the array itself."""
+
+    job_name: str
+    comment: str
+    folder: Path
+    """The array's job folder, absolute."""
+    code: Path
+    """Working folder of the jobs, and where they import from; absolute."""
+    dependency: str | None
+    retries: int
+
+
+def sbatch_text(array: Array, script: Script) -> str:
+    """The batch script of an array; submitit writes it.
+
+    Each task finds its pickle by its array index, under a name that was known before sbatch was called: a launcher that
+    is killed right behind sbatch leaves jobs that run. Behind srun, ``jobs.after`` decides whether the job is done.
+    """
+    limit = "" if array.at_once is None else f"%{array.at_once}"
+    further = dict(array.parameters.get("additional_parameters") or {})
+    further |= {
+        "array": ranges(array.units) + limit,
+        "chdir": str(script.code),
+        "kill-on-invalid-dep": "yes",
+        "requeue": True,
+    }
+    srun_args = ["--kill-on-bad-exit=1", "--open-mode=append"]
+    if array.parameters.get("cpus_per_task"):
+        # srun takes it from sbatch by itself in some versions of SLURM only.
+        srun_args.append(f"--cpus-per-task={array.parameters['cpus_per_task']}")
+    parameters = array.parameters | {
+        "job_name": script.job_name,
+        "comment": script.comment,
+        "dependency": script.dependency,
+        "map_count": len(array.units),
+        "setup": _setup(script),
+        "teardown": _teardown(script),
+        "srun_args": srun_args,
+        "additional_parameters": further,
+    }
+    command = [sys.executable, "-u", "-m", "submitit.core._submit", str(script.folder)]
+    return _make_sbatch_string(command=shlex.join(command), folder=script.folder, **parameters)
+
+
+def pickle_file(folder: Path, index: int) -> Path:
+    """The pickle of an array's task."""
+    return folder / f"task-{index}.pkl"
+
+
+def units_file(folder: Path) -> Path:
+    """What ``jobs.after`` reads: a list with an entry for each array index."""
+    return folder / "units.json"
+
+
+def _setup(script: Script) -> list[str]:
+    code, folder = shlex.quote(str(script.code)), shlex.quote(str(script.folder))
+    return [
+        f'export PYTHONPATH={code}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+        f'ln -sf {folder}/task-"$SLURM_ARRAY_TASK_ID".pkl'
+        f' {folder}/"$SLURM_ARRAY_JOB_ID"_"$SLURM_ARRAY_TASK_ID"_submitted.pkl',
+    ]
+
+
+def _teardown(script: Script) -> list[str]:
+    after = [sys.executable, "-m", "jobs.after", "--units", str(units_file(script.folder))]
+    return [
+        "status=$?",
+        f"exec {shlex.join(after)} --status $status --retries {script.retries}",
+    ]
+
+
+def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: int | None) -> str:
+    """Submit a script; returns the id of the array. While the controller does not answer it is tried again for a minute.
+
+    Args:
+        script_file: what ``sbatch_text`` gave, as a file.
+        comment: the script's own, by which a submission is found whose answer was lost.
+        stated: the options that the script states, by submitit's names: defaults of the environment do not count there.
+        lock: descriptor of a lock that sbatch holds, too: if this process is killed, the lock is free when sbatch has ended.
+
+    Raises:
+        SbatchRefusal: SLURM refuses the jobs, with its own words.
+        LaunchError: the controller does not answer; whether it took the jobs is not known.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        says = ""
+        try:
+            answer = subprocess.run(
+                ["sbatch", "--parsable", str(script_file)],
+                env=clean_environment(os.environ, stated),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=CLIENT_TIMEOUT_S,
+                pass_fds=() if lock is None else (lock,),
+            )
+            job = answer.stdout.strip().partition(";")[0]
+            if answer.returncode == 0 and job.isdigit():
+                return job
+            says = _sbatch_says(answer.stderr + answer.stdout)
+            if not _CONTROLLER_IS_AWAY.search(says):
+                raise SbatchRefusal(f"sbatch refused the jobs: {says}")
+        except subprocess.TimeoutExpired:
+            says = f"no answer in {CLIENT_TIMEOUT_S:.0f} s"
+        lost = _find_lost(comment)
+        if lost is not None:
+            return lost
+        if time.monotonic() > deadline:
+            raise LaunchError(
+                f"sbatch does not reach SLURM's controller ({says}); the same command goes on from here later"
+            )
+        time.sleep(3.0)
+
+
+def clean_environment(variables: Mapping[str, str], stated: Iterable[str]) -> dict[str, str]:
+    """The environment for sbatch: without what a surrounding job left, and without defaults for what the script states.
+
+    sbatch takes ``SBATCH_...`` over what is in the script; of those only the names of a user's own defaults are kept.
+    """
+    kept = {f"SBATCH_{name}" for name in _KEPT_DEFAULTS} - {f"SBATCH_{name.upper()}" for name in stated}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name in kept
+        or name == "SLURM_CONF"
+        or not name.startswith(("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_"))
+    }
+
+
+def _find_lost(comment: str) -> str | None:
+    """A submission that SLURM took although sbatch did not say so."""
+    try:
+        return next((job.partition("_")[0] for job in queued(comment=comment)), None)
+    except LaunchError:
+        return None
+
+
+def _sbatch_says(text: str) -> str:
+    """What sbatch said, without the prefix of each line."""
+    lines = [line.split("sbatch: error: ")[-1].strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(lines)) or "nothing was said"

@@ -1,0 +1,70 @@
+"""A copy of the code that a sweep's jobs run, so that editing files does not change jobs that wait."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.tracking import source_tags
+from pipeline.tracking.source import SOURCE_FILE
+
+FLOORS = ("data_prep", "pipeline", "jobs", "launch")
+CODE = Path(__file__).resolve().parents[3]
+"""The folder that holds the four floors."""
+
+
+def snapshot_folder(sweep: Path, content: dict[str, bytes]) -> Path:
+    """``<sweep>/code/<digest>``: where a copy of this content is, or would be."""
+    digest = hashlib.sha256()
+    for name, data in sorted(content.items()):
+        digest.update(f"{name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return sweep / "code" / digest.hexdigest()[:12]
+
+
+def code_content(code: Path = CODE) -> dict[str, bytes]:
+    """The four floors' files as they are on the disk now, and of which commit they are: name → bytes."""
+    tags = {name: value for name, value in source_tags().items() if "git" in name}
+    files = {str(path.relative_to(code)): path.read_bytes() for path in _files(code)}
+    return files | {SOURCE_FILE: json.dumps(tags, indent=1).encode()}
+
+
+def take_snapshot(sweep: Path) -> Path:
+    """Copy the code into the sweep's folder, unless the same is there already; returns the copy.
+
+    It is written beside and renamed, so that a folder of that name is always whole.
+    """
+    content = code_content()
+    folder = snapshot_folder(sweep, content)
+    if folder.is_dir():
+        return folder
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        for name, data in content.items():
+            path = beside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        try:
+            os.rename(beside, folder)
+        except OSError:
+            if not folder.is_dir():  # another launcher was faster, or it cannot be written
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def _files(code: Path) -> Iterator[Path]:
+    """Hidden files stay out: they are editors' and tools' own, and may hold what nobody else should see."""
+    for floor in FLOORS:
+        for folder, folders, files in os.walk(code / floor):
+            folders[:] = sorted(name for name in folders if name != "__pycache__" and name[0] != ".")
+            for name in sorted(files):
+                path = Path(folder, name)
+                if name[0] != "." and path.suffix not in (".pyc", ".pyo") and path.is_file():
+                    yield path

@@ -1,0 +1,194 @@
+"""Which arrays a sweep needs now: what is done makes no job, and what is in the queue already is not submitted again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobs.run import run_unit
+from launch.clusters.queue import QueuedJob
+from launch.clusters.slurm.arrays import Array, Behind, Chain, Unit, hold_to, split
+from launch.clusters.slurm.data import Preparation
+from launch.clusters.slurm.register import Register
+from launch.finish import finish_on_node
+from pipeline.cell import Cell
+
+
+class ParametersFor(Protocol):
+    """submitit's parameters of a job of so many ranks, each of them on a GPU if the site has them and ``on_gpus``."""
+
+    def __call__(self, ranks: int, *, on_gpus: bool) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What an array may ask for."""
+
+    parameters: ParametersFor
+    max_array: int
+    """Most tasks of an array."""
+    max_parallel: int | None
+    """Most tasks of all arrays that run at the same time."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is to be done for the cells that are not done, given what is in the queue."""
+
+    train: list[Cell] = field(default_factory=list)
+    """Neither trained nor in the queue."""
+    measure: list[Cell] = field(default_factory=list)
+    """Trained, and not in the queue."""
+    measure_behind: dict[str, dict[int, Cell]] = field(default_factory=dict)
+    """Array that trains → its index → cell: in training, and nothing waits behind it to measure it."""
+    measured_by: set[str] = field(default_factory=set)
+    """Arrays in the queue that measure cells."""
+    hopeless: list[str] = field(default_factory=list)
+    """Jobs that would measure cells whose training ended without success."""
+    running: dict[str, int] = field(default_factory=dict)
+    """Array in the queue → how many of its tasks may run at once."""
+
+
+def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> Standing:
+    """Sort the cells that are not done by what their jobs do; nothing is written."""
+    found = Standing()
+    for cell in cells:
+        if cell.is_done():
+            continue
+        jobs = register.jobs_of(cell.name)
+        train, evaluate = jobs.get("train", ""), jobs.get("evaluate", "")
+        is_measured = evaluate in queue
+        if is_measured and train not in queue and not queue[evaluate].is_running and not cell.is_trained():
+            found.hopeless.append(evaluate)
+            is_measured = False
+        if is_measured:
+            found.measured_by.add(evaluate.partition("_")[0])
+        elif train in queue:
+            array, _, index = train.partition("_")
+            found.measure_behind.setdefault(array, {})[int(index)] = cell
+        elif cell.is_trained():
+            found.measure.append(cell)
+        else:
+            found.train.append(cell)
+    alive = [job.partition("_")[0] for job in queue]
+    for submission in register.in_stages(("train", "evaluate")):
+        tasks = alive.count(submission.job or "")
+        if tasks:
+            found.running[str(submission.job)] = min(tasks, submission.at_once or tasks)
+    return found
+
+
+def planned(
+    now: Standing, preparations: Sequence[Preparation], limits: Limits, sweep: Path, names: Collection[str]
+) -> list[Array]:
+    """The arrays to submit, each behind those that it waits for; none where there is nothing to do.
+
+    Training waits for the merge of its data (``afterok``), measuring for the training of the same cell (``aftercorr``),
+    the comparison for all that measures (``afterany``). With ``max_parallel``, training waits for all preparations to end,
+    one preparation for the one before, and ``hold_to`` shares the number out between the arrays of cells.
+
+    Args:
+        now: what is to be done.
+        preparations: of the data sets that are not ready.
+        limits: what an array may ask for.
+        sweep: the sweep's folder, absolute.
+        names: of the cells that the comparison is about.
+    """
+    chains = [
+        *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, limits),
+        *_measuring(now.measure, limits),
+        *_measuring_behind(now.measure_behind, limits),
+    ]
+    if limits.max_parallel is not None and chains:
+        _hold(limits.max_parallel, now, preparations, chains)
+    arrays = [array for entry in preparations for array in entry.arrays]
+    arrays += [array for chain in chains for array in chain]
+    measuring: list[Array | str] = [array for array in arrays if array.stage == "evaluate"]
+    measuring += sorted(now.measured_by)
+    if not measuring:
+        return arrays
+    compare = Unit(sweep.name, "compare", None, finish_on_node, (str(sweep), sorted(names)))
+    behind = [Behind("afterany", what) for what in measuring]
+    parameters = limits.parameters(1, on_gpus=False)
+    return [*arrays, Array(stage="compare", units={0: compare}, parameters=parameters, behind=behind)]
+
+
+def _unit(kind: str, cell: Cell) -> Unit:
+    return Unit(cell.name, kind, str(cell.config_file), run_unit, (kind, cell.config_file))
+
+
+def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], limits: Limits) -> list[Chain]:
+    def alike(cell: Cell) -> tuple[int, bool, str]:
+        """What the cells of an array have in common: the shape of their jobs, and the data they wait for."""
+        folder = cell.config.data.folder
+        return cell.config.training.ranks, _on_gpus(cell), folder if folder in preparations else ""
+
+    chains = []
+    for (ranks, on_gpus, folder), group in _grouped(cells, alike):
+        behind = [Behind("afterok", preparations[folder].ready_behind)] if folder else []
+        for units in split([_unit("train", cell) for cell in group], limits.max_array):
+            train = Array(
+                stage="train",
+                units=units,
+                parameters=limits.parameters(ranks, on_gpus=on_gpus),
+                behind=list(behind),
+            )
+            same = {
+                index: Unit(unit.name, "evaluate", unit.config, run_unit, ("evaluate", *unit.arguments[1:]))
+                for index, unit in units.items()
+            }
+            measure = Array(
+                stage="evaluate",
+                units=same,
+                parameters=limits.parameters(1, on_gpus=on_gpus),
+                behind=[Behind("aftercorr", train)],
+            )
+            chains.append([train, measure])
+    return chains
+
+
+def _measuring(cells: Sequence[Cell], limits: Limits) -> list[Chain]:
+    return [
+        [Array(stage="evaluate", units=units, parameters=limits.parameters(1, on_gpus=on_gpus))]
+        for on_gpus, group in _grouped(cells, _on_gpus)
+        for units in split([_unit("evaluate", cell) for cell in group], limits.max_array)
+    ]
+
+
+def _measuring_behind(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
+    """Arrays with the indices of the tasks that train, so that ``aftercorr`` finds each its own."""
+    return [
+        [
+            Array(
+                stage="evaluate",
+                units={index: _unit("evaluate", cell) for index, cell in sorted(cells.items())},
+                parameters=limits.parameters(1, on_gpus=any(_on_gpus(cell) for cell in cells.values())),
+                behind=[Behind("aftercorr", array)],
+            )
+        ]
+        for array, cells in trained_by.items()
+    ]
+
+
+def _hold(most: int, now: Standing, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:
+    """Hold all arrays together to ``most`` tasks at once; what is in the queue already keeps its share."""
+    left = most - sum(now.running.values())
+    hold_to(left if left >= 1 else most, chains)
+    merges = [entry.ready_behind for entry in preparations]
+    before = [] if left >= 1 else sorted(now.running)
+    for chain in chains:
+        chain[0].behind += [Behind("afterany", what) for what in [*merges, *before]]
+    for first, second in pairwise(preparations):
+        for array in second.arrays:
+            array.behind.append(Behind("afterany", first.ready_behind))
+
+
+def _on_gpus(cell: Cell) -> bool:
+    return cell.config.training.device != "cpu"
+
+
+def _grouped(cells: Sequence[Cell], key: Callable[[Cell], Any]) -> list[tuple[Any, list[Cell]]]:
+    return [(value, list(group)) for value, group in groupby(sorted(cells, key=key), key=key)]

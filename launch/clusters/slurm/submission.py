@@ -1,0 +1,101 @@
+"""Submitting planned arrays: a job folder, an intent, one sbatch, a note; for each array once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from submitit.core.utils import DelayedSubmission
+
+from launch.clusters.backend import jobs_folder, new_jobs_folder
+from launch.clusters.slurm.arrays import Array, dependency
+from launch.clusters.slurm.register import PREFIX, Register, Submission
+from launch.clusters.slurm.sbatch import (
+    SbatchRefusal,
+    Script,
+    call_sbatch,
+    pickle_file,
+    sbatch_text,
+    units_file,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submitter:
+    """What all arrays of one sweep share."""
+
+    sweep: Path
+    job_name: str
+    code: Path
+    retries: int
+    lock: int | None
+    """Descriptor of the sweep's lock."""
+
+    def submit(self, array: Array, register: Register) -> Submission:
+        """Submit an array whose arrays in front are submitted; it gets its job id.
+
+        Raises:
+            LaunchError: SLURM refuses it, or does not answer; in the register it stays only where it may be in the queue.
+        """
+        comment = register.new_comment()
+        script = self._script(array, comment, new_jobs_folder(self.sweep, array.stage))
+        minutes = int(array.parameters["time"])
+        for index, unit in array.units.items():
+            call = DelayedSubmission(unit.function, *unit.arguments)
+            call.set_timeout(minutes, 0)
+            call.dump(pickle_file(script.folder, index))
+        entries = [array.units.get(index) for index in range(max(array.units) + 1)]
+        units = [None if unit is None else {"unit": unit.unit, "config": unit.config} for unit in entries]
+        units_file(script.folder).write_text(json.dumps(units))
+        file = script.folder / "submission.sh"
+        file.write_text(sbatch_text(array, script))
+        named = {unit.name: index for index, unit in array.units.items()}
+        register.intend(
+            Submission(
+                comment=comment,
+                stage=array.stage,
+                folder=str(script.folder),
+                units=named,
+                at_once=array.at_once,
+            )
+        )
+        try:
+            array.job = call_sbatch(file, comment, array.parameters, self.lock)
+        except SbatchRefusal:
+            register.withdraw([comment])
+            raise
+        return register.note(comment, array.job)
+
+    def describe(self, arrays: Sequence[Array]) -> list[str]:
+        """The text of each array as sbatch would get it; what is known only then stands in capitals."""
+        names = {id(array): f"ID_OF_ARRAY_{number}" for number, array in enumerate(arrays, start=1)}
+        return [
+            sbatch_text(
+                array,
+                self._script(
+                    array, f"{PREFIX}/SWEEP/TOKEN", jobs_folder(self.sweep) / f"TIME-{array.stage}", names
+                ),
+            )
+            for array in arrays
+        ]
+
+    def _script(
+        self, array: Array, comment: str, folder: Path, names: dict[int, str] | None = None
+    ) -> Script:
+        def job_of(what: Array | str) -> str:
+            if isinstance(what, str):
+                return what
+            job = what.job if names is None else names[id(what)]
+            assert job is not None, "submitted in another order than planned"
+            return job
+
+        return Script(
+            job_name=self.job_name,
+            comment=comment,
+            folder=folder,
+            code=self.code,
+            dependency=dependency(array.behind, job_of),
+            retries=self.retries,
+        )

@@ -1,0 +1,34 @@
+"""The end of a sweep: its parent run in MLflow is closed, and its table and figure are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep.errors import LaunchError, report_user_errors
+from launch.compare import Compare, compare
+from pipeline.cell import Cell
+from pipeline.tracking import finish_sweep, tracking_uri
+
+
+def finish_on_node(sweep: str, names: Sequence[str]) -> None:
+    """``finish`` as the last job of a sweep on a cluster: an error of the user's is one sentence, and exit status 2."""
+    with report_user_errors():
+        finish(Path(sweep), [Cell.open(Path(sweep, name, "config.json")) for name in names])
+
+
+def finish(sweep: Path, cells: Sequence[Cell]) -> None:
+    """Say in MLflow whether the sweep went well, and print and write its table if any cell is done.
+
+    Raises:
+        TrackingError: the MLflow store cannot be reached.
+    """
+    if not cells:
+        raise LaunchError(f"{sweep} has no cells")
+    done = [cell.is_done() for cell in cells]
+    settings = cells[0].config.tracking
+    if settings.parent_run_id is not None:
+        uri = tracking_uri(settings, sweep.parent)
+        finish_sweep(uri, settings.parent_run_id, "finished" if all(done) else "failed")
+    if any(done):
+        compare(Compare(sweep=sweep.name, runs=sweep.parent))
