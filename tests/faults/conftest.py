@@ -51,12 +51,9 @@ def sweep(
         runs = tmp_path / name
         if tracking_uri is None:
             fresh_store(runs)
-        made.append(
-            Sweep(
-                runs=runs, name=name, options=["--hours", "0.5", *options], raw=tiny_raw, data_root=data_root,
-                tracking_uri=tracking_uri,
-            )
-        )  # fmt: skip
+        asked = ["--no-preflight", "--hours", "0.5", *options]
+        places = {"raw": tiny_raw, "data_root": data_root}
+        made.append(Sweep(runs=runs, name=name, options=asked, tracking_uri=tracking_uri, **places))
         return made[-1]
 
     try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cell import Cell
+from tests.faults.sweep import wait_for
 
 _LOG = re.compile(r"/train-rank(\d+)\.txt$")
 
@@ -34,6 +36,11 @@ class Rank:
             return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
         except OSError:
             return False
+
+
+def wait_until_gone(ranks: list[Rank], bound_s: float, story: Callable[[], str]) -> float:
+    """Wait until none of them lives; the seconds that it took, and a failed test where it takes longer."""
+    return wait_for(lambda: not any(rank.is_alive for rank in ranks), bound_s, story)
 
 
 def living_ranks(cell: Cell) -> list[Rank]:

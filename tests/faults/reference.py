@@ -42,7 +42,7 @@ def undisturbed(config: RunConfig, data_set: Path, folder: Path) -> Reference:
         tracking=TrackingSettings(enabled=False),
     )
     cell = small_cell(folder, config)
-    assert start_ranks(cell, config.training.ranks).wait(timeout=200) == 0, (
+    assert start_ranks(cell, config.training.ranks).wait(timeout=600) == 0, (
         cell.folder / "torchrun.txt"
     ).read_text()[-3000:]
     return Reference(final_parameters(cell.checkpoints), logged(cell))

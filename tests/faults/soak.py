@@ -83,11 +83,7 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> None:
         moment, step = time.monotonic(), newest_record(cell)
         _say(f"{moment - began:6.0f} s  {kind}: {cell.name}, step {step}")
         KINDS[kind](scene, cell)
-        try:
-            wait_for(lambda c=cell, s=step: newest_record(c) > s or c.is_trained(), SECONDS_TO_GO_ON)
-            took = time.monotonic() - moment
-        except AssertionError:
-            took = None
+        took = time.monotonic() - moment if _goes_on(cell, step) else None
         fault = Fault(
             kind=kind,
             moment_s=round(moment - began, 1),
@@ -131,6 +127,15 @@ def _one_that_trains(scene: Scene, bound_s: float = 300.0) -> Cell | None:
             return scene.chance.choice(ready)
         time.sleep(0.2)
     raise AssertionError(f"no cell trains for {bound_s:.0f} s\n{scene.sweep.story()}")
+
+
+def _goes_on(cell: Cell, step: int) -> bool:
+    """Whether a later step is recorded, or the cell is trained, within the time that is given to it."""
+    try:
+        wait_for(lambda: newest_record(cell) > step or cell.is_trained(), SECONDS_TO_GO_ON)
+    except AssertionError:
+        return False
+    return True
 
 
 def _is_under_way(cell: Cell) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.cell import Cell
 from tests.cluster.cluster import Cluster
-from tests.faults.ranks import living_ranks
+from tests.faults.ranks import living_ranks, wait_until_gone
 from tests.faults.sweep import wait_for
 
 
@@ -32,6 +32,13 @@ def restarts(cluster: Cluster, job: str) -> int:
     shown = cluster.run(["scontrol", "--oneliner", "show", "job", job]).stdout
     match = re.search(r"\bRestarts=(\d+)", shown)
     return int(match[1]) if match else -1
+
+
+def wait_for_restart(
+    cluster: Cluster, job: str, count: int, bound_s: float, story: Callable[[], str]
+) -> float:
+    """Wait until a job has been put back into the queue so often; the seconds that it took."""
+    return wait_for(lambda: restarts(cluster, job) >= count, bound_s, story)
 
 
 def state(cluster: Cluster, job: str) -> str:
@@ -61,7 +68,7 @@ def held_back(cluster: Cluster, job: str, cell: Cell) -> Iterator[None]:
     ranks = living_ranks(cell)
     done = cluster.run(["scontrol", "requeuehold", job])
     assert done.returncode == 0, done.stderr
-    wait_for(lambda: not any(rank.is_alive for rank in ranks), 60)
+    wait_until_gone(ranks, 60, lambda: "")
     wait_for(lambda: state(cluster, job) == "PENDING", 60)
     yield
     done = cluster.run(["scontrol", "release", job])

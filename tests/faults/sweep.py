@@ -85,7 +85,7 @@ class Sweep:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def wait(self, bound_s: float = 240.0) -> int:
+    def wait(self, bound_s: float = 600.0) -> int:
         """Exit status of the newest launcher, once it has ended by itself."""
         try:
             return self.launchers[-1].wait(timeout=bound_s)
@@ -103,14 +103,19 @@ class Sweep:
         """The cells, as soon as the launcher has made them."""
         return [Cell.open(file) for file in sorted(self.folder.glob("*/config.json"))]
 
-    def cell(self, number: int = 0, bound_s: float = 60.0) -> Cell:
+    def cell(self, number: int = 0, bound_s: float = 180.0) -> Cell:
         """One of the cells, in the order of their names, waited for."""
         wait_for(lambda: len(self.cells) > number, bound_s, self.story)
         return self.cells[number]
 
-    def wait_for_step(self, cell: Cell, step: int, bound_s: float = 120.0) -> None:
+    def wait_for_step(self, cell: Cell, step: int, bound_s: float = 240.0) -> None:
         """Return when training has passed a step."""
         wait_for(lambda: newest_record(cell) >= step, bound_s, self.story)
+
+    def wait_for_words(self, cell: Cell, words: str, bound_s: float = 240.0) -> None:
+        """Return when rank 0 of a cell's training has said something."""
+        log = cell.log_file("train", 0)
+        wait_for(lambda: log.is_file() and words in log.read_text(), bound_s, self.story)
 
     def story(self) -> str:
         """What the launchers and the ranks had to say, for whoever wonders why a test failed."""

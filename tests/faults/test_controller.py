@@ -15,7 +15,7 @@ from tests.faults.story import endings, job_ids, told
 from tests.faults.sweep import Sweep, wait_for
 from tests.pipeline.tracking.stores import quiet_mlflow
 
-pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_slurmctld_restarts_and_the_launcher_is_killed_meanwhile(
@@ -46,7 +46,7 @@ def test_launcher_killed_while_it_submits(
 ):
     killed = sweep("killed", "--recipe", "faults")
     launcher = killed.start()
-    wait_for(lambda: job_ids(slurm_cluster, killed.name), 60, killed.story, every_s=0.02)
+    wait_for(lambda: job_ids(slurm_cluster, killed.name), 180, killed.story, every_s=0.02)
     launcher.send_signal(signal.SIGKILL)  # at the very moment at which its first job is there
     launcher.wait()
     killed.start()
@@ -62,7 +62,7 @@ def test_two_shells_submit_the_same_sweep_at_once(
 ):
     twice = sweep("twice", "--recipe", "faults-alike")
     launchers = [twice.start(), twice.start()]
-    assert [launcher.wait(timeout=240) for launcher in launchers] == [0, 0], twice.story()
+    assert [launcher.wait(timeout=600) for launcher in launchers] == [0, 0], twice.story()
     assert len(twice.cells) == 2
     for cell in twice.cells:
         assert_same_run(cell, reference(), twice.store)

@@ -9,13 +9,13 @@ import pytest
 
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster
-from tests.faults.ranks import living_ranks
+from tests.faults.ranks import living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import endings, restarts, told
+from tests.faults.story import endings, told, wait_for_restart
 from tests.faults.sweep import Sweep, wait_for
 from tests.pipeline.tracking.stores import quiet_mlflow
 
-pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_nodes_killed_one_after_the_other(
@@ -30,9 +30,9 @@ def test_nodes_killed_one_after_the_other(
         first, second = ranks
         assert first.node != second.node
         faults.kill_node(slurm_cluster, second.node if kills == 1 else first.node)
-        wait_for(lambda ranks=ranks: not any(rank.is_alive for rank in ranks), 60, lost.story)
+        wait_until_gone(ranks, 120, lost.story)
         # The node stays away: the job has to start on others.
-        wait_for(lambda job=first.job, kills=kills: restarts(slurm_cluster, job) >= kills, 90, lost.story)
+        wait_for_restart(slurm_cluster, first.job, kills, 180, lost.story)
     assert lost.wait() == 0, lost.story()
     assert_same_run(cell, reference(), lost.store)
     assert told(cell).count("going on behind step") >= 2
@@ -49,13 +49,13 @@ def test_only_slurmd_killed_so_that_two_copies_live(
     faults.kill_slurmd(slurm_cluster, older[0].node)
     for rank in older:  # it goes on when the newer copy is under way, and not to its end before that
         rank.signal(signal.SIGSTOP)
-    wait_for(lambda: len(living_ranks(cell)) == 4, 120, doubled.story)
+    wait_for(lambda: len(living_ranks(cell)) == 4, 240, doubled.story)
     newer = [rank for rank in living_ranks(cell) if rank not in older]
     doubled.wait_for_step(cell, 400)
     assert {rank.node for rank in newer}.isdisjoint(rank.node for rank in older)
     for rank in older:
         rank.signal(signal.SIGCONT)
-    wait_for(lambda: not any(rank.is_alive for rank in older), 30, doubled.story)
+    wait_until_gone(older, 240, doubled.story)
     assert "has taken over" in told(cell)
     assert doubled.wait() == 0, doubled.story()
     assert_same_run(cell, reference(), doubled.store)

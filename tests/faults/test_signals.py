@@ -13,11 +13,11 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import Rank, living_ranks
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import endings, restarts, told
+from tests.faults.story import endings, told, wait_for_restart
 from tests.faults.sweep import Sweep, wait_for
 from tests.pipeline.tracking.stores import quiet_mlflow
 
-pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_time_limit_on_two_nodes(
@@ -35,8 +35,8 @@ def test_time_limit_on_two_nodes(
         ranks
     ):  # SLURM looks at time limits twice a minute, and this run is not to end before
         shorten(slurm_cluster, job)
-        wait_for(lambda: all(asked_to_stop(rank) for rank in ranks), 60, limited.story)
-    wait_for(lambda: restarts(slurm_cluster, job) == 1, 60, limited.story)
+        wait_for(lambda: all(asked_to_stop(rank) for rank in ranks), 120, limited.story)
+    wait_for_restart(slurm_cluster, job, 1, 120, limited.story)
     slurm_cluster.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"])
     assert limited.wait() == 0, limited.story()
     assert_same_run(cell, reference(4), limited.store)
@@ -70,12 +70,11 @@ def test_requeue_from_outside(
     requeued = sweep("requeued", "--recipe", "faults")
     requeued.start()
     cell = requeued.cell()
-    for step in (100, 500):
+    for count, step in ((1, 200), (2, 600)):
         requeued.wait_for_step(cell, step)
         job = living_ranks(cell)[0].job
-        before = restarts(slurm_cluster, job)
         assert slurm_cluster.run(["scontrol", "requeue", job]).returncode == 0
-        wait_for(lambda job=job, before=before: restarts(slurm_cluster, job) > before, 60, requeued.story)
+        wait_for_restart(slurm_cluster, job, count, 120, requeued.story)
     assert requeued.wait() == 0, requeued.story()
     assert_same_run(cell, reference(), requeued.store)
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.training import checkpoint
+from tests.cluster import cluster as clusters
 from tests.cluster.cluster import Cluster
 from tests.faults.injections import flip_a_bit, truncate
 from tests.faults.ranks import living_ranks
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import held_back, told
+from tests.faults.story import endings, held_back, told
 from tests.faults.sweep import Sweep, wait_for
 from tests.pipeline.tracking.stores import Server, fresh_store, quiet_mlflow
 
-pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm]
+pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_newest_checkpoint_damaged(
@@ -31,7 +34,7 @@ def test_newest_checkpoint_damaged(
         with held_back(slurm_cluster, job, cell):
             before, newest = sorted(cell.checkpoints.glob("step-*.pt"))
             damage(newest)
-        wait_for(lambda before=before: f"behind step {step_of(before)} of" in told(cell), 90, damaged.story)
+        damaged.wait_for_words(cell, f"behind step {step_of(before)} of")
         assert f"checkpoint {newest} is incomplete or damaged" in told(cell)
     assert damaged.wait() == 0, damaged.story()
     assert_same_run(cell, reference(), damaged.store)
@@ -48,9 +51,9 @@ def test_mlflow_server_dies(
     away.start()
     cell = away.cell()
     away.wait_for_step(cell, 200)
-    wait_for(lambda: '"run_id": "' in (cell.folder / "tracking.json").read_text(), 60, away.story)
+    wait_for(lambda: '"run_id": "' in (cell.folder / "tracking.json").read_text(), 180, away.story)
     server.stop()
-    wait_for(lambda: "for now" in told(cell), 60, away.story)
+    wait_for(lambda: "for now" in told(cell), 180, away.story)
     away.wait_for_step(cell, 800)  # training does not wait for it
     server.start()
     assert away.wait() == 0, away.story()
