@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench cluster-up cluster-down set-up clean
+.PHONY: help demo test lint bench soak cluster-up cluster-down set-up clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "  make %-14s%s\n", $$1, $$2 }'
@@ -24,6 +24,10 @@ lint:  ## ruff (rules and format) and mypy
 bench:  ## images per second of the loaders and of a training step
 	@bash set_up/set_up.sh test
 	$(PYTHON) -m tests.benchmarks
+
+soak:  ## do faults at random moments to a sweep on a real SLURM (SEED=1 FAULTS=20), and hold it to one left alone
+	@bash set_up/set_up.sh test
+	$(PYTHON) -m tests.faults.soak --seed $(or $(SEED),1) --faults $(or $(FAULTS),20)
 
 cluster-up:  ## start a SLURM of four pretended nodes on this machine, to try --cluster slurm
 	@bash set_up/set_up.sh test

@@ -52,8 +52,16 @@ def sweep(
         if tracking_uri is None:
             fresh_store(runs)
         asked = ["--no-preflight", "--hours", "0.5", *options]
-        places = {"raw": tiny_raw, "data_root": data_root}
-        made.append(Sweep(runs=runs, name=name, options=asked, tracking_uri=tracking_uri, **places))
+        made.append(
+            Sweep(
+                runs=runs,
+                name=name,
+                options=asked,
+                raw=tiny_raw,
+                data_root=data_root,
+                tracking_uri=tracking_uri,
+            )
+        )
         return made[-1]
 
     try:
