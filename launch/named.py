@@ -18,7 +18,7 @@ from pipeline.cell_folder import CellFolder
 
 SweepName = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
 CellName = Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
-CellNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
+CellNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="[CELL ...]"), tyro.conf.Positional]
 
 
 @dataclass(frozen=True)

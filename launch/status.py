@@ -48,7 +48,7 @@ class Status:
       python launch/sweep.py status fashion-mnist --watch  live, until the last cell has ended; Ctrl-C leaves the jobs alone
     """
 
-    sweep: Annotated[str | None, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional] = None
+    sweep: Annotated[str | None, tyro.conf.arg(metavar="[SWEEP]"), tyro.conf.Positional] = None
     """name of the sweep, or its folder; all are listed where none is given"""
     runs: Path = Path("runs")
     """folder that holds the sweeps"""
@@ -106,7 +106,7 @@ def status(asked: Status) -> int:
     if sentences:
         more = f"{len(sentences) - len(told)} more (--all shows them); " if len(told) < len(sentences) else ""
         console.print(
-            f"{more}'{command('retry', sweep)}' starts the failed cells again",
+            f"{more}to start the failed cells again: {command('retry', sweep)}",
             soft_wrap=True,
             highlight=False,
         )
@@ -139,7 +139,7 @@ def _watch(sweep: SweepFolder, console: Console) -> int:
                     note = f"{error}; shown is what was last known"
     except KeyboardInterrupt:
         print(
-            f"the jobs go on; '{command('status', sweep)} --watch' comes back, '{command('cancel', sweep)}' ends them"
+            f"the jobs go on\nto come back:  {command('status', sweep)} --watch\nto end them:   {command('cancel', sweep)}"
         )
         return seen.exit_status
     for line in failures(seen.states, sweep.path):

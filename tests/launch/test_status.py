@@ -77,7 +77,7 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     assert "the objective is nan behind step 43" in printed
     assert "stopped behind step 7" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
-    assert NAME in printed.split("starts the failed cells again")[1]  # the list of the sweeps
+    assert NAME in printed.split("to start the failed cells again")[1]  # the list of the sweeps
     states = look(SweepFolder.named(NAME, runs)).states
     assert states[running.name].phase == "stopped"
     assert states[open_cell.name].detail == "not begun"

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import LaunchError
+from launch import sweep as launching
+from launch.asked import ASKED_FILE, keep, kept
+from launch.clusters.resources import Resources
+from launch.plan import DataPlaces
+from launch.status import main
+from launch.sweep import Sweep
+from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
+from tests.launch.test_status import make_cells, say
+
+ASKED = Sweep(
+    recipe="tiny",
+    cluster="slurm",
+    only=("ccvae-",),
+    runs=Path("runs"),
+    places=DataPlaces(raw=Path("raw")),
+    resources=Resources(hours=2.5, gpus_per_node=2),
+)
+
+
+@pytest.fixture
+def again(monkeypatch) -> list[Sweep]:
+    """What would be launched."""
+    asked: list[Sweep] = []
+
+    def launch(options: Sweep) -> int:
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(launching, "run_sweep", launch)
+    return asked
+
+
+def test_what_was_asked_is_read_back_with_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keep(tmp_path, ASKED)
+    places = replace(ASKED.places, raw=tmp_path / "raw", data_root=tmp_path / "data")
+    assert kept(tmp_path, Sweep) == replace(ASKED, runs=tmp_path / "runs", places=places)
+
+
+@pytest.mark.parametrize("text", ["{", '{"hours": 3}', '{"cluster": "moon"}', "[]"])
+def test_a_damaged_note_is_one_sentence(tmp_path, text):
+    (tmp_path / ASKED_FILE).write_text(text)
+    if text == '{"hours": 3}':  # of a newer version: what is not known is passed over
+        assert kept(tmp_path, Sweep) == Sweep()
+        return
+    with pytest.raises(
+        LaunchError, match=r"asked\.json.*; start the sweep with its own command again"
+    ) as error:
+        kept(tmp_path, Sweep)
+    assert "\n" not in str(error.value)
+
+
+def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path, again, capsys):
+    sweep = tmp_path / "elsewhere" / "tiny"
+    done, failed, also_failed, open_cell = make_cells(sweep, 4)
+    keep(sweep, ASKED)
+    done.mark_done()
+    failed.give_up("a reason")
+    also_failed.give_up("another")
+    assert say("retry", "tiny", runs=sweep.parent) == 0
+    assert say("retry", "tiny", "seed2", "--detach", runs=sweep.parent) == 0
+    first, second = again
+    assert first.only == (failed.name, also_failed.name)
+    assert (first.name, first.runs) == ("tiny", sweep.parent)
+    assert (first.recipe, first.cluster, first.resources) == (ASKED.recipe, "slurm", ASKED.resources)
+    assert (second.only, second.detach, first.detach) == ((also_failed.name,), True, False)
+    assert "2 failed cells of tiny again" in capsys.readouterr().out
+
+    assert say("retry", "tiny", "seed3", runs=sweep.parent) == 2
+    assert f"only failed cells are started again, and {open_cell.name} is stopped" in capsys.readouterr().err
+    assert len(again) == 2
+
+
+def test_where_nothing_failed_nothing_is_started(tmp_path, again, capsys):
+    (cell,) = make_cells(tmp_path / "tiny", 1)
+    cell.mark_done()
+    assert say("retry", "tiny", runs=tmp_path) == 0
+    assert capsys.readouterr().out == "no cell of tiny has failed\n"
+    assert not again
+
+
+def test_a_sweep_that_does_not_say_how_it_was_started_is_one_sentence(tmp_path, capsys):
+    (cell,) = make_cells(tmp_path / "tiny", 1)
+    cell.give_up("a reason")
+    assert say("retry", "tiny", runs=tmp_path) == 2
+    assert "asked.json is missing" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_retried_cell_gets_another_attempt_and_no_other_cell_does(tiny_raw, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    places = ["--raw", str(tiny_raw), "--data-root", str(tmp_path / "data"), "--runs", str(runs)]
+    with pytest.raises(SystemExit) as end:
+        launching.main(["--recipe", "diverging", *places])
+    assert end.value.code == 1
+    (failed,) = (runs / "diverging").glob("m2-*")
+    (good,) = (runs / "diverging").glob("ccvae-*")
+    before = {path: path.stat().st_mtime_ns for path in good.rglob("*")}
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main("retry", ["diverging", "--runs", str(runs)])
+    assert end.value.code == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"m2-\S+ failed: the objective is", printed)
+    assert good.name not in printed.split("sweep diverging: 1 cells")[1].split("failed:")[0]
+    endings = [json.loads(line)["ended"] for line in (failed / "attempts.jsonl").read_text().splitlines()]
+    assert endings == ["failed", "forgiven", "failed"]
+    assert before == {path: path.stat().st_mtime_ns for path in good.rglob("*")}
