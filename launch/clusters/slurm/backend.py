@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,6 +61,12 @@ class SlurmBackend:
     def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
         """What a job of so many ranks gets, and how that came about."""
         return resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
+
+    def errand(self) -> Resources:
+        """What a job gets that writes a shard, a manifest or a table: one processor unless more are asked for."""
+        asked = self._asked
+        small = replace(asked, nodes=1, gpus_per_node=0, cpus_per_task=asked.cpus_per_task or 1)
+        return resolve(small, self._config_file, self.facts, 1, on_gpus=False)[0]
 
     # submitting
 
@@ -177,12 +184,16 @@ class SlurmBackend:
         def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:
             return self.resources(ranks, on_gpus=on_gpus)[0].parameters(ranks)
 
-        most = max(1, self.facts.max_array_size)
-        most_parallel = self.resources(1, on_gpus=False)[0].max_parallel
-        return Limits(parameters=parameters, max_array=most, max_parallel=most_parallel)
+        errand = self.errand()
+        return Limits(
+            parameters=parameters,
+            errand=errand.parameters(1),
+            max_array=max(1, self.facts.max_array_size),
+            max_parallel=errand.max_parallel,
+        )
 
     def _submitter(self, code: Path, lock: int | None) -> Submitter:
-        retries = self.resources(1, on_gpus=False)[0].retries
+        retries = self.errand().retries
         return Submitter(
             sweep=self.sweep,
             job_name=f"traitvae-{self.sweep.name}",

@@ -28,6 +28,8 @@ class Limits:
     """What an array may ask for."""
 
     parameters: ParametersFor
+    errand: dict[str, Any]
+    """submitit's parameters of a job that writes a shard, a manifest or a table."""
     max_array: int
     """Most tasks of an array."""
     max_parallel: int | None
@@ -112,8 +114,7 @@ def planned(
         return arrays
     compare = Unit(sweep.name, "compare", None, finish_on_node, (str(sweep), sorted(names)))
     behind = [Behind("afterany", what) for what in measuring]
-    parameters = limits.parameters(1, on_gpus=False)
-    return [*arrays, Array(stage="compare", units={0: compare}, parameters=parameters, behind=behind)]
+    return [*arrays, Array(stage="compare", units={0: compare}, parameters=limits.errand, behind=behind)]
 
 
 def _unit(kind: str, cell: Cell) -> Unit:

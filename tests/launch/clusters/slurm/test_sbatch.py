@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.clusters.slurm import sbatch
+from launch.clusters.slurm.arrays import Array
+from launch.clusters.slurm.sbatch import SbatchRefusal, call_sbatch, clean_environment
+from launch.clusters.slurm.stages import Standing, planned
+from launch.clusters.slurm.submission import Submitter
+from tests.launch.clusters.slurm.plans import SWEEP, cells, limits, prepared_by
+
+RECORD = Path(__file__).with_name("sbatch_record.txt")
+
+
+def described(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Array, str]]:
+    monkeypatch.setattr(sys, "executable", "/opt/my env/bin/python")
+    allowed = limits(
+        nodes=2,
+        gpus_per_node=1,
+        cpus_per_task=8,
+        memory_gb=64.0,
+        max_parallel=10,
+        sbatch={"mail-type": "END", "exclusive": "", "reservation": "it's ours"},
+        account="vision lab",
+        constraint="a100|h100",
+    )
+    now = Standing(train=cells(3, ranks=2), measure=cells(1, first_seed=9))
+    arrays = planned(now, [prepared_by(2, allowed)], allowed, SWEEP, ["x"])
+    submitter = Submitter(
+        sweep=SWEEP,
+        job_name=f"traitvae-{SWEEP.name}",
+        code=SWEEP / "code" / "0123456789ab",
+        retries=2,
+        lock=None,
+    )
+    return list(zip(arrays, submitter.describe(arrays), strict=True))
+
+
+def test_the_text_of_every_stage_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a wanted change: remove the file, run this test, and read the difference before it is committed."""
+    text = "\n".join(f"#### {array.stage}\n{text}\n" for array, text in described(monkeypatch))
+    if not RECORD.exists():
+        RECORD.write_text(text)
+    assert text == RECORD.read_text()
+
+
+def test_nothing_of_a_name_is_run_by_the_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each script is run by a real bash with commands that only write down their arguments."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("srun", "ln", "python"):
+        (programs / name).write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> "$CALLS"\nexit 3\n')
+        (programs / name).chmod(0o755)
+    for array, text in described(monkeypatch):
+        calls = tmp_path / f"{array.stage}.calls"
+        script = text.replace(shlex.quote(sys.executable), str(programs / "python"))
+        done = subprocess.run(
+            ["bash", "-s"],
+            input=script,
+            env={
+                "PATH": f"{programs}:/usr/bin:/bin",
+                "CALLS": str(calls),
+                "SLURM_ARRAY_JOB_ID": "12",
+                "SLURM_ARRAY_TASK_ID": "1",
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.stdout, done.stderr, done.returncode) == ("", "", 3)
+        linked, run, after = [call.split("\n") for call in calls.read_text().split("\n\n")[:3]]
+        folder = f"{SWEEP}/jobs/TIME-{array.stage}"
+        assert linked == ["ln", "-sf", f"{folder}/task-1.pkl", f"{folder}/12_1_submitted.pkl"]
+        assert run[-2:] == ["submitit.core._submit", folder]
+        assert after[-6:] == ["--units", f"{folder}/units.json", "--status", "3", "--retries", "2"]
+        calls.unlink()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_defaults_of_the_environment_do_not_overrule_what_the_script_states() -> None:
+    mine = {"PATH": "/bin", "SLURM_CONF": "/etc/s", "MLFLOW_TRACKING_URI": "http://x", "MY_SBATCH_X": "1"}
+    left = {"SLURM_JOB_ID": "1", "SBATCH_ARRAY_INX": "0-9", "SUBMITIT_EXECUTOR": "slurm", "SRUN_DEBUG": "1"}
+    given = {"SBATCH_PARTITION": "small", "SBATCH_ACCOUNT": "lab"}
+    assert clean_environment(mine | left | given, ["partition", "time"]) == mine | {"SBATCH_ACCOUNT": "lab"}
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of scripts 1, 2, ... that are run in turn when sbatch is called; squeue finds nothing."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sbatch").write_text(
+        f"#!/bin/sh\nn=$(($(cat {programs}/count 2>/dev/null || echo 0) + 1))\necho $n > {programs}/count\n"
+        f". {programs}/$n\n"
+    )
+    (programs / "squeue").write_text("#!/bin/sh\nexit 0\n")
+    for name in ("sbatch", "squeue"):
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr(sbatch.time, "sleep", lambda seconds: None)
+    return programs
+
+
+def test_while_the_controller_is_away_it_is_asked_again(answers: Path) -> None:
+    (answers / "1").write_text(
+        "echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller' >&2; exit 1"
+    )
+    (answers / "2").write_text("echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1")
+    (answers / "3").write_text("echo '4711;cluster'")
+    assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "4711"
+
+
+def test_what_slurm_refuses_is_not_tried_again(answers: Path) -> None:
+    (answers / "1").write_text(
+        "echo 'sbatch: error: invalid partition specified: nowhere' >&2\n"
+        "echo 'sbatch: error: Batch job submission failed: Invalid partition name specified' >&2; exit 1"
+    )
+    with pytest.raises(SbatchRefusal, match=r"sbatch refused the jobs: invalid partition .*: nowhere; Batch"):
+        call_sbatch(answers / "script", "traitvae/a/b", [], None)
+    assert (answers / "count").read_text() == "1\n"
+
+
+def test_a_submission_whose_answer_was_lost_is_found_in_the_queue(
+    answers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (answers / "1").write_text("echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1")
+    monkeypatch.setattr(
+        sbatch, "queued", lambda comment: {"4712_0": None} if comment == "traitvae/a/b" else {}
+    )
+    assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "4712"

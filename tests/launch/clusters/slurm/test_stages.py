@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launch.clusters.slurm.arrays import Array
+from launch.clusters.slurm.register import Register
+from launch.clusters.slurm.stages import Standing, planned, standing
+from pipeline.cell import Cell
+from tests.launch.clusters.slurm.plans import SWEEP, cells, entered, in_queue, limits, prepared_by
+
+
+def shape(arrays: list[Array]) -> list[tuple[str, int, list[str]]]:
+    """Stage, number of tasks, and what each array waits for: ``aftercorr 0`` is the first array of the list."""
+    number = {id(one): str(index) for index, one in enumerate(arrays)}
+    return [
+        (
+            one.stage,
+            len(one.units),
+            [
+                f"{entry.kind} {entry.what if isinstance(entry.what, str) else number[id(entry.what)]}"
+                for entry in one.behind
+            ],
+        )
+        for one in arrays
+    ]
+
+
+def test_stages_are_chained() -> None:
+    allowed = limits()
+    arrays = planned(Standing(train=cells(3)), [prepared_by(5, allowed)], allowed, SWEEP, ["x"])
+    assert shape(arrays) == [
+        ("prepare", 5, []),
+        ("merge", 1, ["afterok 0"]),
+        ("train", 3, ["afterok 1"]),
+        ("evaluate", 3, ["aftercorr 2"]),
+        ("compare", 1, ["afterany 3"]),
+    ]
+    assert [unit.name for unit in arrays[2].units.values()] == [
+        unit.name for unit in arrays[3].units.values()
+    ]
+
+
+def test_arrays_are_split_at_the_clusters_limit() -> None:
+    allowed = limits(max_array=4)
+    arrays = planned(Standing(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
+    assert shape(arrays) == [
+        ("prepare", 4, []),
+        ("prepare", 4, []),
+        ("prepare", 1, []),
+        ("merge", 1, ["afterok 0", "afterok 1", "afterok 2"]),
+        ("train", 4, ["afterok 3"]),
+        ("evaluate", 4, ["aftercorr 4"]),
+        ("train", 2, ["afterok 3"]),
+        ("evaluate", 2, ["aftercorr 6"]),
+        ("compare", 1, ["afterany 5", "afterany 7"]),
+    ]
+    assert all(max(one.units) < 4 for one in arrays)
+
+
+def test_what_is_trained_is_only_measured_and_other_ranks_are_another_array() -> None:
+    now = Standing(train=[*cells(2), *cells(1, ranks=2, first_seed=7)], measure=cells(1, first_seed=9))
+    arrays = planned(now, [], limits(), SWEEP, ["x"])
+    assert shape(arrays) == [
+        ("train", 2, []),
+        ("evaluate", 2, ["aftercorr 0"]),
+        ("train", 1, []),
+        ("evaluate", 1, ["aftercorr 2"]),
+        ("evaluate", 1, []),
+        ("compare", 1, ["afterany 1", "afterany 3", "afterany 4"]),
+    ]
+    assert [one.parameters["ntasks_per_node"] for one in arrays[:4]] == [1, 1, 2, 1]
+
+
+def test_nothing_to_do_is_no_job() -> None:
+    assert planned(Standing(), [], limits(), SWEEP, ["x"]) == []
+
+
+def test_with_max_parallel_training_waits_for_the_data_sets_and_shares_the_number_out() -> None:
+    allowed = limits(max_array=4, max_parallel=5)
+    arrays = planned(Standing(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
+    assert [one.at_once for one in arrays] == [5, 5, 5, None, 2, 1, 2, 2, None]
+    assert shape(arrays)[1][2] == ["afterok 0"]
+    assert shape(arrays)[4][2] == ["afterok 3", "afterany 3"]
+    assert shape(arrays)[7][2] == ["aftercorr 6", "afterany 6"]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Cell]:
+    return cells(3, tmp_path)
+
+
+def test_cells_in_the_queue_are_left_alone_and_the_others_are_found(
+    tmp_path: Path, three: list[Cell]
+) -> None:
+    register, names = Register(tmp_path), [cell.name for cell in three]
+    train, measure = entered(register, "train", names, "10"), entered(register, "evaluate", names, "11")
+    queue = in_queue(train, "10") | in_queue(measure, "11", reason="Dependency")
+    now = standing(three, register, queue)
+    assert (now.train, now.measure, now.measured_by) == ([], [], {"11"})
+    gone = {job: entry for job, entry in queue.items() if not job.endswith("_1")}
+    now = standing(three, register, gone)
+    assert now.train == [three[1]]
+    assert now.running == {"10": 2, "11": 2}
+
+
+def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_behind_the_right_tasks(
+    tmp_path: Path, three: list[Cell]
+) -> None:
+    register = Register(tmp_path)
+    train = entered(register, "train", [cell.name for cell in three], "10")
+    queue = in_queue(train, "10")
+    del queue["10_0"]
+    three[0].folder.mkdir()
+    three[0].mark_done()
+    now = standing(three, register, queue)
+    assert now.measure_behind == {"10": {1: three[1], 2: three[2]}}
+    (measure, compare) = planned(now, [], limits(), tmp_path, ["x"])
+    assert sorted(measure.units) == [1, 2]
+    assert shape([measure])[0][2] == ["aftercorr 10"]
+    assert compare.stage == "compare"
+
+
+def test_a_job_that_waits_for_a_training_that_failed_is_hopeless_and_the_cell_is_trained_anew(
+    tmp_path: Path, three: list[Cell]
+) -> None:
+    register, names = Register(tmp_path), [cell.name for cell in three]
+    entered(register, "train", names, "10")
+    measure = entered(register, "evaluate", names, "11")
+    now = standing(three, register, in_queue(measure, "11", reason="DependencyNeverSatisfied"))
+    assert now.train == three
+    assert now.hopeless == ["11_0", "11_1", "11_2"]
