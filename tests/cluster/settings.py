@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import secrets
 from pathlib import Path
 
 from tests.cluster.layout import CORES_PER_NODE, GPUS_PER_NODE, MEMORY_PER_NODE_MB, Layout
@@ -10,9 +10,10 @@ from tests.cluster.layout import CORES_PER_NODE, GPUS_PER_NODE, MEMORY_PER_NODE_
 
 def slurm_conf(layout: Layout) -> str:
     state, logs = layout.state, layout.logs
-    # Job ids go on from the clock: a folder of results outlives a cluster, and ids that start at 1 again would meet
-    # the results of its former jobs. SLURM's largest id is 67,043,328.
-    first_job_id = int(time.time()) % 60_000_000 + 1
+    # Anywhere: a folder of results outlives a cluster, and ids that start at 1 again would meet the results of its former
+    # jobs. From the id follows, too, the port at which the ranks of a job meet, and clusters that stand side by side on
+    # this machine share its ports. SLURM's largest id is 67,043,328.
+    first_job_id = secrets.randbelow(60_000_000) + 1
     lines = [
         "ClusterName=traitvae",
         "SlurmctldHost=controller(127.0.0.1)",

@@ -35,6 +35,7 @@ SECONDS_TO_GO_ON = 300.0
 """A run that is not past the step of its fault by then is lost."""
 EPOCHS = 80
 """Of each cell: some forty seconds where nothing happens."""
+_RECIPE = ["--recipe=faults-soak", "--nodes=2", "--max-parallel=2", "--hours=2"]
 _LIKELY_TO_END_STEPS = 200
 """A run this near to its end might be over before the fault is done to it."""
 
@@ -63,7 +64,7 @@ class Report:
     different: dict[str, str] = field(default_factory=dict)
     """What is not as in the run left alone, by cell."""
     seconds: float = 0.0
-    launcher_status: int | None = None
+    launcher_status: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -71,15 +72,24 @@ class Report:
         return survived and not self.different and self.launcher_status == 0
 
 
-def soak(scene: Scene, kinds: Sequence[str], report: Report) -> None:
-    """Start the sweep, and do the faults to it in their order, at moments and places that chance decides."""
+def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
+    """Start the sweep, and do the faults to it in their order, at moments and places that chance decides.
+
+    Returns:
+        The sweep, and where it ended before the faults did, those that were started behind it.
+    """
     began = time.monotonic()
+    sweeps = [scene.sweep]
     scene.sweep.start()
     for kind in kinds:
         time.sleep(scene.chance.uniform(0, 4))
         cell = _one_that_trains(scene)
-        if cell is None:
-            raise AssertionError(f"the sweep ended before {kind}: it has too few cells for so many faults")
+        while cell is None:
+            report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=1800))
+            scene = replace(scene, sweep=replace(scene.sweep, name=f"again-{len(sweeps)}", launchers=[]))
+            sweeps.append(scene.sweep)
+            scene.sweep.start()
+            cell = _one_that_trains(scene)
         moment, step = time.monotonic(), newest_record(cell)
         _say(f"{moment - began:6.0f} s  {kind}: {cell.name}, step {step}")
         KINDS[kind](scene, cell)
@@ -93,18 +103,19 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> None:
         )
         report.faults.append(fault)
         _say(f"{time.monotonic() - began:6.0f} s    went on after {fault.seconds_until_on} s")
-    report.launcher_status = scene.sweep.wait(bound_s=1800)
+    report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=1800))
     report.seconds = round(time.monotonic() - began, 1)
+    return sweeps
 
 
 def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> None:
     """Hold each cell to the run of its seed that was left alone."""
-    report.cells = len(sweep.cells)
+    report.cells += len(sweep.cells)
     for cell in sweep.cells:
         try:
             assert_same_run(cell, references[cell.config.seed], sweep.store)
         except (AssertionError, OSError, ValueError) as error:
-            report.different[cell.name] = (str(error) or type(error).__name__)[:500]
+            report.different[f"{sweep.name}/{cell.name}"] = (str(error) or type(error).__name__)[:500]
 
 
 def deck(chance: random.Random, count: int) -> list[str]:
@@ -169,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--seed", type=int, default=1, help="decides what happens where and when (%(default)s)"
     )
     parser.add_argument("--faults", type=int, default=20, help="how many (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=4, help="of the runs; each has four cells (%(default)s)")
     parser.add_argument("--json", type=Path, default=Path("build/soak.json"), help="the report (%(default)s)")
     parser.add_argument(
         "--keep", type=Path, help="a new folder that runs and logs stay in; else they are removed"
@@ -181,56 +193,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = given.keep.absolute()
             folder.mkdir(parents=True)
         report = Report(seed=given.seed)
-        scene, references = _set_up(folder, random.Random(given.seed), held)
-        try:
-            soak(scene, deck(scene.chance, given.faults), report)
-        finally:
-            compare(scene.sweep, references, report)
-            given.json.parent.mkdir(parents=True, exist_ok=True)
-            given.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
-            print(table(report), flush=True)
+        scene = _set_up(folder, given.seeds, random.Random(given.seed), held)
+        held.callback(lambda: print(table(report), flush=True))
+        sweeps = soak(scene, deck(scene.chance, given.faults), report)
+        references = _left_alone(folder, given.seeds)
+        for sweep in sweeps:
+            held.callback(sweep.close)
+            compare(sweep, references, report)
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
     return 0 if report.is_good else 1
 
 
-def _set_up(
-    folder: Path, chance: random.Random, held: contextlib.ExitStack
-) -> tuple[Scene, dict[int, Reference]]:
-    """A cluster, a server, a sweep of two seeds, and what each seed leaves when it is left alone."""
+def _set_up(folder: Path, seeds: int, chance: random.Random, held: contextlib.ExitStack) -> Scene:
+    """A cluster, a server, and a sweep that is not started yet."""
     cluster = _cluster(held)
     raw = write_raw(folder / "raw")
     (folder / "server").mkdir()
-    data_set = prepare(
-        "idx_folder", raw=raw, root=folder / "data", workers=1, formats="arrow", progress=False
-    )
+    prepare("idx_folder", raw=raw, root=folder / "data", workers=1, formats="arrow", progress=False)
     server = Server(folder / "server")
     held.callback(server.close)
     server.start()
     sweep = Sweep(
         runs=folder / "runs",
         name="soak",
-        options=[
-            "--recipe",
-            "faults-soak",
-            "--epochs",
-            str(EPOCHS),
-            "--nodes",
-            "2",
-            "--max-parallel",
-            "2",
-            "--hours",
-            "2",
-        ],
+        options=[*_RECIPE, f"--epochs={EPOCHS}", f"--seeds={seeds}"],
         raw=raw,
         data_root=folder / "data",
         tracking_uri=server.uri,
     )
     held.callback(sweep.close)
-    seeds = 4
+    return Scene(cluster, sweep, server, chance)
+
+
+def _left_alone(folder: Path, seeds: int) -> dict[int, Reference]:
+    """What the cells of each seed leave when nothing happens to them."""
+    (data_set,) = (manifest.parent for manifest in (folder / "data").glob("*/manifest.json"))
     longer = [
         replace(run(seed), training=replace(run(seed).training, epochs=EPOCHS)) for seed in range(seeds)
     ]
-    references = {config.seed: undisturbed(config, data_set, folder / "undisturbed") for config in longer}
-    return Scene(cluster, sweep, server, chance), references
+    return {config.seed: undisturbed(config, data_set, folder / "undisturbed") for config in longer}
 
 
 def _cluster(held: contextlib.ExitStack) -> Cluster:

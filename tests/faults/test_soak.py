@@ -26,9 +26,9 @@ def test_faults_at_random_moments_lose_nothing(
     short = ("--recipe", "faults-soak", "--seeds", "1", "--nodes", "2", "--max-parallel", "2")
     scene = Scene(slurm_cluster, sweep("soak", *short, tracking_uri=server.uri), server, random.Random(SEED))
     report = Report(seed=SEED)
-    soak(scene, deck(scene.chance, 4), report)
-    compare(scene.sweep, {0: reference()}, report)
-    assert report.cells == 4
+    for ended in soak(scene, deck(scene.chance, 4), report):
+        compare(ended, {0: reference()}, report)
+    assert report.cells >= 4
     assert report.is_good, table(report)
     assert len(report.faults) == 4
 
