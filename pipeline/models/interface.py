@@ -49,9 +49,14 @@ class DataShape:
             )
         return self.cardinalities[0]
 
-    def log_class_prior(self) -> Float[Tensor, " category"]:
-        """``log p(y)`` of the only label; a class that never occurs gets the smallest positive float32."""
-        frequencies = torch.tensor(self.label_frequencies[0], dtype=torch.get_default_dtype())
+    def log_label_prior(self, label: int) -> Float[Tensor, " value"]:
+        """``log p(y_i)`` of a label; a value that never occurs gets the smallest positive float32.
+
+        Where the label is never observed, its values are equally probable.
+        """
+        frequencies = torch.tensor(self.label_frequencies[label], dtype=torch.get_default_dtype())
+        if not any(self.label_frequencies[label]):
+            frequencies = torch.full_like(frequencies, 1 / len(frequencies))
         return frequencies.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
@@ -77,8 +82,8 @@ def to_pixels(image: UInt8[Tensor, "batch channel height width"]) -> Float[Tenso
 
 
 def to_image(
-    logits: Float[Tensor, "batch pixel"], image_shape: tuple[int, int, int]
-) -> Float[Tensor, "batch channel height width"]:
+    logits: Float[Tensor, "*rows pixel"], image_shape: tuple[int, int, int]
+) -> Float[Tensor, "*rows channel height width"]:
     """Mean images in [0, 1] from pixel logits."""
     return full_precision(logits).sigmoid().unflatten(-1, image_shape)
 
@@ -129,4 +134,49 @@ class EncodesFactors(Protocol):
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch latent"]:
         """Posterior mean of the latents that the labels are read from."""
+        ...
+
+
+@runtime_checkable
+class Intervenes(Protocol):
+    """Changes one label of an image, and leaves alone what does not belong to that label."""
+
+    def intervene(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        values: UInt8[Tensor, " batch"],
+        draws: int = 1,
+    ) -> Float[Tensor, "draw batch channel height width"]:
+        """Mean images in [0, 1] in which the label has the given values; draws differ in its characteristics alone."""
+        ...
+
+
+@runtime_checkable
+class SwapsCharacteristics(Protocol):
+    """Puts the characteristics of one image into another."""
+
+    def swap(
+        self,
+        characteristics: UInt8[Tensor, "batch channel height width"],
+        style: UInt8[Tensor, "batch channel height width"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Mean image in [0, 1] with ``z_c`` of the first and ``z_s`` of the second image of each pair."""
+        ...
+
+
+@runtime_checkable
+class Traverses(Protocol):
+    """Leads an image from one value of a label to another."""
+
+    def traverse(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        steps: int,
+        *,
+        start: int = 0,
+        end: int = 1,
+    ) -> Float[Tensor, "step batch channel height width"]:
+        """Mean images in [0, 1]; the label's latents go from what is typical of one value to what is of the other."""
         ...
