@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_prep.errors import LeaseLost
 from pipeline.tracking.metric_log import (
     MetricLog,
     Point,
@@ -113,6 +114,23 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest
         "train", 1, {"loss": 0.5}
     )  # there is space again, and the step was not taken for logged
     log.close()
+
+
+def test_one_whose_cell_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
+    taken = [False]
+
+    def guard() -> None:
+        if taken[0]:
+            raise LeaseLost("a newer copy has it")
+
+    log = MetricLog(tmp_path / "m.jsonl", guard)
+    log.append("train", 0, {"loss": 1.0})
+    before = log.path.read_bytes()
+    taken[0] = True
+    with pytest.raises(LeaseLost):
+        log.append("train", 1, {"loss": 0.5})
+    log.close()
+    assert log.path.read_bytes() == before
 
 
 def test_last_step_is_of_its_kind(tmp_path: Path) -> None:

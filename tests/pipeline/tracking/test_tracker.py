@@ -11,7 +11,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from data_prep.errors import TrackingError
+from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking import (
     DatasetInput,
     SweepRun,
@@ -46,7 +46,7 @@ class Bench:
         self.cell = self.runs / "sweep" / "ccvae-1234abcd"
         self.client: MlflowClient = connect(self.uri)
 
-    def tracker(self, cell: Path | None = None, **changes) -> Tracker:
+    def tracker(self, cell: Path | None = None, guard=lambda: None, **changes) -> Tracker:
         settings = {"experiment": "experiment", "sweep": "sweep", "parent_run_id": self.sweep.parent_run_id}
         settings |= {"system_metrics": False} | changes
         return Tracker(
@@ -58,6 +58,7 @@ class Bench:
             data=DatasetInput(
                 name="fashion_mnist", digest="0123456789abcdef" * 4, source="data/fashion_mnist"
             ),
+            guard=guard,
         )
 
     def cells(self) -> list[str]:
@@ -131,6 +132,34 @@ def test_a_resumed_run_goes_on_under_its_run_id_with_each_point_once(bench: Benc
     assert (run.info.run_id, run.info.status) == (first.info.run_id, "FINISHED")
     history = bench.client.get_metric_history(run.info.run_id, "train/loss")
     assert [(m.step, m.value) for m in history] == [(step, 1.0 / (step + 1)) for step in range(100)]
+
+
+def test_an_older_copy_whose_cell_was_taken_over_leaves_store_and_files_as_they_are(bench: Bench) -> None:
+    taken = [False]
+
+    def guard() -> None:
+        if taken[0]:
+            raise LeaseLost("a newer copy has it")
+
+    older = bench.tracker(guard=guard)
+    older.__enter__()
+    older.log("train", 1, {"loss": 1.0})
+    wait_until(lambda: bench.state()["pushed_bytes"])
+    taken[0] = True
+    with bench.tracker() as newer:
+        newer.log("train", 2, {"loss": 0.5})
+        newer.close("running", bound_seconds=60.0)
+    before = {path: path.read_bytes() for path in bench.cell.iterdir()}
+    with pytest.raises(LeaseLost):
+        older.artifact(bench.cell / "metrics.jsonl")
+    with pytest.raises(LeaseLost):
+        older.model(torch.nn.Linear(1, 1))
+    with pytest.raises(LeaseLost) as lost:
+        older.log("train", 3, {"loss": 0.25})
+    older.__exit__(LeaseLost, lost.value, None)
+    assert {path: path.read_bytes() for path in bench.cell.iterdir()} == before
+    assert bench.only_run().info.status == "RUNNING"  # neither failed nor finished by the older one
+    assert bench.steps("train/loss") == [1, 2]
 
 
 def test_points_pushed_before_a_kill_are_not_pushed_again(bench: Bench) -> None:

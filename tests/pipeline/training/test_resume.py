@@ -158,7 +158,7 @@ def test_no_checkpoint_is_saved_of_a_run_that_went_wrong_since_its_last_record(
     spoil(monkeypatch, at_step=17)
     config = small_run(tiny_data_set, epochs=3, checkpoint_every_minutes=1e-9, log_every_steps=1000)
     with pytest.raises(
-        Diverged, match="behind step 17; .* of step 12"
+        Diverged, match=r"behind step 17; .* of step 12"
     ):  # at step 20, where it was to be saved
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     assert checkpoint_steps(tmp_path) == [10, 12]
