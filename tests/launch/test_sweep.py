@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launch.clusters.slurm.register import Register
 from launch.sweep import main
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 
@@ -62,7 +63,7 @@ def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
         (["--recipe", "tiny", "--name", "../a"], r"name '../a' cannot be a folder's"),
         (["--recipe", "tiny", "--name", "100%"], r"/100% holds '%'"),
         (["--recipe", "tiny", "--name", "two\nlines"], r"holds a control character"),
-        (["--recipe", "tiny", "--name", "it's \"it\""], r"both kinds of quotes"),
+        (["--recipe", "tiny", "--name", 'it\'s "it"'], r"both kinds of quotes"),
         (["--recipe", "tiny", "--detach"], r"--detach leaves jobs to SLURM"),
         (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
         (["--recipe", "tiny", "--epochs", "0"], r"epochs is 0; it must be at least 1"),
@@ -213,11 +214,10 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
     for cell in cells(tmp_path):
         assert json.loads((cell / "config.json").read_text())["training"]["ranks"] == 4
         assert (cell / "log" / "train-rank3.txt").is_file()
-    jobs = json.loads((tmp_path / "runs" / "tiny" / "jobs.json").read_text())
-    assert len({job["train"].split("_")[0] for job in jobs.values()}) == 1  # one array for both cells
-    ran = slurm_cluster.run(
-        ["sacct", "-n", "-P", "-X", "-o", "NNodes,State", "-j", jobs[cells(tmp_path)[0].name]["train"]]
-    )
+    register = Register(tmp_path / "runs" / "tiny")
+    assert len(register.in_stages(["train"])) == 1  # one array for both cells
+    job = register.jobs_of(cells(tmp_path)[0].name)["train"]
+    ran = slurm_cluster.run(["sacct", "-n", "-P", "-X", "-o", "NNodes,State", "-j", job])
     assert ran.stdout.strip() == "2|COMPLETED"
     assert {run.data.tags.get("slurm_job_id") is not None for run in finished_runs(tmp_path)} == {True}
 
@@ -244,18 +244,21 @@ def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, 
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     register = tmp_path / "runs" / "tiny" / "jobs.json"
-    wait_for(lambda: register.is_file() and "evaluate" in register.read_text(), 90)
+    wait_for(lambda: register.is_file() and '"stage": "compare"' in register.read_text(), 120)
     first.kill()
     first.wait()
-    submitted = json.loads(register.read_text())
+    submitted = [entry["stage"] for entry in json.loads(register.read_text())["submissions"]]
     again = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert json.loads(register.read_text()) == submitted
+    assert [entry["stage"] for entry in json.loads(register.read_text())["submissions"]] == submitted
 
 
 @pytest.mark.slow
 @pytest.mark.slurm
 def test_what_slurm_refuses_is_told_in_its_own_words(slurm_cluster, places, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert sweep("--recipe", "tiny", "--cluster", "slurm", "--partition", "nowhere", *places) == 2
+    refused = ["--recipe", "tiny", "--cluster", "slurm", "--partition", "nowhere", *places]
+    assert sweep(*refused) == 2
+    assert "this cluster's partitions are main, urgent" in capsys.readouterr().err
+    assert sweep(*refused, "--no-preflight") == 2
     assert "invalid partition" in capsys.readouterr().err.lower()

@@ -57,10 +57,14 @@ class SlurmBackend:
         self._needed: Sequence[NeededData] = []
         self._queue: Mapping[str, QueuedJob] | None = None
         self._gone_since: dict[str, float] = {}
+        self._resolved: dict[tuple[int, bool], tuple[Resources, list[str]]] = {}
 
     def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
         """What a job of so many ranks gets, and how that came about."""
-        return resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
+        key = ranks, on_gpus
+        if key not in self._resolved:
+            self._resolved[key] = resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
+        return self._resolved[key]
 
     def errand(self) -> Resources:
         """What a job gets that writes a shard, a manifest or a table: one processor unless more are asked for."""

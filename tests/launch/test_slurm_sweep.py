@@ -1,0 +1,255 @@
+"""Submitting to the real SLURM: any name, a launcher that is killed, two launchers at once, arrays that are split."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_prep.lock import exclusive_lock
+from launch.clusters.facts import read_facts
+from launch.clusters.queue import cancel, queued
+from launch.clusters.resources import Resources
+from launch.clusters.slurm import submission
+from launch.clusters.slurm.backend import SlurmBackend
+from launch.clusters.slurm.register import Register
+from launch.plan import DataPlaces, NeededData, located, needed_data, planned_cells, write_cells
+from launch.sweep import main
+from pipeline.cell import Cell
+from pipeline.tracking import TrackingSettings
+from tests.cluster.cluster import Cluster
+from tests.launch.tiny_sweep import tiny
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+LATER = Resources(hours=0.5, gpus_per_node=0, sbatch={"begin": "now+1hour"})
+"""Jobs that are accepted and do not begin: what was submitted can be looked at in peace."""
+
+
+class LauncherIsKilled(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""
+
+
+@pytest.fixture
+def places(tiny_raw: Path, tmp_path: Path) -> DataPlaces:
+    return DataPlaces(raw=tiny_raw, data_root=tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def queue_of_its_own(slurm_cluster: Cluster) -> Iterator[None]:
+    yield
+    cancel(sorted(queued(comment="traitvae/")))
+    slurm_cluster.wait_idle(timeout_s=60)
+
+
+def planned_sweep(places: DataPlaces, sweep: Path, seeds: int = 2) -> tuple[list[Cell], list[NeededData]]:
+    """The cells of a sweep, written, and the data set that they need."""
+    runs = [replace(run, seed=seed) for run in tiny()[1:] for seed in range(seeds)]
+    cells = planned_cells(located(runs, places), sweep)
+    data = needed_data([cell.config for cell in cells], places)
+    return write_cells(cells, TrackingSettings(enabled=False)), data
+
+
+def launch(
+    cells: list[Cell],
+    data: list[NeededData],
+    sweep: Path,
+    resources: Resources = LATER,
+    *,
+    max_array: int = 1001,
+) -> SlurmBackend:
+    """What a launcher does, as far as submitting."""
+    facts = replace(read_facts(), max_array_size=max_array)
+    backend = SlurmBackend(sweep, resources, facts=facts)
+    backend.prepare(data)
+    with exclusive_lock(sweep / "launch.lock", lambda: None) as lock:
+        backend.submit(cells, lock)
+    return backend
+
+
+def stages(sweep: Path) -> Counter[str]:
+    """How many tasks of each stage are in the queue, going by the register."""
+    register = Register(sweep)
+    by_comment = {entry.comment: entry.stage for entry in register.submissions}
+    return Counter(by_comment[job.comment] for job in queued(comment=register.tag).values())
+
+
+WHOLE = Counter({"prepare": 2, "merge": 1, "train": 2, "evaluate": 2, "compare": 1})
+
+
+@pytest.mark.parametrize("killed_behind", range(1, 6))
+def test_a_launcher_killed_right_behind_sbatch_finds_its_jobs_and_submits_nothing_twice(
+    slurm_cluster: Cluster,
+    places: DataPlaces,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_behind: int,
+) -> None:
+    sweep = tmp_path / "sweep"
+    cells, data = planned_sweep(places, sweep)
+    calls = []
+
+    def killed_after(*arguments: object) -> str:
+        calls.append(submission_call(*arguments))
+        if len(calls) == killed_behind:
+            raise LauncherIsKilled
+        return calls[-1]
+
+    submission_call = submission.call_sbatch
+    with monkeypatch.context() as patched:
+        patched.setattr(submission, "call_sbatch", killed_after)
+        with pytest.raises(LauncherIsKilled):
+            launch(cells, data, sweep)
+    assert Register(sweep).submissions[-1].job is None
+    first = set(queued(comment=Register(sweep).tag))
+    launch(cells, data, sweep)
+    assert stages(sweep) == WHOLE
+    assert set(queued(comment=Register(sweep).tag)) >= first
+    launch(cells, data, sweep)
+    assert stages(sweep) == WHOLE
+
+
+def test_two_launchers_at_the_same_moment_submit_once(
+    slurm_cluster: Cluster, tiny_raw: Path, tmp_path: Path
+) -> None:
+    folders = [
+        "--raw",
+        str(tiny_raw),
+        "--data-root",
+        str(tmp_path / "data"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    options = ["--cluster", "slurm", "--hours", "0.5", "--no-preflight", "--sbatch", "begin", "now+1hour"]
+    command = [sys.executable, "-m", "tests.launch.tiny_sweep", "--recipe", "tiny", "--detach"]
+    launchers = [
+        subprocess.Popen(
+            [*command, *folders, *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = [launcher.communicate(timeout=240)[0] for launcher in launchers]
+    assert [launcher.returncode for launcher in launchers] == [0, 0], told
+    assert all("python launch/sweep.py status tiny --runs " in text for text in told)
+    sweep = tmp_path / "runs" / "tiny"
+    assert stages(sweep) == WHOLE
+    accounts = slurm_cluster.run(["squeue", "--me", "--noheader", "--array", "--format=%j"])
+    assert accounts.stdout.count("traitvae-tiny") == sum(WHOLE.values())
+    parents = {
+        json.loads(file.read_text())["tracking"]["parent_run_id"] for file in sweep.glob("*/config.json")
+    }
+    assert len(parents) == 1
+
+
+def test_a_second_sweep_waits_for_the_data_set_that_the_first_prepares(
+    slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        launch(*planned_sweep(places, tmp_path / name), tmp_path / name)
+    assert stages(tmp_path / "second") == WHOLE - Counter({"prepare": 2, "merge": 1})
+    merge = Register(tmp_path / "first").in_stages(["merge"])[0].job
+    train = Register(tmp_path / "second").in_stages(["train"])[0].job
+    shown = slurm_cluster.run(["squeue", "--noheader", "-j", str(train), "--format=%E"])
+    assert f"afterok:{merge}" in shown.stdout
+
+
+def test_arrays_are_split_at_the_clusters_limit(
+    slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path
+) -> None:
+    cells, data = planned_sweep(places, tmp_path / "sweep", seeds=5)
+    launch(cells, data, tmp_path / "sweep", max_array=2)
+    assert stages(tmp_path / "sweep") == WHOLE + Counter({"train": 3, "evaluate": 3})
+    register = Register(tmp_path / "sweep")
+    assert [len(entry.units) for entry in register.in_stages(["train"])] == [2, 2, 1]
+    jobs = [register.jobs_of(cell.name) for cell in cells]
+    assert len({job["train"] for job in jobs} | {job["evaluate"] for job in jobs}) == 10
+
+
+def test_states_while_slurm_does_not_answer_are_those_seen_last(
+    slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells, data = planned_sweep(places, tmp_path / "sweep", seeds=1)
+    backend = launch(cells, data, tmp_path / "sweep")
+    assert [state.phase for state in backend.states().values()] == ["waiting"]
+    with monkeypatch.context() as away:
+        (tmp_path / "squeue").write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2; exit 1\n")
+        (tmp_path / "squeue").chmod(0o755)
+        away.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        (state,) = backend.states().values()
+    assert (state.phase, state.detail) == ("waiting", "SLURM does not answer; seen before: waiting")
+    (state,) = backend.states().values()
+    assert "its data set is being prepared" in state.detail
+
+
+@pytest.mark.timeout(900)
+def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
+    slurm_cluster: Cluster,
+    tiny_raw: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = tmp_path / 'a "runs" $(touch pwned) folder'
+    name = "it's `touch pwned`; echo x > pwned & $(touch pwned)"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    options = [
+        "--cluster",
+        "slurm",
+        "--hours",
+        "0.5",
+        "--gpus-per-node",
+        "0",
+        "--only",
+        "m2",
+        "--epochs",
+        "1",
+    ]
+    with pytest.raises(SystemExit) as end:
+        main(["--recipe", "tiny", "--name", name, "--raw", str(tiny_raw), "--data-root", "da ta", *options])
+    printed = capsys.readouterr()
+    assert end.value.code == 0, printed
+    assert "1 done" in printed.out
+    sweep = place / "runs" / name
+    assert (sweep / "comparison" / "table.csv").is_file()
+    assert len(list(sweep.glob("*/DONE"))) == 1
+    assert not list(tmp_path.rglob("pwned*"))
+    assert not [path for path in (ROOT, Path.home()) if (path / "pwned").exists()]
+    for folder in [sweep / "jobs", *(sweep / "jobs").iterdir()]:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+    register = Register(sweep)
+    assert [entry.stage for entry in register.submissions] == [
+        "prepare",
+        "merge",
+        "train",
+        "evaluate",
+        "compare",
+    ]
+    told = slurm_cluster.run(
+        [
+            "sacct",
+            "-n",
+            "-P",
+            "-X",
+            "-o",
+            "State",
+            "-j",
+            ",".join(str(entry.job) for entry in register.submissions),
+        ]
+    )
+    assert set(told.stdout.split()) == {"COMPLETED"}
+    (table,) = Path(register.submissions[-1].folder).glob("*_0_log.out")
+    assert " m2 " in table.read_text()
