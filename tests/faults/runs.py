@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipeline.config import DataConfig, MeasuresConfig, RunConfig, TrainingConfig
 from tests.pipeline.runs import SMALL
 
-HANG_SECONDS = 10.0
+HANG_SECONDS = 30.0
 
 
 def run(seed: int = 0) -> RunConfig:

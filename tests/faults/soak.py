@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -133,6 +134,8 @@ def _one_that_trains(scene: Scene, bound_s: float = 300.0) -> Cell | None:
         cells = scene.sweep.cells
         if cells and all(cell.is_trained() for cell in cells):
             return None
+        if not cells and scene.sweep.launchers[-1].poll() is not None:
+            raise AssertionError(f"the launcher has ended\n{scene.sweep.story()}")
         ready = [cell for cell in cells if _is_under_way(cell)]
         if ready:
             return scene.chance.choice(ready)
@@ -173,6 +176,10 @@ def table(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell may have switched it off for what is behind &
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pipeline.cell import Cell
 from tests.cluster.cluster import Cluster
@@ -13,13 +14,18 @@ from tests.faults.ranks import living_ranks, wait_until_gone
 from tests.faults.sweep import wait_for
 
 
-def endings(cell: Cell) -> list[str]:
-    """How the attempts ended that the batch scripts saw end, oldest first."""
+def attempts(cell: Cell) -> list[dict[str, Any]]:
+    """The attempts that the batch scripts saw end otherwise than done, oldest first."""
     try:
         lines = (cell.folder / "attempts.jsonl").read_text().splitlines()
     except FileNotFoundError:
         return []
-    return [json.loads(line)["ended"] for line in lines]
+    return [json.loads(line) for line in lines]
+
+
+def endings(cell: Cell) -> list[str]:
+    """How these attempts ended."""
+    return [attempt["ended"] for attempt in attempts(cell)]
 
 
 def told(cell: Cell, rank: int = 0, unit: str = "train") -> str:

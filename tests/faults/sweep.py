@@ -92,6 +92,10 @@ class Sweep:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} is not done after {bound_s:.0f} s\n{self.story()}") from None
 
+    def wait_until_done(self, bound_s: float = 600.0) -> None:
+        """Return when every cell is done; the table of the sweep, and the launcher that waits for it, may be to come."""
+        wait_for(lambda: self.cells and all(cell.is_done() for cell in self.cells), bound_s, self.story)
+
     def close(self) -> None:
         """Kill what is left of the launchers; jobs are the cluster's."""
         for launcher in self.launchers:
@@ -112,10 +116,10 @@ class Sweep:
         """Return when training has passed a step."""
         wait_for(lambda: newest_record(cell) >= step, bound_s, self.story)
 
-    def wait_for_words(self, cell: Cell, words: str, bound_s: float = 240.0) -> None:
-        """Return when rank 0 of a cell's training has said something."""
+    def wait_for_words(self, cell: Cell, words: str, times: int = 1, bound_s: float = 240.0) -> None:
+        """Return when rank 0 of a cell's training has said something so often."""
         log = cell.log_file("train", 0)
-        wait_for(lambda: log.is_file() and words in log.read_text(), bound_s, self.story)
+        wait_for(lambda: log.is_file() and log.read_text().count(words) >= times, bound_s, self.story)
 
     def story(self) -> str:
         """What the launchers and the ranks had to say, for whoever wonders why a test failed."""

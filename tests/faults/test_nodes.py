@@ -33,7 +33,7 @@ def test_nodes_killed_one_after_the_other(
         wait_until_gone(ranks, 120, lost.story)
         # The node stays away: the job has to start on others.
         wait_for_restart(slurm_cluster, first.job, kills, 180, lost.story)
-    assert lost.wait() == 0, lost.story()
+    lost.wait_until_done()
     assert_same_run(cell, reference(), lost.store)
     assert told(cell).count("going on behind step") >= 2
 
@@ -57,6 +57,6 @@ def test_only_slurmd_killed_so_that_two_copies_live(
         rank.signal(signal.SIGCONT)
     wait_until_gone(older, 240, doubled.story)
     assert "has taken over" in told(cell)
-    assert doubled.wait() == 0, doubled.story()
+    doubled.wait_until_done()
     assert_same_run(cell, reference(), doubled.store)
     assert not endings(cell)  # what an older copy's end was like is nobody's business
