@@ -24,6 +24,7 @@ from data_prep.shards.beton import ffcv_is_installed
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, parsed_options
 from data_prep.stages import find_prepared, prepare
+from launch.label_tables import print_label_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +139,7 @@ def _inspect(asked: Inspect) -> None:
     manifest = Manifest.load(asked.folder)
     verify_sizes(asked.folder, manifest)
     _summary(asked.folder)
-    for index, label in enumerate(manifest.labels):
-        table = Table(title=f"label {label.name}", title_justify="left")
-        table.add_column("value")
-        for split in manifest.splits:
-            table.add_column(f"share in {split}", justify="right")
-        for value, meaning in enumerate(label.values):
-            shares = (split.label_frequencies[index][value] for split in manifest.splits.values())
-            table.add_row(meaning, *(f"{share:.4f}" for share in shares))
-        _console().print(table)
+    print_label_tables(asked.folder, manifest, _console())
     if asked.verify:
         verify_checksums(asked.folder, manifest)
         print("every file has the SHA-256 that the manifest states")

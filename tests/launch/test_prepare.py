@@ -77,11 +77,20 @@ def test_inspect_shows_labels_and_draws_a_contact_sheet(
 ) -> None:
     main(["inspect", str(tiny_data_set), "--verify", "--sheet", str(tmp_path / "sheet.png")])
     said = capsys.readouterr().out
-    for part in ("label class", "share in test", "0.1000", "every file has the SHA-256", "sheet.png"):
+    for part in (
+        "class: 9",
+        "rows of train used at each rate",
+        "0.1000",
+        "every file has the SHA-256",
+        "sheet.png",
+    ):
         assert part in said
     with Image.open(tmp_path / "sheet.png") as sheet:
-        lines = np.asarray(sheet.resize((360, 300), Image.Resampling.NEAREST)).reshape(10, 30, 12, 30)
-    assert (lines.max(axis=(1, 3)) > 100).all(), "ten classes, twelve pictures of each"
+        scale = sheet.height // 300
+        pictures = np.asarray(sheet.convert("L"))[::scale, -360 * scale :: scale].reshape(10, 30, 12, 30)
+        names = np.asarray(sheet.convert("L"))[:, : -360 * scale].reshape(10, 30 * scale, -1)
+    assert (pictures.max(axis=(1, 3)) > 100).all(), "ten classes, twelve pictures of each"
+    assert (names.max(axis=(1, 2)) > 200).all(), "each line has its name"
 
 
 def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
