@@ -84,7 +84,7 @@ class TrainingConfig:
     log_every_steps: int = field(default=100, metadata=_NOT_IDENTITY)
     """Steps between two records of the objective's terms; the device is read only then."""
     hang_seconds: float = field(default=600.0, metadata=_NOT_IDENTITY)
-    """A rank that makes no step (and writes no checkpoint) for so long is ended, its stacks in its log."""
+    """A rank that makes no step for so long is ended, its stacks in its log (until its first step: at least 600)."""
 
     def __post_init__(self) -> None:
         for name in (

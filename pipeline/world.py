@@ -15,8 +15,8 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError, LostRank
 
-SECONDS_BEHIND_THE_WATCHDOG = 60.0
-"""A rank waits for the others for so much longer than for a step, so that the one that hangs tells its stacks first."""
+SHORTEST_COLLECTIVE_TIMEOUT_S = 660.0
+"""The first step may take long; afterwards the watchdog of each rank is quicker, and tells where it hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 def joined_world(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
     """Join the other ranks of the run (gloo on CPUs, nccl on GPUs), and leave them at the end.
 
-    A rank that waits for the others a minute longer than ``hang_seconds`` ends with an error.
+    A rank that waits for the others for longer than ``hang_seconds``, and for 11 minutes, ends with an error.
 
     Raises:
         ConfigError: the environment has another number of processes than the run's configuration.
@@ -139,7 +139,7 @@ def joined_world(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterat
             "nccl" if own_device.type == "cuda" else "gloo",
             rank=placed.rank,
             world_size=placed.size,
-            timeout=timedelta(seconds=hang_seconds + SECONDS_BEHIND_THE_WATCHDOG),
+            timeout=timedelta(seconds=max(1.1 * hang_seconds, SHORTEST_COLLECTIVE_TIMEOUT_S)),
         )
         yield World(rank=placed.rank, size=placed.size, device=own_device)
     except RuntimeError as error:

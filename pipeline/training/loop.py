@@ -117,7 +117,6 @@ class _Run:
         self.steps = self.last_step // config.training.epochs
 
     def run(self) -> None:
-        self.sign_of_life()
         self.step.warm_up(self.examples.first())
         self.objective_row = self.step.term_names.index("objective")
         self.progress = self._resume()

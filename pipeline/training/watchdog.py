@@ -6,6 +6,7 @@ A collective whose other side hangs waits as well, so a hang anywhere ends all r
 from __future__ import annotations
 
 import faulthandler
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 LONGEST_BETWEEN_SIGNS_S = 1.0
+SECONDS_TO_START = 600.0
+"""Until the first sign of life there is at least so much time: the first step imports and compiles."""
 
 
 class SignOfLife:
@@ -21,16 +24,14 @@ class SignOfLife:
     def __init__(self, seconds: float, file: BinaryIO) -> None:
         self._seconds, self._file = seconds, file
         self._every = min(LONGEST_BETWEEN_SIGNS_S, seconds / 10)
-        self._arm(time.monotonic())
+        faulthandler.dump_traceback_later(max(seconds, SECONDS_TO_START), exit=True, file=file)
+        self._armed = -math.inf
 
     def __call__(self) -> None:
         now = time.monotonic()
         if now - self._armed > self._every:
-            self._arm(now)
-
-    def _arm(self, now: float) -> None:
-        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
-        self._armed = now
+            faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
+            self._armed = now
 
 
 @contextmanager
