@@ -18,7 +18,7 @@ from pipeline.cell import Cell
 from pipeline.config import flat
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import DatasetInput, Tracker
-from pipeline.world import ranks_from_environment
+from pipeline.world import meeting_port, ranks_from_environment
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,8 @@ def take_rank_from_submitit() -> None:
         from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        if "SLURM_JOB_ID" in os.environ:
+            os.environ["MASTER_PORT"] = str(meeting_port())
 
 
 def open_data(cell: Cell) -> DataSet:

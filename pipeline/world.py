@@ -100,7 +100,17 @@ def _name_the_meeting_point() -> None:
     nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
     listed = subprocess.run(nodes, capture_output=True, text=True, check=True, timeout=60)
     os.environ["MASTER_ADDR"] = listed.stdout.split()[0]
-    os.environ["MASTER_PORT"] = str(20_000 + int(os.environ["SLURM_JOB_ID"]) % 40_000)
+    os.environ["MASTER_PORT"] = str(meeting_port())
+
+
+def meeting_port() -> int:
+    """Port at which the ranks of this start of a SLURM job meet.
+
+    Another one for each start: an older copy that SLURM holds for gone may still listen on its own, and ranks that met
+    there would be counted among the old ones.
+    """
+    restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+    return 20_000 + (int(os.environ["SLURM_JOB_ID"]) + 7_919 * restart) % 40_000
 
 
 def choose_device(wanted: str, local_rank: int) -> torch.device:
