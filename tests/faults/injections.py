@@ -115,3 +115,15 @@ KINDS: dict[str, Callable[[Scene, Cell], None]] = {
     "MLflow server killed, comes back": kill_the_server,
     "launcher killed, started again": kill_the_launcher,
 }
+
+END_THE_START = frozenset(
+    (
+        "rank killed",
+        "rank hangs",
+        "node killed, comes back",
+        "scontrol requeue",
+        "preempted",
+        "newest checkpoint damaged",
+    )
+)
+"""Kinds behind which SLURM has to start the cell again; what the others leave alive goes on by itself."""

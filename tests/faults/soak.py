@@ -18,15 +18,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from data_prep.stages import prepare
 from pipeline.cell import Cell
+from pipeline.tracking import read_points
 from tests.cluster import cluster as clusters
 from tests.cluster.cluster import Cluster
 from tests.data_prep.fixtures import write_raw
-from tests.faults.injections import KINDS, Scene
-from tests.faults.ranks import living_ranks
+from tests.faults.injections import END_THE_START, KINDS, Scene
+from tests.faults.ranks import Rank, living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run, undisturbed
 from tests.faults.runs import run
 from tests.faults.sweep import Sweep, newest_record, wait_for
@@ -51,8 +53,8 @@ class Fault:
     cell: str
     step: int
     """What training had recorded last."""
-    seconds_until_on: float | None
-    """Until a later step was recorded, or training was over; None where that did not happen."""
+    stood_still_s: float | None
+    """The longest time between two records of the cell since then; None where it did not go on."""
 
 
 @dataclass(kw_only=True)
@@ -69,7 +71,7 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        survived = all(fault.seconds_until_on is not None for fault in self.faults)
+        survived = all(fault.stood_still_s is not None for fault in self.faults)
         return survived and not self.different and self.launcher_status == 0
 
 
@@ -91,19 +93,21 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
             sweeps.append(scene.sweep)
             scene.sweep.start()
             cell = _one_that_trains(scene)
-        moment, step = time.monotonic(), newest_record(cell)
-        _say(f"{moment - began:6.0f} s  {kind}: {cell.name}, step {step}")
+        moment, moment_ms = time.monotonic() - began, time.time_ns() // 1_000_000
+        step, ranks = newest_record(cell), living_ranks(cell)
+        _say(f"{moment:6.0f} s  {kind}: {cell.name}, step {step}")
         KINDS[kind](scene, cell)
-        took = time.monotonic() - moment if _goes_on(cell, step) else None
-        fault = Fault(
-            kind=kind,
-            moment_s=round(moment - began, 1),
-            cell=cell.name,
-            step=step,
-            seconds_until_on=None if took is None else round(took, 1),
+        stood_still = _longest_gap(cell, moment_ms) if _goes_on(cell, kind, ranks) else None
+        report.faults.append(
+            Fault(
+                kind=kind,
+                moment_s=round(moment, 1),
+                cell=f"{scene.sweep.name}/{cell.name}",
+                step=step,
+                stood_still_s=stood_still,
+            )
         )
-        report.faults.append(fault)
-        _say(f"{time.monotonic() - began:6.0f} s    went on after {fault.seconds_until_on} s")
+        _say(f"{time.monotonic() - began:6.0f} s    it stood still for {stood_still} s")
     report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=1800))
     report.seconds = round(time.monotonic() - began, 1)
     return sweeps
@@ -143,13 +147,23 @@ def _one_that_trains(scene: Scene, bound_s: float = 300.0) -> Cell | None:
     raise AssertionError(f"no cell trains for {bound_s:.0f} s\n{scene.sweep.story()}")
 
 
-def _goes_on(cell: Cell, step: int) -> bool:
-    """Whether a later step is recorded, or the cell is trained, within the time that is given to it."""
+def _goes_on(cell: Cell, kind: str, ranks: list[Rank]) -> bool:
+    """Whether training goes on, in a new start where the fault ends the old one, within the time that is given to it."""
     try:
+        if kind in END_THE_START:
+            wait_until_gone(ranks, SECONDS_TO_GO_ON, lambda: "")
+        step = newest_record(cell)
         wait_for(lambda: newest_record(cell) > step or cell.is_trained(), SECONDS_TO_GO_ON)
     except AssertionError:
         return False
     return True
+
+
+def _longest_gap(cell: Cell, moment_ms: int) -> float:
+    """Seconds between the two records of training that lie farthest apart, of those that a moment parts or precedes."""
+    times = [p.time_ms for p in read_points(cell.folder / "metrics.jsonl") if p.kind == "train"]
+    gaps = [later - earlier for earlier, later in pairwise(times) if later > moment_ms]
+    return round(max(gaps, default=0) / 1000, 1)
 
 
 def _is_under_way(cell: Cell) -> bool:
@@ -161,10 +175,10 @@ def _is_under_way(cell: Cell) -> bool:
 
 def table(report: Report) -> str:
     """The faults, a line each, and what came out."""
-    lines = [f"{'moment':>8}  {'fault':34}{'cell':44}{'step':>6}  went on after"]
+    lines = [f"{'moment':>8}  {'fault':34}{'cell':44}{'step':>6}  stood still"]
     for fault in report.faults:
-        took = "never" if fault.seconds_until_on is None else f"{fault.seconds_until_on:.1f} s"
-        lines.append(f"{fault.moment_s:6.0f} s  {fault.kind:34}{fault.cell:44}{fault.step:6d}  {took}")
+        still = "for ever" if fault.stood_still_s is None else f"{fault.stood_still_s:.1f} s"
+        lines.append(f"{fault.moment_s:6.0f} s  {fault.kind:34}{fault.cell:44}{fault.step:6d}  {still}")
     same = report.cells - len(report.different)
     lines.append(
         f"seed {report.seed}: {len(report.faults)} faults in {report.seconds:.0f} s; {same} of {report.cells} cells are"
