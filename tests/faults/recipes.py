@@ -11,7 +11,7 @@ from tests.faults.runs import alike, for_soak, impatient, run
 recipes.RECIPES["faults"] = recipes.Recipe("one run", lambda: [run()])
 recipes.RECIPES["faults-alike"] = recipes.Recipe("two runs that are trained alike", lambda: alike(run()))
 recipes.RECIPES["faults-impatient"] = recipes.Recipe("one run that waits for no rank", lambda: [impatient()])
-recipes.RECIPES["faults-soak"] = recipes.Recipe("sixteen runs of four seeds", for_soak)
+recipes.RECIPES["faults-soak"] = recipes.Recipe("four runs of two seeds", for_soak)
 
 if __name__ == "__main__":
     main(sys.argv[1:])

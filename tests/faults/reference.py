@@ -85,7 +85,8 @@ def assert_same_run(cell: Cell, reference: Reference, store: str) -> None:
     assert state is not None
     experiment = client.get_experiment_by_name(state.experiment)
     assert experiment is not None
-    (run,) = client.search_runs([experiment.experiment_id], f"tags.cell = '{cell.name}'")
+    own = f"tags.cell = '{cell.name}' and tags.sweep = '{cell.folder.parent.name}'"
+    (run,) = client.search_runs([experiment.experiment_id], own)
     assert (run.info.run_id, run.info.status) == (state.run_id, "FINISHED")
     there = in_store(client, run)
     assert there == found  # the samples of the machine and the measures of the evaluation are among them

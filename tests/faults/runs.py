@@ -34,10 +34,5 @@ def impatient(seed: int = 0) -> RunConfig:
 
 
 def for_soak() -> list[RunConfig]:
-    """Sixteen cells of four seeds; of each seed four that are trained alike, so that four runs left alone serve all."""
-    runs = []
-    for seed in range(4):
-        config = impatient(seed)
-        on_cpu = replace(config, training=replace(config.training, device="cpu"))
-        runs += [*alike(config), *alike(on_cpu)]
-    return runs
+    """Four cells of two seeds: few enough to run side by side, so that one that is put back need not wait for others."""
+    return [config for seed in range(2) for config in alike(impatient(seed))]

@@ -23,12 +23,12 @@ SEED = 30
 def test_faults_at_random_moments_lose_nothing(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
 ):
-    short = ("--recipe", "faults-soak", "--seeds", "1", "--nodes", "2", "--max-parallel", "2")
+    short = ("--recipe=faults-soak", "--seeds=1", "--nodes=2", "--cpus-per-task=1")
     scene = Scene(slurm_cluster, sweep("soak", *short, tracking_uri=server.uri), server, random.Random(SEED))
     report = Report(seed=SEED)
     for ended in soak(scene, deck(scene.chance, 4), report):
         compare(ended, {0: reference()}, report)
-    assert report.cells >= 4
+    assert report.cells >= 2
     assert report.is_good, table(report)
     assert len(report.faults) == 4
 
