@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from data_prep.errors import RawDataError
 from data_prep.manifest import LabelSpec
 from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
-from data_prep.sources.picture_files import PictureFolder
+from data_prep.sources.picture_archive import PictureArchive
+from data_prep.sources.picture_files import PictureFiles, PictureFolder
 from data_prep.sources.picture_index import Pictures
 from data_prep.sources.raw_files import cache_folder, find_in
-from data_prep.sources.text_tables import NamedRows, Names, RowCollector, read_table
+from data_prep.sources.text_tables import NamedRows, Names, RowCollector, TextFile, read_table
 
 LABELS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five of Joy et al. 2021, C.2, in their order."""
@@ -39,6 +40,7 @@ OFFICIAL_VALID = "official_valid"
 
 _HOME = "https://stanfordmlgroup.github.io/competitions/chexpert/"
 _LICENCE = "Stanford University Dataset Research Use Agreement (non-commercial research, no redistribution)"
+_PARTS = ("train", "valid")
 _FOLDERS = ("", "CheXpert-v1.0-small/", "CheXpert-v1.0/")
 
 
@@ -66,31 +68,45 @@ def chexpert(
 
 
 def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) -> Listing:
-    folder = raw or cache_folder("chexpert")
-    spellings = {name: [f"{f}{name}" for f in _FOLDERS] for name in ("train.csv", "valid.csv")}
-    paths = find_in(folder, spellings)
-    if "train.csv" not in paths:
+    lists, files = _raw_files(raw or cache_folder("chexpert"))
+    train = read_labels(lists["train"], "train")
+    split_of, names = _splits_of(train.names), [train.names]
+    splits = {
+        split: _chosen(train, split_of == number, uncertain, blank, views)
+        for number, split in enumerate(_SHARES)
+    }
+    list_of = dict.fromkeys(splits, train.path)
+    if "valid" in lists:
+        valid = read_labels(lists["valid"], "valid")
+        everybody = np.ones(len(valid), dtype=np.bool_)
+        splits[OFFICIAL_VALID] = _chosen(valid, everybody, uncertain, blank, views)
+        list_of[OFFICIAL_VALID] = valid.path
+        names.append(valid.names)
+    return Listing(files=files, splits=splits, lists=list_of, all_names=np.concatenate(names))
+
+
+def _raw_files(folder: Path) -> tuple[dict[str, TextFile], PictureFiles]:
+    """The lists by part, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing."""
+    found = find_in(folder, {part: [f"{f}{part}.csv" for f in _FOLDERS] for part in _PARTS})
+    if "train" in found:
+        root = found["train"].parent
+        lists: dict[str, TextFile] = {part: path for part, path in found.items() if path.parent == root}
+        return lists, PictureFolder(root, tuple(lists))
+    packed = find_in(folder, {"archive": [f"{f.rstrip('/')}.zip" for f in _FOLDERS if f]})
+    if not packed:
         raise RawDataError(
             f"{folder} lacks train.csv of CheXpert, which is under the {_LICENCE}: register at {_HOME} and put "
-            "CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, train, valid) there, or name its folder with --raw"
+            "CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, train, valid), or its .zip, there, or name the "
+            "folder that holds it with --raw"
         )
-    root = paths["train.csv"].parent
-    train = read_labels(paths["train.csv"], "train")
-    split_of = _splits_of(train.names)
-    splits, lists, names = {}, {}, [train.names]
-    for number, split in enumerate(_SHARES):
-        splits[split] = _chosen(train, split_of == number, uncertain, blank, views)
-        lists[split] = train.path
-    if (root / "valid.csv").is_file():
-        valid = read_labels(root / "valid.csv", "valid")
-        splits[OFFICIAL_VALID] = _chosen(valid, np.ones(len(valid), dtype=np.bool_), uncertain, blank, views)
-        lists[OFFICIAL_VALID] = valid.path
-        names.append(valid.names)
-    files = PictureFolder(root, ("train", "valid") if OFFICIAL_VALID in splits else ("train",))
-    return Listing(files=files, splits=splits, lists=lists, all_names=np.concatenate(names))
+    archive = PictureArchive(packed["archive"], depth=4)
+    inside = {part: archive.text_file(f"{part}.csv") for part in _PARTS}
+    if inside["train"] is None:
+        raise RawDataError(f"{archive.path} lacks train.csv of CheXpert")
+    return {part: path for part, path in inside.items() if path is not None}, archive
 
 
-def read_labels(path: Path, part: str) -> NamedRows:
+def read_labels(path: TextFile, part: str) -> NamedRows:
     """Values (n, 6) of a CheXpert list: 1, 0, -1 (uncertain) or -2 (blank) per label, then whether it is frontal.
 
     Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in whatever folder the list has them.
@@ -130,7 +146,7 @@ def read_labels(path: Path, part: str) -> NamedRows:
     return rows.rows()
 
 
-def _name(path: Path, line: int, text: str, part: str) -> str:
+def _name(path: TextFile, line: int, text: str, part: str) -> str:
     *folders, patient, study, file = ["", "", "", *text.replace("\\", "/").split("/")]
     name = f"{patient}/{study}/{file}"
     inside = folders[-1] if folders else ""

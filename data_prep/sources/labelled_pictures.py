@@ -20,7 +20,7 @@ from data_prep.rows import Rows
 from data_prep.sources.picture_archive import PictureArchive
 from data_prep.sources.picture_files import PLACE, PictureFiles, PictureFolder
 from data_prep.sources.picture_index import PictureIndex, Pictures
-from data_prep.sources.text_tables import Names
+from data_prep.sources.text_tables import Names, TextFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Listing:
     files: PictureFiles
     splits: Mapping[str, Pictures]
     """in their order in the manifest; ``places`` are not known yet"""
-    lists: Mapping[str, Path]
+    lists: Mapping[str, TextFile]
     """split → the list whose lines are noted"""
     all_names: Names
     """sorted: of every picture that the lists name, chosen or not"""

@@ -34,9 +34,13 @@ _RATIO_FROM = 1 << 20
 
 @dataclass(frozen=True)
 class PictureArchive:
-    """The ``.jpg`` files of a zip archive, named by their own name, in whatever folder of the archive they are."""
+    """The ``.jpg`` files of a zip archive, in whatever folder of the archive they are.
+
+    They are named by their own name, or with the last folders above it: by the last ``depth`` parts of their path.
+    """
 
     path: Path
+    depth: int = 1
 
     def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         found, places = self._directory
@@ -54,11 +58,10 @@ class PictureArchive:
             with zipfile.ZipFile(self.path) as archive:
                 entries = [entry for entry in archive.infolist() if self._is_picture(entry)]
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-            reason = getattr(error, "strerror", None) or error or type(error).__name__
-            raise RawDataError(f"{self.path} cannot be read: {reason}; is it whole?") from None
+            raise self._unreadable(error) from None
         if not entries:
             raise RawDataError(f"{self.path} holds no .jpg files")
-        names = np.array([_own_name(entry).encode() for entry in entries], dtype=np.bytes_)
+        names = np.array([self._own_name(entry).encode() for entry in entries], dtype=np.bytes_)
         places = np.array(
             [(e.file_size, e.compress_size, e.header_offset, e.CRC, e.compress_type) for e in entries],
             dtype=PLACE,
@@ -69,6 +72,24 @@ class PictureArchive:
         if len(twice):
             raise RawDataError(f"{self.path} holds {names[twice[0]].decode()} twice")
         return names, places
+
+    def text_file(self, name: str) -> zipfile.Path | None:
+        """The file of this name that stands highest in the archive, to be read as text."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                found = [
+                    n for n in archive.namelist() if n.rpartition("/")[2] == name and "__MACOSX" not in n
+                ]
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+            raise self._unreadable(error) from None
+        return zipfile.Path(str(self.path), min(found, key=lambda n: (n.count("/"), n))) if found else None
+
+    def _unreadable(self, error: Exception) -> RawDataError:
+        reason = getattr(error, "strerror", None) or error or type(error).__name__
+        return RawDataError(f"{self.path} cannot be read: {reason}; is it whole?")
+
+    def _own_name(self, entry: zipfile.ZipInfo) -> str:
+        return "/".join(entry.filename.replace("\\", "/").split("/")[-self.depth :])
 
     def _is_picture(self, entry: zipfile.ZipInfo) -> bool:
         """Whether an entry is one of the pictures; ``RawDataError`` if no entry of an honest archive is like it."""
@@ -134,7 +155,3 @@ def _unpacked(descriptor: int, place: np.void) -> bytes:
     if len(content) != size or zlib.crc32(content) != int(place["crc"]):
         raise DamagedPicture("is damaged in the archive: its length or checksum is not the one noted there")
     return content
-
-
-def _own_name(entry: zipfile.ZipInfo) -> str:
-    return entry.filename.replace("\\", "/").rpartition("/")[2]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data_prep.errors import RawDataError
 from data_prep.files import atomic_write
 from data_prep.sources.picture_files import Places
-from data_prep.sources.text_tables import Names
+from data_prep.sources.text_tables import Names, TextFile
 
 _FILE = "index.json"
 _COLUMNS = ("names", "lines", "labels", "observed", "places")
@@ -58,7 +58,7 @@ class PictureIndex:
 
     @staticmethod
     def write(
-        folder: Path, pictures: Path, splits: Mapping[str, Pictures], lists: Mapping[str, Path]
+        folder: Path, pictures: Path, splits: Mapping[str, Pictures], lists: Mapping[str, TextFile]
     ) -> PictureIndex:
         for split, rows in splits.items():
             for column in _COLUMNS:

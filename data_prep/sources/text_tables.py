@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 
+TextFile = Path | zipfile.Path
+"""A file, or one in a zip archive; as text it is what a person finds it by."""
+
 Names = NDArray[Any]
 """Bytes of UTF-8 text of any width (``NDArray[np.bytes_]`` means one width to who checks types at run time)."""
 
@@ -22,7 +27,7 @@ _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 16
 
 
-def read_table(path: Path, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:
+def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:
     """Line number (from 1) and fields of each line of a table that is not blank.
 
     Fields are parted by commas (with quotes as in CSV) if the first line has one, or as ``commas`` says, else by
@@ -48,9 +53,9 @@ def read_table(path: Path, *, commas: bool | None = None) -> Iterator[tuple[int,
         yield number, [field.strip() for field in fields]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: TextFile) -> Iterator[tuple[int, str]]:
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
+        with path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
             number = 0
             while line := file.readline(_LONGEST_LINE):
                 number += 1
@@ -62,11 +67,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise RawDataError(f"{path}, line {number} has a zero byte in it, so it is no text")
                 if not line.isspace():
                     yield number, line.rstrip("\n")
-    except OSError as error:
-        raise RawDataError(f"{path} cannot be read: {error.strerror or error}") from None
+    # RuntimeError: an archive's file that is encrypted.
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error or "it breaks off"
+        raise RawDataError(f"{path} cannot be read: {reason}") from None
 
 
-def _check_encoding(path: Path, number: int, line: str) -> None:
+def _check_encoding(path: TextFile, number: int, line: str) -> None:
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:
@@ -77,7 +84,7 @@ def _check_encoding(path: Path, number: int, line: str) -> None:
 class NamedRows:
     """A list whose rows each name a picture, by column, in the order of the names."""
 
-    path: Path
+    path: TextFile
     names: Names
     """(n,), UTF-8, each once"""
     lines: NDArray[np.int64]
@@ -92,7 +99,7 @@ class NamedRows:
 class RowCollector:
     """Collects the rows of a list in little memory: the names' bytes, and a byte per value."""
 
-    def __init__(self, path: Path, columns: int) -> None:
+    def __init__(self, path: TextFile, columns: int) -> None:
         self._path, self._columns = path, columns
         self._names: list[bytes] = []
         self._blocks: list[Names] = []

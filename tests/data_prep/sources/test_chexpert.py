@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +19,13 @@ from data_prep.sources.chexpert import LABELS, OFFICIAL_VALID
 from data_prep.sources.options import Option
 from data_prep.stages import find_prepared, prepare
 from tests.data_prep.fixtures import content
-from tests.data_prep.sources.raw_pictures import CHEXPERT_HEADER, chexpert_row, jpeg, write_chexpert
+from tests.data_prep.sources.raw_pictures import (
+    CHEXPERT_HEADER,
+    chexpert_row,
+    jpeg,
+    write_chexpert,
+    write_zip,
+)
 
 QUIET = Progress(shown=False)
 PATIENTS = 60
@@ -151,6 +158,45 @@ def test_either_release_is_found_and_so_is_the_folder_of_the_lists(
     assert source_named("chexpert", other).checksums() == source_named("chexpert", raw).checksums()
     folder = raw / "CheXpert-v1.0-small"
     assert source_named("chexpert", folder).checksums() == source_named("chexpert", raw).checksums()
+
+
+def zipped(raw: Path, path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    write_zip(path, {name: data for name, data in content(raw).items() if not name.endswith(".zip")}, method)
+    return path
+
+
+def test_the_archive_gives_the_same_data_set_as_the_folder(raw: Path, tmp_path: Path) -> None:
+    zipped(raw, tmp_path / "CheXpert-v1.0-small.zip")
+    folders = [
+        prepare("chexpert", raw=form, root=tmp_path / str(n), formats="arrow", workers=1, progress=False)
+        for n, form in enumerate((raw, tmp_path))
+    ]
+    assert content(folders[0]) == content(folders[1])
+
+
+def test_archives_that_cannot_be_read_are_refused(raw: Path, tmp_path: Path) -> None:
+    path = zipped(raw, tmp_path / "CheXpert-v1.0.zip", zipfile.ZIP_STORED)
+    whole = path.read_bytes()
+
+    def refused(data: bytes, sentence: str) -> None:
+        path.write_bytes(data)
+        with pytest.raises(RawDataError, match=sentence) as caught:
+            prepare(
+                "chexpert", raw=tmp_path, root=tmp_path / "data", formats="arrow", workers=1, progress=False
+            )
+        assert str(path) in str(caught.value)
+        assert not (tmp_path / "data").exists()
+
+    refused(whole[: len(whole) // 2], r"CheXpert-v1.0.zip cannot be read: .*is it whole\?")
+    list_text = whole.index(b"Path,Sex")
+    refused(
+        whole[:list_text] + b"Pfad" + whole[list_text + 4 :],
+        r"train.csv(, line 1 has no column| cannot be read)",
+    )
+    entry = whole.rindex(b"CheXpert-v1.0-small/train.csv") - 46 + 8
+    refused(whole[:entry] + b"\x01" + whole[entry + 1 :], r"train.csv cannot be read: .*encrypted")
+    write_zip(path, {"CheXpert-v1.0/valid.csv": b"Path\n"})
+    refused(path.read_bytes(), "lacks train.csv")
 
 
 def test_names_with_or_without_folders_and_any_line_ending_give_the_same(raw: Path, tmp_path: Path) -> None:
