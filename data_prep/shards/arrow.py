@@ -41,6 +41,9 @@ class Shard:
     """(n, F)"""
     ids: pa.StringArray
     """n strings, left in Arrow's form"""
+    path: Path
+    image_offset: int
+    """the byte of the file at which the images begin, one after the other"""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -77,18 +80,23 @@ def open_shard(path: Path, manifest: Manifest) -> Shard:
                 raise ValueError(f"{reader.num_record_batches} record batches where one is expected")
             batch = reader.get_batch(0)
             batch.validate()
+            file.seek(0)
+            start = file.read_buffer(1).address
         n, label_count = batch.num_rows, len(manifest.labels)
         factors = np.zeros((n, 0), dtype=np.float32)
         if manifest.factors:
             factors = _mapped(batch, "factors", np.float32, (n, len(manifest.factors)))
+        image = _mapped(batch, "image", np.uint8, (n, *manifest.image_shape))
         return Shard(
-            image=_mapped(batch, "image", np.uint8, (n, *manifest.image_shape)),
+            image=image,
             labels=_mapped(batch, "labels", np.uint8, (n, label_count)),
             observed=_mapped(batch, "observed", np.uint8, (n, label_count)).view(np.bool_),
             supervision_rank=_mapped(batch, "supervision_rank", np.float32, (n,)),
             reference=_mapped(batch, "reference", np.uint8, (n,)).view(np.bool_),
             factors=factors,
             ids=batch.column("id"),
+            path=path,
+            image_offset=image.ctypes.data - start,
         )
     except FileNotFoundError:
         raise DataSetError(f"{path} is missing; prepare the data set again") from None

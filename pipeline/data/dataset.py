@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Integer, UInt8
 
 from data_prep.manifest import Manifest, verify_sizes
 from data_prep.shards.arrow import Shard, open_split
 from data_prep.supervision import labels_used_at
+from pipeline.data.mapped_rows import ImageFile, MappedRows
+
+_LOOKED_UP_AT_ONCE = 64  # batches
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,11 @@ class MappedImages:
 
     def __init__(self, shards: tuple[Shard, ...]) -> None:
         self._images = [shard.image for shard in shards]
-        self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
+        files = [ImageFile(shard.path, shard.image_offset, len(shard)) for shard in shards]
+        self._rows = MappedRows(files, math.prod(self.shape))
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self._rows)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -68,11 +74,18 @@ class MappedImages:
         """A copy of them all."""
         return np.concatenate(self._images)
 
-    def gather(self, rows: np.ndarray) -> UInt8[np.ndarray, "row channel height width"]:
-        """A copy of the given rows, in their order."""
-        out = np.empty((len(rows), *self.shape), dtype=np.uint8)
-        shard_of_row = np.searchsorted(self._starts, rows, side="right") - 1
-        for shard in np.unique(shard_of_row):
-            here = np.flatnonzero(shard_of_row == shard)
-            out[here] = self._images[shard][rows[here] - self._starts[shard]]
-        return out
+    def gather(self, rows: Integer[np.ndarray, " n"]) -> UInt8[np.ndarray, "n channel height width"]:
+        """A copy of the given rows, in their order; ``IndexError`` if one is not there."""
+        return self._rows.copied(self._rows.located(rows)).reshape(len(rows), *self.shape)
+
+    def batches(
+        self, orders: Sequence[Integer[np.ndarray, " _"]]
+    ) -> Iterator[UInt8[np.ndarray, "_ channel height width"]]:
+        """For each array of row numbers what ``gather`` gives: faster, because many batches are looked up at once."""
+        for start in range(0, len(orders), _LOOKED_UP_AT_ONCE):
+            some = orders[start : start + _LOOKED_UP_AT_ONCE]
+            places = self._rows.located(np.concatenate(some))
+            end = 0
+            for rows in some:
+                begin, end = end, end + len(rows)
+                yield self._rows.copied(places[begin:end]).reshape(len(rows), *self.shape)

@@ -1,7 +1,8 @@
 """Images from a split's FFCV file, in any order and any batch sizes, without FFCV's traps.
 
 FFCV reads damaged files as silent garbage, yields views of buffers that it overwrites, leaks its thread when a loop is
-left early, and waits for ever when that thread fails. Nothing of it is left to its own rules here: the file is checked
+left early, waits for ever when that thread fails, and hangs or dies in a process that was forked after its first use.
+Nothing of it is left to its own rules here: the file is checked
 first, the order is ours, every batch is a copy, and the thread is watched and ended.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import queue
 import time
 import warnings
@@ -37,7 +39,7 @@ class FFCVLoader:
     """The images of one split, by row number; make one and keep it, because each compiles for seconds.
 
     ``DataSetError`` when the split has no FFCV file, or one whose size or SHA-256 is not the manifest's;
-    ``MissingDependencyError`` when FFCV is not installed.
+    ``MissingDependencyError`` when FFCV is not installed; ``RunError`` in a process that was forked from one using it.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, split: str, threads: int) -> None:
@@ -45,6 +47,7 @@ class FFCVLoader:
         if spec is None:
             raise DataSetError(f"{folder} has no FFCV file of {split}; prepare it again with --format ffcv")
         import_ffcv()
+        _refuse_forked()
         verify_file(folder, spec)
         self._path, self._rows = folder / spec.file, spec.rows
         self._loader = _open(self._path, _clamped(threads))
@@ -58,6 +61,7 @@ class FFCVLoader:
         """
         if not orders:
             return
+        _refuse_forked()
         order, batch_size = self._padded(orders)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -113,6 +117,27 @@ class FFCVLoader:
                 epoch.output_queue.get_nowait()
             except queue.Empty:
                 epoch.join(_LOOK_EVERY)
+
+
+_used_before_fork = False
+
+
+def _refuse_forked() -> None:
+    """``RunError`` in a child that was forked after FFCV was first used: its threads are not there, and it would hang."""
+    _notice_forks()
+    if _used_before_fork:
+        raise RunError(
+            "FFCV cannot be used in a process that was forked from one which uses it; start processes with spawn"
+        )
+
+
+@cache
+def _notice_forks() -> None:
+    def mark() -> None:
+        global _used_before_fork
+        _used_before_fork = True
+
+    os.register_at_fork(after_in_child=mark)
 
 
 def _clamped(threads: int) -> int:

@@ -54,8 +54,8 @@ class ArrowLoader:
         self._images, self._device = data.images(split), device
 
     def images(self, orders: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        for rows in orders:
-            images = torch.from_numpy(self._images.gather(rows))
+        for batch in self._images.batches(orders):
+            images = torch.from_numpy(batch)
             if self._device.type == "cuda":
                 images = images.pin_memory()
             yield images.to(self._device, non_blocking=True)

@@ -6,7 +6,10 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import threading
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +128,43 @@ def test_the_thread_count_of_torch_stays(tiny_ffcv_data_set: Path, caplog: pytes
         loader.close()
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_forked_child_is_told_to_spawn_and_the_parent_goes_on(
+    loader: FFCVLoader, tiny_ffcv_data_set: Path, images: np.ndarray
+) -> None:
+    """Without the rule the child hangs or dies, so it is given a minute and no more."""
+    list(loader.batches([np.arange(5)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: this process has threads
+        child = os.fork()
+    if not child:
+        status = 1
+        try:
+            told = 0
+            for attempt in (
+                lambda: list(loader.batches([np.arange(5)])),
+                lambda: FFCVLoader(tiny_ffcv_data_set, Manifest.load(tiny_ffcv_data_set), "test", threads=1),
+            ):
+                try:
+                    attempt()
+                except RunError as error:
+                    told += "spawn" in str(error)
+            status = 0 if told == 2 else 2
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 60
+    found, status = 0, 0
+    while not found and time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.05)
+    if not found:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert found, "the child hangs"
+    assert os.waitstatus_to_exitcode(status) == 0
+    (batch,) = loader.batches([np.arange(5)])
+    np.testing.assert_array_equal(batch.numpy(), images[:5])
 
 
 def test_two_loaders_run_side_by_side(
