@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from pipeline.models.interface import DataShape
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
+from pipeline.training.progress import Objectives, Progress
 from pipeline.training.step import Step
 from pipeline.world import World
 
@@ -38,24 +38,6 @@ def _unwatched() -> None:
 
 
 STEPS_BETWEEN_STOP_CHECKS = 10
-
-
-@dataclass
-class Progress:
-    """Where a run stands; with the model and the optimiser, all that resumes."""
-
-    step: int
-    """Steps done since the beginning."""
-    sums: Tensor
-    """Sums and counts of the terms on this rank, (2, term, 2): since the last record, and since the epoch began."""
-
-    @property
-    def since_record(self) -> Tensor:
-        return self.sums[0]
-
-    @property
-    def since_epoch(self) -> Tensor:
-        return self.sums[1]
 
 
 def train(
@@ -121,9 +103,7 @@ class _Run:
         self.objective_row = self.step.term_names.index("objective")
         self.progress = self._resume()
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
-        # Each step's objective since the last record, by step modulo its length: to find the step where it went wrong.
-        window = min(self.config.training.log_every_steps, self.steps)
-        self.objectives = torch.zeros(window, device=self.world.device)
+        self.objectives = Objectives(self.objective_row)
         self.recorded_step = self.progress.step
         self._heed_requests()
         while self.progress.step < self.last_step:
@@ -135,7 +115,7 @@ class _Run:
             terms = self.step(batch, self.progress.step, batch_size)
             self.progress.sums += terms
             self.progress.step += 1
-            self.objectives[self.progress.step % len(self.objectives)] = terms[self.objective_row, 0]
+            self.objectives.keep(terms)
             self.sign_of_life()
             ends = self.progress.step % self.steps == 0
             if ends or self.progress.step % self.config.training.log_every_steps == 0:
@@ -179,14 +159,13 @@ class _Run:
         if not math.isfinite(means["objective"]):
             raise self._diverged(means["objective"])
         self.recorded_step = self.progress.step
+        self.objectives.forget()
         if self.world.is_first:
             self.record(kind, self.progress.step, means | also)
 
     def _diverged(self, objective: float) -> Diverged:
         """The error that names the first step since the last record at which a rank's objective was not finite."""
-        bad = (~self.objectives.isfinite()).tolist()
-        since = range(self.recorded_step + 1, self.progress.step)
-        own = next((step for step in since if bad[step % len(bad)]), self.progress.step)
+        own = min(self.recorded_step + self.objectives.finite_steps() + 1, self.progress.step)
         return Diverged(f"the objective is {objective} behind step {self.world.least(own)}; {self._advice()}")
 
     def _advice(self) -> str:

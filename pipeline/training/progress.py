@@ -1,0 +1,59 @@
+"""Where a run stands between two steps: how far it is, and what it has to say since it last spoke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Objectives:
+    """This rank's objective at each step since the last record: kept on the device, read only when one went wrong."""
+
+    STEPS_BEFORE_FOLDING = 1000
+
+    def __init__(self, row: int) -> None:
+        self._row = row
+        """Of the objective among the terms."""
+        self._folded: list[Tensor] = []
+        self._terms: list[Tensor] = []
+
+    def keep(self, terms: Tensor) -> None:
+        """Keep a step's terms; costs the device nothing."""
+        self._terms.append(terms)
+        if len(self._terms) == self.STEPS_BEFORE_FOLDING:
+            self._folded.append(self._in_a_row())
+            self._terms.clear()
+
+    def forget(self) -> None:
+        """Begin anew behind a record."""
+        self._folded.clear()
+        self._terms.clear()
+
+    def finite_steps(self) -> int:
+        """How many steps went well before the first at which the objective was not finite (or all of them)."""
+        kept = [*self._folded, *([self._in_a_row()] if self._terms else [])]
+        finite = torch.cat(kept).isfinite().tolist() if kept else []
+        return finite.index(False) if False in finite else len(finite)
+
+    def _in_a_row(self) -> Tensor:
+        return torch.stack(self._terms)[:, self._row, 0]
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with the model and the optimiser, all that resumes."""
+
+    step: int
+    """Steps done since the beginning."""
+    sums: Tensor
+    """Sums and counts of the terms on this rank, (2, term, 2): since the last record, and since the epoch began."""
+
+    @property
+    def since_record(self) -> Tensor:
+        return self.sums[0]
+
+    @property
+    def since_epoch(self) -> Tensor:
+        return self.sums[1]
