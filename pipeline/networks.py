@@ -1,6 +1,7 @@
 """Networks of the papers: encoders to a diagonal Gaussian, decoders to pixel logits, and small MLPs.
 
-The 784–600–600–2m encoder and its mirror are those of ReVAE's appendix and CCVAE's D.6.
+The 784–600–600–2m encoder and its mirror are those of ReVAE's appendix and CCVAE's D.6, the convolutional pair that of
+CCVAE's table 3. All of them take images and give pixel logits as flat rows, whatever they do in between.
 """
 
 from __future__ import annotations
@@ -34,7 +35,41 @@ def split_mean_and_scale(
 ) -> tuple[Float[Tensor, "*batch latent"], Float[Tensor, "*batch latent"]]:
     """Mean and standard deviation (softplus, at least 1e-3) in full precision from a layer of twice that width."""
     mean, raw_scale = full_precision(parameters).chunk(2, dim=-1)
-    return mean, functional.softplus(raw_scale).clamp(min=SMALLEST_SCALE)
+    return mean, scale_of(raw_scale)
+
+
+def scale_of(raw_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """A standard deviation from any number: softplus, at least 1e-3."""
+    return functional.softplus(raw_scale).clamp(min=SMALLEST_SCALE)
+
+
+CONVOLUTIONAL_SIDE = 64
+"""Height and width of the images that the convolutional networks take."""
+
+
+def convolutional_encoder(channels: int, outputs: int) -> nn.Sequential:
+    """CCVAE table 3: images (channels, 64, 64), flat, to ``outputs`` numbers.
+
+    Its "32 × 32" input is a slip: four halvings leave 4 × 4 pixels, as the last convolution needs them, only of 64 × 64.
+    """
+    layers: list[nn.Module] = [nn.Unflatten(-1, (channels, CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE))]
+    for width_in, width_out in itertools.pairwise([channels, 32, 32, 64, 128]):
+        layers += [nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(1), nn.Linear(256, outputs))
+
+
+class ConvolutionalDecoder(nn.Sequential):
+    """CCVAE table 3: latents to the pixel logits of images (channels, 64, 64), flat; the sigmoid is the likelihood's."""
+
+    def __init__(self, latents: int, channels: int) -> None:
+        layers: list[nn.Module] = [nn.ConvTranspose2d(256, 128, 4), nn.ReLU()]
+        for width_in, width_out in itertools.pairwise([128, 64, 32, 32, channels]):
+            layers += [nn.ConvTranspose2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()]
+        super().__init__(nn.Linear(latents, 256), nn.Unflatten(1, (256, 1, 1)), *layers[:-1], nn.Flatten(1))
+
+    def forward(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows pixel"]:
+        """Logits for latents with any leading axes."""
+        return super().forward(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
 
 
 class ConditionedMLP(nn.Module):

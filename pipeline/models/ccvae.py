@@ -1,16 +1,17 @@
-"""CCVAE with one class label (Joy et al., ICLR 2021, section 4 and D.6); ReVAE is its earlier name.
+"""CCVAE (Joy et al., ICLR 2021, section 4, C and D.6); ReVAE is its earlier name.
 
 Generative:  ``p(y) p(z_c | y) p(z_s) p(x | z)``     Inference: ``q(z | x)``, ``q(y | z_c)``
 
-Labelled example (eq. 8), with ``w = q(y | z̄_c) / q(y | x)`` and ``z̄`` the sample with its gradient stopped:
+Labels are binary, or have several values, or are a mix of both; ``q(y | z_c)``, ``p(z_c | y)`` and ``p(y)`` factorise over
+them, each label having latents ``z_i`` of its own. Of each example a set ``O`` of labels is observed: all of them
+("supervised" in the paper), none ("unsupervised"), or some. One formula serves all, eq. 8 for the labels in ``O`` and
+eq. 5 for the others, with ``w = q(y_O | z̄_c) / q(y_O | x)`` and ``z̄`` the sample with its gradient stopped:
 
-    L(x, y) = E_{q(z|x)} [ w (log p(x|z) + log p(z_c|y) + log p(z_s) − log q(y|z̄_c) − log q(z|x)) ]
-              + log q(y|x) + log p(y)
+    L(x, y_O) = E_{q(z|x)} [ w (log p(x|z) + Σ_{i∈O} log p(z_i|y_i) + Σ_{i∉O} log p(z_i) + log p(z_s)
+                                − log q(y_O|z̄_c) − log q(z|x)) ]  +  log q(y_O|x) + Σ_{i∈O} log p(y_i)
 
-Unlabelled example: ``L(x) = E_{q(z|x)} [ log p(x|z) + log p(z_s) + log p(z_c) − log q(z|x) ]``.
-
-They are one formula: without a label ``w = 1``, the label's terms vanish, and ``log p(z_c)`` takes the place of
-``log p(z_c | y)``. What really trains the classifier, and hence what the two presets choose, is in ``docs/results.md``.
+Without an observed label ``w = 1`` and the label's terms vanish. What really trains the classifier, and hence what the
+presets choose, is in ``docs/results.md``.
 """
 
 from __future__ import annotations
@@ -21,37 +22,51 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
-from pipeline.models.densities import (
-    bernoulli_log_density,
-    class_log_probability,
-    gaussian_log_density,
-    log_mean_exp,
-    standard_gaussian_log_density,
+from pipeline.models.conditional_prior import ConditionalPrior
+from pipeline.models.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
+from pipeline.models.image_vae import ImageVAE, Likelihood, Network
+from pipeline.models.interface import DataShape, Losses, term, to_pixels
+from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier, beside
+from pipeline.models.label_estimators import (
+    GaussHermite,
+    LabelMarginal,
+    PosteriorPredictive,
+    label_marginal,
+    monte_carlo,
 )
-from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.networks import full_precision, mlp, split_mean_and_scale
+from pipeline.models.label_layout import LabelLayout, label_blocks, latents_per_label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CCVAEConfig:
-    """CCVAE with one class label; the defaults are the preset ``paper``."""
+    """CCVAE for binary labels, labels of several values, and mixes; the defaults are the preset ``paper``."""
 
     system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
     characteristic_size: int = 10
-    """Number of latents ``z_c`` that the label is read from (m_c)."""
+    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
+    label_latents: tuple[int, ...] = ()
+    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
+    MLP like a class label."""
     style_size: int = 0
-    """Number of the other latents ``z_s``."""
+    """Number of the other latents ``z_s``; may be 0."""
+    network: Network = "auto"
+    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
     hidden_width: int = 600
-    """Width of the two hidden layers of encoder and decoder."""
-    label_marginal: Literal["exact", "jensen_enumerated", "jensen_sampled"] = "jensen_enumerated"
-    """How ``log p(z_c)`` of an unlabelled example is had: the sum over classes, or the paper's second Jensen bound
-    (eq. 5) with the classes enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
+    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
+    likelihood: Likelihood = "auto"
+    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+    label_marginal: LabelMarginal = "jensen_enumerated"
+    """How ``log p(z_i)`` of an unobserved label is had: the sum over its values, or the paper's second Jensen bound
+    (eq. 5) with the values enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
+    posterior_predictive: PosteriorPredictive = "monte_carlo_joint"
+    """How ``q(y | x)`` is had: binary labels by `quadrature` (others by samples), the product of each label's mean
+    over samples (`monte_carlo`), or the mean of the product (the authors'). With one class label all are the same."""
     predictive_samples: int = 100
     """Monte Carlo samples for ``q(y | x)``, beside the sample that is decoded."""
     importance_samples: int = 1
@@ -60,7 +75,8 @@ class CCVAEConfig:
     """Where gradients flow in the weight ``w`` and in ``−log q(y|z̄_c)``: as eq. 8 is printed, through the weight's
     denominator alone, or nowhere."""
     bounded_weight: bool = True
-    """Let ``z`` itself be one of the samples that estimate ``q(y | x)``, so that ``w`` stays below their number."""
+    """Let ``z`` itself be one of the samples that estimate ``q(y | x)``, so that ``w`` stays below their number (in
+    the joint estimate; a label's own factor of ``w`` does in the per-label one); nothing to quadrature."""
     weight_limit: float | None = 3.0
     """Largest weight, larger ones being truncated (Ionides 2008); not with several, self-normalised samples."""
     reparameterise_classifier: bool = False
@@ -73,6 +89,8 @@ class CCVAEConfig:
         for field in ("characteristic_size", "hidden_width", "importance_samples"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"ccvae: {field} is {getattr(self, field)}; it must be at least 1")
+        if any(size < 1 for size in self.label_latents):
+            raise ConfigError(f"ccvae: label_latents is {self.label_latents}; each must be at least 1")
         if self.style_size < 0:
             raise ConfigError(f"ccvae: style_size is {self.style_size}; it must not be negative")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
@@ -94,14 +112,20 @@ class CCVAEConfig:
 
     @classmethod
     def exact(cls) -> CCVAEConfig:
-        """The bound with its own gradient at low variance: no bars, several self-normalised samples."""
+        """The bound with its own gradient at low variance: exact sums, no bars, several self-normalised samples."""
         return cls(
             label_marginal="exact",
+            posterior_predictive="quadrature",
             importance_samples=4,
             weight_gradient="as_printed",
             weight_limit=None,
             reparameterise_classifier=True,
         )
+
+    @classmethod
+    def celeba(cls) -> CCVAEConfig:
+        """The style latents that the paper gives to CelebA, beside one for each of its 18 labels."""
+        return cls(style_size=27)
 
     @classmethod
     def revae(cls) -> CCVAEConfig:
@@ -112,130 +136,123 @@ class CCVAEConfig:
         return CCVAE(self, data)
 
 
-class CCVAE(nn.Module):
-    """CCVAE for images with Bernoulli pixels and one class label."""
-
-    log_class_prior: Tensor
+class CCVAE(ImageVAE):
+    """CCVAE for images with any labels."""
 
     def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
-        super().__init__()
-        self.config = config
-        self.image_shape = data.image_shape
-        classes = data.only_class_label("ccvae")
-        size, width = config.characteristic_size + config.style_size, config.hidden_width
-        self.encoder = mlp([data.pixels, width, width, 2 * size])
-        self.decoder = mlp([size, width, width, data.pixels])
-        self.classifier = mlp([config.characteristic_size, 50, classes])
-        self.conditional_prior = mlp([classes, 50, 2 * config.characteristic_size])
-        self.register_buffer("log_class_prior", data.log_class_prior())
-
-    # the densities of the model
-
-    def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
-        """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""
-        return split_mean_and_scale(self.encoder(pixels))
-
-    def class_posterior(self, z_c: Float[Tensor, "*rows characteristic"]) -> Float[Tensor, "*rows category"]:
-        """``log q(y | z_c)`` of every class."""
-        return full_precision(self.classifier(z_c)).log_softmax(-1)
-
-    def characteristic_prior(self) -> tuple[Tensor, Tensor]:
-        """Mean and scale of ``p(z_c | y)``, a row per class: (class, characteristic)."""
-        classes = self.log_class_prior.shape[0]
-        return split_mean_and_scale(
-            self.conditional_prior(torch.eye(classes, device=self.log_class_prior.device))
+        sizes = latents_per_label(
+            data.cardinalities, config.label_latents, config.characteristic_size, "ccvae"
         )
-
-    def joint_characteristic_prior(
-        self, z_c: Float[Tensor, "*rows characteristic"]
-    ) -> Float[Tensor, "*rows category"]:
-        """``log p(z_c | y) + log p(y)`` of every class."""
-        mean, scale = self.characteristic_prior()
-        return gaussian_log_density(z_c.unsqueeze(-2), mean, scale) + self.log_class_prior
-
-    def marginal_characteristic_prior(
-        self, z_c: Float[Tensor, "*rows characteristic"], joint: Float[Tensor, "*rows category"]
-    ) -> Float[Tensor, "*rows"]:
-        """``log p(z_c)``, or the chosen lower bound of its expectation (CCVAE eq. 5)."""
-        if self.config.label_marginal == "exact":
-            return joint.logsumexp(-1)
-        log_q = self.class_posterior(z_c)
-        inner = joint - log_q
-        if self.config.label_marginal == "jensen_enumerated":
-            return (log_q.exp() * inner).sum(-1)
-        # Without the score term the classifier would learn from noise alone: its expected gradient would be zero.
-        # Torch's checks of the distribution fail where no row is unlabelled, and would wait for the device.
-        label = torch.distributions.Categorical(logits=log_q, validate_args=False)
-        drawn, other = label.sample(), label.sample()
-        value, baseline = class_log_probability(inner, drawn), class_log_probability(inner, other)
-        score = class_log_probability(log_q, drawn)
-        return value + (value - baseline).detach() * (score - score.detach())
-
-    def sample_characteristic(
-        self, mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], samples: int
-    ) -> Float[Tensor, "sample rows characteristic"]:
-        """Samples of ``z_c`` from a posterior over all of ``z``."""
-        size = self.config.characteristic_size
-        noise = torch.randn(samples, mean.shape[0], size, device=mean.device)
-        return mean[:, :size] + scale[:, :size] * noise
+        layout = LabelLayout(label_blocks(data.cardinalities, sizes))
+        super().__init__(
+            data,
+            latents=layout.latents + config.style_size,
+            hidden_width=config.hidden_width,
+            network=config.network,
+            likelihood=config.likelihood,
+            system="ccvae",
+        )
+        self.config, self.layout = config, layout
+        self.classifier = LabelClassifier(layout)
+        self.conditional_prior = ConditionalPrior(layout, data)
+        self.gauss_hermite = GaussHermite()
 
     # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example, labelled and unlabelled ones by the same formula."""
+        """The objective of each example, whatever of its labels is observed."""
         config, labelled = self.config, batch.labelled
         pixels = to_pixels(batch.image)
         mean, scale = self.posterior(pixels)
         noise = torch.randn(config.importance_samples, *mean.shape, device=mean.device)
         z = mean + scale * noise
-        z_c, z_s = z.split([config.characteristic_size, config.style_size], dim=-1)
+        z_c, z_s = z.split([self.layout.latents, config.style_size], dim=-1)
 
-        log_likelihood = bernoulli_log_density(pixels, self.decoder(z))
+        log_likelihood = self.log_likelihood(pixels, z)
         log_posterior = gaussian_log_density(z, mean, scale)
-        joint = self.joint_characteristic_prior(z_c)
+        joint = self.conditional_prior.joint(z_c)
         log_style_prior = standard_gaussian_log_density(z_s)
         bracket = log_likelihood + log_style_prior - log_posterior  # (sample, batch)
-        classes = batch.labels[:labelled, 0].expand(config.importance_samples, labelled)
-        labels_prior = self.log_class_prior[batch.labels[:labelled, 0].long()]
-        prior_given_label = class_log_probability(joint[:, :labelled], classes) - labels_prior
-        marginal_prior = self.marginal_characteristic_prior(z_c[:, labelled:], joint[:, labelled:])
-
-        log_predictive = self.log_predictive(mean[:labelled], scale[:labelled], z_c[:, :labelled], classes)
-        weight, label_term = self.weight(z_c[:, :labelled], classes, log_predictive)
-        supervised = (weight * (bracket[:, :labelled] + prior_given_label - label_term)).sum(0)
-        supervised = supervised + config.classifier_weight * log_predictive + labels_prior
-        unsupervised = (bracket[:, labelled:] + marginal_prior).mean(0)
+        # Only rows with an observed label, which stand first, pay for what follows.
+        labels, observed = self.layout.arranged(batch.labels[:labelled], batch.observed[:labelled])
+        labels_prior = self.conditional_prior.log_prior(labels)
+        prior_given_labels = (
+            self.conditional_prior.given([block[:, :labelled] for block in joint], labels) - labels_prior
+        )
+        # The only label of a labelled row is observed; with several, some of a row's may not be.
+        first = labelled if self.layout.labels == 1 else 0
+        marginal_prior = self.marginal_prior(z_c[:, first:], [block[:, first:] for block in joint])
+        if self.layout.labels > 1:
+            prior_given_labels = torch.where(observed, prior_given_labels, marginal_prior[:, :labelled])
+        log_predictive = self.log_predictive(
+            mean[:labelled], scale[:labelled], z_c[:, :labelled], labels, observed
+        )
+        weight, label_term = self.weight(z_c[:, :labelled], labels, observed, log_predictive)
+        supervised = (weight * (bracket[:, :labelled] + prior_given_labels.sum(-1) - label_term)).sum(0)
+        supervised = supervised + config.classifier_weight * log_predictive
+        supervised = supervised + labels_prior.masked_fill(~observed, 0).sum(-1)
+        unsupervised = (bracket[:, labelled:] + marginal_prior[:, labelled - first :].sum(-1)).mean(0)
         objective = torch.cat([supervised, unsupervised])
+        log_prior = log_style_prior + beside([block.logsumexp(-1) for block in joint]).sum(-1)
         return Losses(
             objective=objective,
             terms={
                 "objective": term(objective),
                 "log_likelihood": term(log_likelihood.mean(0)),
-                "kl": term((log_posterior - log_style_prior - joint.logsumexp(-1)).mean(0)),
+                "kl": term((log_posterior - log_prior).mean(0)),
                 "labelled/log_predictive": term(log_predictive),
                 "labelled/largest_weight": term(weight.amax(0) * config.importance_samples),
                 "unlabelled/elbo": term(unsupervised),
             },
         )
 
+    def marginal_prior(
+        self, z_c: Float[Tensor, "*rows characteristic"], joint: list[Tensor]
+    ) -> Float[Tensor, "*rows label"]:
+        """``log p(z_i)`` of each label by the chosen estimator; ``joint`` holds its summands, per block."""
+        choice = self.config.label_marginal
+        log_q = [None] * len(joint) if choice == "exact" else self.classifier(z_c)
+        return beside([label_marginal(choice, *block) for block in zip(joint, log_q, strict=True)])
+
     def log_predictive(
-        self, mean: Tensor, scale: Tensor, own: Tensor, classes: Tensor
+        self,
+        mean: Float[Tensor, "labelled latent"],
+        scale: Float[Tensor, "labelled latent"],
+        own: Float[Tensor, "sample labelled characteristic"],
+        labels: UInt8[Tensor, "labelled label"],
+        observed: Bool[Tensor, "labelled label"],
     ) -> Float[Tensor, " labelled"]:
-        """Monte Carlo ``log q(y | x)`` of the given classes, from fresh samples of ``q(z_c | x)`` and ``own``."""
-        config = self.config
-        samples = self.sample_characteristic(mean, scale, config.predictive_samples)
-        if config.bounded_weight:
-            samples = torch.cat([samples, own])
-        log_q = self.class_posterior(samples)
-        return log_mean_exp(class_log_probability(log_q, classes[:1].expand(log_q.shape[:-1])))
+        """``log q(y | x)`` of the observed labels; ``own`` are the samples of ``z_c`` that are decoded."""
+        choice, size = self.config.posterior_predictive, self.layout.latents
+        mean, scale = mean[:, :size], scale[:, :size]
+        if choice != "quadrature":
+            log_q = self.classifier.of(self.predictive_sample(mean, scale, own), labels)
+            return monte_carlo(log_q, observed, joint=choice == "monte_carlo_joint")
+        means, scales, owns = (self.layout.split_latents(latents) for latents in (mean, scale, own))
+        each = []
+        for block, classifier in enumerate(self.classifier.blocks):
+            given = self.layout.split_labels(labels)[block]
+            if isinstance(classifier, DiagonalClassifier):
+                each.append(self.gauss_hermite.log_predictive(classifier, means[block], scales[block], given))
+            else:
+                z = self.predictive_sample(means[block], scales[block], owns[block])
+                each.append(log_mean_exp(classifier.of(z, given)))  # type: ignore[operator]
+        return beside(each).masked_fill(~observed, 0).sum(-1)
+
+    def predictive_sample(
+        self, mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], own: Tensor
+    ) -> Float[Tensor, "sample rows latent"]:
+        """Samples that estimate ``q(y | x)``: fresh ones, and ``own`` where the weight is to be bounded."""
+        samples = sample(mean, scale, self.config.predictive_samples)
+        return torch.cat([samples, own]) if self.config.bounded_weight else samples
 
     def weight(
-        self, z_c: Tensor, classes: Tensor, log_predictive: Tensor
+        self, z_c: Tensor, labels: Tensor, observed: Tensor, log_predictive: Tensor
     ) -> tuple[Float[Tensor, "sample labelled"], Float[Tensor, "sample labelled"]]:
         """The importance weight ``w`` (over samples) and the term ``log q(y | z̄_c)`` of the bracket."""
         config = self.config
         source = z_c if config.reparameterise_classifier else z_c.detach()
-        label_term = class_log_probability(self.class_posterior(source), classes)
+        label_term = self.classifier.of(source, labels).masked_fill(~observed, 0).sum(-1)
         if config.weight_gradient != "as_printed":
             label_term = label_term.detach()
         if config.importance_samples > 1:  # self-normalised: q(y|x) cancels
@@ -251,26 +268,40 @@ class CCVAE(nn.Module):
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> list[Float[Tensor, "batch category"]]:
-        """Monte Carlo ``log q(y | x)``; an estimate from 100 samples whatever the training used."""
+    ) -> list[Float[Tensor, "batch value"]]:
+        """``log q(y_i | x)``, whatever the training used: binary labels by quadrature, others from 100 samples."""
         mean, scale = self.posterior(to_pixels(image))
-        return [log_mean_exp(self.class_posterior(self.sample_characteristic(mean, scale, 100)))]
-
-    def reconstruct(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior mean."""
-        return to_image(self.decoder(self.posterior(to_pixels(image))[0]), self.image_shape)
+        found: list[Tensor] = []
+        latents = (self.layout.split_latents(of[:, : self.layout.latents]) for of in (mean, scale))
+        for classifier, block_mean, block_scale in zip(self.classifier.blocks, *latents, strict=True):
+            if isinstance(classifier, DiagonalClassifier):
+                both = [
+                    self.gauss_hermite.log_predictive(
+                        classifier, block_mean, block_scale, torch.full_like(block_mean, y, dtype=torch.uint8)
+                    )
+                    for y in (0, 1)
+                ]
+                found += torch.stack(both, dim=-1).unbind(1)
+            else:
+                found.append(log_mean_exp(classifier(sample(block_mean, block_scale, 100))).squeeze(1))
+        return self.layout.in_data_order(found)
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z]`` for a fresh ``z_c ~ p(z_c | y)`` and ``z_s ~ p(z_s)`` per row."""
-        mean, scale = (table[labels[:, 0].long()] for table in self.characteristic_prior())
-        z_c = mean + scale * torch.randn_like(mean)
+        labels, _ = self.layout.arranged(labels, torch.ones_like(labels, dtype=torch.bool))
+        z_c = self.conditional_prior.sample(labels)
         z_s = torch.randn(labels.shape[0], self.config.style_size, device=labels.device)
-        return to_image(self.decoder(torch.cat([z_c, z_s], dim=-1)), self.image_shape)
+        return self.decode(torch.cat([z_c, z_s], dim=-1))
 
     def characteristic_latents(
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch latent"]:
         """Posterior mean of ``z_c``."""
-        return self.posterior(to_pixels(image))[0][:, : self.config.characteristic_size]
+        return self.posterior_mean(image)[:, : self.layout.latents]
+
+
+def sample(
+    mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], samples: int
+) -> Float[Tensor, "sample rows latent"]:
+    """Fresh samples of a diagonal Gaussian."""
+    return mean + scale * torch.randn(samples, *mean.shape, device=mean.device)

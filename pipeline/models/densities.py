@@ -43,6 +43,13 @@ def bernoulli_log_density(
     return -functional.binary_cross_entropy_with_logits(logits, pixels, reduction="none").sum(-1)
 
 
+def laplace_log_density(
+    pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"]
+) -> Float[Tensor, "*rows"]:
+    """``log Laplace(pixels; sigmoid(logits), 1)`` over the last axis (CCVAE C.3)."""
+    return -((pixels - full_precision(logits).sigmoid()).abs() + math.log(2)).sum(-1)
+
+
 def log_mean_exp(values: Float[Tensor, "sample *rows"]) -> Float[Tensor, "*rows"]:
     """``log`` of the mean of ``exp`` over the first axis."""
     return values.logsumexp(0) - math.log(values.shape[0])

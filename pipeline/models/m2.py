@@ -61,7 +61,7 @@ class M2(nn.Module):
         self.classifier = mlp([pixels, width, width, self.classes])
         self.encoder = ConditionedMLP(pixels, self.classes, [width, width, 2 * config.latent_size])
         self.decoder = ConditionedMLP(config.latent_size, self.classes, [width, width, pixels])
-        self.register_buffer("log_class_prior", data.log_class_prior())
+        self.register_buffer("log_class_prior", data.log_label_prior(0))
 
     def bound(
         self,

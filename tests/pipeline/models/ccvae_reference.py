@@ -16,6 +16,9 @@ from torch.nn.functional import softplus
 from pipeline.models.ccvae import CCVAEConfig
 from tests.pipeline.models.quadrature import grid
 
+CLASSIFIER, CONDITIONAL_PRIOR = "classifier.blocks.0.network", "conditional_prior.blocks.0.network"
+"""Names of the networks of the only label."""
+
 
 def log_normal(value: Tensor, mean: Tensor | float, scale: Tensor | float) -> Tensor:
     """``log N(value; mean, scale²)`` of each number."""
@@ -25,7 +28,9 @@ def log_normal(value: Tensor, mean: Tensor | float, scale: Tensor | float) -> Te
 
 def network(weights: dict[str, Tensor], name: str, inputs: Tensor) -> Tensor:
     """Linear layers ``name.0``, ``name.2``, … with ReLU between them."""
-    layers = sorted({int(key.split(".")[1]) for key in weights if key.startswith(f"{name}.")})
+    layers = sorted(
+        {int(key[len(name) + 1 :].split(".")[0]) for key in weights if key.startswith(f"{name}.")}
+    )
     for layer in layers:
         if layer != layers[0]:
             inputs = inputs * (inputs > 0)
@@ -71,12 +76,12 @@ class CCVAEReference:
     def log_p_characteristic(self, z: Tensor, y: int) -> Tensor:
         """``log p(z_c | y)``."""
         one_hot = torch.tensor([float(each == y) for each in self.classes])
-        mean, scale = self.gaussian("conditional_prior", one_hot)
+        mean, scale = self.gaussian(CONDITIONAL_PRIOR, one_hot)
         return log_normal(self.characteristic(z), mean, scale).sum(-1)
 
     def log_q_y(self, z: Tensor, y: int) -> Tensor:
         """``log q(y | z_c)``."""
-        logits = network(self.weights, "classifier", self.characteristic(z))
+        logits = network(self.weights, CLASSIFIER, self.characteristic(z))
         return logits[..., y] - torch.log(torch.exp(logits).sum(-1))
 
     # the estimators, for given noise

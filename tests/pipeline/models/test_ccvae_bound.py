@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact, network
+from tests.pipeline.models.ccvae_reference import CONDITIONAL_PRIOR, CCVAEReference, Exact, network
 from tests.pipeline.models.injected_draws import InjectedDraws, spread_noise
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import CLASS_FREQUENCIES, IMAGES, LABELS, repeated, tiny_ccvae
@@ -102,7 +102,7 @@ def test_sampled_jensen_objective_is_the_enumerated_bound_in_expectation(draws: 
         found = 0.0
         for y in reference.classes:
             drawn, baseline = (torch.full((1, len(noise)), value) for value in (y, (y + 1) % 3))
-            draws.give(noise[None], torch.zeros(100, 0, 1), classes=(drawn, baseline))
+            draws.give(noise[None], torch.zeros(100, 0, 1), classes=(drawn[..., None], baseline[..., None]))
             objective = model(repeated(image, len(noise))).objective
             found += float((weights * torch.exp(reference.log_q_y(z, y)) * objective).sum())
         assert found == pytest.approx(float(exact.jensen_bound()), abs=1e-5)
@@ -236,7 +236,7 @@ def test_generated_images_are_those_of_the_class(style_size: int) -> None:
     standard, weights = gaussian_grid(1 + style_size)
     torch.manual_seed(3)
     for y in reference.classes:
-        mean, scale = reference.gaussian("conditional_prior", torch.eye(3)[y])
+        mean, scale = reference.gaussian(CONDITIONAL_PRIOR, torch.eye(3)[y])
         z = torch.cat([mean + scale * standard[:, :1], standard[:, 1:]], dim=-1)
         expected = (weights[:, None] * torch.sigmoid(network(reference.weights, "decoder", z))).sum(0)
         found = model.generate(torch.full((20_000, 1), y, dtype=torch.uint8)).mean(0).flatten()

@@ -78,7 +78,7 @@ def objectives(model: CCVAE, draws: InjectedDraws) -> tuple[Tensor, Tensor]:
         for seed in (3, 4)
     )
     sampled = config.label_marginal == "jensen_sampled"
-    draws.give(z_noise, predictive, classes=(drawn, baseline) if sampled else ())
+    draws.give(z_noise, predictive, classes=(drawn[..., None], baseline[..., None]) if sampled else ())
     found = model(batch_of(IMAGES, LABELS, LABELLED)).objective
     expected = [
         reference.labelled_estimate(IMAGES[row] / 255, int(LABELS[row]), z_noise[:, row], predictive[:, row])

@@ -38,7 +38,7 @@ def expected_sampled_gradient(draws: InjectedDraws, keep_score: bool) -> dict[st
             draws.give(
                 z_noise,
                 torch.zeros(PREDICTIVE_SAMPLES, 0, 2),
-                classes=(torch.full((1, 5), drawn), torch.full((1, 5), baseline)),
+                classes=(torch.full((1, 5, 1), drawn), torch.full((1, 5, 1), baseline)),
             )
             objective = model(batch_of(IMAGES, LABELS, 0)).objective
             for row in range(5):

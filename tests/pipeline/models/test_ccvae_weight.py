@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.ccvae import CCVAE
+from pipeline.models.ccvae import CCVAE, sample
 from tests.pipeline.models.ccvae_cases import (
     NETWORKS,
     build,
@@ -20,6 +20,7 @@ from tests.pipeline.models.tiny_models import (
     IMAGES,
     LABELS,
     gradients,
+    label_columns,
     part,
     repeated,
 )
@@ -41,9 +42,10 @@ def test_a_bounded_weight_is_at_most_the_number_of_samples(predictive_samples: i
 
     def model_weight(model: CCVAE) -> Tensor:
         mean, scale = model.posterior(IMAGES[:1].expand(2000, -1) / 255)
-        classes = LABELS[:1].expand(1, 2000)
-        z_c = model.sample_characteristic(mean, scale, 1)
-        weight, _ = model.weight(z_c, classes, model.log_predictive(mean, scale, z_c, classes))
+        labels, observed = label_columns(LABELS[:1].expand(2000))
+        z_c = sample(mean[:, :2], scale[:, :2], 1)
+        log_predictive = model.log_predictive(mean, scale, z_c, labels, observed)
+        weight, _ = model.weight(z_c, labels, observed, log_predictive)
         return weight
 
     bounded = largest_weight(True)
@@ -61,8 +63,9 @@ def drawn_weights(**options: Any) -> tuple[CCVAE, Tensor]:
     mean, scale = model.posterior(IMAGES[:1].expand(300, -1) / 255)
     torch.manual_seed(0)
     z_c = mean[:, :2] + scale[:, :2] * torch.randn(1, 300, 2)
-    classes = LABELS[:1].expand(1, 300)
-    weight, _ = model.weight(z_c, classes, model.log_predictive(mean, scale, z_c, classes))
+    labels, observed = label_columns(LABELS[:1].expand(300))
+    log_predictive = model.log_predictive(mean, scale, z_c, labels, observed)
+    weight, _ = model.weight(z_c, labels, observed, log_predictive)
     return model, weight[0]
 
 
@@ -121,7 +124,7 @@ def test_a_weight_beyond_the_largest_number_is_limited_too(dtype: torch.dtype) -
     """Without its bound a weight may be as large as 1 / q(y | x), whose samples may all have missed the class."""
     model = build(bounded_weight=False, weight_limit=3.0).to(dtype)
     log_predictive = torch.full((1,), -1000.0, dtype=dtype, requires_grad=True)
-    weight, _ = model.weight(torch.zeros(1, 1, 2, dtype=dtype), LABELS[None, :1], log_predictive)
+    weight, _ = model.weight(torch.zeros(1, 1, 2, dtype=dtype), *label_columns(LABELS[:1]), log_predictive)
     assert float(weight.detach()) == pytest.approx(3.0, rel=1e-6)
     (gradient,) = torch.autograd.grad(weight.sum(), log_predictive)
     assert float(gradient) == pytest.approx(-3.0, rel=1e-6)
@@ -145,7 +148,6 @@ def test_self_normalised_weights_add_up_to_one_where_the_classifier_is_all_but_c
     for parameter in model.classifier.parameters():
         parameter.mul_(1000)
     z_c = noise(5, 3, 2, seed=0)
-    classes = LABELS[:3].expand(5, 3)
-    weight, label_term = model.weight(z_c, classes, torch.zeros(3))
+    weight, label_term = model.weight(z_c, *label_columns(LABELS[:3]), torch.zeros(3))
     assert label_term.min() < -1000  # whose probability is zero in floating point
     torch.testing.assert_close(weight.sum(0), torch.ones(3))

@@ -103,6 +103,7 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
         ({"characteristic_size": 0}, "ccvae: characteristic_size is 0; it must be at least 1"),
         ({"hidden_width": -3}, "ccvae: hidden_width is -3; it must be at least 1"),
         ({"importance_samples": 0}, "ccvae: importance_samples is 0; it must be at least 1"),
+        ({"label_latents": (1, 0)}, r"ccvae: label_latents is \(1, 0\); each must be at least 1"),
         ({"style_size": -1}, "ccvae: style_size is -1; it must not be negative"),
         (
             {"importance_samples": 2},
@@ -142,20 +143,43 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
     assert CCVAEConfig(weight_limit=1.0, classifier_weight=0.0, predictive_samples=0).weight_limit == 1
 
 
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("cardinalities", [(), (2, 2)])
-def test_data_without_exactly_one_label_is_refused(name: str, cardinalities: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("config", "cardinalities", "sentence"),
+    [
+        (M2Config(), (), "m2 takes a data set with one class label; this one has 0 labels"),
+        (M2Config(), (2, 2), "m2 takes a data set with one class label; this one has 2 labels"),
+        (CCVAEConfig(), (), "ccvae takes a data set with labels; this one has none"),
+        (
+            CCVAEConfig(label_latents=(1,)),
+            (2, 2),
+            "ccvae: label_latents names 1 labels; the data set has 2",
+        ),
+        (
+            CCVAEConfig(network="convolutional"),
+            (2, 2),
+            "ccvae: network=convolutional takes images of 64 x 64 pixels; these have 28 x 28",
+        ),
+    ],
+)
+def test_data_that_a_system_does_not_take_is_refused(
+    config: CCVAEConfig | M2Config, cardinalities: tuple[int, ...], sentence: str
+) -> None:
     shape = DataShape(
         image_shape=(1, 28, 28),
         cardinalities=cardinalities,
         label_frequencies=tuple((0.5, 0.5) for _ in cardinalities),
     )
-    with pytest.raises(ConfigError, match=f"takes a data set with one class label.*{len(cardinalities)}"):
-        PRESETS[name].config().build(shape)
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        config.build(shape)
 
 
 def test_a_class_that_never_occurs_has_a_finite_log_prior() -> None:
     shape = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=((0.25, 0.75, 0.0),))
-    log_prior = shape.log_class_prior()
+    log_prior = shape.log_label_prior(0)
     torch.testing.assert_close(log_prior[:2].exp(), torch.tensor([0.25, 0.75]))
     assert -90 < log_prior[2] < -80
+
+
+def test_a_label_that_is_never_observed_has_equally_probable_values() -> None:
+    shape = DataShape(image_shape=(1, 2, 2), cardinalities=(4,), label_frequencies=((0.0, 0.0, 0.0, 0.0),))
+    torch.testing.assert_close(shape.log_label_prior(0).exp(), torch.full((4,), 0.25))

@@ -104,13 +104,13 @@ def test_the_names_of_classes_do_not_matter(config: CCVAEConfig | M2Config, draw
         DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(frequencies,))
     )
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    del weights["log_class_prior"]
+    weights = {name: value for name, value in weights.items() if "prior" not in name.split(".")[-1]}
     for name, value in weights.items():
         network = name.split(".")[0]
-        if name.startswith("classifier."):
-            last = max(int(key.split(".")[1]) for key in weights if key.startswith("classifier."))
-            weights[name] = value[order] if name.startswith(f"classifier.{last}.") else value
-        elif name == "conditional_prior.0.weight":
+        if network == "classifier":
+            last = max(int(key.split(".")[-2]) for key in weights if key.startswith("classifier."))
+            weights[name] = value[order] if name.split(".")[-2] == str(last) else value
+        elif name == "conditional_prior.blocks.0.network.0.weight":
             weights[name] = value[:, order]
         elif name in ("encoder.weight", "decoder.weight"):  # M2's, over (input, class)
             weights[name] = torch.cat([value[:, :-3], value[:, -3:][:, order]], dim=1)

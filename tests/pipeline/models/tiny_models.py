@@ -23,10 +23,15 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
     with torch.no_grad():
         for index, (name, parameter) in enumerate(model.named_parameters()):
             # The input of the conditional prior is one-hot: one weight per unit counts.
-            inputs = 1 if parameter.ndim == 1 or name == "conditional_prior.0.weight" else parameter.shape[1]
+            one_hot = name.startswith("conditional_prior") and name.endswith("network.0.weight")
+            inputs = 1 if parameter.ndim == 1 or one_hot else parameter.shape[1]
             parameter.copy_(noise(*parameter.shape, seed=1000 * seed + index) / inputs**0.5)
-        for name, network in model.named_children():
-            if name in ("encoder", "conditional_prior"):
+            if name.endswith("slope"):
+                parameter.add_(1.5)
+            if name.endswith("raw_scale"):
+                parameter.mul_(0.3).add_(0.3)
+        for name, network in model.named_modules():
+            if name == "encoder" or (name.startswith("conditional_prior") and name.endswith("network")):
                 *_, (_, last) = (each for each in network.named_modules() if isinstance(each[1], nn.Linear))
                 last.weight[len(last.weight) // 2 :] *= 0.3
                 last.bias[len(last.bias) // 2 :] = 0.3  # standard deviations around softplus(0.3) = 0.85
@@ -46,13 +51,19 @@ def tiny_m2(config: M2Config, data: DataShape = TINY, seed: int = 0) -> M2:
 
 def batch_of(images: Tensor, labels: Tensor, labelled: int) -> Batch:
     """A batch of flat images (rows of 4 values, 0 to 255), the first ``labelled`` of them with their label."""
-    observed = (torch.arange(len(images)) < labelled)[:, None]
+    columns, _ = label_columns(labels)
     return Batch(
         image=images.to(torch.uint8).reshape(-1, *TINY.image_shape),
-        labels=labels.to(torch.uint8)[:, None],
-        observed=observed,
+        labels=columns,
+        observed=(torch.arange(len(images)) < labelled)[:, None],
         labelled=labelled,
     )
+
+
+def label_columns(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Values of the only label of each row as a batch holds them, (row, 1), and a mask that observes them all."""
+    columns = labels.to(torch.uint8)[:, None]
+    return columns, torch.ones_like(columns, dtype=torch.bool)
 
 
 def repeated(image: Tensor, times: int, label: Tensor | None = None) -> Batch:

@@ -1,0 +1,104 @@
+"""What every system over images has: an encoder to a diagonal Gaussian, a decoder, and the density of pixels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from data_prep.errors import ConfigError
+from pipeline.models.densities import bernoulli_log_density, laplace_log_density
+from pipeline.models.interface import DataShape, to_image, to_pixels
+from pipeline.networks import (
+    CONVOLUTIONAL_SIDE,
+    ConvolutionalDecoder,
+    convolutional_encoder,
+    mlp,
+    split_mean_and_scale,
+)
+
+Network = Literal["auto", "mlp", "convolutional"]
+"""``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp."""
+Likelihood = Literal["auto", "bernoulli", "laplace"]
+"""``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
+
+_DENSITIES = {"bernoulli": bernoulli_log_density, "laplace": laplace_log_density}
+
+
+def is_of_convolutional_size(data: DataShape) -> bool:
+    """Whether the convolutional networks take the images."""
+    return data.image_shape[1:] == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE)
+
+
+def choose_network(asked: Network, data: DataShape, system: str) -> Literal["mlp", "convolutional"]:
+    """What ``auto`` stands for; ConfigError where convolutional networks are asked for and do not fit."""
+    if asked == "convolutional" and not is_of_convolutional_size(data):
+        _, height, width = data.image_shape
+        raise ConfigError(
+            f"{system}: network=convolutional takes images of 64 x 64 pixels; these have {height} x {width}"
+        )
+    if asked == "auto":
+        return "convolutional" if is_of_convolutional_size(data) else "mlp"
+    return asked
+
+
+def choose_likelihood(asked: Likelihood, data: DataShape) -> Literal["bernoulli", "laplace"]:
+    """What ``auto`` stands for."""
+    if asked == "auto":
+        in_colour = data.image_shape[0] > 1
+        return "laplace" if in_colour or is_of_convolutional_size(data) else "bernoulli"
+    return asked
+
+
+class ImageVAE(nn.Module):
+    """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
+
+    def __init__(
+        self,
+        data: DataShape,
+        *,
+        latents: int,
+        hidden_width: int,
+        network: Network,
+        likelihood: Likelihood,
+        system: str,
+    ) -> None:
+        super().__init__()
+        self.image_shape = data.image_shape
+        self.likelihood = choose_likelihood(likelihood, data)
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if choose_network(network, data, system) == "convolutional":
+            channels = data.image_shape[0]
+            self.encoder = convolutional_encoder(channels, 2 * latents)
+            self.decoder = ConvolutionalDecoder(latents, channels)
+        else:
+            self.encoder = mlp([data.pixels, hidden_width, hidden_width, 2 * latents])
+            self.decoder = mlp([latents, hidden_width, hidden_width, data.pixels])
+
+    def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
+        """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""
+        return split_mean_and_scale(self.encoder(pixels))
+
+    def posterior_mean(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch latent"]:
+        """Mean of ``q(z | x)``."""
+        return self.posterior(to_pixels(image))[0]
+
+    def log_likelihood(
+        self, pixels: Float[Tensor, "batch pixel"], z: Float[Tensor, "*more batch latent"]
+    ) -> Float[Tensor, "*more batch"]:
+        """``log p(x | z)``, summed over pixels."""
+        return _DENSITIES[self.likelihood](pixels, self.decoder(z))
+
+    def decode(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
+        """Mean images in [0, 1]."""
+        return to_image(self.decoder(z), self.image_shape)
+
+    def reconstruct(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Decoded posterior mean."""
+        return self.decode(self.posterior_mean(image))

@@ -1,0 +1,267 @@
+"""CCVAE with several labels, some of them unobserved: objective and gradient against the formula written out."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from pipeline.models.interface import DataShape
+from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
+from tests.pipeline.models.labels_reference import LabelsReference
+from tests.pipeline.models.tiny_models import IMAGES, gradients, tiny_ccvae
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+SAMPLES = 5
+"""Of ``q(y | x)``."""
+DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
+CHOICES: list[dict[str, Any]] = [
+    {"posterior_predictive": predictive, "label_marginal": marginal, "bounded_weight": bounded, **weight}
+    for predictive, marginal, bounded, weight in product(
+        ["quadrature", "monte_carlo", "monte_carlo_joint"],
+        ["exact", "jensen_enumerated", "jensen_sampled"],
+        [False, True],
+        [
+            {"weight_gradient": "as_printed", "importance_samples": 1},
+            {"weight_gradient": "denominator", "importance_samples": 1},
+            {"weight_gradient": "as_printed", "importance_samples": 3, "reparameterise_classifier": True},
+            {"weight_gradient": "none", "importance_samples": 3},
+        ],
+    )
+]
+
+
+def tiny(data: DataShape, **choice: Any) -> CCVAE:
+    settings = {"characteristic_size": 2, "style_size": 1, "hidden_width": 8, "weight_limit": None, **choice}
+    return tiny_ccvae(CCVAEConfig(predictive_samples=SAMPLES, **settings), data)
+
+
+def latents(model: CCVAE) -> int:
+    return model.layout.latents + model.config.style_size
+
+
+def give_draws(model: CCVAE, draws: InjectedDraws, labelled: int, rows: int = 5) -> dict[str, Any]:
+    """Have the next objective of ``rows`` rows use fixed draws; returns them, as the reference takes them."""
+    config, blocks = model.config, model.layout.blocks
+    z_noise = noise(config.importance_samples, rows, latents(model), seed=1)
+    predictive = noise(SAMPLES, labelled, model.layout.latents, seed=2)
+    given = [z_noise, predictive]
+    if config.posterior_predictive == "quadrature":  # only labels that are not binary are sampled
+        binary = len(blocks[0].labels)
+        given = [z_noise, predictive[..., binary:]] if len(blocks) > 1 else [z_noise]
+    drawn, baseline = (
+        [
+            torch.randint(
+                block.cardinality,
+                (config.importance_samples, rows, len(block.labels)),
+                generator=torch.Generator().manual_seed(seed),
+            )
+            for block in blocks
+        ]
+        for seed in (3, 4)
+    )
+    sampled = config.label_marginal == "jensen_sampled"
+    in_turn = [each for pair in zip(drawn, baseline, strict=True) for each in pair]
+    draws.give(*given, classes=tuple(in_turn) if sampled else ())
+    order = [label for block in blocks for label in block.labels]
+    by_label = [
+        [torch.cat(values, dim=-1)[..., order.index(label)] for label in range(len(order))]
+        for values in (drawn, baseline)
+    ]
+    return {"noise": z_noise, "predictive": predictive, "drawn": by_label[0], "baseline": by_label[1]}
+
+
+def by_reference(model: CCVAE, data: DataShape, given: dict[str, Any], observed: Tensor) -> Tensor:
+    reference = LabelsReference(model, data, model.config)
+    expected = []
+    for row in range(len(observed)):
+        known = zip(LABELS[row, columns_of(data)].tolist(), observed[row].tolist(), strict=True)
+        predictive = given["predictive"]
+        expected.append(
+            reference.estimate(
+                IMAGES[row] / 255,
+                [value if is_known else None for value, is_known in known],
+                given["noise"][:, row],
+                predictive[:, row] if row < predictive.shape[1] else torch.zeros(0, predictive.shape[2]),
+                [values[:, row] for values in given["drawn"]],
+                [values[:, row] for values in given["baseline"]],
+            )
+        )
+    return torch.stack(expected)
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
+def test_objective_and_gradient_are_those_written_out(
+    choice: dict[str, Any], data: DataShape, draws: InjectedDraws
+) -> None:
+    model = tiny(data, classifier_weight=1.7, **choice)
+    observed = OBSERVED[:, columns_of(data)]
+    given = give_draws(model, draws, labelled=3)
+    found = model(batch_with(data, observed, 3)).objective
+    expected = by_reference(model, data, given, observed)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    # Unequal weights, so that rows cannot stand in for one another.
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    found_gradient = gradients((row_weights * found).sum(), model)
+    for name, gradient in gradients((row_weights * expected).sum(), model).items():
+        assert gradient.abs().max() > 0, name
+        torch.testing.assert_close(found_gradient[name], gradient, rtol=1e-8, atol=1e-8, msg=name)
+
+
+@pytest.mark.parametrize("predictive", ["quadrature", "monte_carlo", "monte_carlo_joint"])
+@pytest.mark.parametrize("data", DATA)
+@torch.no_grad()
+def test_with_no_label_observed_the_formula_is_the_unlabelled_one(
+    data: DataShape, predictive: str, draws: InjectedDraws
+) -> None:
+    """Also where the rows are among those that pay for ``q(y | x)``: both ends of one formula."""
+    for samples in (1, 3):
+        model = tiny(
+            data, posterior_predictive=predictive, importance_samples=samples, weight_gradient="none"
+        )
+        observed = torch.zeros(5, len(data.cardinalities), dtype=torch.bool)
+        found = []
+        for labelled in (0, 5):
+            give_draws(model, draws, labelled)
+            found.append(model(batch_with(data, observed, labelled)).objective)
+        torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+
+
+@torch.no_grad()
+def test_with_every_label_observed_no_marginal_is_left(draws: InjectedDraws) -> None:
+    observed = torch.ones(5, 3, dtype=torch.bool)
+    found = []
+    for marginal in ("exact", "jensen_enumerated", "jensen_sampled"):
+        model = tiny(MIXED, label_marginal=marginal)
+        give_draws(model, draws, labelled=5)
+        found.append(model(batch_with(MIXED, observed, 5)).objective)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@torch.no_grad()
+def test_quadrature_is_the_limit_of_both_monte_carlo_estimates() -> None:
+    observed = torch.ones(5, 3, dtype=torch.bool)
+    log_q = {}
+    for choice in ("quadrature", "monte_carlo", "monte_carlo_joint"):
+        model = tiny(MIXED, posterior_predictive=choice, bounded_weight=False)
+        object.__setattr__(model.config, "predictive_samples", 200_000)
+        mean, scale = model.posterior(IMAGES / 255)
+        labels, known = model.layout.arranged(batch_with(MIXED, observed, 5).labels, observed)
+        torch.manual_seed(0)
+        log_q[choice] = model.log_predictive(mean, scale, torch.zeros(1, 5, 4), labels, known)
+    torch.testing.assert_close(log_q["monte_carlo"], log_q["quadrature"], rtol=0, atol=0.01)
+    torch.testing.assert_close(log_q["monte_carlo_joint"], log_q["quadrature"], rtol=0, atol=0.015)
+
+
+@torch.no_grad()
+def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
+    """The labels of MIXED in the order 1, 2, 0: the two binary ones change places, and so do their latents."""
+    order = [1, 2, 0]
+    renamed_data = DataShape(
+        image_shape=(1, 2, 2),
+        cardinalities=tuple(MIXED.cardinalities[i] for i in order),
+        label_frequencies=tuple(MIXED.label_frequencies[i] for i in order),
+    )
+    model, renamed = tiny(MIXED), tiny(renamed_data)
+    place = torch.tensor([1, 0, 2, 3, 4])  # of each latent of the renamed model in the first
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    for name in ("slope", "intercept"):
+        weights[f"classifier.blocks.0.{name}"] = weights[f"classifier.blocks.0.{name}"].flip(0)
+    for name in ("mean", "raw_scale", "log_prior"):
+        weights[f"conditional_prior.blocks.0.{name}"] = weights[f"conditional_prior.blocks.0.{name}"].flip(0)
+    for name in ("encoder.4.weight", "encoder.4.bias"):
+        weights[name] = weights[name][torch.cat([place, place + 5])]
+    weights["decoder.0.weight"] = weights["decoder.0.weight"][:, place]
+    renamed.load_state_dict(weights)
+
+    z_noise, predictive = noise(1, 5, 5, seed=1), noise(SAMPLES, 3, 4, seed=2)
+    draws.give(z_noise, predictive)
+    given = model(batch_with(MIXED, OBSERVED, 3))
+    draws.give(z_noise[..., place], predictive[..., place[:4]])
+    found = renamed(batch_with(renamed_data, OBSERVED[:, order], 3, labels=LABELS[:, order]))
+    torch.testing.assert_close(found.objective, given.objective, rtol=1e-12, atol=1e-12)
+    for name, value in given.terms.items():
+        torch.testing.assert_close(found.terms[name], value, msg=name)
+    image = batch_with(MIXED, OBSERVED, 3).image
+    draws.give(noise(100, 5, 2, seed=3))
+    before = model.classify(image)
+    draws.give(noise(100, 5, 2, seed=3))
+    for log_q, label in zip(renamed.classify(image), order, strict=True):
+        torch.testing.assert_close(log_q, before[label])
+
+
+@torch.no_grad()
+def test_classify_is_the_posterior_predictive_of_every_label() -> None:
+    model = tiny(MIXED)
+    reference = LabelsReference(model, MIXED, model.config)
+    torch.manual_seed(0)
+    repeated = IMAGES[:1].to(torch.uint8).reshape(1, 1, 2, 2).expand(400, -1, -1, -1)
+    found = model.classify(repeated)
+    for label in (0, 2):
+        for y in (0, 1):
+            assert float(found[label][0, y].exp()) == pytest.approx(
+                float(reference.q_y(IMAGES[0] / 255, label, y)), abs=1e-9
+            )
+    mean, scale = reference.posterior(IMAGES[0] / 255)
+    z = mean + scale * noise(40_000, 5, seed=0)
+    for y in range(3):
+        expected = reference.log_q_y(1, z, y).exp().mean()
+        assert float(found[1][:, y].exp().mean()) == pytest.approx(float(expected), abs=0.01)
+
+
+@torch.no_grad()
+def test_generated_images_are_those_of_their_labels() -> None:
+    model = tiny(MIXED)
+    reference = LabelsReference(model, MIXED, model.config)
+    torch.manual_seed(0)
+    labels = torch.tensor([[1, 2, 0]], dtype=torch.uint8).expand(40_000, -1)
+    found = model.generate(labels).mean(0).flatten()
+    z = torch.zeros(40_000, 5)
+    one_hot = torch.eye(3)[2]
+    for label, y in ((0, 1), (2, 0)):
+        place = reference.places[label].start
+        mean, raw = (reference.weights[f"conditional_prior.blocks.0.{n}"] for n in ("mean", "raw_scale"))
+        row = reference.binary.index(label)
+        z[:, place] = mean[row, y] + torch.log1p(raw[row, y].exp()) * noise(40_000, seed=5 + label)
+    z[:, 4] = noise(40_000, seed=9)
+    outputs = model.conditional_prior.blocks[1].network(one_hot)  # type: ignore[operator]
+    z[:, 2:4] = outputs[:2] + torch.log1p(outputs[2:].exp()) * noise(40_000, 2, seed=8)
+    torch.testing.assert_close(found, model.decode(z).mean(0).flatten(), rtol=0, atol=0.015)
+
+
+@pytest.mark.parametrize("labelled", [0, 1])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated", "jensen_sampled"])
+def test_a_batch_of_one_and_every_parameter_has_a_gradient(
+    marginal: str, data: DataShape, labelled: int
+) -> None:
+    model = tiny(data, label_marginal=marginal)
+    observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)
+    observed[0, 0] = bool(labelled)
+    found = model(batch_with(data, observed, labelled, images=IMAGES[:1])).objective
+    assert found.shape == (1,)
+    assert found.isfinite().all()
+    found.sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+@torch.no_grad()
+def test_an_examples_objective_does_not_depend_on_the_rest_of_its_batch(draws: InjectedDraws) -> None:
+    model = tiny(MIXED)
+    z_noise, predictive = noise(1, 5, 5, seed=1), noise(SAMPLES, 3, 4, seed=2)
+    draws.give(z_noise, predictive)
+    together = model(batch_with(MIXED, OBSERVED, 3)).objective
+    for row in range(5):
+        draws.give(z_noise[:, [row]], predictive[:, row : row + 1] if row < 3 else predictive[:, :0])
+        batch = batch_with(MIXED, OBSERVED[[row]], int(row < 3), images=IMAGES[[row]], labels=LABELS[[row]])
+        torch.testing.assert_close(model(batch).objective[0], together[row])
