@@ -50,7 +50,7 @@ def flower(height: int, width: int) -> Image.Image:
 
 def as_jpeg(picture: Image.Image, **options: object) -> bytes:
     file = BytesIO()
-    picture.save(file, "JPEG", quality=90, **options)  # type: ignore[arg-type]
+    picture.save(file, "JPEG", quality=90, **options)
     return file.getvalue()
 
 

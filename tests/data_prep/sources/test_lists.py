@@ -154,7 +154,7 @@ def test_a_wrong_value_is_refused_with_its_line(tmp_path: Path, name: str, data:
     part = separator(name)
     number = data.draw(st.integers(0, ROWS - 1))
     fields = rows[number].split(part) if part == "," else rows[number].split()
-    columns = range(1, len(fields))
+    columns = list(range(1, len(fields)))
     if name == "chexpert.csv":
         header = CHEXPERT_HEADER.split(",")
         columns = [header.index(column) for column in (*LABELS, "Frontal/Lateral")]
