@@ -13,7 +13,6 @@ import tyro
 from data_prep.drawing.raw_folder import draw_raw_folder
 from data_prep.drawing.sheets import write_label_sheet, write_sheet
 from data_prep.errors import report_user_errors
-from data_prep.pool import available_cores
 from data_prep.progress import Progress
 
 
@@ -30,7 +29,7 @@ class Draw:
     seed: int = 0
     """decides every picture"""
     workers: int | None = None
-    """processes (default: one per core); the result does not depend on it"""
+    """processes (default: one per core where there is work for them); the result does not depend on it"""
     sheet: bool = False
     """write one picture that shows the first COUNT with their labels instead"""
     label_sheet: bool = False
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with Progress(shown=True) as progress:
                 draw_raw_folder(
                     asked.kind, asked.out.expanduser().absolute(), count=asked.count, seed=asked.seed,
-                    workers=asked.workers or available_cores(), progress=progress,
+                    workers=asked.workers, progress=progress,
                 )  # fmt: skip
         print(asked.out)
 

@@ -8,20 +8,21 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+Number = int | float
 Points = NDArray[np.float64]
 """(n, 2): x to the right and y down, in pixels; a pixel covers [i, i + 1)."""
 
 _STEPS = 6
 
 
-def smooth(controls: Sequence[tuple[float, float]] | Points, *, closed: bool = False) -> Points:
+def smooth(controls: Sequence[tuple[Number, Number]] | Points, *, closed: bool = False) -> Points:
     """A Catmull-Rom curve (m, 2) through control points (n, 2), six points per piece."""
     points = np.asarray(controls, dtype=np.float64)
     return _basis(len(points), closed) @ points
 
 
 def mirrored(
-    right: Sequence[tuple[float, float]], left: Sequence[tuple[float, float]] | None = None
+    right: Sequence[tuple[Number, Number]], left: Sequence[tuple[Number, Number]] | None = None
 ) -> Points:
     """A whole symmetric outline from its right half, listed from top to bottom around x = 0.
 
@@ -32,12 +33,12 @@ def mirrored(
     return np.asarray([*other[::-1], *right], dtype=np.float64)
 
 
-def shifted(outline: Points, x: float, y: float) -> Points:
+def shifted(outline: Points, x: Number, y: Number) -> Points:
     """The same outline (n, 2) elsewhere."""
     return outline + np.array([x, y])
 
 
-def stroke(path: Points, widths: Sequence[float] | float) -> Points:
+def stroke(path: Points, widths: Sequence[Number] | Number) -> Points:
     """The outline (2 n, 2) of a line along ``path`` (n, 2); ``widths`` are spread evenly along it, in pixels."""
     offset = _normals(path)
     if isinstance(widths, float | int):
@@ -48,13 +49,13 @@ def stroke(path: Points, widths: Sequence[float] | float) -> Points:
     return np.concatenate([path + offset, (path - offset)[::-1]])
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, points: int = 24) -> Points:
+def ellipse(x: Number, y: Number, rx: Number, ry: Number, points: int = 24) -> Points:
     """The outline (points, 2) of an upright ellipse."""
     return np.array([x, y]) + _circle(points) * np.array([rx, ry])
 
 
 def rippled(
-    path: Points, amplitude: float, wavelength: float, phase: float, above: float = -np.inf
+    path: Points, amplitude: Number, wavelength: Number, phase: Number, above: Number = -np.inf
 ) -> Points:
     """``path`` pushed to and fro along its normal; points above y = ``above`` stay where they are."""
     step = np.diff(path, axis=0, prepend=path[:1])

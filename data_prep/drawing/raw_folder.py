@@ -7,7 +7,6 @@ by one, which would take longer than drawing them; after a power cut a damaged o
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Iterable
 from functools import partial
@@ -21,23 +20,25 @@ from data_prep.drawing.kinds import drawing_named
 from data_prep.errors import ConfigError, RawDataError
 from data_prep.files import atomic_write, remove_partial_files
 from data_prep.lock import exclusive_lock
-from data_prep.pool import run_in_processes
+from data_prep.pool import available_cores, run_in_processes
 from data_prep.progress import Progress
 
 RECORD_FILE = "drawing.json"
 FACTORS_FILE, REGIONS_FILE, README_FILE = "factors.csv", "regions.csv", "README.txt"
 _WORK_FOLDER = ".work"
 _PART = 200
-"""Pictures in a part: about two seconds' work, which is all that a killed run loses per process."""
-_WORTH_PROCESSES = 3 * _PART
+"""Pictures in a part: a few seconds' work, which is all that a killed run loses per process."""
+_WORTH_PROCESSES = 600
+"""Pictures that take longer to draw than a process takes to start."""
 
 
 def draw_raw_folder(
-    kind: str, folder: Path, *, count: int, seed: int, workers: int, progress: Progress
-) -> Path:
+    kind: str, folder: Path, *, count: int, seed: int, workers: int | None, progress: Progress, part: int = _PART
+) -> Path:  # fmt: skip
     """Draw ``count`` pictures and write their lists into ``folder``, or find them there; returns ``folder``.
 
-    The same (kind, count, seed) gives the same bytes, whatever ``workers`` is and however often the run was killed.
+    The same (kind, count, seed) gives the same bytes, whatever ``workers`` is (None: one per core where there is work
+    for them) and however often the run was killed. ``part`` pictures are drawn between two notes of what is done.
     ``RawDataError`` where the folder holds something else, ``ConfigError`` where the numbers make no sense.
     """
     if count < 1 or seed < 0:
@@ -57,30 +58,34 @@ def draw_raw_folder(
             if folder.is_dir() and any(folder.iterdir()):
                 raise RawDataError(f"{folder} is not empty, and what is in it was not drawn by this command")
             _record(work / RECORD_FILE, asked)
-        _draw_parts(folder, kind, count, seed, workers, progress)
-        _write_lists(folder, drawing, count, seed)
+        parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
+        _draw_parts(folder, parts, kind, count, seed, workers, progress)
+        _write_lists(folder, parts, drawing, count, seed)
         shutil.rmtree(work)
         remove_partial_files(folder)
         _record(folder / RECORD_FILE, asked)
     return folder
 
 
-def _draw_parts(folder: Path, kind: str, count: int, seed: int, workers: int, progress: Progress) -> None:
-    parts = range(math.ceil(count / _PART))
+def _draw_parts(
+    folder: Path, parts: list[range], kind: str, count: int, seed: int, workers: int | None, progress: Progress
+) -> None:  # fmt: skip
     todo = [part for part in parts if not _part_file(folder, part).exists()]
-    progress.begin(f"drawing {kind}", total=count, done=count - sum(_size(part, count) for part in todo))
+    missing = sum(map(len, todo))
+    progress.begin(f"drawing {kind}", total=count, done=count - missing)
     run = partial(_draw_part, folder=folder, kind=kind, count=count, seed=seed)
-    if min(workers, len(todo)) > 1 and len(todo) * _PART >= _WORTH_PROCESSES:
-        run_in_processes(run, todo, workers=min(workers, len(todo)), on_result=progress.advance)
+    workers = min(workers or (available_cores() if missing >= _WORTH_PROCESSES else 1), len(todo))
+    if workers > 1:
+        run_in_processes(run, todo, workers=workers, on_result=progress.advance)
         return
     for part in todo:
         progress.advance(run(part))
 
 
-def _draw_part(part: int, *, folder: Path, kind: str, count: int, seed: int) -> int:
+def _draw_part(part: range, *, folder: Path, kind: str, count: int, seed: int) -> int:
     """Draw one part and write what is known of it, last; returns the number of its pictures."""
     drawing, known = drawing_named(kind), []
-    for index in range(part * _PART, part * _PART + _size(part, count)):
+    for index in part:
         drawn = drawing.draw(seed, index)
         with written(folder, drawing.file(index, count)).open("wb") as file:
             Image.fromarray(drawn.pixels).save(file, format="JPEG", quality=drawn.jpeg_quality)
@@ -90,18 +95,19 @@ def _draw_part(part: int, *, folder: Path, kind: str, count: int, seed: int) -> 
     return len(known)
 
 
-def _write_lists(folder: Path, drawing: Drawing, count: int, seed: int) -> None:
+def _write_lists(folder: Path, parts: list[range], drawing: Drawing, count: int, seed: int) -> None:
     known = []
-    for part in range(math.ceil(count / _PART)):
-        known += [Known(*each) for each in json.loads(_part_file(folder, part).read_text())]
+    for part in parts:
+        for labels, factors, boxes in json.loads(_part_file(folder, part).read_text()):
+            known.append(Known(labels, factors, {label: tuple(box) for label, box in boxes.items()}))
     files = [drawing.file(index, count) for index in range(count)]
-    factors, boxes = list(known[0].factors), list(known[0].regions)
+    names = list(known[0].factors)
     tables: dict[str, Iterable[str]] = {
         **drawing.lists(seed, count, known),
         FACTORS_FILE: [
-            ",".join(["file", *factors]),
+            ",".join(["file", *names]),
             *(
-                ",".join([file, *(f"{each.factors[f]:.6g}" for f in factors)])
+                ",".join([file, *(f"{each.factors[f]:.6g}" for f in names)])
                 for file, each in zip(files, known, strict=True)
             ),
         ],
@@ -110,7 +116,7 @@ def _write_lists(folder: Path, drawing: Drawing, count: int, seed: int) -> None:
             *(
                 f"{file},{label},{','.join(map(str, each.regions[label]))}"
                 for file, each in zip(files, known, strict=True)
-                for label in boxes
+                for label in drawing.labels
             ),
         ],
         README_FILE: [
@@ -124,12 +130,8 @@ def _write_lists(folder: Path, drawing: Drawing, count: int, seed: int) -> None:
             file.writelines(f"{line}\n".encode() for line in lines)
 
 
-def _size(part: int, count: int) -> int:
-    return min(_PART, count - part * _PART)
-
-
-def _part_file(folder: Path, part: int) -> Path:
-    return folder / _WORK_FOLDER / f"part-{part:05d}.json"
+def _part_file(folder: Path, part: range) -> Path:
+    return folder / _WORK_FOLDER / f"part-{part.start:08d}-{part.stop:08d}.json"
 
 
 def _record(path: Path, asked: dict[str, Any]) -> None:

@@ -23,16 +23,17 @@ def write_sheet(kind: str, path: Path, *, count: int, seed: int) -> None:
     """Write a picture (JPEG or PNG, by its name) of the first ``count`` drawings and what can be seen on each."""
     drawing = drawing_named(kind)
     drawn = [drawing.draw(seed, index) for index in range(count)]
-    height = max(round(_WIDTH * each.pixels.shape[0] / each.pixels.shape[1]) for each in drawn)
+    height = round(_WIDTH * drawn[0].pixels.shape[0] / drawn[0].pixels.shape[1])
     cell = height + _LINES * _LINE + 4
     sheet = Image.new("RGB", (_COLUMNS * _WIDTH, math.ceil(count / _COLUMNS) * cell), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(8.5)
     for index, each in enumerate(drawn):
         left, top = index % _COLUMNS * _WIDTH, index // _COLUMNS * cell
-        size = (_WIDTH - 2, round((_WIDTH - 2) * each.pixels.shape[0] / each.pixels.shape[1]))
-        sheet.paste(Image.fromarray(each.pixels).resize(size, Image.Resampling.LANCZOS), (left, top))
+        picture = Image.fromarray(each.pixels)
+        picture.thumbnail((_WIDTH - 2, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left, top))
         words = ", ".join(label.replace("_", " ").replace("Wearing ", "").lower() for label in each.shown)
-        lines = textwrap.wrap(words, _LETTERS, max_lines=_LINES, placeholder=" …")
+        lines = textwrap.wrap(words or "no finding", _LETTERS, max_lines=_LINES, placeholder=" …")
         pen.multiline_text((left + 2, top + height + 1), "\n".join(lines), "black", font, spacing=1)
     _save(sheet, path)
 

@@ -16,7 +16,7 @@ from data_prep.sources.celeba import (
     celeba_hair,
 )
 from data_prep.sources.chexpert import chexpert
-from data_prep.sources.drawn import drawn_faces
+from data_prep.sources.drawn import drawn_faces, drawn_radiographs
 from data_prep.sources.mnist import fashion_mnist, idx_folder, mnist
 from data_prep.sources.options import Option, checked_options, option_names
 from data_prep.sources.source import Source
@@ -33,6 +33,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "celeba_hair": celeba_hair,
     "chexpert": chexpert,
     "drawn_faces": drawn_faces,
+    "drawn_radiographs": drawn_radiographs,
     "fashion_mnist": fashion_mnist,
     "idx_folder": idx_folder,
     "mnist": mnist,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from data_prep.drawing.kinds import drawing_named
 from data_prep.drawing.raw_folder import draw_raw_folder
 from data_prep.errors import RawDataError
 from data_prep.manifest import LabelSpec
-from data_prep.pool import available_cores
 from data_prep.progress import Progress
 from data_prep.rows import Rows
 from data_prep.sources.celeba import (
@@ -25,6 +24,7 @@ from data_prep.sources.celeba import (
     celeba_glasses_facial_hair,
     celeba_hair,
 )
+from data_prep.sources.chexpert import Blank, Uncertain, Views, chexpert
 from data_prep.sources.labelled_pictures import LabelledPictures
 from data_prep.sources.picture_index import PictureIndex
 from data_prep.sources.raw_files import cache_folder
@@ -88,7 +88,7 @@ class DrawnPictures:
             self._folder,
             count=self.count,
             seed=self.seed,
-            workers=available_cores(),
+            workers=None,
             progress=progress,
         )
         ready = self.read_as(self._folder).verified(scratch, progress)
@@ -124,6 +124,23 @@ class DrawnPictures:
         if self.raw is None or not PictureIndex.is_in(self.raw):
             raise RawDataError(f"{self.title} is not drawn yet; preparing it draws it")
         return self.read_as(self.raw)
+
+
+def drawn_radiographs(
+    raw: Path | None, *, count: int = 20_000, seed: int = 0, uncertain: Uncertain = "unobserved", blank: Blank = "zeros",
+    views: Views = "frontal",
+) -> DrawnPictures:  # fmt: skip
+    """Chest radiographs with CheXpert's five labels, as ``chexpert`` with these options would have them."""
+    return DrawnPictures(
+        name="drawn_radiographs",
+        title="drawn radiographs",
+        kind="radiographs",
+        options={"count": count, "seed": seed, "uncertain": uncertain, "blank": blank, "views": views},
+        count=count,
+        seed=seed,
+        raw=raw,
+        read_as=partial(chexpert, uncertain=uncertain, blank=blank, views=views),
+    )
 
 
 def drawn_faces(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_prep.drawing.canvas import Canvas, Light
-from data_prep.drawing.curves import shifted
+from data_prep.drawing.curves import Number, shifted
 from data_prep.drawing.faces import colours
 from data_prep.drawing.faces.pose import Pose
 
@@ -22,7 +22,7 @@ def draw_clothes(canvas: Canvas, pose: Pose) -> None:
     if face.necktie:
         cloth = colours.from_hue(0.62, 0.3 * face.clothes_saturation, 0.12 + 0.28 * face.clothes_value)
     y = chin + 14
-    shape: list[tuple[float, float]]
+    shape: list[tuple[Number, Number]]
     if style == _BARE:
         shape = [
             (-100, 240),

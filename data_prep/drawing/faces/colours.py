@@ -7,6 +7,7 @@ import colorsys
 import numpy as np
 
 from data_prep.drawing.canvas import Light
+from data_prep.drawing.curves import Number
 from data_prep.drawing.faces.factors import Face
 
 _SKIN = np.array(
@@ -27,7 +28,7 @@ _EYE_SHADOW = ((122, 78, 58), (128, 52, 108), (58, 84, 158), (54, 112, 88))
 _LIPSTICK = np.array([(176, 20, 44), (206, 44, 84), (168, 52, 60), (120, 22, 58)], np.float32)
 
 
-def colour(*rgb: float) -> Light:
+def colour(*rgb: Number) -> Light:
     """A colour (3,) from values between 0 and 255."""
     return np.array(rgb, np.float32)
 

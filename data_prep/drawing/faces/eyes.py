@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data_prep.drawing.canvas import Canvas, Patch
-from data_prep.drawing.curves import Points, ellipse, shifted, smooth, stroke
+from data_prep.drawing.curves import Number, Points, ellipse, shifted, smooth, stroke
 from data_prep.drawing.faces import colours
 from data_prep.drawing.faces.pose import EYE_X, EYES_Y, Pose
 
@@ -38,7 +40,9 @@ def draw_eyes(canvas: Canvas, pose: Pose) -> None:
         discs = [ellipse(side * EYE_X + look, y, size * radius, size * radius, 18) for side in _SIDES]
         canvas.paint(canvas.covered(*(pose.place(disc, _DEPTH) for disc in discs), within=white), tone)
 
-    def lines(widths: list[float], *, lower: bool = False, lift: float = 0.0, soften: float = 0.0) -> Patch:
+    def lines(
+        widths: Sequence[Number], *, lower: bool = False, lift: float = 0.0, soften: float = 0.0
+    ) -> Patch:
         paths = [stroke(lid[lower] - [0, lift], widths) for lid in lids]
         return canvas.covered(*(pose.place(path, _DEPTH) for path in paths), soften=soften)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from data_prep.drawing.curves import Number
 from data_prep.drawing.faces.labels import HAIR_COLOURS, beard_of, normal_share
 
 
@@ -141,10 +142,10 @@ def sample_face(labels: Mapping[str, bool], ancestry: float, chance: np.random.G
         low, high = on if is_set[name] else off
         return low + (high - low) * chance.random()
 
-    def between(low: float, high: float) -> float:
+    def between(low: Number, high: Number) -> float:
         return low + (high - low) * chance.random()
 
-    def around(mean: float, deviation: float, limit: float = 2.2) -> float:
+    def around(mean: Number, deviation: Number, limit: Number = 2.2) -> float:
         return mean + deviation * min(max(float(chance.standard_normal()), -limit), limit)
 
     def one_of(*weights: float) -> float:
@@ -152,7 +153,7 @@ def sample_face(labels: Mapping[str, bool], ancestry: float, chance: np.random.G
 
     beard = beard_of(labels)
     colour = next((i for i, name in enumerate(HAIR_COLOURS) if is_set[name]), len(HAIR_COLOURS))
-    short, long = one_of(0.3, 0.62, 0.06, 0.02, 0, 0), one_of(0, 0.05, 0.17, 0.33, 0.3, 0.15)
+    short, long = one_of(0.3, 0.62, 0.06, 0.02, 0.0, 0.0), one_of(0.0, 0.05, 0.17, 0.33, 0.3, 0.15)
     plain, dressed = one_of(0.45, 0.3, 0.25, 0.0), one_of(0.3, 0.3, 0.1, 0.3)
     kind_of_glasses, kind_of_hat, kind_of_tie = (
         1 + one_of(0.2, 0.3, 0.18, 0.14, 0.18),
@@ -168,7 +169,7 @@ def sample_face(labels: Mapping[str, bool], ancestry: float, chance: np.random.G
     return Face(
         light_x=around(0.0, 0.45), light_y=between(-0.75, -0.15), ambient=between(0.42, 0.68),
         warmth=around(0.1, 0.4), exposure=around(1.0, 0.1), contrast=around(1.0, 0.08),
-        blur=max(0.0, around(0.35, 0.3)), noise=between(0.8, 4.5), jpeg_quality=round(between(72, 95)),
+        blur=max(0.0, around(0.35, 0.3)), noise=between(0.8, 4.5), jpeg_quality=float(round(between(72, 95))),
         backdrop_hue=chance.random(), backdrop_saturation=between(0.0, 0.6), backdrop_value=between(0.12, 0.97),
         backdrop_texture=between(0.1, 1.0),
         roll=around(0.0, 2.0), yaw=around(0.0, 0.55), scale=around(1.0, 0.032), shift_x=around(0.0, 1.2),
@@ -213,15 +214,15 @@ def sample_face(labels: Mapping[str, bool], ancestry: float, chance: np.random.G
 def with_visible(labels: Mapping[str, bool], face: Face) -> dict[str, bool]:
     """The attributes completed by those that are read off the drawing, with thresholds near CelebA's frequencies."""
     return dict(labels) | {
-        "Big_Lips": face.lip_fullness > 1.13,
+        "Big_Lips": face.lip_fullness > 1.17,
         "Big_Nose": face.nose_width > 8.9,
         "Blurry": face.blur > 0.84,
         "Double_Chin": face.fullness > 0.75,
-        "High_Cheekbones": face.smile > 0.5,
+        "High_Cheekbones": face.smile > 0.47,
         "Mouth_Slightly_Open": face.mouth_opening > 0.05,
         "Narrow_Eyes": face.eye_opening < 0.325,
         "Oval_Face": face.jaw < 0.80 and face.fullness < 0.5,
-        "Pointy_Nose": face.nose_width < 7.6,
-        "Rosy_Cheeks": face.blush > 0.4,
-        "Wearing_Lipstick": face.lipstick > 0.2,
+        "Pointy_Nose": face.nose_width < 7.5,
+        "Rosy_Cheeks": face.blush > 0.46,
+        "Wearing_Lipstick": face.lipstick > 0.26,
     }

@@ -57,7 +57,7 @@ _HAIR_COLOUR = (  # the same four kinds of people; None of the names is auburn, 
     (0.34, 0.22, 0.405, 0.005, 0.03),
 )  # fmt: skip
 _BEARDED = (0.0, 0.0, 0.40, 0.39)
-_BEARD_STYLE = np.cumsum((0.50, 0.10, 0.10, 0.12, 0.18))
+_BEARD_STYLE = np.cumsum((0.58, 0.06, 0.11, 0.08, 0.17))
 _ARCHED = {True: 0.53, False: 0.21}
 """of women with heavy make-up, and without"""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.drawing.canvas import Canvas, Light, Patch
-from data_prep.drawing.curves import Points, mirrored, smooth
+from data_prep.drawing.curves import Number, Points, mirrored, smooth
 from data_prep.drawing.faces.factors import Face
 
 WIDTH, HEIGHT = 178, 218
@@ -34,19 +34,21 @@ class Pose:
         cosine, sine = face.scale * np.cos(angle), face.scale * np.sin(angle)
         return Pose(face, np.array([[cosine, -sine], [sine, cosine]]))
 
-    def place(self, points: Points | Sequence[tuple[float, float]], depth: float = 0.0) -> Points:
+    def place(self, points: Points | Sequence[tuple[Number, Number]], depth: Number = 0.0) -> Points:
         """Picture coordinates (n, 2); ``depth`` is how far in front of the ears they are, in pixels."""
         given = np.asarray(points, dtype=np.float64) - _PIVOT
         given = given + np.array([self.face.yaw * depth, 0.0])
         return given @ self.turn.T + _MIDDLE + np.array([self.face.shift_x, self.face.shift_y])
 
     def curve(
-        self, controls: Sequence[tuple[float, float]] | Points, depth: float = 0.0, *, closed: bool = False
+        self, controls: Sequence[tuple[Number, Number]] | Points, depth: Number = 0.0, *, closed: bool = False
     ) -> Points:
         """A smooth curve through control points, in the picture."""
         return self.place(smooth(controls, closed=closed), depth)
 
-    def spot(self, canvas: Canvas, x: float, y: float, rx: float, ry: float, depth: float = 0.0) -> Patch:
+    def spot(
+        self, canvas: Canvas, x: Number, y: Number, rx: Number, ry: Number, depth: Number = 0.0
+    ) -> Patch:
         """``Canvas.spot`` around a point of the face."""
         ((px, py),) = self.place([(x, y)], depth)
         return canvas.spot(px, py, rx, ry)

@@ -1,7 +1,7 @@
 """Which part of the picture a label may change: one box per label, from the same factors as the drawing.
 
 A box holds every pixel that changes by more than a few grey values when the label is switched and all else stays, before
-JPEG spreads it over its blocks; ``touched`` gives the very pixels.
+JPEG spreads it over its blocks, and unless switching takes a hat off. ``touched`` gives the very pixels.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def regions(face: Face) -> dict[str, Box]:
         "No_Beard": (-wide, EYES_Y + 2, wide, chin + 12),
         "Pale_Skin": (-100.0, crown, 100.0, float(HEIGHT + 8)),
         "Receding_Hairline": (-wide, crown, wide, EYES_Y + 2),
-        "Smiling": (-wide, EYES_Y + 2, wide, chin + 3),
+        "Smiling": (-wide, EYES_Y - 6, wide, chin + 3),
         "Wavy_Hair": hair,
         "Wearing_Necktie": (-100.0, chin - 6, 100.0, float(HEIGHT + 8)),
         "Young": (-wide, 66.0, wide, chin + 2),

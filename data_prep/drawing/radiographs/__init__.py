@@ -1,0 +1,1 @@
+"""Chest radiographs with CheXpert's observations."""

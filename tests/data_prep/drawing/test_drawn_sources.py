@@ -1,0 +1,107 @@
+"""The drawn sources: drawn once, read by CelebA's and CheXpert's own code, named by what was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.drawing.faces.picture import person
+from data_prep.drawing.faces.raw_layout import Faces
+from data_prep.errors import ConfigError, RawDataError
+from data_prep.manifest import Manifest
+from data_prep.plan import data_set_folder
+from data_prep.shards.arrow import open_split
+from data_prep.sources import source_named
+from data_prep.sources.celeba import CCVAE_LABELS
+from data_prep.sources.options import Option
+from data_prep.sources.raw_files import cache_folder
+from data_prep.stages import prepare
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def prepared(name: str, root: Path, **options: Option) -> Path:
+    return prepare(name, root=root, workers=1, formats="arrow", progress=False, options=options)
+
+
+def test_faces_come_out_with_the_labels_and_factors_they_were_drawn_from(tmp_path: Path) -> None:
+    folder = prepared("drawn_faces", tmp_path / "data", count=20, seed=2)
+    manifest = Manifest.load(folder)
+    assert manifest.image_shape == (3, 64, 64)
+    assert [label.name for label in manifest.labels] == list(CCVAE_LABELS)
+    assert {name: split.rows for name, split in manifest.splits.items()} == {
+        "train": 16,
+        "valid": 2,
+        "test": 2,
+    }
+    (shard,) = open_split(folder, manifest, "valid")
+    for row in range(2):
+        labels, face = person(2, 16 + row)
+        assert shard.labels[row].tolist() == [labels[name] for name in CCVAE_LABELS]
+        smile = shard.factors[row][manifest.factors.index("smile")]
+        assert smile == pytest.approx(face.smile, rel=1e-5)
+    assert shard.observed.all()
+    assert np.asarray(shard.image).std() > 20
+
+
+def test_faces_are_drawn_once_for_all_that_are_made_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared("drawn_faces", tmp_path / "data", count=20)
+    monkeypatch.setattr(Faces, "draw", lambda *_: pytest.fail("drawn again"))
+    hair = Manifest.load(prepared("drawn_faces", tmp_path / "data", count=20, read_as="celeba_hair"))
+    assert hair.labels[0].values == ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+    drawn = cache_folder("drawn_faces") / "20-seed-0-version-1"
+    named = prepare(
+        "drawn_faces", raw=drawn, root=tmp_path / "named", workers=1, formats="arrow", progress=False,
+        options={"count": 20},
+    )  # fmt: skip
+    assert named.name in {folder.name for folder in (tmp_path / "data").iterdir()}
+
+
+def test_radiographs_come_out_with_unknown_labels_where_reports_are_uncertain(tmp_path: Path) -> None:
+    folder = prepared("drawn_radiographs", tmp_path / "data", count=20, seed=1)
+    manifest = Manifest.load(folder)
+    assert manifest.image_shape == (1, 64, 64)
+    shards = [shard for split in manifest.splits for shard in open_split(folder, manifest, split)]
+    observed = np.concatenate([shard.observed for shard in shards])
+    assert 0 < (~observed).sum() < observed.size / 2
+    assert all((shard.factors[:, manifest.factors.index("lateral")] == 0).all() for shard in shards)
+    everything = prepared(
+        "drawn_radiographs", tmp_path / "data", count=20, seed=1, views="all", uncertain="ones"
+    )
+    assert sum(split.rows for split in Manifest.load(everything).splits.values()) == 20
+
+
+def test_the_folder_is_named_by_count_seed_options_and_the_version_of_the_drawing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folder(**options: Option) -> Path:
+        return data_set_folder(source_named("drawn_faces", None, options), tmp_path)
+
+    asked = [folder(), folder(count=5), folder(seed=1), folder(read_as="celeba_glasses")]
+    assert folder(count=20_000, seed=0) == asked[0]
+    monkeypatch.setattr(Faces, "version", 2)
+    assert len({*asked, folder()}) == 5
+
+
+def test_wrong_options_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be drawn"):
+        prepared("drawn_faces", tmp_path, count=0)
+    with pytest.raises(ConfigError, match="read_as is 'cats'"):
+        prepared("drawn_faces", tmp_path, read_as="cats")
+
+
+def test_a_named_folder_of_other_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
+    with pytest.raises(RawDataError, match="was not drawn by this command"):
+        prepare(
+            "drawn_faces", raw=tmp_path / "holiday", root=tmp_path / "data", workers=1, formats="arrow", progress=False,
+            options={"count": 2},
+        )  # fmt: skip
