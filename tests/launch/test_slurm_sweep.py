@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from launch.clusters.resources import Resources
 from launch.clusters.slurm import submission
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.clusters.slurm.register import Register
+from launch.clusters.slurm.sbatch import call_sbatch
 from launch.plan import DataPlaces, NeededData, located, needed_data, planned_cells, write_cells
 from launch.sweep import main
 from pipeline.cell import Cell
@@ -96,15 +98,14 @@ def test_a_launcher_killed_right_behind_sbatch_finds_its_jobs_and_submits_nothin
 ) -> None:
     sweep = tmp_path / "sweep"
     cells, data = planned_sweep(places, sweep)
-    calls = []
+    calls: list[str] = []
 
-    def killed_after(*arguments: object) -> str:
-        calls.append(submission_call(*arguments))
+    def killed_after(*arguments: Any) -> str:
+        calls.append(call_sbatch(*arguments))
         if len(calls) == killed_behind:
             raise LauncherIsKilled
         return calls[-1]
 
-    submission_call = submission.call_sbatch
     with monkeypatch.context() as patched:
         patched.setattr(submission, "call_sbatch", killed_after)
         with pytest.raises(LauncherIsKilled):

@@ -38,7 +38,8 @@ def cells(count: int, sweep: Path = SWEEP, *, ranks: int = 1, first_seed: int = 
 
 def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: Any) -> Limits:
     """What a cluster allows where these resources were asked for."""
-    resources = Resources(**{"hours": 2.0, "partition": "main"} | asked)
+    chosen: dict[str, Any] = {"hours": 2.0, "partition": "main"} | asked
+    resources = Resources(**chosen)
     errand = Resources(hours=2.0, partition="main", cpus_per_task=1).parameters(1)
     return Limits(
         parameters=lambda ranks, *, on_gpus: resources.parameters(ranks),
