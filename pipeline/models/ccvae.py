@@ -28,19 +28,18 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
+from pipeline.models.characteristic_vae import CharacteristicVAE, sample
 from pipeline.models.conditional_prior import ConditionalPrior
 from pipeline.models.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
-from pipeline.models.image_vae import ImageVAE, Likelihood, Network
+from pipeline.models.image_vae import Likelihood, Network
 from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier, beside
+from pipeline.models.label_classifier import DiagonalClassifier, beside
 from pipeline.models.label_estimators import (
-    GaussHermite,
     LabelMarginal,
     PosteriorPredictive,
     label_marginal,
     monte_carlo,
 )
-from pipeline.models.label_layout import LabelLayout, label_blocks, latents_per_label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,26 +135,13 @@ class CCVAEConfig:
         return CCVAE(self, data)
 
 
-class CCVAE(ImageVAE):
+class CCVAE(CharacteristicVAE):
     """CCVAE for images with any labels."""
 
     def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
-        sizes = latents_per_label(
-            data.cardinalities, config.label_latents, config.characteristic_size, "ccvae"
-        )
-        layout = LabelLayout(label_blocks(data.cardinalities, sizes))
-        super().__init__(
-            data,
-            latents=layout.latents + config.style_size,
-            hidden_width=config.hidden_width,
-            network=config.network,
-            likelihood=config.likelihood,
-            system="ccvae",
-        )
-        self.config, self.layout = config, layout
-        self.classifier = LabelClassifier(layout)
-        self.conditional_prior = ConditionalPrior(layout, data)
-        self.gauss_hermite = GaussHermite()
+        super().__init__(config, data)
+        self.config = config
+        self.conditional_prior = ConditionalPrior(self.layout, data)
 
     # the objective
 
@@ -166,7 +152,7 @@ class CCVAE(ImageVAE):
         mean, scale = self.posterior(pixels)
         noise = torch.randn(config.importance_samples, *mean.shape, device=mean.device)
         z = mean + scale * noise
-        z_c, z_s = z.split([self.layout.latents, config.style_size], dim=-1)
+        z_c, z_s = self.split(z)
 
         log_likelihood = self.log_likelihood(pixels, z)
         log_posterior = gaussian_log_density(z, mean, scale)
@@ -266,26 +252,6 @@ class CCVAE(ImageVAE):
 
     # what it can do
 
-    def classify(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> list[Float[Tensor, "batch value"]]:
-        """``log q(y_i | x)``, whatever the training used: binary labels by quadrature, others from 100 samples."""
-        mean, scale = self.posterior(to_pixels(image))
-        found: list[Tensor] = []
-        latents = (self.layout.split_latents(of[:, : self.layout.latents]) for of in (mean, scale))
-        for classifier, block_mean, block_scale in zip(self.classifier.blocks, *latents, strict=True):
-            if isinstance(classifier, DiagonalClassifier):
-                both = [
-                    self.gauss_hermite.log_predictive(
-                        classifier, block_mean, block_scale, torch.full_like(block_mean, y, dtype=torch.uint8)
-                    )
-                    for y in (0, 1)
-                ]
-                found += torch.stack(both, dim=-1).unbind(1)
-            else:
-                found.append(log_mean_exp(classifier(sample(block_mean, block_scale, 100))).squeeze(1))
-        return self.layout.in_data_order(found)
-
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z]`` for a fresh ``z_c ~ p(z_c | y)`` and ``z_s ~ p(z_s)`` per row."""
         labels, _ = self.layout.arranged(labels, torch.ones_like(labels, dtype=torch.bool))
@@ -293,15 +259,30 @@ class CCVAE(ImageVAE):
         z_s = torch.randn(labels.shape[0], self.config.style_size, device=labels.device)
         return self.decode(torch.cat([z_c, z_s], dim=-1))
 
-    def characteristic_latents(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch latent"]:
-        """Posterior mean of ``z_c``."""
-        return self.posterior_mean(image)[:, : self.layout.latents]
+    def intervene(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        values: UInt8[Tensor, " batch"],
+        draws: int = 1,
+    ) -> Float[Tensor, "draw batch channel height width"]:
+        """``E[x | z]`` for fresh ``z_i ~ p(z_i | y_i)`` of the label; all other latents are the posterior mean's."""
+        mean, scale = (table[values.long()] for table in self.conditional_prior.of_label(label))
+        return self.decode(
+            self.with_latents_of(label, self.posterior_mean(image), sample(mean, scale, draws))
+        )
 
-
-def sample(
-    mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], samples: int
-) -> Float[Tensor, "sample rows latent"]:
-    """Fresh samples of a diagonal Gaussian."""
-    return mean + scale * torch.randn(samples, *mean.shape, device=mean.device)
+    def traverse(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        steps: int,
+        *,
+        start: int = 0,
+        end: int = 1,
+    ) -> Float[Tensor, "step batch channel height width"]:
+        """``E[x | z]`` while ``z_i`` goes straight from the mean of ``p(z_i | start)`` to that of ``p(z_i | end)``."""
+        means, _ = self.conditional_prior.of_label(label)
+        share = torch.linspace(0, 1, steps, device=means.device)[:, None, None]
+        path = means[start] + share * (means[end] - means[start])  # (step, 1, latent)
+        return self.decode(self.with_latents_of(label, self.posterior_mean(image), path))

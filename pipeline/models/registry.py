@@ -25,6 +25,9 @@ class Preset:
 
 PRESETS = {
     "ccvae": Preset("CCVAE with the settings that reproduce the paper (Joy et al. 2021)", CCVAEConfig),
+    "ccvae-celeba": Preset(
+        "CCVAE with the 27 style latents that the paper gives to CelebA", CCVAEConfig.celeba
+    ),
     "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
     "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.ccvae import CCVAE, sample
+from pipeline.models.ccvae import CCVAE
+from pipeline.models.characteristic_vae import sample
 from tests.pipeline.models.ccvae_cases import (
     NETWORKS,
     build,
