@@ -16,7 +16,7 @@ def draw_nose(canvas: Canvas, pose: Pose) -> None:
     """What the relief does not give: nostrils, the edges of the wings, the shadow below."""
     face, y = pose.face, pose.nose_y
     canvas.shade(
-        pose.spot(canvas, -2.5 * face.light_x, y + 2.5, 0.85 * face.nose_width, 2.6, _NOSE - 1).times(0.6),
+        pose.spot(canvas, -2.5 * face.light_x, y + 2.5, 0.85 * face.nose_width, 2.6, _NOSE - 1).times(0.42),
         (0.62, 0.52, 0.48),
     )
     nostrils, wings = [], []

@@ -16,8 +16,8 @@ WIDTH, HEIGHT = 178, 218
 EYES_Y = 112.0
 """where CelebA's alignment puts the eyes"""
 EYE_X = 19.5
-_PIVOT = np.array([0.0, 130.0])
-_MIDDLE = np.array([89.0, 130.0])
+_PIVOT = (0.0, 130.0)
+_MIDDLE = (89.0, 130.0)
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Pose:
 
     def place(self, points: Points | Sequence[tuple[Number, Number]], depth: Number = 0.0) -> Points:
         """Picture coordinates (n, 2); ``depth`` is how far in front of the ears they are, in pixels."""
-        given = np.asarray(points, dtype=np.float64) - _PIVOT
-        given = given + np.array([self.face.yaw * depth, 0.0])
-        return given @ self.turn.T + _MIDDLE + np.array([self.face.shift_x, self.face.shift_y])
+        (xx, xy), (yx, yy) = self.turn.tolist()
+        face, x, y = self.face, self.face.yaw * depth - _PIVOT[0], -_PIVOT[1]
+        moved = (_MIDDLE[0] + face.shift_x + xx * x + xy * y, _MIDDLE[1] + face.shift_y + yx * x + yy * y)
+        return np.asarray(points, dtype=np.float64) @ self.turn.T + np.array(moved)
 
     def curve(
         self, controls: Sequence[tuple[Number, Number]] | Points, depth: Number = 0.0, *, closed: bool = False
