@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import queue
 import warnings
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,13 +20,14 @@ import numpy as np
 from data_prep.errors import DataSetError, MissingDependencyError
 from data_prep.files import atomic_path, checksum
 from data_prep.manifest import Manifest, ShardSpec, verify_file
-from data_prep.shards.arrow import Shard, open_split
+from data_prep.shards.arrow import Shard, open_shard
 
 INSTALL_FFCV = (
     "FFCV is not installed; with a C++ compiler, pkg-config and the headers of OpenCV and libjpeg-turbo there, "
     "\"pip install 'traitvae[ffcv]' && pip install --no-deps ffcv==1.0.2\" installs it ('make demo' does all that)"
 )
 _PAGE_SIZE = 1 << 21
+_CHUNK = 4096
 _LONGEST_FIELD_NAME = 16  # FFCV cuts longer ones without a word
 
 
@@ -84,11 +84,11 @@ def write_beton(folder: Path, split: str) -> tuple[str, ShardSpec]:
     manifest = Manifest.load(folder)
     for spec in manifest.splits[split].shards:
         verify_file(folder, spec)
-    shards = open_split(folder, manifest, split)
     path = folder / f"{split}.beton"
     with atomic_path(path) as partial:
-        _write(partial, shards, manifest)
-        spec = ShardSpec(path.name, sum(map(len, shards)), partial.stat().st_size, checksum(partial))
+        rows = _RowSequence(folder, manifest, split)
+        _write(partial, rows, manifest)
+        spec = ShardSpec(path.name, len(rows), partial.stat().st_size, checksum(partial))
     return split, spec
 
 
@@ -101,33 +101,54 @@ class _Counter:
 
 
 class _RowSequence:
-    """The rows of some shards one by one, as FFCV's writer wants them."""
+    """The rows of a split one by one, as FFCV's writer wants them; the shard of the last one asked for is mapped."""
 
-    def __init__(self, shards: Sequence[Shard], with_factors: bool) -> None:
-        self._shards = shards
-        self._starts = np.cumsum([0] + [len(s) for s in shards])
-        self._with_factors = with_factors
+    def __init__(self, folder: Path, manifest: Manifest, split: str) -> None:
+        self._folder, self._manifest = folder, manifest
+        self._specs = manifest.splits[split].shards
+        self._starts = np.cumsum([0] + [spec.rows for spec in self._specs])
+        self._shard: tuple[int, Shard] | None = None
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def __getitem__(self, row: int) -> tuple[Any, ...]:
         which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        shard, i = self._shards[which], row - int(self._starts[which])
+        shard, i = self._opened(which), row - int(self._starts[which])
+        # Copies: the writer keeps hold of the last row, and with it would keep a shard mapped.
         values = (
-            shard.image[i], shard.labels[i], shard.observed[i].view(np.uint8), float(shard.supervision_rank[i]),
-            int(shard.reference[i]),
+            shard.image[i].copy(), shard.labels[i].copy(), shard.observed[i].astype(np.uint8),
+            float(shard.supervision_rank[i]), int(shard.reference[i]),
         )  # fmt: skip
-        return (*values, shard.factors[i]) if self._with_factors else values
+        return (*values, shard.factors[i].copy()) if self._manifest.factors else values
+
+    def _opened(self, which: int) -> Shard:
+        """What is mapped counts as memory of this process, so one shard is let go before the next is opened."""
+        if self._shard is None or self._shard[0] != which:
+            self._shard = None
+            self._shard = which, open_shard(self._folder / self._specs[which].file, self._manifest)
+        return self._shard[1]
 
 
-def _write(path: Path, shards: Sequence[Shard], manifest: Manifest) -> None:
+class _Chunks:
+    """Multiprocessing's queue of work for one process: some rows at a time, then None."""
+
+    def __init__(self, rows: int) -> None:
+        self._starts, self._rows = iter(range(0, rows, _CHUNK)), rows
+
+    def get(self) -> list[tuple[int, int]] | None:
+        start = next(self._starts, None)
+        if start is None:
+            return None
+        return [(row, row) for row in range(start, min(start + _CHUNK, self._rows))]
+
+
+def _write(path: Path, rows: _RowSequence, manifest: Manifest) -> None:
     ffcv = import_ffcv()
     from ffcv.memory_allocator import MemoryAllocator
     from ffcv.writer import DatasetWriter, worker_job_indexed_dataset
 
     fields = _fields(ffcv, manifest)
-    rows = _RowSequence(shards, with_factors="factors" in fields)
     if not len(rows):
         raise DataSetError(f"{path.parent} has a split without rows, which FFCV cannot hold")
     page_size = max(_PAGE_SIZE, 1 << (2 * int(np.prod(manifest.image_shape))).bit_length())
@@ -140,15 +161,19 @@ def _write(path: Path, shards: Sequence[Shard], manifest: Manifest) -> None:
     writer.metadata_sm.unlink()
     writer.metadata_sm = SimpleNamespace(buf=bytearray(size))
 
-    todo: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    todo.put([(row, row) for row in range(len(rows))])
-    todo.put(None)
     allocated: queue.SimpleQueue[Any] = queue.SimpleQueue()
     allocator = MemoryAllocator(str(path), writer.data_region_start, page_size)
     # Its counters are semaphores, which outlive a process that is interrupted.
     allocator.next_page_allocated, allocator.next_page_written = _Counter(), _Counter()
     worker_job_indexed_dataset(
-        todo, writer.metadata_sm, writer.metadata_type, fields, allocator, _Counter(), allocated, rows
+        _Chunks(len(rows)),
+        writer.metadata_sm,
+        writer.metadata_type,
+        fields,
+        allocator,
+        _Counter(),
+        allocated,
+        rows,
     )
     writer.finalize(allocated.get())
     _check_length(path, writer, allocator)
