@@ -8,6 +8,7 @@ from pathlib import Path
 from data_prep.errors import LaunchError, report_user_errors
 from launch.compare import Compare, compare
 from pipeline.cell import Cell
+from pipeline.cell_folder import CellFolder
 from pipeline.tracking import finish_sweep, tracking_uri
 
 
@@ -20,6 +21,8 @@ def finish_on_node(sweep: str, names: Sequence[str]) -> None:
 def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     """Say in MLflow whether the sweep went well, and print and write its table if any cell is done.
 
+    It went well if all of these cells are done, and none that an earlier launch left in the sweep's folder has failed.
+
     Raises:
         TrackingError: the MLflow store cannot be reached.
     """
@@ -29,6 +32,7 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     settings = cells[0].config.tracking
     if settings.parent_run_id is not None:
         uri = tracking_uri(settings, sweep.parent)
-        finish_sweep(uri, settings.parent_run_id, "finished" if all(done) else "failed")
+        well = all(done) and not any(CellFolder(file.parent).failed() for file in sweep.glob("*/FAILED"))
+        finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")
     if any(done):
         compare(Compare(sweep=sweep.name, runs=sweep.parent))

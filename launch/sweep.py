@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-if __name__ == "__main__" and sys.argv[1:2] in (["status"], ["logs"], ["cancel"]):  # an answer before torch is imported
-    from launch.status import main as answer
+if __name__ == "__main__" and sys.argv[1:2] in (["status"], ["logs"], ["cancel"]):
+    from launch.status import main as answer  # before torch is imported, which takes seconds
 
     answer(sys.argv[1], sys.argv[2:])
 
@@ -54,7 +54,7 @@ class Sweep:
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """which runs: a name from the list below; the quick one where none is given"""
+    """which runs: a name from the list above; the quick one where none is given"""
     cluster: ClusterName = "local"
     """where: on this machine, on the SLURM cluster that this machine belongs to, or in this one process (debug)"""
     name: str | None = None
@@ -64,7 +64,7 @@ class Sweep:
     detach: bool = False
     """leave as soon as the jobs are submitted (slurm)"""
     preflight: bool = True
-    """look whether jobs can work before the first one is submitted (slurm)"""
+    """submit without a look first at whether jobs can work (slurm)"""
     epochs: int | None = None
     """another number of epochs than the recipe's"""
     ranks: int | None = None

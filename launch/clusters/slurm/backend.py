@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from data_prep.errors import LaunchError
-from data_prep.manifest import MANIFEST_FILE
-from launch.clusters.backend import Phase, State
+from launch.clusters.backend import State
 from launch.clusters.facts import ClusterFacts, read_facts
 from launch.clusters.preflight import preflight
-from launch.clusters.queue import Accounting, QueuedJob, cancel, ended, queued
+from launch.clusters.queue import QueuedJob, cancel, queued
 from launch.clusters.resources import Resources
 from launch.clusters.site import resolve
 from launch.clusters.slurm import data as preparing
+from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S
@@ -27,11 +27,7 @@ from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, 
 from launch.clusters.slurm.stages import Limits, Standing, planned, standing
 from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
-from launch.standing import state_of
 from pipeline.cell import Cell
-
-SECONDS_UNTIL_GONE = 10.0
-"""How long a cell whose job has left the queue is given to show what the job wrote: disks are shared, and slow."""
 
 
 class SlurmBackend:
@@ -53,10 +49,8 @@ class SlurmBackend:
             )
         self.sweep, self.facts = sweep, read_facts() if facts is None else facts
         self._asked, self._config_file = resources, config_file
-        self._cells: Sequence[Cell] = []
         self._needed: Sequence[NeededData] = []
-        self._queue: Mapping[str, QueuedJob] | None = None
-        self._gone_since: dict[str, float] = {}
+        self._states = CellStates(sweep, [])
         self._resolved: dict[tuple[int, bool], tuple[Resources, list[str]]] = {}
 
     def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
@@ -137,13 +131,13 @@ class SlurmBackend:
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
         """Submit what is not done and not in the queue; called while ``lock``, the sweep's, is held."""
-        self._cells = cells
+        self._states = CellStates(self.sweep, cells)
         with ExitStack() as locks:
             for entry in self._needed:
                 if not entry.is_ready():
                     locks.enter_context(preparing.held(entry, print))
             register, queue = Register(self.sweep), self._look_patiently()
-            self._queue = own = self._own(register, queue)
+            own = self._own(register, queue)
             register.recover(own.values())
             now = standing(cells, register, own)
             preparations = self._preparations(register, queue) if now.train else []
@@ -161,7 +155,6 @@ class SlurmBackend:
                 submission = submitter.submit(array, register)
                 if id(array) in merges:
                     preparing.note_merge(merges[id(array)], submission)
-            self._queue = None
 
     def _preparations(self, register: Register, queue: Mapping[str, QueuedJob]) -> list[Preparation]:
         """How each data set that is not ready will be."""
@@ -210,45 +203,7 @@ class SlurmBackend:
 
     def states(self) -> dict[str, State]:
         """Where the cells stand. While SLURM does not answer, what was seen last counts, and each state says so."""
-        register = Register(self.sweep)
-        try:
-            self._queue = queued(comment=f"{register.tag}/")
-        except LaunchError:
-            return {cell.name: self._last_seen(cell, register) for cell in self._cells}
-        jobs = {cell.name: register.jobs_of(cell.name) for cell in self._cells}
-        gone = [cell for cell in self._cells if self._is_gone(cell, jobs[cell.name])]
-        accounts = ended([job for cell in gone for job in jobs[cell.name].values()])
-        states = {}
-        for cell in self._cells:
-            state = state_of(cell, jobs[cell.name], self._queue, accounts, register)
-            if state.phase == "stopped" and cell not in gone:
-                state = State("waiting", "its job has ended; looking for what it left")
-            states[cell.name] = self._with_data(cell, state, register)
-        return states
-
-    def _with_data(self, cell: Cell, state: State, register: Register) -> State:
-        """The state of a cell whose data set is not there yet says so."""
-        folder = Path(cell.config.data.folder)
-        if state.phase not in ("waiting", "stopped", "failed") or (folder / MANIFEST_FILE).is_file():
-            return state
-        if state.phase == "waiting":
-            return State("waiting", "its data set is being prepared")
-        return State("failed", preparing.why_not_prepared(folder, register))
-
-    def _last_seen(self, cell: Cell, register: Register) -> State:
-        state = state_of(cell, register.jobs_of(cell.name), self._queue or {}, Accounting(), register)
-        if state.phase in ("done", "failed"):
-            return state
-        phase: Phase = "waiting" if state.phase == "stopped" else state.phase
-        return State(phase, f"SLURM does not answer; seen before: {phase}", state.node, state.restarts)
-
-    def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
-        """Whether the cell's jobs left the queue so long ago that what they wrote must be seen here."""
-        if cell.is_done() or (self._queue or {}).keys() & jobs.values():
-            self._gone_since.pop(cell.name, None)
-            return False
-        since = self._gone_since.setdefault(cell.name, time.monotonic())
-        return time.monotonic() - since >= SECONDS_UNTIL_GONE
+        return self._states.look()
 
     def is_closing(self) -> bool:
         """Whether the job that writes the table is still to come or at work."""

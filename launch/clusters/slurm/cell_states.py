@@ -1,0 +1,71 @@
+"""Where the cells of a sweep stand, from one look into SLURM's queue and what lies in their folders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from data_prep.manifest import MANIFEST_FILE
+from launch.clusters.backend import Phase, State
+from launch.clusters.queue import Accounting, QueuedJob, ended, queued
+from launch.clusters.slurm.data import why_not_prepared
+from launch.clusters.slurm.register import Register
+from launch.standing import state_of
+from pipeline.cell import Cell
+
+SECONDS_UNTIL_GONE = 10.0
+"""How long a cell whose job has left the queue is given to show what the job wrote: disks are shared, and slow."""
+
+
+class CellStates:
+    """Looks again and again; what was seen last counts while SLURM does not answer."""
+
+    def __init__(self, sweep: Path, cells: Sequence[Cell]) -> None:
+        self._sweep, self._cells = sweep, cells
+        self._queue: Mapping[str, QueuedJob] = {}
+        self._gone_since: dict[str, float] = {}
+
+    def look(self) -> dict[str, State]:
+        """Where each cell stands, by its name: one squeue call, and one sacct call where jobs are gone."""
+        register = Register(self._sweep)
+        try:
+            self._queue = queued(comment=f"{register.tag}/")
+        except LaunchError:
+            return {cell.name: self._last_seen(cell, register) for cell in self._cells}
+        jobs = {cell.name: register.jobs_of(cell.name) for cell in self._cells}
+        gone = [cell for cell in self._cells if self._is_gone(cell, jobs[cell.name])]
+        accounts = ended([job for cell in gone for job in jobs[cell.name].values()])
+        states = {}
+        for cell in self._cells:
+            state = state_of(cell, jobs[cell.name], self._queue, accounts, register)
+            if state.phase == "stopped" and cell not in gone:
+                state = State("waiting", "its job has ended; looking for what it left")
+            states[cell.name] = _with_data(cell, state, register)
+        return states
+
+    def _last_seen(self, cell: Cell, register: Register) -> State:
+        state = state_of(cell, register.jobs_of(cell.name), self._queue, Accounting(), register)
+        if state.phase in ("done", "failed"):
+            return state
+        phase: Phase = "waiting" if state.phase == "stopped" else state.phase
+        return State(phase, f"SLURM does not answer; seen before: {phase}", state.node, state.restarts)
+
+    def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
+        """Whether the cell's jobs left the queue so long ago that what they wrote must be seen here."""
+        if cell.is_done() or self._queue.keys() & jobs.values():
+            self._gone_since.pop(cell.name, None)
+            return False
+        since = self._gone_since.setdefault(cell.name, time.monotonic())
+        return time.monotonic() - since >= SECONDS_UNTIL_GONE
+
+
+def _with_data(cell: Cell, state: State, register: Register) -> State:
+    """The state of a cell whose data set is not there yet says so."""
+    folder = Path(cell.config.data.folder)
+    if state.phase not in ("waiting", "stopped", "failed") or (folder / MANIFEST_FILE).is_file():
+        return state
+    if state.phase == "waiting":
+        return State("waiting", "its data set is being prepared")
+    return State("failed", why_not_prepared(folder, register))
