@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 
 from data_prep.stages import prepare
 from pipeline.cell import Cell
@@ -196,10 +197,7 @@ def table(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell may have switched it off for what is behind &
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end_in_order)
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -271,6 +269,11 @@ def _cluster(held: contextlib.ExitStack) -> Cluster:
     cluster = clusters.up(place)
     os.environ["SLURM_CONF"] = str(cluster.conf)
     return cluster
+
+
+def _end_in_order(number: int, frame: FrameType | None) -> None:
+    """Leave through the ends of all blocks, so that the cluster and the server are taken down."""
+    raise SystemExit(f"ended by signal {number}")
 
 
 def _say(line: str) -> None:

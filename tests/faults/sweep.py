@@ -56,12 +56,12 @@ class Sweep:
         there = {"MLFLOW_TRACKING_URI": self.tracking_uri} if self.tracking_uri else {}
         return os.environ | there | {"OMP_NUM_THREADS": "1"}
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start a launcher; the first one submits, later ones find the jobs again."""
+    def start(self, word: str = "") -> subprocess.Popen[bytes]:
+        """Start a launcher; the first one submits, later ones find the jobs again, and ``retry`` is a word for one."""
         self.runs.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             launcher = subprocess.Popen(
-                self.command(),
+                self.command(word, self.name) if word else self.command(),
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -71,19 +71,6 @@ class Sweep:
             )
         self.launchers.append(launcher)
         return launcher
-
-    def call(self, *words: str, bound_s: float = 120.0) -> str:
-        """Run a command such as ``status`` on the sweep; what it prints, its status must be 0."""
-        done = subprocess.run(
-            self.command(words[0], self.name, *words[1:]),
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=bound_s,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def wait(self, bound_s: float = 600.0) -> int:
         """Exit status of the newest launcher, once it has ended by itself."""

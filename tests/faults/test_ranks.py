@@ -80,8 +80,7 @@ def test_what_is_not_tried_for_ever(
     assert all(bool(value.isfinite().all()) for value in state["model"].values())
 
     heal(diverging)
-    hopeless.call("retry")
-    hopeless.start()
+    hopeless.start("retry")
     hopeless.wait_until_done()
     for cell in hopeless.cells:
         assert_same_run(cell, reference(), hopeless.store)

@@ -104,8 +104,7 @@ def test_disk_full_while_a_checkpoint_is_written(
         assert newest is not None
         assert [path.name for path in cell.checkpoints.iterdir() if "partial" in path.name] == []
         filler.unlink()
-        full.call("retry")
-        full.start()
+        full.start("retry")
         full.wait_until_done()
         assert f"going on behind step {newest} of" in told(cell)
         assert_same_run(cell, reference(), full.store)
