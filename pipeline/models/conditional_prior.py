@@ -102,12 +102,9 @@ class ConditionalPrior(nn.Module):
 
     def of_label(self, label: int) -> tuple[Float[Tensor, "value latent"], Float[Tensor, "value latent"]]:
         """Mean and scale of ``p(z_i | y_i)`` of a label of the data set, a row per value."""
-        for layout, block in zip(self.layout.blocks, self.blocks, strict=True):
-            if label in layout.labels:
-                mean, scale = block.table()  # type: ignore[operator]
-                place = layout.labels.index(label)
-                return mean[place], scale[place]
-        raise IndexError(f"label {label} of a data set with {self.layout.labels} labels")
+        block, place = self.layout.block_of(label)
+        mean, scale = self.blocks[block].table()  # type: ignore[operator]
+        return mean[place], scale[place]
 
     def sample(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
         """A fresh ``z_c ~ p(z_c | y)`` for each row of arranged labels."""

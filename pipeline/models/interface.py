@@ -153,6 +153,17 @@ class Intervenes(Protocol):
 
 
 @runtime_checkable
+class FlipsClosest(Protocol):
+    """Changes an image as little as makes the classifier change its mind about a label."""
+
+    def flip_closest(
+        self, image: UInt8[Tensor, "batch channel height width"], label: int
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Mean image in [0, 1] with the closest latents that flip a binary label."""
+        ...
+
+
+@runtime_checkable
 class SwapsCharacteristics(Protocol):
     """Puts the characteristics of one image into another."""
 

@@ -88,13 +88,17 @@ class LabelLayout(nn.Module):
         order = [label for block in self.blocks for label in block.labels]
         return [of_labels[order.index(label)] for label in range(self.labels)]
 
+    def block_of(self, label: int) -> tuple[int, int]:
+        """Number of the block of a label of the data set, and the label's place in it; IndexError if there is none."""
+        for number, block in enumerate(self.blocks):
+            if label in block.labels:
+                return number, block.labels.index(label)
+        raise IndexError(f"label {label} of a data set with {self.labels} labels")
+
     def latents_of(self, label: int) -> slice:
         """Where in ``z_c`` the latents of a label of the data set stand."""
-        start = 0
-        for block in self.blocks:
-            if label in block.labels:
-                each = block.latents // len(block.labels)
-                start += each * block.labels.index(label)
-                return slice(start, start + each)
-            start += block.latents
-        raise IndexError(f"label {label} of a data set with {self.labels} labels")
+        number, place = self.block_of(label)
+        block = self.blocks[number]
+        each = block.latents // len(block.labels)
+        start = sum(before.latents for before in self.blocks[:number]) + each * place
+        return slice(start, start + each)

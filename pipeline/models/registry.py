@@ -10,8 +10,9 @@ from pydantic import Field
 
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
+from pipeline.models.m3 import M3Config
 
-ModelConfig = Annotated[CCVAEConfig | M2Config, Field(discriminator="system")]
+ModelConfig = Annotated[CCVAEConfig | M2Config | M3Config, Field(discriminator="system")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Preset:
 
     describes: str
     """One line for ``--help``."""
-    config: Callable[[], CCVAEConfig | M2Config]
+    config: Callable[[], CCVAEConfig | M2Config | M3Config]
 
 
 PRESETS = {
@@ -31,4 +32,5 @@ PRESETS = {
     "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
     "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),
+    "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
 }

@@ -19,6 +19,7 @@ from pipeline.models.interface import (
     Reconstructs,
 )
 from pipeline.models.m2 import M2Config
+from pipeline.models.m3 import M3Config
 from pipeline.models.registry import PRESETS
 
 FASHION_MNIST = DataShape(
@@ -60,6 +61,10 @@ def test_presets_are_the_papers_models() -> None:
     configs = {name: preset.config() for name, preset in PRESETS.items()}
     assert configs["ccvae"] == CCVAEConfig()
     assert configs["m2"] == M2Config()
+    assert configs["m3"] == M3Config()
+    celeba = configs["ccvae-celeba"]
+    assert isinstance(celeba, CCVAEConfig)
+    assert celeba.style_size == 27
     revae, exact = configs["revae"], configs["ccvae-exact"]
     assert isinstance(revae, CCVAEConfig)
     assert (revae.characteristic_size, revae.style_size) == (4, 10)
@@ -86,6 +91,12 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             *[(600, 784), (600, 600), (10, 600)],
             *[(600, 794), (600, 600), (20, 600)],
             *[(600, 20), (600, 600), (784, 600)],
+        ]
+    elif isinstance(config, M3Config):
+        assert list(shapes.values()) == [
+            *[(600, 784), (600, 600), (20, 600)],
+            *[(600, 10), (600, 600), (784, 600)],
+            *[(50, 10), (10, 50)],
         ]
     else:
         m_c, m = config.characteristic_size, config.characteristic_size + config.style_size

@@ -1,0 +1,166 @@
+"""M3 (Joy et al., ICLR 2021, eq. 2 and appendix A): a VAE with a classifier of its latents.
+
+Generative:  ``p(z) p(x | z)`` with ``p(z) = N(0, I)``     Inference: ``q(z | x)``, ``q(y | z_c)``
+
+    L(x, y_O) = E_{q(z|x)} [ log p(x|z) ] − KL(q(z|x) ‖ p(z)) + α E_{q(z|x)} [ log q(y_O | z_c) ]
+
+over the observed labels ``O`` of each example. Having no ``p(z_c | y)``, it generates and intervenes by rejection: latents
+of each label are drawn from ``p(z)`` until the classifier is confident of the label.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.choices import check_choices
+from pipeline.data.batch import Batch
+from pipeline.models.characteristic_vae import CharacteristicVAE
+from pipeline.models.densities import standard_gaussian_kl
+from pipeline.models.image_vae import Likelihood, Network
+from pipeline.models.interface import DataShape, Losses, term, to_pixels
+from pipeline.models.label_classifier import DiagonalClassifier
+
+CANDIDATES = 1000
+"""Latents that are drawn for a label; where none convinces the classifier, the most convincing one is taken."""
+FARTHEST_LATENT = 10.0
+"""Bound of closest flips: a classifier that hardly looks at its latent would ask for one that the decoder never saw."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class M3Config:
+    """M3 for binary labels, labels of several values, and mixes."""
+
+    system: Annotated[Literal["m3"], tyro.conf.Suppress] = "m3"
+    characteristic_size: int = 10
+    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
+    label_latents: tuple[int, ...] = ()
+    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
+    MLP like a class label."""
+    style_size: int = 0
+    """Number of the other latents ``z_s``; may be 0."""
+    network: Network = "auto"
+    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
+    hidden_width: int = 600
+    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
+    likelihood: Likelihood = "auto"
+    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+    classifier_weight: float = 50.0
+    """Factor α of ``log q(y | z_c)`` on observed labels."""
+    confidence: float = 0.9
+    """Probability λ of a label that the classifier must reach where latents are drawn for it or changed to flip it."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, "m3")
+        for field in ("characteristic_size", "hidden_width"):
+            if getattr(self, field) < 1:
+                raise ConfigError(f"m3: {field} is {getattr(self, field)}; it must be at least 1")
+        if any(size < 1 for size in self.label_latents):
+            raise ConfigError(f"m3: label_latents is {self.label_latents}; each must be at least 1")
+        if self.style_size < 0:
+            raise ConfigError(f"m3: style_size is {self.style_size}; it must not be negative")
+        if not self.classifier_weight >= 0:
+            raise ConfigError(f"m3: classifier_weight is {self.classifier_weight}; it must not be negative")
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(
+                f"m3: confidence is {self.confidence}; it is a probability, 0.5 or more, below 1"
+            )
+
+    def build(self, data: DataShape) -> M3:
+        return M3(self, data)
+
+
+class M3(CharacteristicVAE):
+    """M3 for images with any labels."""
+
+    def __init__(self, config: M3Config, data: DataShape) -> None:
+        super().__init__(config, data)
+        self.config = config
+
+    def forward(self, batch: Batch) -> Losses:
+        """The objective of each example, from one sample of ``z``; its KL is analytic."""
+        labelled, pixels = batch.labelled, to_pixels(batch.image)
+        mean, scale = self.posterior(pixels)
+        z = mean + scale * torch.randn_like(mean)
+        log_likelihood, kl = self.log_likelihood(pixels, z), standard_gaussian_kl(mean, scale)
+        elbo = log_likelihood - kl
+        labels, observed = self.layout.arranged(batch.labels[:labelled], batch.observed[:labelled])
+        log_q = self.classifier.of(self.split(z)[0][:labelled], labels).masked_fill(~observed, 0).sum(-1)
+        objective = torch.cat([elbo[:labelled] + self.config.classifier_weight * log_q, elbo[labelled:]])
+        return Losses(
+            objective=objective,
+            terms={
+                "objective": term(objective),
+                "elbo": term(elbo),
+                "log_likelihood": term(log_likelihood),
+                "kl": term(kl),
+                "labelled/log_predictive": term(log_q),
+            },
+        )
+
+    def accepted_latents(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows own"]:
+        """For each row a draw of ``z_i ~ N(0, I)`` among those with ``q(y_i | z_i)`` of its value at least λ."""
+        block, place = self.layout.block_of(label)
+        own = self.layout.latents_of(label)
+        candidates = torch.randn(CANDIDATES, len(values), own.stop - own.start, device=values.device)
+        z_c = torch.zeros(CANDIDATES, len(values), self.layout.latents, device=values.device)
+        log_q = self.classifier(self.with_latents_of(label, z_c, candidates))[block][..., place, :]
+        log_q = log_q.gather(-1, values.long().expand(CANDIDATES, -1)[..., None])[..., 0]
+        confident = log_q >= math.log(self.config.confidence)
+        # The first confident draw; where there is none, the draw of the greatest probability.
+        chosen = torch.where(confident.any(0), confident.to(torch.uint8).argmax(0), log_q.argmax(0))
+        return candidates[chosen, torch.arange(len(values), device=values.device)]
+
+    # what it can do
+
+    def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
+        """``E[x | z]`` for ``z ~ p(z)``, accepted label by label where the classifier is confident of the label."""
+        z = torch.randn(len(labels), self.layout.latents + self.config.style_size, device=labels.device)
+        for label in range(self.layout.labels):
+            z = self.with_latents_of(label, z, self.accepted_latents(label, labels[:, label]))
+        return self.decode(z)
+
+    def intervene(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        values: UInt8[Tensor, " batch"],
+        draws: int = 1,
+    ) -> Float[Tensor, "draw batch channel height width"]:
+        """``E[x | z]`` for accepted latents of the label; all others are the posterior mean's."""
+        latents = self.accepted_latents(label, values.repeat(draws)).unflatten(0, (draws, -1))
+        return self.decode(self.with_latents_of(label, self.posterior_mean(image), latents))
+
+    def flip_closest(
+        self, image: UInt8[Tensor, "batch channel height width"], label: int
+    ) -> Float[Tensor, "batch channel height width"]:
+        """``E[x | z]`` with the closest ``z_i`` at which the other value of a binary label has probability λ.
+
+        Raises:
+            ConfigError: the label has several values, or several latents: then there is no closed form.
+        """
+        z = self.posterior_mean(image)
+        return self.decode(self.with_latents_of(label, z, self.closest_flip(label, z)))
+
+    def closest_flip(self, label: int, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1"]:
+        """The ``z_i`` closest to that of ``z`` at which ``a z_i + b = ±logit λ``, with the sign of the other value."""
+        block, place = self.layout.block_of(label)
+        classifier = self.classifier.blocks[block]
+        if not isinstance(classifier, DiagonalClassifier):
+            raise ConfigError(
+                f"m3: label {label} is not a binary label with one latent; only those have a closest flip"
+            )
+        slope, intercept = classifier.slope[place], classifier.intercept[place]
+        now = slope * z[:, self.layout.latents_of(label)] + intercept
+        wanted = math.log(self.config.confidence / (1 - self.config.confidence))
+        other = torch.where(now > 0, -wanted, wanted)
+        # Where the slope is zero this is infinite (or nothing): the bound holds then too.
+        latent = (other - intercept) / slope
+        return latent.nan_to_num(0.0).clamp(-FARTHEST_LATENT, FARTHEST_LATENT)
