@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.cell import Cell
 from tests.cluster.cluster import Cluster
+from tests.faults.ranks import living_ranks, wait_until_gone
 from tests.faults.sweep import wait_for
 
 
@@ -63,3 +65,16 @@ def job_ids(cluster: Cluster, sweep: str) -> set[str]:
         line.split("|") for line in cluster.run([*accounts, "--format=JobID,JobName"]).stdout.splitlines()
     ]
     return found | {job.partition("_")[0] for job, name in rows if name.endswith(f"-{sweep}")}
+
+
+@contextmanager
+def held_back(cluster: Cluster, job: str, cell: Cell) -> Iterator[None]:
+    """Put a running job back into the queue, and let it start again only behind the block."""
+    ranks = living_ranks(cell)
+    done = cluster.run(["scontrol", "requeuehold", job])
+    assert done.returncode == 0, done.stderr
+    wait_until_gone(ranks, 60, lambda: "")
+    wait_for(lambda: state(cluster, job) == "PENDING", 60)
+    yield
+    done = cluster.run(["scontrol", "release", job])
+    assert done.returncode == 0, done.stderr
