@@ -21,7 +21,7 @@ lint:  ## ruff (rules and format) and mypy
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-bench:  ## images per second of the loaders and of a training step
+bench:  ## images per second of the loaders, of a training step and of a preparation
 	@bash set_up/set_up.sh test
 	$(PYTHON) -m tests.benchmarks
 

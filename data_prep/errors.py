@@ -6,6 +6,7 @@ Anything else that is raised is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,9 +73,14 @@ def report_user_errors() -> Iterator[None]:
     """Turn a user's error into one sentence on stderr and exit status 2 (a full disk likewise; Ctrl-C: 130)."""
     try:
         yield
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except BrokenPipeError:
+        if not _nobody_reads_on():
+            raise
+        raise SystemExit(1) from None
     except OSError as error:
         sentence = full_disk_sentence(error)
         if sentence is None:
@@ -84,3 +90,13 @@ def report_user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _nobody_reads_on() -> bool:
+    """Whether it was standard output that broke, as behind ``| head``; it leads nowhere afterwards."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

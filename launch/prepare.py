@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.contact_sheet import write_contact_sheet
-from data_prep.errors import report_user_errors
+from data_prep.errors import RawDataError, report_user_errors
 from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import ffcv_is_installed
@@ -99,16 +99,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _describe(asked: Prepare) -> None:
     options = parsed_options(asked.option)
     source = source_named(asked.name, asked.raw, options)
-    folder = data_set_folder(source, asked.out, seed=asked.seed)
-    there = find_prepared(asked.name, asked.raw, asked.out, options=options, seed=asked.seed)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
-    print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
+    missing: RawDataError | None = None
+    try:
+        folder = data_set_folder(source, asked.out, seed=asked.seed)
+        there = find_prepared(asked.name, asked.raw, asked.out, options=options, seed=asked.seed)
+        print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
+    except RawDataError as error:
+        missing = error
+        print(f"folder:  {asked.out}/{source.name}-DIGEST, once the raw files are there")
     print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
     for label in source.labels():
         print(f"label:   {label.name}: {', '.join(label.values)}")
     for option, values in described_options(SOURCES[source.name]).items():
         print(f"option:  {option}={source.options[option]} ({values})")
-    print(f"raw:     {source.where_raw()}")
+    print(f"raw:     {missing or source.where_raw()}")
     with_ffcv = asked.format != "arrow" and ffcv_is_installed()
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
 

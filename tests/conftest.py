@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 
-# A shell that starts us in the background tells us, and so all our children, to ignore Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 # The ranks of a distributed test share few cores. Set before torch is imported, and inherited by child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A test must not write into the store of whoever runs it.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 from jaxtyping import install_import_hook
+
+# A shell that starts us in the background tells us, and so all our children, to ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every annotated shape and type of these floors is checked at each call, in tests only.
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")

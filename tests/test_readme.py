@@ -21,12 +21,13 @@ COMMANDS = [
 RAW = Path("/usr/share/datasets/fashion-mnist")
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
     """A folder that looks like a fresh checkout, without data and runs."""
     if not RAW.is_dir():
         pytest.skip("FashionMNIST's raw files are not there (Debian: dataset-fashion-mnist)")
-    folder = tmp_path_factory.mktemp("checkout")
+    folder = tmp_path / "checkout"
+    folder.mkdir()
     for floor in ("launch", "jobs", "pipeline", "data_prep", "Makefile", "set_up"):
         (folder / floor).symlink_to(ROOT / floor)
     return folder
@@ -72,6 +73,8 @@ def test_make_knows_its_targets_and_they_run_what_is_tested(command: str):
 @pytest.mark.timeout(900)
 def test_step_by_step(checkout: Path):
     assert "60,000" in run(command_with("prepare.py fashion-mnist"), checkout)
+    assert "500" in run(command_with("drawn-faces"), checkout, "--format", "arrow")
+    assert "mmlab.ie.cuhk.edu.hk" in run(command_with("celeba --dry-run"), checkout)
     printed = run(command_with("debug.py ccvae"), checkout)
     assert re.search(r"classification_accuracy +0\.[5-9]", printed)
     assert "24 cells, 24 to run; nothing was written" in run(command_with("--dry-run"), checkout)
@@ -112,3 +115,5 @@ def test_on_a_cluster(slurm_cluster, checkout: Path):
     assert "2 done" in run(command_with("--cluster slurm"), checkout, *fewer)
     logs = list((checkout / "runs" / "fashion-mnist-quick").glob("*/log/train-rank3.txt"))
     assert len(logs) == 2  # two nodes with two tasks each, for both cells
+    assert "2 done" in run(command_with("sweep.py status"), checkout)
+    assert "epoch 1 of 1" in run(command_with("sweep.py logs"), checkout)

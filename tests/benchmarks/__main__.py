@@ -1,4 +1,4 @@
-"""Images per second of the loaders and of a training step: ``make bench``."""
+"""Images per second of the loaders, of a training step and of a preparation: ``make bench``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
 from tests.benchmarks.clock import rates, show
+from tests.benchmarks.loading import measure_loading
+from tests.benchmarks.preparation import preparation_speed, worker_memory
 
 CPU = torch.device("cpu")
 ALONE = World(rank=0, size=1, device=CPU)
@@ -71,6 +73,9 @@ def main() -> None:
                 name: _training(data, name, rate, asked.steps) for name in ("ccvae", "ccvae-exact", "m2")
             }
             show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
+        measure_loading(rounds=asked.rounds)
+        preparation_speed(pictures=8192, rounds=asked.rounds)
+        worker_memory(sizes=(10_000, 40_000))
 
 
 def _run(data: DataSet, preset: str, rate: float) -> RunConfig:

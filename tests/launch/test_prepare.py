@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,23 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for part in ("fashion-mnist", "--raw", "--workers", "--dry-run", "inspect FOLDER"):
         assert part in said
+
+
+def test_a_dry_run_without_the_raw_files_says_what_to_put_where(tmp_path: Path, capsys):
+    main(["celeba", "--raw", str(tmp_path), "--dry-run"])
+    shown = capsys.readouterr().out
+    assert "once the raw files are there" in shown
+    assert f"{tmp_path} lacks img_align_celeba.zip" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_whoever_stops_reading_gets_no_traceback():
+    shown = subprocess.run(
+        f"{shlex.quote(sys.executable)} launch/prepare.py celeba --dry-run | head -1",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.startswith("CelebA")
+    assert shown.stderr == ""
