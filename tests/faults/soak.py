@@ -90,11 +90,10 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
     scene.sweep.start()
     for kind in kinds:
         time.sleep(scene.chance.uniform(0, 4))
+        _see_to_the_launcher(scene)
         cell = _one_that_trains(scene)
         while cell is None:
-            report.launcher_status = max(
-                report.launcher_status, scene.sweep.wait(bound_s=SECONDS_FOR_THE_REST)
-            )
+            _finish(scene, report)
             scene = replace(scene, sweep=replace(scene.sweep, name=f"again-{len(sweeps)}", launchers=[]))
             sweeps.append(scene.sweep)
             scene.sweep.start()
@@ -115,9 +114,22 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
         )
         report.seconds = round(time.monotonic() - began, 1)
         _say(f"{time.monotonic() - began:6.0f} s    it stood still for {stood_still} s")
-    report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=SECONDS_FOR_THE_REST))
+    _finish(scene, report)
     report.seconds = round(time.monotonic() - began, 1)
     return sweeps
+
+
+def _finish(scene: Scene, report: Report) -> None:
+    """Wait until the sweep is over; its launcher's status is the report's."""
+    _see_to_the_launcher(scene)
+    report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=SECONDS_FOR_THE_REST))
+
+
+def _see_to_the_launcher(scene: Scene) -> None:
+    """Start the launcher again where it could not start, because the server was away at that moment."""
+    if scene.sweep.launchers[-1].poll() not in (None, 0):
+        _say("          the launcher had ended, and is started again")
+        scene.sweep.start()
 
 
 def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> None:
