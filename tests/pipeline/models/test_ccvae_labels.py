@@ -265,3 +265,22 @@ def test_an_examples_objective_does_not_depend_on_the_rest_of_its_batch(draws: I
         draws.give(z_noise[:, [row]], predictive[:, row : row + 1] if row < 3 else predictive[:, :0])
         batch = batch_with(MIXED, OBSERVED[[row]], int(row < 3), images=IMAGES[[row]], labels=LABELS[[row]])
         torch.testing.assert_close(model(batch).objective[0], together[row])
+
+
+@pytest.mark.parametrize("predictive", ["quadrature", "monte_carlo_joint"])
+def test_float32_and_bf16_stay_close_to_float64(predictive: str, draws: InjectedDraws) -> None:
+    found: list[Tensor] = []
+    for dtype, narrow in ((torch.float64, False), (torch.float32, False), (torch.float32, True)):
+        torch.set_default_dtype(dtype)  # the fixture sets it back
+        model = tiny(MIXED, posterior_predictive=predictive)
+        give_draws(model, draws, labelled=3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+            objective = model(batch_with(MIXED, OBSERVED, 3)).objective
+        assert objective.dtype == dtype
+        gradient = torch.cat([each.flatten() for each in gradients(objective.sum(), model).values()])
+        found += [objective.detach().double(), gradient.double()]
+    exact, exact_gradient, single, single_gradient, narrow_one, narrow_gradient = found
+    assert (single - exact).abs().max() < 1e-5
+    assert (single_gradient - exact_gradient).norm() < 2e-6 * exact_gradient.norm()
+    assert ((narrow_one - exact).abs() < 0.01 * (1 + exact.abs())).all()
+    assert (narrow_gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
