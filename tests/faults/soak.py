@@ -85,8 +85,17 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
     Returns:
         The sweep, and where it ended before the faults did, those that were started behind it.
     """
-    began = time.monotonic()
     sweeps = [scene.sweep]
+    try:
+        _disturb(scene, kinds, report, sweeps)
+    finally:
+        for sweep in sweeps:
+            sweep.close()
+    return sweeps
+
+
+def _disturb(scene: Scene, kinds: Sequence[str], report: Report, sweeps: list[Sweep]) -> None:
+    began = time.monotonic()
     scene.sweep.start()
     for kind in kinds:
         time.sleep(scene.chance.uniform(0, 4))
@@ -116,7 +125,6 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
         _say(f"{time.monotonic() - began:6.0f} s    it stood still for {stood_still} s")
     _finish(scene, report)
     report.seconds = round(time.monotonic() - began, 1)
-    return sweeps
 
 
 def _finish(scene: Scene, report: Report) -> None:
@@ -234,7 +242,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sweeps = soak(scene, deck(scene.chance, given.faults), report)
         references = _left_alone(folder)
         for sweep in sweeps:
-            held.callback(sweep.close)
             compare(sweep, references, report)
     return 0 if report.is_good else 1
 
@@ -262,7 +269,6 @@ def _set_up(folder: Path, chance: random.Random, held: contextlib.ExitStack) -> 
         data_root=folder / "data",
         tracking_uri=server.uri,
     )
-    held.callback(sweep.close)
     return Scene(cluster, sweep, server, chance)
 
 
