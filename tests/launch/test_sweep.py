@@ -131,7 +131,7 @@ def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(p
     assert sweep("--recipe", "diverging", *places) == 1
     printed = capsys.readouterr().out
     assert re.search(r"m2-\S+ failed: the objective is \S+ behind step \d+; .* \(logs: ", printed)
-    assert "1 done, 1 failed" in printed
+    assert "1 failed, 1 done" in printed
     statuses = {run.data.tags["system"]: run.info.status for run in finished_runs(tmp_path, "diverging")}
     assert statuses == {"ccvae": "FINISHED", "m2": "FAILED"}
 
