@@ -12,8 +12,8 @@ from data_prep.errors import UserError
 from data_prep.manifest import Manifest
 from data_prep.sources import source_named
 from launch.clusters.resources import Resources
+from launch.monitoring.progress import ProgressReader
 from launch.plan import NeededData
-from launch.progress import ProgressReader
 from pipeline.cell import Cell
 from pipeline.cell_folder import CellFolder
 

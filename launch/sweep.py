@@ -14,7 +14,7 @@ if not __package__:  # run as a file: then Python searches launch/, not the fold
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 if __name__ == "__main__" and sys.argv[1:2] in (["status"], ["logs"], ["cancel"]):
-    from launch.status import main as answer  # before torch is imported, which takes seconds
+    from launch.monitoring.status import main as answer  # before torch is imported, which takes seconds
 
     answer(sys.argv[1], sys.argv[2:])
 
@@ -27,11 +27,11 @@ from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State
 from launch.clusters.resources import Resources
 from launch.finish import finish
+from launch.monitoring.status import WORDS
+from launch.monitoring.status import main as look_at
+from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, RECIPES, find_recipe
-from launch.status import WORDS
-from launch.status import main as look_at
-from launch.watch import Watch, failures, summary
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.tracking import TrackingSettings, source_tags, start_sweep, tracking_uri

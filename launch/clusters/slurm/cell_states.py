@@ -12,7 +12,7 @@ from launch.clusters.backend import Phase, State
 from launch.clusters.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.data import why_not_prepared
 from launch.clusters.slurm.register import Register
-from launch.standing import state_of
+from launch.monitoring.standing import state_of
 from pipeline.cell import Cell
 
 SECONDS_UNTIL_GONE = 10.0

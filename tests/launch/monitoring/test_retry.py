@@ -14,7 +14,7 @@ from launch.clusters.resources import Resources
 from launch.plan import DataPlaces
 from launch.sweep import Sweep
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
-from tests.launch.test_status import make_cells, say
+from tests.launch.monitoring.test_status import make_cells, say
 
 ASKED = Sweep(
     recipe="tiny",

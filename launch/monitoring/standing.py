@@ -10,7 +10,7 @@ from jobs.outcome import Outcome
 from launch.clusters.backend import State, last_error
 from launch.clusters.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
-from launch.named import SweepFolder
+from launch.monitoring.named import SweepFolder
 from pipeline.cell_folder import CellFolder
 from pipeline.lease import Holder, is_at_work
 

@@ -13,8 +13,8 @@ from typing import Literal
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
-from launch.named import CellName, SweepFolder, SweepName
-from launch.standing import look
+from launch.monitoring.named import CellName, SweepFolder, SweepName
+from launch.monitoring.standing import look
 from pipeline.cell_folder import CellFolder
 
 UNITS = ("train", "evaluate")

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from launch.clusters.backend import Phase, State
-from launch.progress import Progress, ProgressReader
-from launch.table import chosen, short_names
-from launch.watch import Watch, failures, picture
+from launch.monitoring.progress import Progress, ProgressReader
+from launch.monitoring.table import chosen, short_names
+from launch.monitoring.watch import Watch, failures, picture
 from pipeline.cell_folder import CellFolder
 
 

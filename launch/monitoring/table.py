@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.clusters.backend import Phase, State
-from launch.progress import Progress
+from launch.monitoring.progress import Progress
 
 COLOURS: dict[Phase, str] = {
     "training": "cyan",

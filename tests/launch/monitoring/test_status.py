@@ -12,16 +12,16 @@ import pytest
 
 from launch.clusters import queue
 from launch.clusters.slurm.register import Register, Submission
-from launch.logs import Tail
-from launch.named import SweepFolder
-from launch.standing import look
-from launch.status import main
+from launch.monitoring.logs import Tail
+from launch.monitoring.named import SweepFolder
+from launch.monitoring.standing import look
+from launch.monitoring.status import main
 from pipeline.attempt import Attempt
 from pipeline.cell_folder import CellFolder
 from pipeline.lease import held
 from tests.cluster.cluster import Cluster
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAME = "a b; echo 'x'"
 """Of the sweep: no character of it may mean anything to a shell."""
 
@@ -171,7 +171,8 @@ def test_help_teaches(word, capsys):
 
 
 def test_looking_needs_no_torch():
-    code = "import sys, launch.status; print(sorted({'torch', 'mlflow', 'submitit', 'sklearn'} & sys.modules.keys()))"
+    heavy = {"torch", "mlflow", "submitit", "sklearn"}
+    code = f"import sys, launch.monitoring.status; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
 

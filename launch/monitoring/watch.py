@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from launch.clusters.backend import State
-from launch.progress import Progress, ProgressReader
-from launch.table import Row, chosen, rest_line, summary, sweep_table
+from launch.monitoring.progress import Progress, ProgressReader
+from launch.monitoring.table import Row, chosen, rest_line, summary, sweep_table
 from pipeline.cell_folder import CellFolder
 
 _MANY = 20

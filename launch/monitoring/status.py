@@ -19,15 +19,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import LaunchError, report_user_errors
-from launch.cancel import Cancel, cancel
 from launch.clusters import queue as slurm_queue
-from launch.logs import Logs, show_logs
-from launch.named import SweepFolder, command, sweeps_in
-from launch.progress import ProgressReader
-from launch.retry import Retry, retry
-from launch.standing import Look, gone_jobs, look
-from launch.table import COLOURS
-from launch.watch import Watch, failures, picture
+from launch.monitoring.cancel import Cancel, cancel
+from launch.monitoring.logs import Logs, show_logs
+from launch.monitoring.named import SweepFolder, command, sweeps_in
+from launch.monitoring.progress import ProgressReader
+from launch.monitoring.retry import Retry, retry
+from launch.monitoring.standing import Look, gone_jobs, look
+from launch.monitoring.table import COLOURS
+from launch.monitoring.watch import Watch, failures, picture
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 _LINES_BESIDE_THE_TABLE = 5

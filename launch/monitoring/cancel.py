@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError
 from launch.clusters import queue as slurm_queue
-from launch.named import CellNames, SweepFolder, SweepName, cells_named
-from launch.standing import look
+from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
+from launch.monitoring.standing import look
 
 
 @dataclass(frozen=True, kw_only=True)

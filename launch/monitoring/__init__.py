@@ -1,0 +1,1 @@
+"""Looking at a sweep, and seeing after it: live table, status, logs, cancel, retry. Only retry imports torch."""
