@@ -7,8 +7,11 @@ Its variables: ``images`` (N, H, W) uint8; ``labs_ex`` (N) the expression, 1 to 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,8 @@ def find_file(folder: Path) -> Path | None:
 
 def open_file(path: Path) -> TFDFile:
     """Read sizes and labels; ``RawDataError`` naming the file, and the image, if they are not what they should be."""
+    status = path.stat()
+    _survive(path, status.st_mtime_ns, status.st_size)
     variables = _variables(path)
     if missing := [name for name in ("images", *_LABELS) if name not in variables]:
         raise RawDataError(
@@ -102,6 +107,15 @@ def _label(
             f"numbers up to {_LABELS[name]} are possible"
         )
     return np.maximum(values, 0).astype(np.int64)
+
+
+@cache
+def _survive(path: Path, _modified_ns: int, _size: int) -> None:
+    """Read it once in a process of its own: scipy's compiled parser may crash on a damaged file, and all of us with it."""
+    read = "import sys, warnings, scipy.io; warnings.simplefilter('ignore'); scipy.io.loadmat(sys.argv[1])"
+    ended = subprocess.run([sys.executable, "-c", read, str(path)], capture_output=True, check=False)
+    if ended.returncode < 0:  # ended by a signal; an exception is told below, in its own words
+        raise RawDataError(f"{path} is no MATLAB file, or a damaged one (its parser crashes on it)")
 
 
 def _variables(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:

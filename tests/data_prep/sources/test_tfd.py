@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from tests.data_prep.fixtures import content
 
 QUIET = Progress(shown=False)
 SIDE, LABELLED, UNLABELLED = 48, 420, 360
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def faces(seed: int = 0) -> dict[str, NDArray[np.generic]]:
@@ -214,3 +216,14 @@ def test_damage_ends_in_one_sentence(tmp_path: Path, data: st.DataObject) -> Non
         sentence = f"{path}: the damage did no harm"
     assert str(path) in sentence
     assert "\n" not in sentence
+
+
+def test_a_crash_of_the_parser_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    savemat(tmp_path / "TFD_48x48.mat", faces())
+    crash = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
+    really = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: really(crash, **options))
+    with pytest.raises(
+        RawDataError, match=r"TFD_48x48\.mat is no MATLAB file, or a damaged one \(its parser crashes"
+    ):
+        tfd(tmp_path).image_shape()
