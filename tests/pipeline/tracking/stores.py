@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ quiet_mlflow = pytest.mark.filterwarnings("ignore:.*``noload`` loader strategy:D
 @cache
 def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="mlflow-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     create_store(f"sqlite:///{folder}/mlflow.db")
     return folder / "mlflow.db"
 
