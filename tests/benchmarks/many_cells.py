@@ -20,6 +20,7 @@ from pathlib import Path
 import tyro
 
 from launch import recipes
+from launch.clusters.resources import Resources
 from launch.monitoring.named import SweepFolder
 from launch.monitoring.standing import look
 from launch.plan import DataPlaces
@@ -38,6 +39,8 @@ class ManyCells:
     """cells of the sweep"""
     nodes: int = 100
     """nodes of the cluster"""
+    at_once: int = 30
+    """jobs at the same time: all nodes are one machine, and a job that starts too slowly there never starts"""
 
 
 def main() -> None:
@@ -49,21 +52,27 @@ def main() -> None:
         cluster = clusters.up(folder / "cluster", nodes=asked.nodes, accounting=False)
         try:
             os.environ["SLURM_CONF"] = str(cluster.conf)
-            _measure(folder, asked.cells)
+            _measure(folder, asked)
         finally:
             clusters.down(folder / "cluster")
 
 
-def _measure(folder: Path, count: int) -> None:
+def _measure(folder: Path, asked: ManyCells) -> None:
     def many() -> list[RunConfig]:
         first = tiny()[-1]
         alone = replace(first, training=replace(first.training, ranks=1))
-        return [replace(alone, seed=seed) for seed in range(count)]
+        return [replace(alone, seed=seed) for seed in range(asked.cells)]
 
     recipes.RECIPES["many"] = recipes.Recipe("one system, many seeds", many)
     places = DataPlaces(raw=folder / "raw", data_root=folder / "data")
     sweep = Sweep(
-        recipe="many", cluster="slurm", runs=folder / "runs", places=places, preflight=False, detach=True
+        recipe="many",
+        cluster="slurm",
+        runs=folder / "runs",
+        places=places,
+        resources=Resources(max_parallel=asked.at_once),
+        preflight=False,
+        detach=True,
     )
     _timed("dry run", lambda: run_sweep(replace(sweep, dry_run=True, detach=False)))
     python, sys.executable = sys.executable, "/bin/true"
