@@ -16,7 +16,13 @@ FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "e
 
 _VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
 
-_INCIDENTAL_TRAINING = ("checkpoint_every_epochs", "keep_checkpoints", "log_every_steps")
+_INCIDENTAL_TRAINING = (
+    "checkpoint_every_epochs",
+    "checkpoint_every_minutes",
+    "keep_checkpoints",
+    "hang_seconds",
+    "log_every_steps",
+)
 INCIDENTAL = frozenset({"data.folder", "data.loader", *(f"training.{name}" for name in _INCIDENTAL_TRAINING)})
 """Params that do not decide a run's result, as :mod:`pipeline.config` marks them; they make no variant."""
 
