@@ -33,6 +33,7 @@ from tests.launch.tiny_sweep import tiny
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
+SECRET = "sekret-4711"
 LATER = Resources(hours=0.5, gpus_per_node=0, sbatch={"begin": "now+1hour"})
 """Jobs that are accepted and do not begin: what was submitted can be looked at in peace."""
 
@@ -207,6 +208,7 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     name = "it's `touch pwned`; echo x > pwned & $(touch pwned)"
     place.mkdir()
     monkeypatch.chdir(place)
+    monkeypatch.setenv("A_SERVICES_TOKEN", SECRET)
     options = [
         "--cluster",
         "slurm",
@@ -227,6 +229,8 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     sweep = place / "runs" / name
     assert (sweep / "comparison" / "table.csv").is_file()
     assert len(list(sweep.glob("*/DONE"))) == 1
+    written = [file for file in place.rglob("*") if file.is_file()]
+    assert not [file for file in written if SECRET.encode() in file.read_bytes()]
     assert not list(tmp_path.rglob("pwned*"))
     assert not [path for path in (ROOT, Path.home()) if (path / "pwned").exists()]
     for folder in [sweep / "jobs", *(sweep / "jobs").iterdir()]:
