@@ -203,7 +203,7 @@ def test_names_with_or_without_folders_and_any_line_ending_give_the_same(raw: Pa
     other = write_chexpert(tmp_path / "raw", PATIENTS)
     path = other / "CheXpert-v1.0-small" / "train.csv"
     lines = path.read_text().splitlines()
-    prefixes = ('"/home/me/CheXpert-v1.0-small/', '"./', '"', '"D:\\CheXpert\\')
+    prefixes = ('"/data/me/CheXpert-v1.0-small/', '"./', '"', '"D:\\CheXpert\\')
     for number, line in enumerate(lines[1:], 1):
         name, rest = line.split(",", 1)
         name = prefixes[number % len(prefixes)] + name.removeprefix("CheXpert-v1.0-small/") + '"'
