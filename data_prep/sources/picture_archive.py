@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from data_prep.decode import DamagedPicture
 from data_prep.errors import RawDataError
 from data_prep.sources.picture_files import MOST_BYTES, PLACE, Places, Read, first_not_among
-from data_prep.sources.text_tables import Names
+from data_prep.sources.text_tables import ArchivedText, Names
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -73,7 +73,7 @@ class PictureArchive:
             raise RawDataError(f"{self.path} holds {names[twice[0]].decode()} twice")
         return names, places
 
-    def text_file(self, name: str) -> zipfile.Path | None:
+    def text_file(self, name: str) -> ArchivedText | None:
         """The file of this name that stands highest in the archive, to be read as text."""
         try:
             with zipfile.ZipFile(self.path) as archive:
@@ -82,7 +82,7 @@ class PictureArchive:
                 ]
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise self._unreadable(error) from None
-        return zipfile.Path(str(self.path), min(found, key=lambda n: (n.count("/"), n))) if found else None
+        return ArchivedText(self.path, min(found, key=lambda n: (n.count("/"), n))) if found else None
 
     def _unreadable(self, error: Exception) -> RawDataError:
         reason = getattr(error, "strerror", None) or error or type(error).__name__

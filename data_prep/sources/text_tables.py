@@ -7,17 +7,31 @@ import zipfile
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 
-TextFile = Path | zipfile.Path
+
+@dataclass(frozen=True)
+class ArchivedText:
+    """A text file in a zip archive, which is open only while it is read."""
+
+    archive: Path
+    entry: str
+
+    def __str__(self) -> str:
+        return f"{self.archive}/{self.entry}"
+
+
+TextFile = Path | ArchivedText
 """A file, or one in a zip archive; as text it is what a person finds it by."""
 
 Names = NDArray[Any]
@@ -53,9 +67,19 @@ def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[
         yield number, [field.strip() for field in fields]
 
 
+@contextmanager
+def _opened(path: TextFile) -> Iterator[TextIO]:
+    if isinstance(path, Path):
+        with path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
+            yield file
+        return
+    with zipfile.ZipFile(path.archive) as archive, archive.open(path.entry) as packed:
+        yield TextIOWrapper(packed, encoding="utf-8-sig", errors="surrogateescape", newline=None)
+
+
 def _lines(path: TextFile) -> Iterator[tuple[int, str]]:
     try:
-        with path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
+        with _opened(path) as file:
             number = 0
             while line := file.readline(_LONGEST_LINE):
                 number += 1
