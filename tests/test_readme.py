@@ -77,7 +77,9 @@ def test_step_by_step(checkout: Path):
     assert "mmlab.ie.cuhk.edu.hk" in run(command_with("celeba --dry-run"), checkout)
     printed = run(command_with("debug.py ccvae"), checkout)
     assert re.search(r"classification_accuracy +0\.[5-9]", printed)
-    assert "24 cells, 24 to run; nothing was written" in run(command_with("--recipe fashion-mnist --dry-run"), checkout)
+    assert "24 cells, 24 to run; nothing was written" in run(
+        command_with("--recipe fashion-mnist --dry-run"), checkout
+    )
     assert "4 done" in run(command_with("--cluster local"), checkout, "--epochs", "1")
     table = run(command_with("launch/compare.py"), checkout)
     assert "0.865" in table  # the paper's CCVAE at f = 0.06

@@ -125,7 +125,7 @@ def test_without_squeue_the_sentence_says_so(monkeypatch):
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], good: Callable[[T], bool], seconds: float = 60.0) -> T:
+def until(look: Callable[[], T], good: Callable[[T], bool], seconds: float = 120.0) -> T:
     deadline = time.monotonic() + seconds
     while not good(found := look()):
         assert time.monotonic() < deadline, f"waited in vain, last seen: {found}"
@@ -142,6 +142,8 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
     script.write_text(
         "#!/bin/bash\ncase $SLURM_ARRAY_TASK_ID in 0) sleep 300;; 1) exit 3;; 2) kill -9 $$;; esac\n"
     )
+
+    slurm_cluster.wait_idle(120)  # tests before this one may have left jobs behind that are ending
 
     def submit(*options: str) -> str:
         base = ["sbatch", "--parsable", "--output=/dev/null", f"--comment={comment}", f"--job-name={name}"]
