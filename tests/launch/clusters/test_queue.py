@@ -162,7 +162,7 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
                 and f"{array}_2" not in found
                 and f"{array}_0" in found
                 and found[f"{array}_0"].is_running
-                and found[f"{behind}_0"].says  # SLURM gives a reason only when it has looked at a job
+                and found[f"{behind}_0"].says != ""  # SLURM gives a reason only when it has looked at a job
             ),
         )
         running = jobs[f"{array}_0"]
