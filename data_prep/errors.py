@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,9 +95,10 @@ def report_user_errors() -> Iterator[None]:
 
 def _nobody_reads_on() -> bool:
     """Whether it was standard output that broke, as behind ``| head``; it leads nowhere afterwards."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    # Asked of the pipe itself: with PYTHONUNBUFFERED there is nothing left that a flush could stumble over.
+    ask = select.poll()
+    ask.register(sys.stdout.fileno(), 0)
+    broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in ask.poll(0))
+    if broken:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    return broken

@@ -155,11 +155,13 @@ def test_a_dry_run_without_the_raw_files_says_what_to_put_where(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_whoever_stops_reading_gets_no_traceback():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_whoever_stops_reading_gets_no_traceback(unbuffered: str):
     shown = subprocess.run(
         f"{shlex.quote(sys.executable)} launch/prepare.py celeba --dry-run | head -1",
         shell=True,
         cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         capture_output=True,
         text=True,
     )
