@@ -26,12 +26,11 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
-from pipeline.models.characteristic_vae import CharacteristicVAE, sample
+from pipeline.field_checks import check_at_least
+from pipeline.models.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
 from pipeline.models.conditional_prior import ConditionalPrior
 from pipeline.models.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
-from pipeline.models.image_vae import Likelihood, Network
 from pipeline.models.interface import DataShape, Losses, term, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier, beside
 from pipeline.models.label_estimators import (
@@ -43,23 +42,10 @@ from pipeline.models.label_estimators import (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CCVAEConfig:
+class CCVAEConfig(CharacteristicVAEConfig):
     """CCVAE for binary labels, labels of several values, and mixes; the defaults are the preset ``paper``."""
 
     system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
-    characteristic_size: int = 10
-    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
-    label_latents: tuple[int, ...] = ()
-    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
-    MLP like a class label."""
-    style_size: int = 0
-    """Number of the other latents ``z_s``; may be 0."""
-    network: Network = "auto"
-    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
-    hidden_width: int = 600
-    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
-    likelihood: Likelihood = "auto"
-    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
     label_marginal: LabelMarginal = "jensen_enumerated"
     """How ``log p(z_i)`` of an unobserved label is had: the sum over its values, or the paper's second Jensen bound
     (eq. 5) with the values enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
@@ -84,14 +70,9 @@ class CCVAEConfig:
     """Factor of ``log q(y | x)``; 1 is the bound."""
 
     def __post_init__(self) -> None:
-        check_choices(self, "ccvae")
-        for field in ("characteristic_size", "hidden_width", "importance_samples"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"ccvae: {field} is {getattr(self, field)}; it must be at least 1")
-        if any(size < 1 for size in self.label_latents):
-            raise ConfigError(f"ccvae: label_latents is {self.label_latents}; each must be at least 1")
-        if self.style_size < 0:
-            raise ConfigError(f"ccvae: style_size is {self.style_size}; it must not be negative")
+        CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(1, self, "ccvae", "importance_samples")
+        check_at_least(0, self, "ccvae", "classifier_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
                 "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
@@ -99,10 +80,6 @@ class CCVAEConfig:
         if self.weight_limit is not None and not self.weight_limit >= 1:
             raise ConfigError(
                 f"ccvae: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
-            )
-        if not self.classifier_weight >= 0:
-            raise ConfigError(
-                f"ccvae: classifier_weight is {self.classifier_weight}; it must not be negative"
             )
         if self.predictive_samples < (0 if self.bounded_weight else 1):
             raise ConfigError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from data_prep.errors import ConfigError
+from pipeline.field_checks import check_at_least
 from pipeline.models.densities import log_mean_exp
-from pipeline.models.image_vae import ImageVAE, Likelihood, Network
+from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
 from pipeline.models.interface import DataShape, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier
 from pipeline.models.label_estimators import GaussHermite
@@ -19,42 +21,37 @@ CLASSIFYING_SAMPLES = 100
 """Of ``q(z | x)``, for labels whose ``q(y | x)`` is no one-dimensional integral."""
 
 
-@runtime_checkable
-class CharacteristicConfig(Protocol):
-    """The fields that decide the latents and the networks."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CharacteristicVAEConfig(ImageVAEConfig):
+    """The fields that decide the latents, beside those that decide the networks."""
 
-    @property
-    def system(self) -> str: ...
-    @property
-    def characteristic_size(self) -> int: ...
-    @property
-    def label_latents(self) -> tuple[int, ...]: ...
-    @property
-    def style_size(self) -> int: ...
-    @property
-    def network(self) -> Network: ...
-    @property
-    def hidden_width(self) -> int: ...
-    @property
-    def likelihood(self) -> Likelihood: ...
+    characteristic_size: int = 10
+    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
+    label_latents: tuple[int, ...] = ()
+    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
+    MLP like a class label."""
+    style_size: int = 0
+    """Number of the other latents ``z_s``; may be 0."""
+
+    def __post_init__(self) -> None:
+        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(1, self, self.system, "characteristic_size")
+        check_at_least(0, self, self.system, "style_size")
+        if any(size < 1 for size in self.label_latents):
+            raise ConfigError(
+                f"{self.system}: label_latents is {self.label_latents}; each must be at least 1"
+            )
 
 
 class CharacteristicVAE(ImageVAE):
     """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and what they are enough for."""
 
-    def __init__(self, config: CharacteristicConfig, data: DataShape) -> None:
+    def __init__(self, config: CharacteristicVAEConfig, data: DataShape) -> None:
         sizes = latents_per_label(
             data.cardinalities, config.label_latents, config.characteristic_size, config.system
         )
         layout = LabelLayout(label_blocks(data.cardinalities, sizes))
-        super().__init__(
-            data,
-            latents=layout.latents + config.style_size,
-            hidden_width=config.hidden_width,
-            network=config.network,
-            likelihood=config.likelihood,
-            system=config.system,
-        )
+        super().__init__(config, data, latents=layout.latents + config.style_size)
         self.layout = layout
         self.classifier = LabelClassifier(layout)
         self.gauss_hermite = GaussHermite()

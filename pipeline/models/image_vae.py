@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
+import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
+from pipeline.field_checks import check_at_least, check_choices
 from pipeline.models.densities import bernoulli_log_density, laplace_log_density
 from pipeline.models.interface import DataShape, to_image, to_pixels
 from pipeline.networks import (
@@ -51,31 +54,40 @@ def choose_likelihood(asked: Likelihood, data: DataShape) -> Literal["bernoulli"
     return asked
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageVAEConfig:
+    """The fields that decide the networks; a system's own class names it in ``system`` and adds its own."""
+
+    system: Annotated[str, tyro.conf.Suppress]
+    network: Network = "auto"
+    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
+    hidden_width: int = 600
+    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
+    likelihood: Likelihood = "auto"
+    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, self.system)
+        check_at_least(1, self, self.system, "hidden_width")
+
+
 class ImageVAE(nn.Module):
     """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
 
-    def __init__(
-        self,
-        data: DataShape,
-        *,
-        latents: int,
-        hidden_width: int,
-        network: Network,
-        likelihood: Likelihood,
-        system: str,
-    ) -> None:
+    def __init__(self, config: ImageVAEConfig, data: DataShape, *, latents: int) -> None:
         super().__init__()
         self.image_shape = data.image_shape
-        self.likelihood = choose_likelihood(likelihood, data)
+        self.likelihood = choose_likelihood(config.likelihood, data)
         self.encoder: nn.Module
         self.decoder: nn.Module
-        if choose_network(network, data, system) == "convolutional":
+        if choose_network(config.network, data, config.system) == "convolutional":
             channels = data.image_shape[0]
             self.encoder = convolutional_encoder(channels, 2 * latents)
             self.decoder = ConvolutionalDecoder(latents, channels)
         else:
-            self.encoder = mlp([data.pixels, hidden_width, hidden_width, 2 * latents])
-            self.decoder = mlp([latents, hidden_width, hidden_width, data.pixels])
+            width = config.hidden_width
+            self.encoder = mlp([data.pixels, width, width, 2 * latents])
+            self.decoder = mlp([latents, width, width, data.pixels])
 
     def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""

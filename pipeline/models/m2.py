@@ -16,9 +16,8 @@ import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from data_prep.errors import ConfigError
-from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
+from pipeline.field_checks import check_at_least, check_choices
 from pipeline.models.densities import bernoulli_log_density, class_log_probability, standard_gaussian_kl
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
 from pipeline.networks import ConditionedMLP, full_precision, mlp, one_hot, split_mean_and_scale
@@ -38,11 +37,8 @@ class M2Config:
 
     def __post_init__(self) -> None:
         check_choices(self, "m2")
-        for field in ("latent_size", "hidden_width"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"m2: {field} is {getattr(self, field)}; it must be at least 1")
-        if not self.classifier_weight >= 0:
-            raise ConfigError(f"m2: classifier_weight is {self.classifier_weight}; it must not be negative")
+        check_at_least(1, self, "m2", "latent_size", "hidden_width")
+        check_at_least(0, self, "m2", "classifier_weight")
 
     def build(self, data: DataShape) -> M2:
         return M2(self, data)

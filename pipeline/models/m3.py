@@ -20,11 +20,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.choices import check_choices
 from pipeline.data.batch import Batch
-from pipeline.models.characteristic_vae import CharacteristicVAE
+from pipeline.field_checks import check_at_least
+from pipeline.models.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig
 from pipeline.models.densities import standard_gaussian_kl
-from pipeline.models.image_vae import Likelihood, Network
 from pipeline.models.interface import DataShape, Losses, term, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier
 
@@ -35,39 +34,18 @@ FARTHEST_LATENT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class M3Config:
+class M3Config(CharacteristicVAEConfig):
     """M3 for binary labels, labels of several values, and mixes."""
 
     system: Annotated[Literal["m3"], tyro.conf.Suppress] = "m3"
-    characteristic_size: int = 10
-    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
-    label_latents: tuple[int, ...] = ()
-    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
-    MLP like a class label."""
-    style_size: int = 0
-    """Number of the other latents ``z_s``; may be 0."""
-    network: Network = "auto"
-    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
-    hidden_width: int = 600
-    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
-    likelihood: Likelihood = "auto"
-    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
     classifier_weight: float = 50.0
     """Factor α of ``log q(y | z_c)`` on observed labels."""
     confidence: float = 0.9
     """Probability λ of a label that the classifier must reach where latents are drawn for it or changed to flip it."""
 
     def __post_init__(self) -> None:
-        check_choices(self, "m3")
-        for field in ("characteristic_size", "hidden_width"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"m3: {field} is {getattr(self, field)}; it must be at least 1")
-        if any(size < 1 for size in self.label_latents):
-            raise ConfigError(f"m3: label_latents is {self.label_latents}; each must be at least 1")
-        if self.style_size < 0:
-            raise ConfigError(f"m3: style_size is {self.style_size}; it must not be negative")
-        if not self.classifier_weight >= 0:
-            raise ConfigError(f"m3: classifier_weight is {self.classifier_weight}; it must not be negative")
+        CharacteristicVAEConfig.__post_init__(self)
+        check_at_least(0, self, "m3", "classifier_weight")
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
                 f"m3: confidence is {self.confidence}; it is a probability, 0.5 or more, below 1"

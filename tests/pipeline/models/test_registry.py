@@ -141,7 +141,7 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             {"label_marginal": "jensen"},
             "ccvae: label_marginal is 'jensen'; it must be exact, jensen_enumerated or jensen_sampled",
         ),
-        ({"system": "m2"}, "ccvae: system is 'm2'; it must be ccvae"),
+        ({"system": "m2"}, "m2: system is 'm2'; it must be ccvae"),
     ],
 )
 @pytest.mark.usefixtures("no_type_checks")

@@ -1,4 +1,4 @@
-"""Fields that take one of a few values, checked also where a configuration is built from Python."""
+"""What a system's fields may hold, checked also where a configuration is built from Python."""
 
 from __future__ import annotations
 
@@ -20,3 +20,12 @@ def check_choices(config: DataclassInstance, system: str) -> None:
             *others, last = map(str, choices)
             expected = f"{', '.join(others)} or {last}" if others else last
             raise ConfigError(f"{system}: {field.name} is {value!r}; it must be {expected}")
+
+
+def check_at_least(smallest: int, config: DataclassInstance, system: str, *names: str) -> None:
+    """ConfigError where one of the named numbers is smaller, or none."""
+    expected = "must not be negative" if smallest == 0 else f"must be at least {smallest}"
+    for name in names:
+        value = getattr(config, name)
+        if not value >= smallest:
+            raise ConfigError(f"{system}: {name} is {value}; it {expected}")
