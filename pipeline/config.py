@@ -31,6 +31,8 @@ class DataConfig:
 
     name: Annotated[str, tyro.conf.arg(name="data")] = "fashion_mnist"
     """Data set (`python launch/prepare.py --help` lists them)."""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """Options of the data set's own, those that `prepare.py NAME --dry-run` lists: `--options count=6000 seed=1`."""
     folder: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=_NOT_IDENTITY)
     """Prepared data set; found or prepared by the launcher where it is left empty."""
     supervision_rate: float = 1.0
