@@ -10,7 +10,6 @@ from statistics import median
 
 from data_prep.errors import UserError
 from data_prep.manifest import Manifest
-from data_prep.sources import source_named
 from launch.clusters.resources import Resources
 from launch.monitoring.progress import ProgressReader
 from launch.plan import NeededData
@@ -119,6 +118,6 @@ def training_rows(data: NeededData) -> int | None:
     try:
         if data.is_ready():
             return Manifest.load(data.folder).splits["train"].rows
-        return source_named(data.name, data.raw).splits()["train"]
+        return data.source().splits()["train"]
     except (UserError, OSError, KeyError):
         return None

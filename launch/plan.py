@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_prep.errors import MissingDependencyError
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed
 from data_prep.sources import source_named
+from data_prep.sources.options import Option, parsed_options
+from data_prep.sources.source import Source
 from data_prep.stages import is_complete, prepare
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
@@ -27,14 +28,14 @@ class DataPlaces:
     data_root: Path = Path("data")
     """Folder of the prepared data sets."""
 
-    def folder(self, name: str) -> Path:
-        """Where a data set is, or will be."""
-        return data_set_folder(source_named(name, self.raw), self.data_root).absolute()
+    def folder(self, source: Source) -> Path:
+        """Where the data set of a source is, or will be."""
+        return data_set_folder(source, self.data_root).absolute()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeededData:
-    """A data set that some runs are trained on."""
+    """A data set that is to be there."""
 
     name: str
     folder: Path
@@ -42,26 +43,41 @@ class NeededData:
     raw: Path | None
     """Folder of the raw files, where the user named one."""
     ffcv: bool
-    """Whether a run reads its FFCV files."""
+    """Whether its FFCV files are needed."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """The source's own; what is not named is as by default."""
+    seed: int = 0
+    """Decides which rows are labelled at a supervision rate."""
+
+    def source(self) -> Source:
+        """Where its rows come from."""
+        return source_named(self.name, self.raw, self.options)
 
     def is_ready(self) -> bool:
-        """Whether it is prepared, with all that the runs read."""
+        """Whether it is prepared, with all that is needed of it."""
         return is_complete(self.folder, betons=self.ffcv)
 
     def prepare_here(self) -> None:
         """Prepare it on this machine, unless it is prepared."""
-        prepare(self.name, raw=self.raw, root=self.folder.parent, formats="ffcv" if self.ffcv else "arrow")
+        prepare(
+            self.name,
+            raw=self.raw,
+            options=self.options,
+            root=self.folder.parent,
+            formats="ffcv" if self.ffcv else "arrow",
+        )
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
     """The runs with the canonical name of their data set and the folder it is, or will be, in."""
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
     located_runs = []
     for run in runs:
-        if run.data.name not in found:  # to know the folder may mean to read all raw files
-            name = source_named(run.data.name, places.raw).name
-            found[run.data.name] = (name, str(places.folder(name)))
-        name, folder = found[run.data.name]
+        key = run.data.name, run.data.options
+        if key not in found:  # to know the folder may mean to read all raw files
+            source = source_named(run.data.name, places.raw, parsed_options(run.data.options))
+            found[key] = (source.name, str(places.folder(source)))
+        name, folder = found[key]
         located_runs.append(replace(run, data=replace(run.data, name=name, folder=folder)))
     return located_runs
 
@@ -77,14 +93,18 @@ def needed_data(runs: Iterable[RunConfig], places: DataPlaces) -> list[NeededDat
     Raises:
         MissingDependencyError: a run reads FFCV files, and FFCV is not installed.
     """
-    with_ffcv: dict[tuple[str, str], bool] = {}
+    with_ffcv: dict[tuple[str, str, tuple[str, ...]], bool] = {}
     for run in runs:
-        key = run.data.name, run.data.folder
+        key = run.data.name, run.data.folder, run.data.options
         with_ffcv[key] = with_ffcv.get(key, False) or run.data.loader == "ffcv"
     if any(with_ffcv.values()) and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
-    needed = partial(NeededData, raw=places.raw)
-    return [needed(name=name, folder=Path(folder), ffcv=ffcv) for (name, folder), ffcv in with_ffcv.items()]
+    return [
+        NeededData(
+            name=name, folder=Path(folder), raw=places.raw, ffcv=ffcv, options=parsed_options(options)
+        )
+        for (name, folder, options), ffcv in with_ffcv.items()
+    ]
 
 
 def write_cells(cells: Iterable[Cell], tracking: TrackingSettings, *, forgive: bool = False) -> list[Cell]:
