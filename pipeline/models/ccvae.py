@@ -28,17 +28,12 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
-from pipeline.models.conditional_prior import ConditionalPrior
+from pipeline.models.characteristic_vae import CharacteristicVAEConfig, sample
+from pipeline.models.conditional_prior_vae import ConditionalPriorVAE
 from pipeline.models.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
 from pipeline.models.interface import DataShape, Losses, term, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier, beside
-from pipeline.models.label_estimators import (
-    LabelMarginal,
-    PosteriorPredictive,
-    label_marginal,
-    monte_carlo,
-)
+from pipeline.models.label_estimators import LabelMarginal, PosteriorPredictive, monte_carlo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,13 +107,12 @@ class CCVAEConfig(CharacteristicVAEConfig):
         return CCVAE(self, data)
 
 
-class CCVAE(CharacteristicVAE):
+class CCVAE(ConditionalPriorVAE):
     """CCVAE for images with any labels."""
 
     def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
         super().__init__(config, data)
         self.config = config
-        self.conditional_prior = ConditionalPrior(self.layout, data)
 
     # the objective
 
@@ -144,7 +138,9 @@ class CCVAE(CharacteristicVAE):
         )
         # The only label of a labelled row is observed; with several, some of a row's may not be.
         first = labelled if self.layout.labels == 1 else 0
-        marginal_prior = self.marginal_prior(z_c[:, first:], [block[:, first:] for block in joint])
+        marginal_prior = self.marginal_prior(
+            config.label_marginal, z_c[:, first:], [block[:, first:] for block in joint]
+        )
         if self.layout.labels > 1:
             prior_given_labels = torch.where(observed, prior_given_labels, marginal_prior[:, :labelled])
         log_predictive = self.log_predictive(
@@ -168,14 +164,6 @@ class CCVAE(CharacteristicVAE):
                 "unlabelled/elbo": term(unsupervised),
             },
         )
-
-    def marginal_prior(
-        self, z_c: Float[Tensor, "*rows characteristic"], joint: list[Tensor]
-    ) -> Float[Tensor, "*rows label"]:
-        """``log p(z_i)`` of each label by the chosen estimator; ``joint`` holds its summands, per block."""
-        choice = self.config.label_marginal
-        log_q = [None] * len(joint) if choice == "exact" else self.classifier(z_c)
-        return beside([label_marginal(choice, *block) for block in zip(joint, log_q, strict=True)])
 
     def log_predictive(
         self,
@@ -226,40 +214,3 @@ class CCVAE(CharacteristicVAE):
                 log_weight = log_weight - (log_weight.detach() - math.log(config.weight_limit)).clamp(min=0)
             weight = log_weight.exp()
         return (weight.detach() if config.weight_gradient == "none" else weight), label_term
-
-    # what it can do
-
-    def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
-        """``E[x | z]`` for a fresh ``z_c ~ p(z_c | y)`` and ``z_s ~ p(z_s)`` per row."""
-        labels, _ = self.layout.arranged(labels, torch.ones_like(labels, dtype=torch.bool))
-        z_c = self.conditional_prior.sample(labels)
-        z_s = torch.randn(labels.shape[0], self.config.style_size, device=labels.device)
-        return self.decode(torch.cat([z_c, z_s], dim=-1))
-
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """``E[x | z]`` for fresh ``z_i ~ p(z_i | y_i)`` of the label; all other latents are the posterior mean's."""
-        mean, scale = (table[values.long()] for table in self.conditional_prior.of_label(label))
-        return self.decode(
-            self.with_latents_of(label, self.posterior_mean(image), sample(mean, scale, draws))
-        )
-
-    def traverse(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        steps: int,
-        *,
-        start: int = 0,
-        end: int = 1,
-    ) -> Float[Tensor, "step batch channel height width"]:
-        """``E[x | z]`` while ``z_i`` goes straight from the mean of ``p(z_i | start)`` to that of ``p(z_i | end)``."""
-        means, _ = self.conditional_prior.of_label(label)
-        share = torch.linspace(0, 1, steps, device=means.device)[:, None, None]
-        path = means[start] + share * (means[end] - means[start])  # (step, 1, latent)
-        return self.decode(self.with_latents_of(label, self.posterior_mean(image), path))

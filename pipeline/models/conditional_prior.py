@@ -106,13 +106,19 @@ class ConditionalPrior(nn.Module):
         mean, scale = self.blocks[block].table()  # type: ignore[operator]
         return mean[place], scale[place]
 
-    def sample(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
-        """A fresh ``z_c ~ p(z_c | y)`` for each row of arranged labels."""
+    def of_labels(
+        self, labels: UInt8[Tensor, "rows label"]
+    ) -> tuple[Float[Tensor, "rows characteristic"], Float[Tensor, "rows characteristic"]]:
+        """Mean and scale of ``p(z_c | y)`` for each row of arranged labels."""
         means: list[Tensor] = []
         scales: list[Tensor] = []
         for block, y in zip(self.blocks, self.layout.split_labels(labels), strict=True):
             places = torch.arange(y.shape[1], device=y.device)
             for found, table in zip((means, scales), block.table(), strict=True):  # type: ignore[operator]
                 found.append(table[places, y.long()].flatten(1))
-        mean = beside(means)
-        return mean + beside(scales) * torch.randn_like(mean)
+        return beside(means), beside(scales)
+
+    def sample(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
+        """A fresh ``z_c ~ p(z_c | y)`` for each row of arranged labels."""
+        mean, scale = self.of_labels(labels)
+        return mean + scale * torch.randn_like(mean)

@@ -35,6 +35,17 @@ def standard_gaussian_kl(
     return (0.5 * (mean.square() + scale.square() - 1) - scale.log()).sum(-1)
 
 
+def gaussian_kl(
+    mean: Float[Tensor, "*#rows latent"],
+    scale: Float[Tensor, "*#rows latent"],
+    prior_mean: Float[Tensor, "*#rows latent"],
+    prior_scale: Float[Tensor, "*#rows latent"],
+) -> Float[Tensor, "*rows"]:
+    """``KL(N(mean, scale²) ‖ N(prior_mean, prior_scale²))``, summed over the last axis."""
+    ratio, distance = scale / prior_scale, (mean - prior_mean) / prior_scale
+    return (0.5 * (ratio.square() + distance.square() - 1) - ratio.log()).sum(-1)
+
+
 def bernoulli_log_density(
     pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"]
 ) -> Float[Tensor, "*rows"]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.models.densities import (
     bernoulli_log_density,
     class_log_probability,
+    gaussian_kl,
     gaussian_log_density,
     log_mean_exp,
     standard_gaussian_kl,
@@ -52,6 +53,18 @@ def test_divergence_from_the_standard_gaussian_is_its_integral() -> None:
     integral = ((log_q + log_cell).exp() * (log_q - standard_gaussian_log_density(z))).sum()
     assert float(standard_gaussian_kl(mean, scale)) == pytest.approx(float(integral), abs=1e-9)
     assert float(standard_gaussian_kl(torch.zeros(3), torch.ones(3))) == 0
+
+
+def test_divergence_between_gaussians_is_its_integral() -> None:
+    mean, scale = torch.tensor([0.3, -1.0]), torch.tensor([0.5, 1.7])
+    prior_mean, prior_scale = torch.tensor([-0.4, 0.2]), torch.tensor([1.3, 0.9])
+    z, log_cell = grid(2, radius=14.0, points=401)
+    log_q = gaussian_log_density(z, mean, scale)
+    integral = ((log_q + log_cell).exp() * (log_q - gaussian_log_density(z, prior_mean, prior_scale))).sum()
+    assert float(gaussian_kl(mean, scale, prior_mean, prior_scale)) == pytest.approx(
+        float(integral), abs=1e-9
+    )
+    assert float(gaussian_kl(mean, scale, mean, scale)) == pytest.approx(0, abs=1e-15)
 
 
 def test_bernoulli_sums_to_one_over_all_images() -> None:
