@@ -11,9 +11,9 @@ demo:  ## set up, train CCVAE and M2 on FashionMNIST on this machine, compare th
 	@bash set_up/set_up.sh demo
 	$(PYTHON) launch/sweep.py --cluster local --recipe fashion-mnist-quick
 
-test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run
+test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run, in two lanes
 	@bash set_up/set_up.sh test
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadgroup
 
 lint:  ## ruff (rules and format) and mypy
 	@bash set_up/set_up.sh test

@@ -26,6 +26,7 @@ from pipeline.measures.likelihood import likelihood
 from pipeline.models.interface import Classifies, DataShape
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
+from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import choose_device
 
 log = logging.getLogger(__name__)
@@ -42,18 +43,18 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
     """
     with listening_for_stop() as stop:
         cell = Cell.open(config_file)
-        with logged(cell, "evaluate"):
+        with logged(cell, "evaluate") as log_file:
             if cell.is_done():
                 return {}
             attempt = Attempt.here()
             try:
-                return _evaluate(cell, attempt, stop)
+                return _evaluate(cell, attempt, stop, log_file)
             except Exception as error:
                 leave_outcome(cell, "evaluate", attempt, error)
                 raise
 
 
-def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest) -> dict[str, float]:
+def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest, log_file: Path) -> dict[str, float]:
     limit_threads()
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)
@@ -70,9 +71,13 @@ def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest) -> dict[str, floa
         model = config.model.build(DataShape.of(data.manifest)).to(device).eval()
         model.load_state_dict(state["model"])
         torch.manual_seed(config.seed)
-        examples = MeasuredSplit(data, config.measures.split, device, config.measures.measure_batch_size)
+        asked = config.measures
         try:
-            with stop.ends_at_once("asked to stop while it was measured; started again, it is measured anew"):
+            with (
+                stop.ends_at_once("asked to stop while it was measured; started again, it is measured anew"),
+                watching_for_hangs(asked.hang_seconds, log_file) as sign_of_life,
+            ):
+                examples = MeasuredSplit(data, asked.split, device, asked.measure_batch_size, sign_of_life)
                 numbers = likelihood(model, examples)
                 if isinstance(model, Classifies):
                     numbers |= classification(model, examples)

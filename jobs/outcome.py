@@ -164,7 +164,7 @@ def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Endin
     if own is not None and own.outcome != "crashed":
         return own.outcome, own.sentence
     # A rank that its watchdog ended says more than those that lost it.
-    stuck = _ranks_without_a_step(cell, unit)
+    stuck = _ended_by_the_watchdog(cell, unit)
     if stuck is not None:
         return "crashed", stuck
     if own is not None:
@@ -172,8 +172,8 @@ def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Endin
     return "crashed", "ended without a word: killed, out of memory, or its node was lost"
 
 
-def _ranks_without_a_step(cell: CellFolder, unit: Unit) -> str | None:
-    """The sentence about the ranks that were ended for making no step, from their logs of the last attempt."""
+def _ended_by_the_watchdog(cell: CellFolder, unit: Unit) -> str | None:
+    """The sentence about the ranks that were ended for giving no sign of life, from their logs of the last attempt."""
     logs = sorted(
         (cell.folder / "log").glob(f"{unit}-rank*.txt"), key=lambda path: (len(path.name), path.name)
     )
@@ -185,9 +185,11 @@ def _ranks_without_a_step(cell: CellFolder, unit: Unit) -> str | None:
             found[log] = _seconds(match["clock"])
     if not found:
         return None
+    seconds, where = f"{max(found.values()):g} s", f"(stacks in {', '.join(map(str, found))})"
+    if unit == "evaluate":
+        return f"measuring read no batch for {seconds} {where}"
     ranks = " and ".join(log.stem.removeprefix(f"{unit}-rank") for log in found)
-    where = ", ".join(str(log) for log in found)
-    return f"rank {ranks} made no step for {max(found.values()):g} s (stacks in {where})"
+    return f"rank {ranks} made no step for {seconds} {where}"
 
 
 def _seconds(clock: str) -> float:

@@ -114,12 +114,15 @@ class MeasuresConfig:
     """Split that is measured."""
     measure_batch_size: int = field(default=500, metadata=_NOT_IDENTITY)
     """Examples per forward pass of a measure."""
+    hang_seconds: float = field(default=3600.0, metadata=_NOT_IDENTITY)
+    """Measuring that reads no batch for so long is ended, its stacks in its log, and tried again."""
 
     def __post_init__(self) -> None:
         _check(
             self.measure_batch_size >= 1,
             f"measure_batch_size is {self.measure_batch_size}; it must be at least 1",
         )
+        _check(self.hang_seconds > 0, f"hang_seconds is {self.hang_seconds}; it must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

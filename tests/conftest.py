@@ -18,4 +18,4 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Every annotated shape and type of these floors is checked at each call, in tests only.
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
 
-pytest_plugins = ["tests.cluster.fixture", "tests.data_prep.fixtures"]
+pytest_plugins = ["tests.lanes", "tests.cluster.fixture", "tests.data_prep.fixtures"]

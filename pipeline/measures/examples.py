@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from pipeline.data.dataset import DataSet
+
+
+def _unwatched() -> None:
+    """The sign of life of measures that no watchdog looks after."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,14 @@ class MeasuredSplit:
     split: str
     device: torch.device
     batch_size: int
+    sign_of_life: Callable[[], None] = _unwatched
+    """Called at each batch."""
 
     def images(self) -> Iterator[Tensor]:
         """Images (row, channel, height, width), uint8, a batch at a time; the last batch may be shorter."""
         mapped = self.data.images(self.split)
         for start in range(0, len(mapped), self.batch_size):
+            self.sign_of_life()
             rows = np.arange(start, min(start + self.batch_size, len(mapped)))
             yield torch.from_numpy(mapped.gather(rows)).to(self.device)
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.evaluate import evaluate_cell
 from jobs.outcome import Outcome, attempts, next_move
+from jobs.train import train_cell
 from pipeline.attempt import Attempt
 from pipeline.cell import Cell
 from pipeline.tracking import read_points
@@ -178,3 +180,42 @@ def test_a_stop_while_torch_is_imported_is_not_lost(tiny_data_set: Path, tmp_pat
 def status_of(process: subprocess.Popen[bytes], field: str) -> str:
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
+
+
+HANGING = """
+import sys, threading
+from pathlib import Path
+from jobs import evaluate
+from jobs.run import run_unit
+
+def hangs(model, examples):
+    next(examples.images())
+    threading.Event().wait()
+
+evaluate.likelihood = hangs
+run_unit("evaluate", Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    patient = small_run(tiny_data_set, epochs=1)
+    cell = small_cell(tmp_path, replace(patient, measures=replace(patient.measures, hang_seconds=1.0)))
+    monkeypatch.setenv(JOB, "13")
+    train_cell(cell.config_file)
+    command = [sys.executable, "-c", HANGING, str(cell.config_file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=BOUND)
+    assert ended.returncode == 1, ended.stderr
+    attempt = Attempt("13", 0, "batch-host", 1)
+    assert next_move(cell, "evaluate", attempt, retries=1) == "again"
+    (entry,) = attempts(cell)
+    log = cell.log_file("evaluate", 0)
+    assert (entry["unit"], entry["ended"]) == ("evaluate", "crashed")
+    assert entry["sentence"] == f"measuring read no batch for 1 s (stacks in {log})"
+    assert "in hangs" in log.read_text()
+    monkeypatch.setenv(RESTARTS, "1")
+    small_cell(tmp_path, patient)  # the same cell, bit for bit and by name
+    assert "elbo" in evaluate_cell(cell.config_file)
+    assert next_move(cell, "evaluate", replace(attempt, restart=1), retries=1) == "done"
