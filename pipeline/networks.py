@@ -47,15 +47,24 @@ CONVOLUTIONAL_SIDE = 64
 """Height and width of the images that the convolutional networks take."""
 
 
-def convolutional_encoder(channels: int, outputs: int) -> nn.Sequential:
-    """CCVAE table 3: images (channels, 64, 64), flat, to ``outputs`` numbers.
+CONVOLUTIONAL_FEATURES = 256
+"""Numbers that are left of an image behind the last convolution."""
+
+
+def convolutional_features(channels: int) -> nn.Sequential:
+    """The convolutions of CCVAE table 3: images (channels, 64, 64), flat, to 256 numbers.
 
     Its "32 × 32" input is a slip: four halvings leave 4 × 4 pixels, as the last convolution needs them, only of 64 × 64.
     """
     layers: list[nn.Module] = [nn.Unflatten(-1, (channels, CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE))]
     for width_in, width_out in itertools.pairwise([channels, 32, 32, 64, 128]):
         layers += [nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(128, 256, 4), nn.ReLU(), nn.Flatten(1), nn.Linear(256, outputs))
+    return nn.Sequential(*layers, nn.Conv2d(128, CONVOLUTIONAL_FEATURES, 4), nn.ReLU(), nn.Flatten(1))
+
+
+def convolutional_encoder(channels: int, outputs: int) -> nn.Sequential:
+    """CCVAE table 3: images (channels, 64, 64), flat, to ``outputs`` numbers."""
+    return nn.Sequential(*convolutional_features(channels), nn.Linear(CONVOLUTIONAL_FEATURES, outputs))
 
 
 class ConvolutionalDecoder(nn.Sequential):
@@ -72,11 +81,26 @@ class ConvolutionalDecoder(nn.Sequential):
         return super().forward(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
 
 
+class ConditionedConvolutionalDecoder(ConvolutionalDecoder):
+    """The decoder of table 3 over ``(z, condition)``, which its first, linear layer takes side by side."""
+
+    def __init__(self, latents: int, condition_width: int, channels: int) -> None:
+        super().__init__(latents + condition_width, channels)
+
+    def forward(  # type: ignore[override]
+        self, z: Float[Tensor, "*rows latent"], condition: Float[Tensor, "*more_rows condition"]
+    ) -> Float[Tensor, "*all_rows pixel"]:
+        """Logits for latents and conditions whose leading axes broadcast."""
+        rows = torch.broadcast_shapes(z.shape[:-1], condition.shape[:-1])
+        return super().forward(torch.cat([of.expand(*rows, -1) for of in (z, condition)], dim=-1))
+
+
 class ConditionedMLP(nn.Module):
     """An MLP over ``(input, condition)`` that does not repeat the input once per condition.
 
     Its first layer is one linear map of the concatenation, computed as the sum of two: where an input meets every
-    condition (M2's enumeration of classes) the wide half is computed once.
+    condition (M2's enumeration of classes) the wide half is computed once. Behind ``convolutional_features`` it makes
+    an encoder of table 3 that sees a condition, at the cost of one hidden layer more.
     """
 
     def __init__(self, input_width: int, condition_width: int, sizes: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks import ConvolutionalDecoder, convolutional_encoder
+from pipeline.networks import ConditionedConvolutionalDecoder, ConvolutionalDecoder, convolutional_encoder
 
 
 def kernels(network: nn.Module) -> list[tuple[int, ...]]:
@@ -60,3 +60,14 @@ def test_pixels_stand_where_they_stand_in_the_image() -> None:
     assert moved[:3, :3].any()
     assert not moved[4:].any()
     assert not moved[:, 4:].any()
+
+
+@torch.no_grad()
+def test_a_conditioned_decoder_takes_latents_and_conditions_whose_leading_axes_broadcast() -> None:
+    decoder, z, condition = ConditionedConvolutionalDecoder(3, 2, 1), torch.randn(4, 1, 3), torch.randn(5, 2)
+    found = decoder(z, condition)
+    assert found.shape == (4, 5, 64 * 64)
+    side_by_side = torch.cat([z[1, 0], condition[2]])
+    torch.testing.assert_close(found[1, 2], ConvolutionalDecoder.forward(decoder, side_by_side[None])[0])
+    assert decoder(torch.randn(0, 1, 3), condition).shape == (0, 5, 64 * 64)
+    assert kernels(decoder)[0] == (256, 5)
