@@ -96,6 +96,18 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class FollowsEpochs(Protocol):
+    """Has an objective that changes from epoch to epoch, as a warm-up does."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Told before the first step of an epoch, 0 being the first of the run, and where a run resumes within one.
+
+        So what depends on it need not be in a checkpoint. It must not change shapes, which would compile anew.
+        """
+        ...
+
+
+@runtime_checkable
 class Classifies(Protocol):
     """Predicts labels from images."""
 

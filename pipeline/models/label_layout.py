@@ -79,6 +79,11 @@ class LabelLayout(nn.Module):
         """The latents of each block, (rows, latents of the block)."""
         return z_c.split([block.latents for block in self.blocks], dim=-1)
 
+    def latents_by_label(self, z_c: Tensor) -> tuple[Tensor, ...]:
+        """The latents of each block, (rows, label, own latents of a label)."""
+        blocks = zip(self.split_latents(z_c), self.blocks, strict=True)
+        return tuple(latents.unflatten(-1, (len(block.labels), -1)) for latents, block in blocks)
+
     def split_labels(self, of_labels: Tensor) -> tuple[Tensor, ...]:
         """What belongs to the labels of each block, of a tensor whose last axis is that of arranged labels."""
         return of_labels.split([len(block.labels) for block in self.blocks], dim=-1)
