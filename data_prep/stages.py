@@ -53,19 +53,11 @@ def prepare(
     is installed. ``seed`` decides the supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the
     disk is full; what was finished is found again by the next call.
     """
-    if formats not in get_args(Formats):
-        raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers}, and at least 1 is needed")
-    if raw is not None and not Path(raw).is_dir():
-        raise ConfigError(f"{raw} is not a folder; --raw names the folder that holds the raw files")
-    if formats in ("ffcv", "both") and not ffcv_is_installed():
-        raise MissingDependencyError(INSTALL_FFCV)
     source = source_named(name, raw, options)
     folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
-    # A finished data set that others own is used as it is, unless FFCV files were asked for by name.
-    may_add = formats != "auto" or not folder.exists() or os.access(folder, os.W_OK)
-    with_betons = formats != "arrow" and ffcv_is_installed() and may_add
+    with_betons = wants_betons(formats, folder)
     if is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
         return folder
     with Progress(shown=progress) as report, naming_unwritable_places(Path(root)):
@@ -89,9 +81,24 @@ def prepare(
                     if formats != "auto":
                         raise
                     report.say(f"Arrow shards only: {error}")
-            elif formats == "auto" and may_add:
+            elif formats == "auto" and not ffcv_is_installed():
                 report.say(f"Arrow shards only: {INSTALL_FFCV}")
     return folder
+
+
+def wants_betons(formats: Formats, folder: Path) -> bool:
+    """Whether FFCV files are to be written, too, into a data set that is or will be in ``folder``.
+
+    ``MissingDependencyError`` where they were asked for by name and FFCV is not installed.
+    """
+    if formats not in get_args(Formats):
+        raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
+    if formats == "auto":
+        # A finished data set that others own is used as it is.
+        return ffcv_is_installed() and (not folder.exists() or os.access(folder, os.W_OK))
+    if formats != "arrow" and not ffcv_is_installed():
+        raise MissingDependencyError(INSTALL_FFCV)
+    return formats != "arrow"
 
 
 def find_prepared(

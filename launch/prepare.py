@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -17,14 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.contact_sheet import write_contact_sheet
-from data_prep.errors import RawDataError, report_user_errors
+from data_prep.errors import ConfigError, RawDataError, report_user_errors
 from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import ffcv_is_installed
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, parsed_options
-from data_prep.stages import find_prepared, prepare
+from data_prep.stages import find_prepared, prepare, wants_betons
 from launch.label_tables import print_label_tables
+from launch.shard_jobs import ShardJobs
+
+if TYPE_CHECKING:
+    from launch.plan import NeededData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,14 @@ class Prepare:
     seed: int = 0
     """decides which rows are labelled at a supervision rate"""
     dry_run: bool = False
-    """say what would be done, and do nothing"""
+    """say what would be done, and what would be submitted, and do nothing"""
+    cluster: Literal["local", "slurm"] = "local"
+    """on this machine, or as jobs of the SLURM cluster that it belongs to: one for each shard, and one that merges them"""
+    detach: bool = False
+    """leave as soon as the jobs are submitted (slurm)"""
+    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """a site's defaults in TOML, before those in ~/.config/traitvae/cluster.toml (slurm)"""
+    slurm: tyro.conf.OmitArgPrefixes[ShardJobs] = field(default_factory=ShardJobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,23 +88,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given[:1] == ["inspect"]:
             _inspect(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
             return
-        asked = tyro.cli(Prepare, args=given, prog="prepare.py")
+        asked = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
         if asked.dry_run:
             _describe(asked)
             return
+        _check_cluster(asked)
         began, before = time.monotonic(), time.time_ns()
-        folder = prepare(
-            asked.name,
-            raw=asked.raw,
-            options=parsed_options(asked.option),
-            root=asked.out,
-            workers=asked.workers,
-            formats=asked.format,
-            seed=asked.seed,
-        )
+        folder = _prepared(asked) if asked.cluster == "local" else _prepared_by_jobs(asked)
+        if folder is None:
+            return
         _summary(folder)
         untouched = (folder / MANIFEST_FILE).stat().st_mtime_ns < before
         print(f"{'it was there already' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
+
+
+def _prepared(asked: Prepare) -> Path:
+    return prepare(
+        asked.name,
+        raw=asked.raw,
+        options=parsed_options(asked.option),
+        root=asked.out,
+        workers=asked.workers,
+        formats=asked.format,
+        seed=asked.seed,
+    )
+
+
+def _prepared_by_jobs(asked: Prepare) -> Path | None:
+    """The folder of the data set once jobs have written it; None where they are left to themselves."""
+    from launch.preparing_on_slurm import come_back, prepare_on_slurm  # here: torch takes seconds
+
+    data = _needed(asked)
+    try:
+        there = prepare_on_slurm(data, asked.slurm.resources(), asked.cluster_config, detach=asked.detach)
+    except KeyboardInterrupt:
+        print(f"\n{come_back(data)}", flush=True)
+        raise SystemExit(130) from None
+    if not there:
+        print(come_back(data))
+        return None
+    return asked.out / data.folder.name
+
+
+def _needed(asked: Prepare) -> NeededData:
+    from launch.plan import NeededData
+
+    options = parsed_options(asked.option)
+    source = source_named(asked.name, asked.raw, options)
+    folder = data_set_folder(source, asked.out, seed=asked.seed).absolute()
+    with_ffcv = wants_betons(asked.format, folder)
+    return NeededData(
+        name=source.name, folder=folder, raw=asked.raw, ffcv=with_ffcv, options=options, seed=asked.seed
+    )
+
+
+def _check_cluster(asked: Prepare) -> None:
+    if asked.cluster == "local" and (asked.detach or asked.cluster_config or asked.slurm != ShardJobs()):
+        raise ConfigError("options of SLURM jobs were given, and --cluster slurm was not")
+    if asked.cluster == "slurm" and asked.workers is not None:
+        raise ConfigError(
+            "--workers counts processes on this machine; --max-parallel says how many shards jobs write at once"
+        )
 
 
 def _describe(asked: Prepare) -> None:
@@ -116,6 +171,10 @@ def _describe(asked: Prepare) -> None:
     print(f"raw:     {missing or source.where_raw()}")
     with_ffcv = asked.format != "arrow" and ffcv_is_installed()
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
+    if asked.cluster == "slurm":
+        from launch.preparing_on_slurm import describe
+
+        print(describe(_needed(asked), asked.slurm.resources(), asked.cluster_config))
 
 
 def _summary(folder: Path) -> None:

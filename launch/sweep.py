@@ -24,7 +24,7 @@ from data_prep.errors import LaunchError, report_user_errors
 from data_prep.lock import exclusive_lock
 from launch.asked import keep
 from launch.clusters import make_backend
-from launch.clusters.backend import Backend, ClusterName, State
+from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.resources import Resources
 from launch.finish import finish
 from launch.monitoring.status import WORDS
@@ -200,15 +200,7 @@ def _sweep_folder(runs: Path, name: str) -> Path:
         raise LaunchError(
             f"the sweep name {name!r} holds both kinds of quotes, and MLflow could not search for it"
         )
-    folder = (runs / name).absolute()
-    for bad, what in (("%", "'%'"), ("\\", "a backslash")):
-        if bad in str(folder):
-            raise LaunchError(
-                f"{folder} holds {what}, which SLURM and submitit put something else for; name it otherwise"
-            )
-    if not str(folder).isprintable():
-        raise LaunchError(f"{str(folder)!r} holds a control character; name it otherwise")
-    return folder
+    return folder_for_jobs(runs / name)
 
 
 def _say_waiting() -> None:

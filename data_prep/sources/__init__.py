@@ -17,7 +17,7 @@ from data_prep.sources.celeba import (
 )
 from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
-from data_prep.sources.mnist import fashion_mnist, idx_folder, mnist
+from data_prep.sources.mnist import fashion_mnist, fashion_mnist_held_out, idx_folder, mnist
 from data_prep.sources.options import Option, checked_options, option_names
 from data_prep.sources.source import Source
 from data_prep.sources.swiss_roll import swiss_roll
@@ -35,6 +35,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "drawn_faces": drawn_faces,
     "drawn_radiographs": drawn_radiographs,
     "fashion_mnist": fashion_mnist,
+    "fashion_mnist_held_out": fashion_mnist_held_out,
     "idx_folder": idx_folder,
     "mnist": mnist,
     "swiss_roll": swiss_roll,
@@ -65,6 +66,8 @@ def source_named(name: str, raw: Path | None = None, options: Mapping[str, Optio
     ``options`` may be text from a command line; ``ConfigError`` names one that the source does not have.
     """
     canonical = canonical_name(name)
+    if raw is not None and not Path(raw).expanduser().is_dir():
+        raise ConfigError(f"{raw} is not a folder; --raw names the folder that holds the raw files")
     make = SOURCES[canonical]
     given = checked_options(canonical, make, options or {})
     return make(None if raw is None else Path(raw).expanduser().absolute(), **given)

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
+from data_prep.errors import LaunchError
+
 if TYPE_CHECKING:  # status looks at a sweep without torch
     from launch.plan import NeededData
     from pipeline.cell import Cell
@@ -84,6 +86,19 @@ class Backend(Protocol):
     def interrupt(self, told: bool) -> str:
         """A person has pressed Ctrl-C (``told`` the second time): do what is right, and return what to tell them."""
         ...
+
+
+def folder_for_jobs(folder: Path) -> Path:
+    """The folder, absolute; LaunchError where its name is one in which jobs could not have their files."""
+    folder = folder.absolute()
+    for bad, what in (("%", "'%'"), ("\\", "a backslash")):
+        if bad in str(folder):
+            raise LaunchError(
+                f"{folder} holds {what}, which SLURM and submitit put something else for; name it otherwise"
+            )
+    if not str(folder).isprintable():
+        raise LaunchError(f"{str(folder)!r} holds a control character; name it otherwise")
+    return folder
 
 
 def jobs_folder(sweep: Path) -> Path:

@@ -28,6 +28,7 @@ from launch.clusters.slurm.stages import Limits, Standing, planned, standing
 from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
 from pipeline.cell import Cell
+from pipeline.lease import forget
 
 
 class SlurmBackend:
@@ -130,7 +131,10 @@ class SlurmBackend:
                     preparing.plan_shards(entry)
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
-        """Submit what is not done and not in the queue; called while ``lock``, the sweep's, is held."""
+        """Submit what is not done and not in the queue; called while ``lock``, the sweep's, is held.
+
+        Data sets are prepared where cells are to be trained, or where there are no cells at all.
+        """
         self._states = CellStates(self.sweep, cells)
         with ExitStack() as locks:
             for entry in self._needed:
@@ -140,7 +144,9 @@ class SlurmBackend:
             own = self._own(register, queue)
             register.recover(own.values())
             now = standing(cells, register, own)
-            preparations = self._preparations(register, queue) if now.train else []
+            for cell in [*now.train, *now.measure]:
+                forget(cell.folder)
+            preparations = self._preparations(register, queue) if now.train or not cells else []
             old = [job for entry in register.in_stages(["compare"]) if (job := f"{entry.job}_0") in own]
             names = {cell.name for cell in cells} | _measured(register, now.measured_by)
             arrays = planned(now, preparations, self._limits(), self.sweep, names)
@@ -174,8 +180,9 @@ class SlurmBackend:
         self, data: NeededData, shards: preparing.Shards, at_work: Mapping[str, str]
     ) -> Preparation:
         limits = self._limits()
-        parameters = limits.parameters(1, on_gpus=False)
-        return preparing.preparation(data, parameters, limits.max_array, limits.max_parallel, shards, at_work)
+        return preparing.preparation(
+            data, limits.errand, limits.max_array, limits.max_parallel, shards, at_work
+        )
 
     def _limits(self) -> Limits:
         def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:

@@ -68,4 +68,4 @@ def _with_data(cell: Cell, state: State, register: Register) -> State:
         return state
     if state.phase == "waiting":
         return State("waiting", "its data set is being prepared")
-    return State("failed", why_not_prepared(folder, register))
+    return State("failed", f"its data set was not prepared: {why_not_prepared(folder, register)}")

@@ -15,7 +15,6 @@ from data_prep.files import atomic_write
 from data_prep.lock import exclusive_lock
 from data_prep.plan import PLAN_FILE, WORK_FOLDER, Plan, default_rows_per_shard, make_plan
 from data_prep.progress import Progress
-from data_prep.sources import source_named
 from data_prep.stages import is_complete, naming_unwritable_places
 from data_prep.tasks import finished_shard
 from jobs.prepare import main as prepare_unit
@@ -68,9 +67,7 @@ def plan_shards(data: NeededData) -> None:
     if is_complete(data.folder, betons=False):
         return
     with Progress(shown=True) as progress:
-        make_plan(
-            source_named(data.name, data.raw), data.folder, seed=0, rows_per_shard=None, progress=progress
-        )
+        make_plan(data.source(), data.folder, seed=data.seed, rows_per_shard=None, progress=progress)
 
 
 def merge_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> str | None:
@@ -93,13 +90,14 @@ def note_merge(data: NeededData, submission: Submission) -> None:
 
 
 def shards_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> dict[str, str]:
-    """Shard → array of this sweep in the queue that writes it."""
+    """Shard → job of this sweep in the queue that writes it, a task of an array."""
     found = {}
     for submission in register.in_stages(["prepare"]):
         for unit in submission.units:
             folder, _, shard = unit.partition("/")
-            if folder == data.folder.name and submission.job_of(unit) in queue:
-                found[shard] = str(submission.job)
+            job = submission.job_of(unit)
+            if folder == data.folder.name and job is not None and job in queue:
+                found[shard] = job
     return found
 
 
@@ -119,7 +117,7 @@ def preparation(
         most: tasks of an array.
         at_once: tasks that run at the same time; None: no limit.
         shards: those that are not written.
-        at_work: shard → array in the queue that writes it; the merge waits for these, too.
+        at_work: shard → job in the queue that writes it; the merge waits for these, too.
     """
     plan_file = str(work_folder(data) / PLAN_FILE)
 
@@ -139,6 +137,7 @@ def preparation(
     if at_once is not None:
         for before, after in pairwise(arrays):
             after.behind.append(Behind("afterok", before))
+    # Of an older array only the tasks that are left: another of its tasks may have failed, and is written anew here.
     waits_for: list[Array | str] = [*arrays, *sorted(set(at_work.values()))]
     merge = Array(
         stage="merge",
@@ -150,14 +149,14 @@ def preparation(
 
 
 def why_not_prepared(data_folder: Path, register: Register) -> str:
-    """The sentence of the jobs that were to prepare a data set and did not."""
+    """What the jobs said that were to prepare a data set and did not."""
     logs = [
         log
         for submission in register.in_stages(["prepare", "merge"])
         if any(unit.partition("/")[0] == data_folder.name for unit in submission.units)
         for log in sorted(Path(submission.folder).glob(f"{submission.job}_*_log.err"))
     ]
-    return f"its data set was not prepared: {last_error(logs)}"
+    return last_error(logs)
 
 
 def unfinished_shards(data: NeededData) -> Shards:
@@ -177,7 +176,7 @@ def foreseen_shards(data: NeededData) -> Shards:
     """The same before a plan is made, for a dry run: all shards, or one where the raw files are not there to be counted."""
     if is_complete(data.folder, betons=False):
         return []
-    source = source_named(data.name, data.raw)
+    source = data.source()
     try:
         splits = dict(source.splits())
     except (UserError, OSError):
