@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
@@ -68,6 +68,35 @@ class Losses:
     """The quantity to maximise, in nats, per example."""
     terms: dict[str, Float[Tensor, "sum_and_count"]]
     """Named parts of it for the record: (sum, number of examples that have it), so that ranks can be added up."""
+    further: dict[str, Float[Tensor, " batch"]] = field(default_factory=dict)
+    """What each further player maximises, by its name. A player's objective reaches the parameters of that player alone:
+    in everyone else's they are held fixed, so that one backward pass over the sum of all gives each its own gradient."""
+
+    @property
+    def of_all_players(self) -> Float[Tensor, " batch"]:
+        """The sum of all players' objectives."""
+        return sum(self.further.values(), start=self.objective)
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """One who is trained beside the model, at the same steps, for an objective of its own: an adversary, say."""
+
+    name: str
+    """Of its objective in ``Losses.further``."""
+    parameters: tuple[nn.Parameter, ...]
+    """Those that it owns; the model owns all others."""
+    learning_rate: float | None = None
+    """Where it is to be another than the run's."""
+
+
+@runtime_checkable
+class HasFurtherPlayers(Protocol):
+    """Trains others beside itself."""
+
+    def further_players(self) -> tuple[Player, ...]:
+        """They, each parameter in one of them at most."""
+        ...
 
 
 def term(values: Float[Tensor, " rows"]) -> Float[Tensor, "sum_and_count"]:

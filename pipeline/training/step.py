@@ -1,4 +1,7 @@
-"""One training step: forward under autocast, backward, all-reduce, Adam."""
+"""One training step: forward under autocast, backward, all-reduce, Adam.
+
+All players of a system are served by one of each: they update at the same time, none of them waits for another.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape, Losses
+from pipeline.models.interface import DataShape, HasFurtherPlayers, Losses, Player
 from pipeline.world import World
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -34,6 +37,18 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
 
 
+def parameter_groups(model: nn.Module, players: tuple[Player, ...]) -> list[dict[str, Any]]:
+    """What an optimiser is given: the model's own parameters, then those of each further player."""
+    taken = {parameter for player in players for parameter in player.parameters}
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter for parameter in model.parameters() if parameter not in taken]}
+    ]
+    for player in players:
+        own_rate = {} if player.learning_rate is None else {"lr": player.learning_rate}
+        groups.append({"params": list(player.parameters), **own_rate})
+    return groups
+
+
 class Step:
     """Model and optimiser of one rank, and how one batch changes them."""
 
@@ -42,8 +57,9 @@ class Step:
         self.precision = choose_precision(config.training.precision, world.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
+        self.players = self.model.further_players() if isinstance(self.model, HasFurtherPlayers) else ()
         self.optimiser = torch.optim.Adam(
-            self.model.parameters(),
+            parameter_groups(self.model, self.players),
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
             fused=True,
@@ -64,8 +80,10 @@ class Step:
         """
         losses = self._losses(batch)
         self.term_names = tuple(losses.terms)
-        losses.objective.sum().backward()
-        self._losses(batch).objective.sum().backward()
+        if set(losses.further) != {player.name for player in self.players}:
+            raise ValueError(f"players {self.players} with objectives {sorted(losses.further)}")
+        losses.of_all_players.sum().backward()
+        self._losses(batch).of_all_players.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)
 
     def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
@@ -73,7 +91,7 @@ class Step:
         seed_step(self.config.seed, step, self.world.rank)
         losses = self._losses(batch)
         # DistributedDataParallel averages over ranks: this makes it the mean over the whole batch, however it is cut.
-        loss = -losses.objective.sum() * (self.world.size / batch_size)
+        loss = -losses.of_all_players.sum() * (self.world.size / batch_size)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)
