@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         entry = _own_entry(given.units)
         move = _move(entry, attempt, given.status, given.retries)
         if move == "again":
-            _requeue(attempt)
+            _say(f"job {attempt.job} goes back into the queue")
+            _ask_slurm(["scontrol", "requeue", attempt.job])
+            time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
     raise SystemExit(0 if move == "done" else given.status or 1)
 
 
@@ -66,27 +68,32 @@ def _own_entry(units: Path) -> dict[str, Any]:
 def _move(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) -> Move:
     unit = entry["unit"]
     if unit in ("train", "evaluate"):
-        return next_move(CellFolder.of(Path(str(entry.get("config")))), unit, attempt, retries)
+        cell = CellFolder.of(Path(str(entry.get("config"))))
+        return next_move(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
     if status == 0:
         return "done"
     if status == 2:  # an error of the user's
         return "give_up"
-    return "again" if attempt.restart < retries else "give_up"
+    if attempt.restart >= retries:
+        return "give_up"
+    return "again" if _is_the_newest_start(attempt) else "leave"
 
 
-def _requeue(attempt: Attempt) -> None:
-    """Put the job back into the queue, unless it was cancelled, or has been put there already."""
+def _is_the_newest_start(attempt: Attempt) -> bool:
+    """Whether SLURM takes the job for running, as this start or an earlier one.
+
+    It does not where the job was cancelled or put back already, nor where it holds this start's node for lost. A controller
+    that was killed may have forgotten the newest restarts.
+    """
     said = _ask_slurm(["scontrol", "--oneliner", "show", "job", attempt.job])
     state, restarts = _STATE.search(said), _RESTARTS.search(said)
     if state is None or state[1] != "RUNNING":
         _say(f"job {attempt.job} is {state[1] if state else 'not known any more'}: it is left alone")
-        return
-    if restarts is not None and int(restarts[1]) != attempt.restart:
+        return False
+    if restarts is not None and int(restarts[1]) > attempt.restart:
         _say(f"job {attempt.job} was started again already: it is left alone")
-        return
-    _say(f"job {attempt.job} goes back into the queue")
-    _ask_slurm(["scontrol", "requeue", attempt.job])
-    time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
+        return False
+    return True
 
 
 def _ask_slurm(command: list[str]) -> str:

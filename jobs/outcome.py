@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ from pipeline.training.markers import newest_step
 OUTCOME_FILE = "outcome.json"
 
 Unit = Literal["train", "evaluate"]
-Move = Literal["done", "again", "give_up"]
+Move = Literal["done", "again", "give_up", "leave"]
+"""``leave``: nothing follows from this attempt; its job was ended from outside, or started again already."""
 Ending = Literal["interrupted", "failed", "crashed"]
 
 _RANK_ENDED_BY_ITS_WATCHDOG = re.compile(r"^Timeout \((?P<clock>[\d:.]+)\)!$", re.M)
@@ -100,18 +101,27 @@ def _ending(error: BaseException) -> tuple[Ending, str] | None:
     return None if full is None else ("failed", full)
 
 
-def next_move(cell: CellFolder, unit: Unit, attempt: Attempt, retries: int) -> Move:
+def next_move(
+    cell: CellFolder,
+    unit: Unit,
+    attempt: Attempt,
+    retries: int,
+    is_newest_start: Callable[[], bool] = lambda: True,
+) -> Move:
     """What follows an attempt at a unit that has ended, however it has; asked once for each attempt.
 
     An attempt that was asked to stop is always followed by another. One that crashed is, ``retries`` times in a row without
     a newer checkpoint in between. One that says itself that another try would not help is not. A cell that is given up
     has its reason in ``FAILED``. Where another process has the cell by now, there is nothing to do, and nothing is touched.
+    ``is_newest_start`` is asked last: an attempt that SLURM holds for lost may end late, and counts for nothing.
     """
     if superseded(cell.folder, attempt):
         return "done"
     if cell.is_done() or (unit == "train" and cell.is_trained()):
         return "done"
     ending, sentence = _how_it_ended(cell, unit, attempt)
+    if ending != "failed" and not is_newest_start():
+        return "leave"
     entry = {
         "job": attempt.job,
         "restart": attempt.restart,

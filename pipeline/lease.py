@@ -90,12 +90,13 @@ def held(
 
     Raises:
         RunError: another process is at work there.
-        LeaseLost: SLURM has started this very job again since, and the newer copy is there already.
+        LeaseLost: SLURM has started this very job again since, and the newer copy is there already, or was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK_FILE).open("ab") as file:
         free, before = _lock(file, folder, attempt), Holder.read(folder)
-        if not free and before is not None and attempt.is_older_copy_of(before.attempt):
+        # Also where the lock is free: the newer copy may have ended by now, or the disk knows no locks.
+        if before is not None and attempt.is_older_copy_of(before.attempt):
             raise LeaseLost(
                 f"{before.attempt} has taken over {folder}; this copy ({attempt}) is an older one, and ends"
             )
@@ -125,6 +126,17 @@ def superseded(folder: Path, attempt: Attempt) -> bool:
     if holder.attempt.is_older_copy_of(attempt):
         return False
     return holder.until is None and is_at_work(folder)
+
+
+def forget(folder: Path) -> None:
+    """Take a job's name out of the lease: one that SLURM does not have any more, before another is submitted.
+
+    A SLURM that was set up anew counts its jobs from 1 again, and a new job must not pass for an older copy of the former.
+    A copy that lives on somewhere notices.
+    """
+    holder = Holder.read(folder)
+    if holder is not None and holder.attempt.job and not is_at_work(folder):
+        (folder / LEASE_FILE).unlink(missing_ok=True)
 
 
 def is_at_work(folder: Path) -> bool:

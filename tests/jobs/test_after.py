@@ -91,6 +91,13 @@ def test_a_job_that_is_cancelled_or_was_started_again_is_left_alone(slurm: Path,
     (slurm / "answer.txt").write_text(answer)
     assert run(slurm, "train", 143, config) == 143
     assert not [line for line in asked(slurm) if line.startswith("requeue")]
+    assert not (config.parent / "attempts.jsonl").exists()  # it counts for nothing
+
+
+def test_a_controller_that_has_forgotten_the_newest_start_is_asked_for_another(slurm: Path, config: Path):
+    (slurm / "answer.txt").write_text("JobState=RUNNING Restarts=0")
+    assert run(slurm, "train", 137, config) == 137
+    assert asked(slurm)[-1] == "requeue 12_1"
 
 
 @pytest.mark.parametrize(

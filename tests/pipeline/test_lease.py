@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 from data_prep.errors import LeaseLost, RunError
 from data_prep.lock import exclusive_lock
 from pipeline.attempt import Attempt
-from pipeline.lease import Holder, held, is_at_work, superseded
+from pipeline.lease import Holder, forget, held, is_at_work, superseded
 
 FIRST = Attempt("12_3", 0, "n1", 100)
 SECOND = Attempt("12_3", 1, "n2", 200)
@@ -81,6 +83,47 @@ def test_an_older_copy_that_comes_late_does_not_get_in(tmp_path: Path):
     ):
         pass
     assert newer.holder.attempt == SECOND
+
+
+@pytest.fixture
+def disk_without_locks(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.parametrize("how", ["killed", "left in good order"])
+def test_an_older_copy_does_not_get_in_behind_a_newer_one_that_has_ended(
+    tmp_path: Path, disk_without_locks, how: str
+):
+    with held(tmp_path, FIRST, "train") as older:
+        with held(tmp_path, SECOND, "train", seconds_to_settle=0.0):
+            pass
+        if how == "killed":
+            Holder(SECOND, "train", "2026-01-01").write(tmp_path)
+        with pytest.raises(LeaseLost):
+            older.check()
+    with pytest.raises(LeaseLost, match="is an older one"), held(tmp_path, FIRST, "train"):
+        pass
+    with held(tmp_path, replace(SECOND, restart=2), "train", seconds_to_settle=0.0) as third:
+        third.check()
+
+
+def test_a_job_that_slurm_has_no_more_is_forgotten_unless_it_lives(tmp_path: Path):
+    by_hand = Attempt("", 0, "n1", 5)
+    with held(tmp_path, SECOND, "train") as lease:
+        forget(tmp_path)
+        lease.check()
+    forget(tmp_path)
+    with held(tmp_path, FIRST, "train"):  # a job of the same number, of a SLURM that counts from 1 again
+        pass
+    forget(tmp_path)
+    assert Holder.read(tmp_path) is None
+    with held(tmp_path, by_hand, "train"):
+        pass
+    forget(tmp_path)
+    assert Holder.read(tmp_path) is not None
 
 
 def test_the_lease_of_a_killed_process_is_free(tmp_path: Path):
