@@ -42,5 +42,19 @@ def labels_used_at(
     return observed & (supervision_rank < np.float32(rate))[:, None]
 
 
+def first_of_each_class(
+    supervision_rank: NDArray[np.float32], classes: NDArray[np.uint8], observed: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """For each class that has an observed example its row of the smallest rank, in the order of the classes.
+
+    All arguments are columns (n,) of one split; of equal ranks the first row counts. These are the rows that
+    ``one_per_class`` labels, whatever the supervision rate, and the first of their class to be labelled at any rate.
+    """
+    known = np.flatnonzero(observed)
+    by_rank = known[np.argsort(supervision_rank[known], kind="stable")]
+    _, first = np.unique(classes[by_rank], return_index=True)
+    return by_rank[first]
+
+
 def _hash(seed: int, row_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest(), "big")

@@ -37,6 +37,11 @@ class DataConfig:
     """Prepared data set; found or prepared by the launcher where it is left empty."""
     supervision_rate: float = 1.0
     """Share f of the training examples whose labels are used."""
+    supervision_schedule: tuple[tuple[int, float], ...] = ()
+    """Other shares later on, each behind a number of epochs: with `40 0.5 80 0.1`, f is 0.5 behind 40 epochs and 0.1
+    behind 80. The labelled examples at a smaller share are among those at a larger one."""
+    one_per_class: bool = False
+    """Use the label of one example of each class, whatever f is; with `--supervision-rate 0` nothing else is labelled."""
     loader: Literal["auto", "resident", "arrow", "ffcv"] = field(default="auto", metadata=_NOT_IDENTITY)
     """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
 
@@ -45,6 +50,25 @@ class DataConfig:
             0 <= self.supervision_rate <= 1,
             f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1",
         )
+        epoch = 0
+        for begin, rate in self.supervision_schedule:
+            shown = f"supervision_schedule has {rate} behind {begin} epochs"
+            _check(0 <= rate <= 1, f"{shown}; it is a share, 0 to 1")
+            _check(begin > epoch, f"{shown}; they must be more than {epoch}")
+            epoch = begin
+        _check(
+            self.supervision_rate < 1 or not self.one_per_class,
+            f"one_per_class adds no label to those of supervision_rate={self.supervision_rate:g}; set 0 for one label"
+            " per class",
+        )
+
+    def supervision_rate_in(self, epoch: int) -> float:
+        """Share f of an epoch, counted from 0."""
+        rates = [
+            self.supervision_rate,
+            *(rate for begin, rate in self.supervision_schedule if begin <= epoch),
+        ]
+        return rates[-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +164,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
+        changes = [begin for begin, _ in self.data.supervision_schedule]
+        _check(
+            max(changes, default=0) < self.training.epochs,
+            f"supervision_schedule changes f behind {max(changes, default=0)} epochs, and the run has"
+            f" {self.training.epochs}",
+        )
 
     def last_step(self, rows: int) -> int:
         """Number of steps of the whole run on a training split of that many rows."""
@@ -163,8 +193,13 @@ def identity(config: RunConfig, data_digest: str) -> str:
 
 
 def readable_name(config: RunConfig) -> str:
-    """What a person recognises a run by: ``ccvae-fashion_mnist-f0.06-seed0``."""
-    return f"{config.model.system}-{config.data.name}-f{config.data.supervision_rate:g}-seed{config.seed}"
+    """What a person recognises a run by: ``ccvae-fashion_mnist-f0.06-seed0``, with a schedule ``…-f0.9-0.5-0.1-…``."""
+    data = config.data
+    rates = "-".join(
+        f"{rate:g}" for rate in (data.supervision_rate, *(f for _, f in data.supervision_schedule))
+    )
+    rule = "-one_per_class" if data.one_per_class else ""
+    return f"{config.model.system}-{data.name}-f{rates}{rule}-seed{config.seed}"
 
 
 def flat(config: RunConfig) -> dict[str, Any]:

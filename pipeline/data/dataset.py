@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Integer, UInt8
+from jaxtyping import Bool, Float32, Int64, Integer, UInt8
 
+from data_prep.errors import ConfigError
 from data_prep.manifest import Manifest, verify_sizes
 from data_prep.shards.arrow import Shard, open_split
-from data_prep.supervision import labels_used_at
+from data_prep.supervision import first_of_each_class, labels_used_at
 from pipeline.data.mapped_rows import ImageFile, MappedRows
 
 _LOOKED_UP_AT_ONCE = 64  # batches
@@ -27,9 +28,25 @@ class Columns:
     observed: Bool[np.ndarray, "row label"]
     supervision_rank: Float32[np.ndarray, " row"]
 
-    def used_labels(self, rate: float) -> Bool[np.ndarray, "row label"]:
-        """Which labels a model may see at a supervision rate."""
-        return labels_used_at(rate, self.supervision_rank, self.observed)
+    def used_labels(self, rate: float, *, one_per_class: bool = False) -> Bool[np.ndarray, "row label"]:
+        """Which labels a model may see at a supervision rate, and of one example per class where that is asked for."""
+        used = labels_used_at(rate, self.supervision_rank, self.observed)
+        if one_per_class:
+            used[self.first_of_each_class()] = True
+        return used
+
+    def first_of_each_class(self) -> Int64[np.ndarray, " value"]:
+        """Rows of the examples that ``one_per_class`` labels, in the order of the classes.
+
+        Raises:
+            ConfigError: the data set has no label, or several.
+        """
+        labels = self.labels.shape[1]
+        if labels != 1:
+            raise ConfigError(
+                f"one label per class takes a data set with one class label; this one has {labels} labels"
+            )
+        return first_of_each_class(self.supervision_rank, self.labels[:, 0], self.observed[:, 0])
 
 
 class DataSet:

@@ -1,4 +1,4 @@
-"""The training examples of a run as batches: a loader's images joined with the labels that may be used."""
+"""The training examples of a run as batches: a loader's images joined with the labels that may be used in each epoch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
@@ -17,20 +18,26 @@ from pipeline.world import World
 
 
 class TrainingExamples:
-    """One rank's view of the training split at the run's supervision rate."""
+    """One rank's view of the training split, each epoch at its own supervision rate."""
 
     def __init__(self, config: RunConfig, data: DataSet, world: World) -> None:
         self.config, self.world = config, world
-        columns = data.columns("train")
-        used = columns.used_labels(config.data.supervision_rate)
-        self.rows = len(used)
-        self._labelled = np.asarray(used.any(axis=1))
-        self._labels = torch.from_numpy(columns.labels).to(world.device)
-        self._used = torch.from_numpy(used).to(world.device)
+        self._data, self._columns = data, data.columns("train")
+        self.rows = len(self._columns.labels)
+        self._labels = torch.from_numpy(self._columns.labels).to(world.device)
+        self._use_labels_at(config.data.supervision_rate_in(0))
         self._loader = make_loader(config.data.loader, data, "train", world.device)
+
+    def _use_labels_at(self, rate: float) -> None:
+        used = self._columns.used_labels(rate, one_per_class=self.config.data.one_per_class)
+        self._rate, self._labelled = rate, np.asarray(used.any(axis=1))
+        self._used = torch.from_numpy(used).to(self.world.device)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Batch, int]]:
         """Batches of this rank from ``first_step`` of the epoch on, each with the size of the whole batch."""
+        rate = self.config.data.supervision_rate_in(epoch)
+        if rate != self._rate:
+            self._use_labels_at(rate)
         own = shares(
             self._labelled,
             batch_size=self.config.training.batch_size,
@@ -39,9 +46,37 @@ class TrainingExamples:
             rank=self.world.rank,
             world_size=self.world.size,
         )[first_step:]
+        used = self._used
         images = self._loader.images([share.rows for share in own])
         for share, image in zip(own, images, strict=True):
-            yield self._batch(share, image), share.batch_size
+            yield self._batch(share, image, used), share.batch_size
+
+    def of_each_class(self) -> Batch:
+        """A labelled example of each class, in the order of the classes: those of the smallest supervision rank.
+
+        Raises:
+            ConfigError: a class has no example that is labelled in the first epoch, or there is not one class label.
+        """
+        rate, columns = self.config.data.supervision_rate_in(0), self._columns
+        used = columns.used_labels(rate, one_per_class=self.config.data.one_per_class)
+        rows = columns.first_of_each_class()
+        rows = rows[used[rows, 0]]
+        labels = torch.from_numpy(columns.labels[rows])
+        label = self._data.manifest.labels[0]
+        missing = set(range(label.cardinality)) - set(labels[:, 0].tolist())
+        if missing:
+            name = label.values[min(missing)]
+            raise ConfigError(
+                f"no example of class {name} is labelled at supervision_rate={rate:g}, and one of each class is needed"
+            )
+        images = torch.from_numpy(self._data.images("train").gather(rows))
+        device = self.world.device
+        return Batch(
+            image=images.to(device),
+            labels=labels.to(device),
+            observed=torch.ones_like(labels, dtype=torch.bool, device=device),
+            labelled=len(rows),
+        )
 
     def first(self) -> Batch:
         """The first batch of the first epoch."""
@@ -51,11 +86,9 @@ class TrainingExamples:
         finally:
             batches.close()  # type: ignore[attr-defined]
 
-    def _batch(self, share: Share, image: Tensor) -> Batch:
+    def _batch(self, share: Share, image: Tensor, used: Tensor) -> Batch:
         rows = torch.from_numpy(share.rows).to(self._labels.device)
-        return Batch(
-            image=image, labels=self._labels[rows], observed=self._used[rows], labelled=share.labelled
-        )
+        return Batch(image=image, labels=self._labels[rows], observed=used[rows], labelled=share.labelled)
 
     def close(self) -> None:
         """Let go of files and threads."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.supervision import labels_used_at, supervision_rank
+from data_prep.supervision import first_of_each_class, labels_used_at, supervision_rank
 
 rates = st.floats(0, 1)
 class_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
@@ -68,3 +68,26 @@ def test_ranks_are_pinned_because_prepared_data_depends_on_them() -> None:
     rank = supervision_rank(["a", "b", "c"], seed=0)
     np.testing.assert_array_equal((rank * 2**24).astype(np.int64), [1431767, 6110803, 55852])
     assert not np.array_equal(rank, supervision_rank(["a", "b", "c"], seed=1))
+
+
+@settings(deadline=None)
+@given(classes=class_lists, seed=st.integers(0, 5), stratified=st.booleans())
+def test_one_per_class_is_the_first_of_each_class_to_be_labelled(
+    classes: list[int], seed: int, stratified: bool
+) -> None:
+    column = np.array(classes, dtype=np.uint8)
+    observed = np.arange(len(classes)) % 4 != 3
+    rank = supervision_rank(ids(len(classes)), seed=seed, classes=column if stratified else None)
+    rows = first_of_each_class(rank, column, observed)
+    assert column[rows].tolist() == sorted(set(column[observed].tolist()))
+    for row in rows:
+        rivals = observed & (column == column[row])
+        assert observed[row]
+        assert rank[row] == rank[rivals].min()
+
+
+def test_of_equal_ranks_the_first_row_is_labelled_whatever_the_order_of_the_others() -> None:
+    rank = np.array([0.5, 0.2, 0.2, 0.1, 0.2], dtype=np.float32)
+    classes = np.array([1, 1, 1, 0, 1], dtype=np.uint8)
+    assert first_of_each_class(rank, classes, np.ones(5, dtype=bool)).tolist() == [3, 1]
+    assert first_of_each_class(rank, classes, np.zeros(5, dtype=bool)).tolist() == []

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from data_prep.errors import ConfigError
-from pipeline.config import RunConfig, flat, from_json, identity, readable_name, to_json
+from pipeline.config import (
+    DataConfig,
+    RunConfig,
+    TrainingConfig,
+    flat,
+    from_json,
+    identity,
+    readable_name,
+    to_json,
+)
 from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
 
@@ -21,6 +31,10 @@ def test_what_decides_the_result_decides_the_identity():
     others = [
         replace(run, seed=1),
         replace(run, data=replace(run.data, supervision_rate=0.5)),
+        replace(run, data=replace(run.data, supervision_schedule=((40, 0.5),))),
+        replace(run, data=replace(run.data, supervision_schedule=((40, 0.5), (80, 0.1)))),
+        replace(run, data=replace(run.data, supervision_schedule=((41, 0.5), (80, 0.1)))),
+        replace(run, data=replace(run.data, supervision_rate=0.5, one_per_class=True)),
         replace(run, training=replace(run.training, ranks=2)),
         replace(run, model=PRESETS["revae"].config()),
         replace(run, optimiser=replace(run.optimiser, learning_rate=1e-3)),
@@ -38,6 +52,55 @@ def test_where_a_run_happens_does_not_decide_its_identity():
     ]
     assert {identity(other, "digest") for other in same} == {identity(run, "digest")}
     assert readable_name(run) == "ccvae-fashion_mnist-f1-seed0"
+
+
+def scheduled() -> RunConfig:
+    return RunConfig(
+        data=DataConfig(supervision_rate=0.9, supervision_schedule=((40, 0.5), (80, 0.1)), **data)
+    )
+
+
+def test_a_schedule_is_read_back_and_seen_in_the_name():
+    run = scheduled()
+    assert from_json(to_json(run)) == run
+    assert readable_name(run) == "ccvae-fashion_mnist-f0.9-0.5-0.1-seed0"
+    one = RunConfig(data=DataConfig(name="mnist", supervision_rate=0.0, one_per_class=True))
+    assert from_json(to_json(one)) == one
+    assert readable_name(one) == "ccvae-mnist-f0-one_per_class-seed0"
+
+
+def test_a_rate_of_the_schedule_holds_behind_its_epochs_until_the_next():
+    rates = [scheduled().data.supervision_rate_in(epoch) for epoch in (0, 39, 40, 79, 80, 500)]
+    assert rates == [0.9, 0.9, 0.5, 0.5, 0.1, 0.1]
+    assert DataConfig(supervision_rate=0.2).supervision_rate_in(7) == 0.2
+
+
+@pytest.mark.parametrize(
+    ("data", "epochs", "sentence"),
+    [
+        ({"supervision_schedule": ((40, 1.5),)}, 100, "has 1.5 behind 40 epochs; it is a share, 0 to 1"),
+        ({"supervision_schedule": ((40, math.nan),)}, 100, "has nan behind 40 epochs; it is a share, 0 to 1"),
+        ({"supervision_schedule": ((0, 0.5),)}, 100, "has 0.5 behind 0 epochs; they must be more than 0"),
+        (
+            {"supervision_schedule": ((40, 0.5), (40, 0.1))},
+            100,
+            "has 0.1 behind 40 epochs; they must be more than 40",
+        ),
+        (
+            {"supervision_schedule": ((40, 0.5), (80, 0.1))},
+            80,
+            "supervision_schedule changes f behind 80 epochs, and the run has 80",
+        ),
+        (
+            {"one_per_class": True},
+            100,
+            "one_per_class adds no label to those of supervision_rate=1; set 0 for",
+        ),
+    ],
+)
+def test_a_supervision_that_cannot_be_is_one_sentence(data, epochs, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        RunConfig(data=DataConfig(**data), training=TrainingConfig(epochs=epochs))
 
 
 def test_flat_names_every_field():
