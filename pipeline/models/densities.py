@@ -55,10 +55,18 @@ def bernoulli_log_density(
 
 
 def laplace_log_density(
-    pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"]
+    pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"], scale: float = 1.0
 ) -> Float[Tensor, "*rows"]:
-    """``log Laplace(pixels; sigmoid(logits), 1)`` over the last axis (CCVAE C.3)."""
-    return -((pixels - full_precision(logits).sigmoid()).abs() + math.log(2)).sum(-1)
+    """``log Laplace(pixels; sigmoid(logits), scale)`` over the last axis (CCVAE C.3, with scale 1)."""
+    return -((pixels - full_precision(logits).sigmoid()).abs() / scale + math.log(2 * scale)).sum(-1)
+
+
+def gaussian_pixel_log_density(
+    pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"], scale: float = 1.0
+) -> Float[Tensor, "*rows"]:
+    """``log N(pixels; sigmoid(logits), scale²)`` over the last axis."""
+    distance = (pixels - full_precision(logits).sigmoid()) / scale
+    return -(0.5 * distance.square() + math.log(scale) + _HALF_LOG_2_PI).sum(-1)
 
 
 def log_mean_exp(values: Float[Tensor, "sample *rows"]) -> Float[Tensor, "*rows"]:

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least, check_choices
-from pipeline.models.densities import bernoulli_log_density, laplace_log_density
+from pipeline.models.densities import (
+    bernoulli_log_density,
+    gaussian_pixel_log_density,
+    laplace_log_density,
+)
 from pipeline.models.interface import DataShape, to_image, to_pixels
 from pipeline.networks import (
     CONVOLUTIONAL_SIDE,
@@ -23,10 +27,14 @@ from pipeline.networks import (
 
 Network = Literal["auto", "mlp", "convolutional"]
 """``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp."""
-Likelihood = Literal["auto", "bernoulli", "laplace"]
+Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
 """``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
 
-_DENSITIES = {"bernoulli": bernoulli_log_density, "laplace": laplace_log_density}
+PIXEL_DENSITIES = {
+    "bernoulli": bernoulli_log_density,
+    "laplace": laplace_log_density,
+    "gaussian": gaussian_pixel_log_density,
+}
 
 
 def is_of_convolutional_size(data: DataShape) -> bool:
@@ -46,7 +54,7 @@ def choose_network(asked: Network, data: DataShape, system: str) -> Literal["mlp
     return asked
 
 
-def choose_likelihood(asked: Likelihood, data: DataShape) -> Literal["bernoulli", "laplace"]:
+def choose_likelihood(asked: Likelihood, data: DataShape) -> Literal["bernoulli", "laplace", "gaussian"]:
     """What ``auto`` stands for."""
     if asked == "auto":
         in_colour = data.image_shape[0] > 1
@@ -64,11 +72,17 @@ class ImageVAEConfig:
     hidden_width: int = 600
     """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
     likelihood: Likelihood = "auto"
-    """``p(x | z)``; `auto`: Laplace with scale 1 for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+    """``p(x | z)``; `auto`: Laplace for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+    likelihood_scale: float = 1.0
+    """Scale of a Laplace or Gaussian likelihood, where black is 0 and white 1."""
 
     def __post_init__(self) -> None:
         check_choices(self, self.system)
         check_at_least(1, self, self.system, "hidden_width")
+        if not self.likelihood_scale > 0:
+            raise ConfigError(
+                f"{self.system}: likelihood_scale is {self.likelihood_scale}; it must be above 0"
+            )
 
 
 class ImageVAE(nn.Module):
@@ -78,6 +92,7 @@ class ImageVAE(nn.Module):
         super().__init__()
         self.image_shape = data.image_shape
         self.likelihood = choose_likelihood(config.likelihood, data)
+        self.density_options = {} if self.likelihood == "bernoulli" else {"scale": config.likelihood_scale}
         self.encoder: nn.Module
         self.decoder: nn.Module
         if choose_network(config.network, data, config.system) == "convolutional":
@@ -103,7 +118,7 @@ class ImageVAE(nn.Module):
         self, pixels: Float[Tensor, "batch pixel"], z: Float[Tensor, "*more batch latent"]
     ) -> Float[Tensor, "*more batch"]:
         """``log p(x | z)``, summed over pixels."""
-        return _DENSITIES[self.likelihood](pixels, self.decoder(z))
+        return PIXEL_DENSITIES[self.likelihood](pixels, self.decoder(z), **self.density_options)
 
     def decode(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]."""
