@@ -19,6 +19,7 @@ from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
 from data_prep.sources.mnist import fashion_mnist, fashion_mnist_held_out, idx_folder, mnist
 from data_prep.sources.options import Option, checked_options, option_names
+from data_prep.sources.rotated_mnist import rotated_mnist
 from data_prep.sources.source import Source
 from data_prep.sources.swiss_roll import swiss_roll
 from data_prep.sources.tfd import tfd
@@ -38,6 +39,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "fashion_mnist_held_out": fashion_mnist_held_out,
     "idx_folder": idx_folder,
     "mnist": mnist,
+    "rotated_mnist": rotated_mnist,
     "swiss_roll": swiss_roll,
     "tfd": tfd,
     "transformed_mnist": transformed_mnist,
