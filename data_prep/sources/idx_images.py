@@ -48,11 +48,13 @@ class IdxImages:
     """(height, width), where it is known beforehand"""
     mirrors: tuple[str, ...] = ()
     system_folder: Path | None = None
+    held_out: int = 0
+    """number of the last training rows that are a split of their own, ``valid``, by which choices are made"""
     raw: Path | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {}
+        return {"held_out": self.held_out} if self.held_out else {}
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -113,12 +115,28 @@ class IdxImages:
                     f"{path} has {labels} labels for the {images} images of {self._file(split, 'images')}"
                 )
             counts[split] = images
-        return counts
+        if not self.held_out:
+            return counts
+        return {
+            "train": counts["train"] - self.held_out,
+            "valid": self.held_out,
+            "test": counts["test"],
+        }
 
     def ids(self, split: str) -> list[str]:
-        return [f"{split}-{row:06d}" for row in range(self.splits()[split])]
+        files, first = self._origin(split)
+        return [f"{files}-{row:06d}" for row in range(first, first + self.splits()[split])]
 
     def label_column(self, split: str) -> NDArray[np.uint8]:
+        files, first = self._origin(split)
+        return self._classes(files)[first : first + self.splits()[split]]
+
+    def _origin(self, split: str) -> tuple[str, int]:
+        """The split whose files hold a split, and the row that it begins with there."""
+        return ("train", self.splits()["train"]) if split == "valid" else (split, 0)
+
+    def _classes(self, split: str) -> NDArray[np.uint8]:
+        """All labels of a file."""
         path = self._path(split, "labels")
         if idx.is_packed(path):
             unpacked = b"".join(idx.unpacked_blocks(path, _LABEL_DIMENSIONS))
@@ -134,8 +152,10 @@ class IdxImages:
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
         """Rows of a split whose files are unpacked, as ``verified`` leaves them."""
-        images = idx.map_idx(self._path(split, "images"), _IMAGE_DIMENSIONS)[start:stop]
-        classes = self.label_column(split)[start:stop]
+        files, first = self._origin(split)
+        start, stop = first + start, first + stop
+        images = idx.map_idx(self._path(files, "images"), _IMAGE_DIMENSIONS)[start:stop]
+        classes = self._classes(files)[start:stop]
         n = len(images)
         return Rows(
             image=np.asarray(images).reshape(n, 1, *images.shape[1:]),
@@ -143,7 +163,7 @@ class IdxImages:
             observed=np.ones((n, 1), dtype=np.bool_),
             reference=np.zeros(n, dtype=np.bool_),
             factors=np.zeros((n, 0), dtype=np.float32),
-            ids=[f"{split}-{row:06d}" for row in range(start, stop)],
+            ids=[f"{files}-{row:06d}" for row in range(start, stop)],
         )
 
     def where_raw(self) -> str:

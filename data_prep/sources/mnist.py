@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.manifest import LabelSpec
@@ -30,6 +31,11 @@ def fashion_mnist(raw: Path | None) -> IdxImages:
         system_folder=Path("/usr/share/datasets/fashion-mnist"),  # Debian's dataset-fashion-mnist
         raw=raw,
     )
+
+
+def fashion_mnist_held_out(raw: Path | None) -> IdxImages:
+    """FashionMNIST with its last 5,000 training images as ``valid``: choices are made by these, not by test images."""
+    return replace(fashion_mnist(raw), name="fashion_mnist_held_out", held_out=5000)
 
 
 def mnist(raw: Path | None) -> IdxImages:

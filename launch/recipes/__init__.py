@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from data_prep.errors import LaunchError
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
+from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
 from pipeline.config import RunConfig
 
 
@@ -21,6 +22,12 @@ class Recipe:
 
 
 RECIPES = {
+    "estimators-drawn-faces": Recipe(
+        "CCVAE with each estimator on drawn faces, 2 rates, 3 seeds, few epochs", estimators_drawn_faces
+    ),
+    "estimators-fashion-mnist": Recipe(
+        "CCVAE with each estimator on FashionMNIST, 2 rates, 3 seeds, few epochs", estimators_fashion_mnist
+    ),
     "fashion-mnist-quick": Recipe(
         "CCVAE and M2 on FashionMNIST at f = 0.06 and 1, 3 epochs: minutes", fashion_mnist_quick
     ),

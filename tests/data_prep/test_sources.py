@@ -139,6 +139,21 @@ def test_the_system_package_is_found_and_is_the_official_data(tmp_path: Path) ->
     ]  # ankle boot first, as everybody knows it
 
 
+def test_held_out_rows_are_the_last_of_the_training_files_and_keep_their_names(tiny_raw: Path) -> None:
+    whole = known_tiny(tiny_raw, tiny_raw)
+    parted = replace(whole, held_out=100)
+    assert dict(parted.splits()) == {"train": 500, "valid": 100, "test": 200}
+    assert [*parted.ids("train"), *parted.ids("valid")] == whole.ids("train")
+    assert parted.ids("test") == whole.ids("test")
+    both = np.concatenate([parted.label_column("train"), parted.label_column("valid")])
+    np.testing.assert_array_equal(both, whole.label_column("train"))
+    rows, same = parted.rows("valid", 10, 30), whole.rows("train", 510, 530)
+    np.testing.assert_array_equal(rows.image, same.image)
+    np.testing.assert_array_equal(rows.labels, same.labels)
+    assert list(rows.ids) == list(same.ids)
+    assert parted.options != whole.options, "it is another data set"
+
+
 class BreakingServer(BaseHTTPRequestHandler):
     """A mirror that breaks the connection after some bytes, and can go on from the middle of a file."""
 

@@ -1,0 +1,51 @@
+"""The estimators of CCVAE side by side, judged on images that are neither trained on nor test images: docs/estimators.md."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+from pipeline.config import DataConfig, MeasuresConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.models.ccvae import CCVAEConfig
+
+_PLAIN = CCVAEConfig(label_marginal="exact", bounded_weight=False, weight_limit=None)
+_CONSTANT = replace(_PLAIN, weight_gradient="none")
+
+ESTIMATORS = {
+    "as printed": replace(_PLAIN, weight_gradient="as_printed"),
+    "self-normalised": replace(_PLAIN, weight_gradient="as_printed", importance_samples=2),
+    "constant": _CONSTANT,
+    "constant x 30": replace(_CONSTANT, classifier_weight=30.0),
+    "denominator": _PLAIN,
+    "bounded, constant x 250": replace(_CONSTANT, bounded_weight=True, classifier_weight=250.0),
+    "exact": CCVAEConfig.exact(),
+    "paper": CCVAEConfig(),
+}
+"""Gradients through the weight as eq. 8 is printed; two self-normalised samples; a constant weight, with more and more
+weight on ``log q(y | x)``; gradients through the weight's denominator alone; and the two presets."""
+
+SEEDS = range(3)
+
+
+def estimators_fashion_mnist() -> list[RunConfig]:
+    """One class label: the classifier is an MLP over all latents."""
+    return _runs(DataConfig(name="fashion_mnist_held_out"), style_size=0, epochs=5)
+
+
+def estimators_drawn_faces() -> list[RunConfig]:
+    """18 binary labels: the classifier is diagonal."""
+    return _runs(DataConfig(name="drawn_faces", options=("count=6000",)), style_size=27, epochs=10)
+
+
+def _runs(data: DataConfig, *, style_size: int, epochs: int) -> list[RunConfig]:
+    return [
+        RunConfig(
+            data=replace(data, supervision_rate=rate),
+            model=replace(model, style_size=style_size),
+            optimiser=OptimiserConfig(learning_rate=5e-4),
+            training=TrainingConfig(epochs=epochs, precision="bfloat16"),
+            measures=MeasuresConfig(split="valid"),
+            seed=seed,
+        )
+        for rate, seed, model in product((0.06, 1.0), SEEDS, ESTIMATORS.values())
+    ]
