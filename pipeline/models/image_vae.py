@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import tyro
@@ -30,8 +32,7 @@ Network = Literal["auto", "mlp", "convolutional"]
 Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
 """``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
 
-PIXEL_DENSITIES = {
-    "bernoulli": bernoulli_log_density,
+_SCALED_DENSITIES = {
     "laplace": laplace_log_density,
     "gaussian": gaussian_pixel_log_density,
 }
@@ -85,14 +86,21 @@ class ImageVAEConfig:
             )
 
 
+def pixel_density(config: ImageVAEConfig, data: DataShape) -> Callable[[Tensor, Tensor], Tensor]:
+    """``log p(x | z)``, summed over pixels, as a function of pixels and the decoder's logits."""
+    likelihood = choose_likelihood(config.likelihood, data)
+    if likelihood == "bernoulli":
+        return bernoulli_log_density
+    return partial(_SCALED_DENSITIES[likelihood], scale=config.likelihood_scale)
+
+
 class ImageVAE(nn.Module):
     """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
 
     def __init__(self, config: ImageVAEConfig, data: DataShape, *, latents: int) -> None:
         super().__init__()
         self.image_shape = data.image_shape
-        self.likelihood = choose_likelihood(config.likelihood, data)
-        self.density_options = {} if self.likelihood == "bernoulli" else {"scale": config.likelihood_scale}
+        self.pixel_density = pixel_density(config, data)
         self.encoder: nn.Module
         self.decoder: nn.Module
         if choose_network(config.network, data, config.system) == "convolutional":
@@ -118,7 +126,7 @@ class ImageVAE(nn.Module):
         self, pixels: Float[Tensor, "batch pixel"], z: Float[Tensor, "*more batch latent"]
     ) -> Float[Tensor, "*more batch"]:
         """``log p(x | z)``, summed over pixels."""
-        return PIXEL_DENSITIES[self.likelihood](pixels, self.decoder(z), **self.density_options)
+        return self.pixel_density(pixels, self.decoder(z))
 
     def decode(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]."""

@@ -27,13 +27,18 @@ class DataShape:
     """Number of values of each label."""
     label_frequencies: tuple[tuple[float, ...], ...]
     """Share of each value among the observed labels of the training split: ``p(y)``."""
+    partly_observed: bool = True
+    """Whether an example may have some of its labels observed and others not; where it may not, less is computed."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> DataShape:
+        train = manifest.splits["train"]
         return cls(
             image_shape=manifest.image_shape,
             cardinalities=tuple(label.cardinality for label in manifest.labels),
-            label_frequencies=manifest.splits["train"].label_frequencies,
+            label_frequencies=train.label_frequencies,
+            # A rate decides over whole examples: only what the data set lacks makes parts of one unknown.
+            partly_observed=any(used < train.rows for used in train.labels_used.get("1.0", (0,))),
         )
 
     @property
@@ -41,13 +46,11 @@ class DataShape:
         """Number of values of an image, channels included."""
         return math.prod(self.image_shape)
 
-    def only_class_label(self, system: str) -> int:
-        """Cardinality of the one label of the data set; ConfigError where there are more or fewer."""
-        if len(self.cardinalities) != 1:
-            raise ConfigError(
-                f"{system} takes a data set with one class label; this one has {len(self.cardinalities)} labels"
-            )
-        return self.cardinalities[0]
+    def labels_for(self, system: str) -> tuple[int, ...]:
+        """Cardinality of each label; ConfigError naming the system where there is no label."""
+        if not self.cardinalities:
+            raise ConfigError(f"{system} takes a data set with labels; this one has none")
+        return self.cardinalities
 
     def log_label_prior(self, label: int) -> Float[Tensor, " value"]:
         """``log p(y_i)`` of a label; a value that never occurs gets the smallest positive float32.
@@ -133,6 +136,15 @@ class FollowsEpochs(Protocol):
 
         So what depends on it need not be in a checkpoint. It must not change shapes, which would compile anew.
         """
+        ...
+
+
+@runtime_checkable
+class KeepsExamples(Protocol):
+    """Learns from labelled examples that it has at hand in every step."""
+
+    def keep_examples(self, examples: Batch) -> None:
+        """Given one labelled example of each class, in the order of the classes, before the first step of a process."""
         ...
 
 

@@ -1,13 +1,18 @@
-"""M2 with one class label (Kingma et al., 2014, section 3): ``p(y) p(z) p(x | y, z)``, ``q(y | x)``, ``q(z | x, y)``.
+"""M2 (Kingma et al., 2014, section 3): ``p(y) p(z) p(x | y, z)`` with ``q(y | x)`` and ``q(z | x, y)``.
 
-Labelled example:    ``L(x, y) + α log q(y | x)`` with
-``L(x, y) = E_{q(z|x,y)} [ log p(x|y,z) + log p(y) + log p(z) − log q(z|x,y) ]``  (eq. 6 and 9)
+One class label, several binary labels, or a mix: ``p(y)`` and ``q(y | x)`` factorise over labels. Of each example a set
+``O`` of labels is observed: all of them (eq. 6 and 9), none (eq. 7), or some. One formula serves all:
 
-Unlabelled example:  ``Σ_y q(y|x) L(x, y) + H(q(y|x))``, every class enumerated (eq. 7).
+    L(x, y_O) = E_{q(y_U|x)} [ R(x, y) ] − Σ_{i∈U} KL(q(y_i|x) ‖ p(y_i)) + Σ_{i∈O} log p(y_i)  +  α log q(y_O | x)
+    R(x, y)   = E_{q(z|x,y)} [ log p(x|y,z) ] − KL(q(z|x,y) ‖ p(z))
+
+over the unobserved labels ``U``. Their entropy and prior are always exact. The expectation of ``R`` is a sum over all
+combinations of labels where these are few, else it is estimated from sampled labels (``LabelEstimator``).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,99 +21,246 @@ import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
-from pipeline.field_checks import check_at_least, check_choices
-from pipeline.models.densities import bernoulli_log_density, class_log_probability, standard_gaussian_kl
+from pipeline.field_checks import check_at_least
+from pipeline.models.densities import standard_gaussian_kl
+from pipeline.models.image_vae import ImageVAEConfig, choose_network, pixel_density
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.networks import ConditionedMLP, full_precision, mlp, one_hot, split_mean_and_scale
+from pipeline.models.label_codes import LabelCodes, log_probability_of
+from pipeline.networks import (
+    CONVOLUTIONAL_FEATURES,
+    ConditionedConvolutionalDecoder,
+    ConditionedMLP,
+    convolutional_encoder,
+    convolutional_features,
+    mlp,
+    split_mean_and_scale,
+)
+
+LabelEstimator = Literal["auto", "enumerated", "score_function", "straight_through"]
+"""Of the expectation over unobserved labels. ``score_function``: two samples, each the other's baseline, with the same
+noise of ``z``; unbiased. ``straight_through``: one sample, through which gradients pass as if it were its probabilities;
+biased."""
+
+ENUMERATED_BY_DEFAULT = 16
+"""Combinations of several labels up to which ``auto`` enumerates them: every image is decoded once for each."""
+ENUMERATED_AT_MOST = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class M2Config:
-    """M2 with one class label, its classes enumerated."""
+class M2Config(ImageVAEConfig):
+    """M2 for binary labels, labels of several values, and mixes."""
 
     system: Annotated[Literal["m2"], tyro.conf.Suppress] = "m2"
     latent_size: int = 10
     """Number of latents ``z``."""
-    hidden_width: int = 600
-    """Width of the two hidden layers of encoder, decoder and classifier."""
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | x)`` on labelled examples."""
+    """Factor α of ``log q(y | x)`` on observed labels."""
+    label_estimator: LabelEstimator = "auto"
+    """The expectation over unobserved labels: the sum over their combinations (`enumerated`), or from samples
+    (`score_function`, unbiased; `straight_through`, biased); `auto`: enumerated where there is one label or at most 16
+    combinations, else score_function."""
 
     def __post_init__(self) -> None:
-        check_choices(self, "m2")
-        check_at_least(1, self, "m2", "latent_size", "hidden_width")
+        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(1, self, "m2", "latent_size")
         check_at_least(0, self, "m2", "classifier_weight")
+
+    @classmethod
+    def celeba(cls) -> M2Config:
+        """27 latents, as many as CCVAE has beside those of CelebA's 18 labels, so that decoders take 45 numbers each.
+
+        The paper does not say what its M2 had.
+        """
+        return cls(latent_size=27)
 
     def build(self, data: DataShape) -> M2:
         return M2(self, data)
 
 
-class M2(nn.Module):
-    """M2 for images with Bernoulli pixels and one class label."""
+def choose_estimator(asked: LabelEstimator, labels: int, combinations: int) -> LabelEstimator:
+    """What ``auto`` stands for; ConfigError where more combinations are to be enumerated than anybody would wait for."""
+    if asked == "auto":
+        few = labels == 1 or combinations <= ENUMERATED_BY_DEFAULT
+        return "enumerated" if few else "score_function"
+    if asked == "enumerated" and combinations > ENUMERATED_AT_MOST:
+        raise ConfigError(
+            f"m2: label_estimator=enumerated takes at most {ENUMERATED_AT_MOST} combinations of labels;"
+            f" this data set has {combinations}"
+        )
+    return asked
 
-    log_class_prior: Tensor
+
+class M2(nn.Module):
+    """M2 for images with any labels."""
+
+    log_prior: Tensor
+    combinations: Tensor
 
     def __init__(self, config: M2Config, data: DataShape) -> None:
         super().__init__()
         self.config, self.image_shape = config, data.image_shape
-        self.classes = data.only_class_label("m2")
-        width, pixels = config.hidden_width, data.pixels
-        self.classifier = mlp([pixels, width, width, self.classes])
-        self.encoder = ConditionedMLP(pixels, self.classes, [width, width, 2 * config.latent_size])
-        self.decoder = ConditionedMLP(config.latent_size, self.classes, [width, width, pixels])
-        self.register_buffer("log_class_prior", data.log_label_prior(0))
+        self.codes = codes = LabelCodes(data.labels_for("m2"))
+        number = math.prod(codes.cardinalities)
+        self.estimator = choose_estimator(config.label_estimator, codes.labels, number)
+        self.partly_observed = data.partly_observed and codes.labels > 1
+        self.pixel_density = pixel_density(config, data)
+        self.features: nn.Module = nn.Identity()
+        self.decoder: nn.Module
+        if choose_network(config.network, data, "m2") == "convolutional":
+            channels, width = data.image_shape[0], CONVOLUTIONAL_FEATURES
+            self.classifier = convolutional_encoder(channels, codes.width)
+            self.features = convolutional_features(channels)
+            self.encoder = ConditionedMLP(width, codes.width, [width, 2 * config.latent_size])
+            self.decoder = ConditionedConvolutionalDecoder(config.latent_size, codes.width, channels)
+        else:
+            pixels, width = data.pixels, config.hidden_width
+            self.classifier = mlp([pixels, width, width, codes.width])
+            self.encoder = ConditionedMLP(pixels, codes.width, [width, width, 2 * config.latent_size])
+            self.decoder = ConditionedMLP(config.latent_size, codes.width, [width, width, pixels])
+        self.register_buffer("log_prior", codes.log_prior(data))
+        if self.estimator == "enumerated":
+            self.register_buffer("combinations", codes.combinations(), persistent=False)
 
-    def bound(
-        self,
-        pixels: Float[Tensor, "*#rows pixel"],
-        classes: Float[Tensor, "*#rows category"],
-        log_prior: Float[Tensor, "*#rows"],
-    ) -> Float[Tensor, "*rows"]:
-        """One-sample ``L(x, y)`` for pixels and one-hot classes whose leading axes broadcast; its KL is analytic."""
-        mean, scale = split_mean_and_scale(self.encoder(pixels, classes))
-        logits = self.decoder(mean + scale * torch.randn_like(mean), classes)
-        return bernoulli_log_density(pixels, logits) + log_prior - standard_gaussian_kl(mean, scale)
+    # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example; only unlabelled ones pay for the enumeration."""
+        """The objective of each example, whatever of its labels is observed."""
         labelled, pixels = batch.labelled, to_pixels(batch.image)
-        log_q = full_precision(self.classifier(pixels)).log_softmax(-1)
-        classes = batch.labels[:labelled, 0]
-        log_q_label = class_log_probability(log_q[:labelled], classes)
-        known = self.bound(
-            pixels[:labelled], one_hot(classes, self.classes), self.log_class_prior[classes.long()]
+        log_q = self.log_q(pixels)
+        features = self.features(pixels)
+        observed = batch.observed[:labelled]
+        labels = batch.labels[:labelled].masked_fill(~observed, 0)
+        log_q_label = log_probability_of(log_q[:labelled], labels).masked_fill(~observed, 0).sum(-1)
+
+        # Rows of which all labels are known need one combination of labels, the others several.
+        known = 0 if self.partly_observed else labelled
+        reconstruction = [
+            self.reconstruction_bound(pixels[:known], features[:known], self.codes.code(labels[:known]))
+        ]
+        given = torch.cat([self.codes.given(log_q[:labelled], labels, observed), log_q[labelled:]])
+        expectation = self.enumerated if self.estimator == "enumerated" else self.sampled
+        reconstruction.append(expectation(pixels[known:], features[known:], given[known:]))
+        label_kl = (given.exp() * (given - self.log_prior)).sum((-2, -1))
+        elbo = torch.cat(reconstruction) - label_kl
+        objective = torch.cat(
+            [elbo[:labelled] + self.config.classifier_weight * log_q_label, elbo[labelled:]]
         )
-        every_class = torch.eye(self.classes, device=pixels.device)
-        each = self.bound(pixels[labelled:, None], every_class, self.log_class_prior)  # (unlabelled, class)
-        log_q_unknown = log_q[labelled:]
-        unknown = (log_q_unknown.exp() * (each - log_q_unknown)).sum(-1)
-        objective = torch.cat([known + self.config.classifier_weight * log_q_label, unknown])
         return Losses(
             objective=objective,
             terms={
                 "objective": term(objective),
-                "elbo": term(torch.cat([known, unknown])),
+                "elbo": term(elbo),
+                "label_kl": term(label_kl),
                 "labelled/log_predictive": term(log_q_label),
             },
         )
 
+    def log_q(self, pixels: Float[Tensor, "batch pixel"]) -> Float[Tensor, "batch label value"]:
+        """``log q(y_i | x)`` of every value of each label."""
+        return self.codes.log_probabilities(self.classifier(pixels))
+
+    def reconstruction_bound(
+        self,
+        pixels: Float[Tensor, "*#rows pixel"],
+        features: Float[Tensor, "*#rows feature"],
+        code: Float[Tensor, "*#rows value"],
+        noise: Float[Tensor, "*#rows latent"] | None = None,
+    ) -> Float[Tensor, "*rows"]:
+        """``R(x, y)`` from one sample of ``z``, its KL analytic; the leading axes of images and labels broadcast."""
+        mean, scale = split_mean_and_scale(self.encoder(features, code))
+        z = mean + scale * (torch.randn_like(mean) if noise is None else noise)
+        return self.pixel_density(pixels, self.decoder(z, code)) - standard_gaussian_kl(mean, scale)
+
+    def enumerated(
+        self,
+        pixels: Float[Tensor, "rows pixel"],
+        features: Float[Tensor, "rows feature"],
+        given: Float[Tensor, "rows label value"],
+    ) -> Float[Tensor, " rows"]:
+        """``E_{q(y|x)} [R(x, y)]`` as the sum over all combinations; ``given`` are ``log q``, observed labels certain."""
+        each = self.reconstruction_bound(
+            pixels[:, None], features[:, None], self.codes.code(self.combinations)
+        )
+        combinations = self.combinations.expand(len(given), -1, -1)
+        log_q = given[:, None].expand(-1, combinations.shape[1], -1, -1)
+        return (log_probability_of(log_q, combinations).sum(-1).exp() * each).sum(-1)
+
+    def sampled(
+        self,
+        pixels: Float[Tensor, "rows pixel"],
+        features: Float[Tensor, "rows feature"],
+        given: Float[Tensor, "rows label value"],
+    ) -> Float[Tensor, " rows"]:
+        """``E_{q(y|x)} [R(x, y)]`` by the chosen estimator; its value is the mean of ``R`` over the samples."""
+        # Torch's checks of the distribution would wait for the device.
+        distribution = torch.distributions.Categorical(logits=given.detach(), validate_args=False)
+        if self.estimator == "straight_through":
+            code = self.codes.code(distribution.sample().to(torch.uint8))
+            probabilities = self.codes.side_by_side(given.exp())
+            return self.reconstruction_bound(pixels, features, code + probabilities - probabilities.detach())
+        labels = torch.stack([distribution.sample(), distribution.sample()]).to(torch.uint8)
+        noise = torch.randn(len(pixels), self.config.latent_size, device=pixels.device)
+        each = self.reconstruction_bound(pixels, features, self.codes.code(labels), noise)
+        # Without the score the classifier would learn from noise alone; without the baseline, from little else.
+        score = log_probability_of(given.expand(2, -1, -1, -1), labels).sum(-1)
+        advantage = (each - each.flip(0)).detach()
+        return (each + advantage * (score - score.detach())).mean(0)
+
+    # what it can do
+
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> list[Float[Tensor, "batch category"]]:
-        """``log q(y | x)``."""
-        return [full_precision(self.classifier(to_pixels(image))).log_softmax(-1)]
+        """``log q(y_i | x)``."""
+        return self.codes.by_label(self.log_q(to_pixels(image)))
+
+    def inferred(self, image: UInt8[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
+        """The most probable labels, uint8 (batch, label), and the mean of ``q(z | x, y)`` under them."""
+        pixels = to_pixels(image)
+        labels = self.log_q(pixels).argmax(-1).to(torch.uint8)
+        mean, _ = split_mean_and_scale(self.encoder(self.features(pixels), self.codes.code(labels)))
+        return labels, mean
+
+    def decode(
+        self, z: Float[Tensor, "batch latent"], labels: UInt8[Tensor, "batch label"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Mean images in [0, 1]."""
+        return to_image(self.decoder(z, self.codes.code(labels)), self.image_shape)
 
     def reconstruct(
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior mean, under the most probable class."""
-        pixels = to_pixels(image)
-        classes = one_hot(self.classifier(pixels).argmax(-1), self.classes)
-        mean, _ = split_mean_and_scale(self.encoder(pixels, classes))
-        return to_image(self.decoder(mean, classes), self.image_shape)
+        """Decoded posterior mean, under the most probable labels."""
+        labels, z = self.inferred(image)
+        return self.decode(z, labels)
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | y, z]`` for a fresh ``z ~ p(z)`` per row."""
-        z = torch.randn(labels.shape[0], self.config.latent_size, device=labels.device)
-        return to_image(self.decoder(z, one_hot(labels[:, 0], self.classes)), self.image_shape)
+        return self.decode(torch.randn(len(labels), self.config.latent_size, device=labels.device), labels)
+
+    def intervene(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        values: UInt8[Tensor, " batch"],
+        draws: int = 1,
+    ) -> Float[Tensor, "draw batch channel height width"]:
+        """``E[x | y, z]`` with one label changed, all else as in ``reconstruct``.
+
+        A label has no latents of its own here, so there is nothing to draw: all draws are the same.
+        """
+        labels, z = self.inferred(image)
+        labels[:, label] = values
+        return self.decode(z, labels).expand(draws, -1, -1, -1, -1)
+
+    def swap(
+        self,
+        characteristics: UInt8[Tensor, "batch channel height width"],
+        style: UInt8[Tensor, "batch channel height width"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """``E[x | y, z]`` with the most probable labels of the first and ``z`` of the second image of each pair."""
+        labels, _ = self.inferred(characteristics)
+        _, z = self.inferred(style)
+        return self.decode(z, labels)

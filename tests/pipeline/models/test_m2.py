@@ -182,7 +182,7 @@ def test_sizes_below_one_are_refused(field: str) -> None:
     ("options", "sentence"),
     [
         ({"classifier_weight": -1.0}, "m2: classifier_weight is -1.0; it must not be negative"),
-        ({"system": "ccvae"}, "m2: system is 'ccvae'; it must be m2"),
+        ({"system": "ccvae"}, "ccvae: system is 'ccvae'; it must be m2"),
     ],
 )
 @pytest.mark.usefixtures("no_type_checks")

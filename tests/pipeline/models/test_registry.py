@@ -157,8 +157,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
 @pytest.mark.parametrize(
     ("config", "cardinalities", "sentence"),
     [
-        (M2Config(), (), "m2 takes a data set with one class label; this one has 0 labels"),
-        (M2Config(), (2, 2), "m2 takes a data set with one class label; this one has 2 labels"),
+        (M2Config(), (), "m2 takes a data set with labels; this one has none"),
         (CCVAEConfig(), (), "ccvae takes a data set with labels; this one has none"),
         (
             CCVAEConfig(label_latents=(1,)),
