@@ -9,6 +9,18 @@ from dataclasses import dataclass
 from data_prep.errors import LaunchError
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
+from launch.recipes.several_labels import (
+    celeba_table1,
+    celeba_table1_quick,
+    chexpert_table1,
+    chexpert_table1_quick,
+    drawn_faces,
+    drawn_faces_quick,
+    drawn_radiographs,
+    drawn_radiographs_quick,
+    hair_multiclass,
+    hair_multiclass_quick,
+)
 from pipeline.config import RunConfig
 
 
@@ -22,6 +34,26 @@ class Recipe:
 
 
 RECIPES = {
+    "celeba-table1": Recipe(
+        "CCVAE table 1 on CelebA, 18 labels: all systems, 4 rates, 100 epochs, 3 seeds", celeba_table1
+    ),
+    "celeba-table1-quick": Recipe("CCVAE on CelebA at f = 0.06 and 1, 1 epoch", celeba_table1_quick),
+    "chexpert-table1": Recipe(
+        "CCVAE table 1 on CheXpert, 5 labels: all systems, 4 rates, 100 epochs, 3 seeds", chexpert_table1
+    ),
+    "chexpert-table1-quick": Recipe("CCVAE on CheXpert at f = 0.06 and 1, 1 epoch", chexpert_table1_quick),
+    "drawn-faces": Recipe(
+        "the same as celeba-table1 on 20,000 drawn faces, which need no download", drawn_faces
+    ),
+    "drawn-faces-quick": Recipe(
+        "6,000 drawn faces: CCVAE at 4 rates, the others at f = 0.2, 10 epochs", drawn_faces_quick
+    ),
+    "drawn-radiographs": Recipe(
+        "the same as chexpert-table1 on 20,000 drawn radiographs, which need no download", drawn_radiographs
+    ),
+    "drawn-radiographs-quick": Recipe(
+        "4,000 drawn radiographs: CCVAE at 4 rates, the others at f = 0.2, 15 epochs", drawn_radiographs_quick
+    ),
     "estimators-drawn-faces": Recipe(
         "CCVAE with each estimator on drawn faces, 2 rates, 3 seeds, few epochs", estimators_drawn_faces
     ),
@@ -33,6 +65,14 @@ RECIPES = {
     ),
     "fashion-mnist": Recipe(
         "CCVAE table 6 on FashionMNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", fashion_mnist
+    ),
+    "hair-multiclass": Recipe(
+        "CCVAE on CelebA with hair as one label of 5 values, f = 0.1 and 0.9, 100 epochs, 3 seeds",
+        hair_multiclass,
+    ),
+    "hair-multiclass-quick": Recipe(
+        "CCVAE with hair as one label of 5 values on 6,000 drawn faces, f = 0.1 and 0.9, 10 epochs",
+        hair_multiclass_quick,
     ),
     "mnist": Recipe("CCVAE table 6 on MNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", mnist),
 }
