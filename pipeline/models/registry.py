@@ -9,10 +9,14 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.diva import DivaConfig
+from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 
-ModelConfig = Annotated[CCVAEConfig | M2Config | M3Config, Field(discriminator="system")]
+ModelConfig = Annotated[
+    CCVAEConfig | M2Config | M3Config | DivaConfig | DivaOriginalConfig, Field(discriminator="system")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Preset:
 
     describes: str
     """One line for ``--help``."""
-    config: Callable[[], CCVAEConfig | M2Config | M3Config]
+    config: Callable[[], CCVAEConfig | M2Config | M3Config | DivaConfig | DivaOriginalConfig]
 
 
 PRESETS = {
@@ -33,4 +37,6 @@ PRESETS = {
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
     "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),
     "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
+    "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
+    "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
 }

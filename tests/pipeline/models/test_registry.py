@@ -11,6 +11,8 @@ import torch
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.diva import DivaConfig
+from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.interface import (
     Classifies,
     DataShape,
@@ -26,27 +28,39 @@ FASHION_MNIST = DataShape(
     image_shape=(1, 28, 28), cardinalities=(10,), label_frequencies=(tuple([0.1] * 10),)
 )
 
+ROTATED_MNIST = DataShape(
+    image_shape=(1, 28, 28),
+    cardinalities=(10, 5),
+    label_frequencies=(tuple([0.1] * 10), tuple([0.2] * 5)),
+)
 
-def images_and_labels(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+
+def data_of(preset: str) -> DataShape:
+    return ROTATED_MNIST if preset == "diva_original" else FASHION_MNIST
+
+
+def images_and_labels(rows: int, data: DataShape) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(256, (rows, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    return image, torch.randint(10, (rows, 1), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(10, (rows, len(data.cardinalities)), dtype=torch.uint8, generator=generator)
+    return image, labels % torch.tensor(data.cardinalities, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds_a_model_that_does_what_it_can(name: str) -> None:
     torch.manual_seed(0)
-    config = PRESETS[name].config()
-    model = config.build(FASHION_MNIST)
-    image, labels = images_and_labels(6)
-    losses = model(Batch(image=image, labels=labels, observed=torch.arange(6)[:, None] < 2, labelled=2))
+    config, data = PRESETS[name].config(), data_of(name)
+    model = config.build(data)
+    image, labels = images_and_labels(6, data)
+    observed = (torch.arange(6)[:, None] < 2).expand_as(labels)
+    losses = model(Batch(image=image, labels=labels, observed=observed, labelled=2))
     assert losses.objective.isfinite().all()
     assert (losses.objective < 0).all()
     with torch.no_grad():
         assert isinstance(model, Classifies)
-        (log_q,) = model.classify(image)
-        assert log_q.shape == (6, 10)
-        torch.testing.assert_close(log_q.exp().sum(-1), torch.ones(6))
+        for log_q, cardinality in zip(model.classify(image), data.cardinalities, strict=True):
+            assert log_q.shape == (6, cardinality)
+            torch.testing.assert_close(log_q.exp().sum(-1), torch.ones(6))
         assert isinstance(model, Reconstructs)
         assert isinstance(model, GeneratesFromLabels)
         for pictures in (model.reconstruct(image), model.generate(labels)):
@@ -62,6 +76,8 @@ def test_presets_are_the_papers_models() -> None:
     assert configs["ccvae"] == CCVAEConfig()
     assert configs["m2"] == M2Config()
     assert configs["m3"] == M3Config()
+    assert configs["diva"] == DivaConfig()
+    assert configs["diva_original"] == DivaOriginalConfig()
     celeba = configs["ccvae-celeba"]
     assert isinstance(celeba, CCVAEConfig)
     assert celeba.style_size == 27
@@ -84,7 +100,7 @@ def test_presets_are_the_papers_models() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_networks_have_the_papers_sizes(name: str) -> None:
     config = PRESETS[name].config()
-    model = config.build(FASHION_MNIST)
+    model = config.build(data_of(name))
     shapes = {key: tuple(value.shape) for key, value in model.named_parameters() if value.ndim == 2}
     if isinstance(config, M2Config):
         assert list(shapes.values()) == [
@@ -97,6 +113,13 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             *[(600, 784), (600, 600), (20, 600)],
             *[(600, 10), (600, 600), (784, 600)],
             *[(50, 10), (10, 50)],
+        ]
+    elif isinstance(config, DivaOriginalConfig):
+        assert list(shapes.values()) == [
+            *[(128, 1024)] * 3,
+            *[(600, 192), (600, 600), (784, 600)],
+            *[(50, 64), (10, 50), (50, 64), (5, 50)],
+            *[(50, 10), (128, 50), (50, 5), (128, 50)],
         ]
     else:
         m_c, m = config.characteristic_size, config.characteristic_size + config.style_size
