@@ -18,7 +18,7 @@ from data_prep.errors import Interrupted, report_user_errors
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.plan import DataPlaces, located, make_cells
-from pipeline.config import RunConfig, TrainingConfig
+from pipeline.config import DataConfig, RunConfig, TrainingConfig
 from pipeline.models.registry import PRESETS
 
 
@@ -44,7 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         presets = {
             name: (
                 preset.describes,
-                Debug(run=RunConfig(model=preset.config(), training=TrainingConfig(epochs=1))),
+                Debug(
+                    run=RunConfig(
+                        data=DataConfig(supervision_rate=0.0, one_per_class=True)
+                        if preset.one_per_class
+                        else DataConfig(),
+                        model=preset.config(),
+                        training=TrainingConfig(epochs=1),
+                    )
+                ),
             )
             for name, preset in PRESETS.items()
         }

@@ -138,7 +138,9 @@ class MeasuresConfig:
     """Split that is measured."""
     measure_batch_size: int = field(default=500, metadata=_NOT_IDENTITY)
     """Examples per forward pass of a measure."""
-    hang_seconds: float = field(default=3600.0, metadata=_NOT_IDENTITY)
+    hang_seconds: Annotated[float, tyro.conf.arg(name="measure_hang_seconds")] = field(
+        default=3600.0, metadata=_NOT_IDENTITY
+    )
     """Measuring that reads no batch for so long is ended, its stacks in its log, and tried again."""
 
     def __post_init__(self) -> None:

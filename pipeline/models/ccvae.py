@@ -63,11 +63,14 @@ class CCVAEConfig(CharacteristicVAEConfig):
     """Drop the bars of eq. 8, so that gradients reach the encoder through ``q(y | z_c)`` (the study of figure 8)."""
     classifier_weight: float = 1.0
     """Factor of ``log q(y | x)``; 1 is the bound."""
+    nearest_example_weight: float = 0.0
+    """Factor μ of ``log q(y | z_c)`` at draws of ``p(z_c | y)``, their class being that of the stored labelled example
+    with the nearest posterior (ReVAE D.2, for one label per class); 0 leaves it out."""
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
         check_at_least(1, self, "ccvae", "importance_samples")
-        check_at_least(0, self, "ccvae", "classifier_weight")
+        check_at_least(0, self, "ccvae", "classifier_weight", "nearest_example_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
                 "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
@@ -103,7 +106,16 @@ class CCVAEConfig(CharacteristicVAEConfig):
         """The latent sizes of ReVAE's FashionMNIST experiments."""
         return cls(characteristic_size=4, style_size=10)
 
+    @classmethod
+    def one_per_class(cls) -> CCVAEConfig:
+        """ReVAE's term for one label per class, with its factor; latents as in its comparison on MNIST."""
+        return cls(nearest_example_weight=5.0)
+
     def build(self, data: DataShape) -> CCVAE:
+        if self.nearest_example_weight:
+            from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE  # which derives from CCVAE
+
+            return OnePerClassCCVAE(self, data)
         return CCVAE(self, data)
 
 
@@ -118,9 +130,18 @@ class CCVAE(ConditionalPriorVAE):
 
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example, whatever of its labels is observed."""
-        config, labelled = self.config, batch.labelled
         pixels = to_pixels(batch.image)
-        mean, scale = self.posterior(pixels)
+        return self.losses(batch, pixels, *self.posterior(pixels))
+
+    def losses(
+        self,
+        batch: Batch,
+        pixels: Float[Tensor, "batch pixel"],
+        mean: Float[Tensor, "batch latent"],
+        scale: Float[Tensor, "batch latent"],
+    ) -> Losses:
+        """The objective of each example from its pixels and its ``q(z | x)``."""
+        config, labelled = self.config, batch.labelled
         noise = torch.randn(config.importance_samples, *mean.shape, device=mean.device)
         z = mean + scale * noise
         z_c, z_s = self.split(z)

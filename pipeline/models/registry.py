@@ -26,6 +26,8 @@ class Preset:
     describes: str
     """One line for ``--help``."""
     config: Callable[[], CCVAEConfig | M2Config | M3Config | DivaConfig | DivaOriginalConfig]
+    one_per_class: bool = False
+    """Made for one label per class: what a run of it begins with, unless asked for otherwise."""
 
 
 PRESETS = {
@@ -35,6 +37,11 @@ PRESETS = {
     ),
     "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
+    "revae-one-per-class": Preset(
+        "ReVAE with one labelled example of each class (its appendix D.2)",
+        CCVAEConfig.one_per_class,
+        one_per_class=True,
+    ),
     "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),
     "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),

@@ -15,7 +15,7 @@ from data_prep.errors import Diverged, Interrupted
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
-from pipeline.models.interface import DataShape, FollowsEpochs
+from pipeline.models.interface import DataShape, FollowsEpochs, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
@@ -72,6 +72,8 @@ def train(
     step = Step(config, DataShape.of(data.manifest), world)
     examples = TrainingExamples(config, data, world)
     try:
+        if isinstance(step.model, KeepsExamples):
+            step.model.keep_examples(examples.of_each_class())
         with listening_for_stop() as stop:
             _Run(config, checkpoints, world, record, step, examples, stop, guard, sign_of_life).run()
     finally:

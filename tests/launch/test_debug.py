@@ -38,6 +38,12 @@ def test_every_preset_trains_and_is_measured_in_this_process(preset, options, tm
     assert (cell / "DONE").is_file()
 
 
+def test_one_label_per_class_is_used_where_the_preset_is_made_for_it(options, tmp_path, caplog):
+    main(["revae-one-per-class", *options])
+    (cell,) = (tmp_path / "runs" / "debug").iterdir()
+    assert cell.name.startswith("ccvae-idx_folder-f0-one_per_class-seed0-")
+
+
 def test_a_run_that_is_done_is_said_to_be_and_begun_anew_on_request(options, capsys, caplog):
     main(["m2", *options])
     main(["m2", *options])

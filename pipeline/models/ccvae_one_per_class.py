@@ -1,0 +1,78 @@
+"""CCVAE with one label per class (ReVAE, appendix D.2): unlabelled images train ``q(y | z_c)`` through the nearest example.
+
+Of each class ``y`` one labelled image ``x_y`` is stored. To the objective of each unlabelled image comes
+
+    μ E_{z_c ~ p(z_c|y)} [ log q(ỹ | z_c) ],    ỹ = argmax_y log q(z_c | x_y)
+
+with ``y ~ p(y)``, which is summed over, since such an image has no label. The label that a draw came from is not used: at
+first, draws do not fall where the encoder puts images of their class. The term is for the classifier alone, as the
+appendix first has it (``max_φ``): the draws are constants to ``p(z_c | y)``, and the argmax has no gradient. Where the
+appendix keeps the posteriors ``q(z_c | x_y)``, here the images are kept and go through the encoder with each batch, so
+that the posteriors are those of the step.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.data.batch import Batch
+from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from pipeline.models.densities import gaussian_log_density
+from pipeline.models.interface import DataShape, Losses, term, to_pixels
+
+
+class OnePerClassCCVAE(CCVAE):
+    """CCVAE that is given a labelled example of each class to keep."""
+
+    examples: Tensor
+
+    def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
+        super().__init__(config, data)
+        labels = len(data.cardinalities)
+        if labels != 1:
+            raise ConfigError(
+                f"ccvae: nearest_example_weight takes a data set with one class label; this one has {labels} labels"
+            )
+        images = torch.zeros(data.cardinalities[0], *data.image_shape, dtype=torch.uint8)
+        self.register_buffer("examples", images)
+
+    def keep_examples(self, examples: Batch) -> None:
+        """Keep the images of one labelled example per class, given in the order of the classes."""
+        assert examples.labels[:, 0].tolist() == list(range(len(self.examples)))
+        self.examples.copy_(examples.image)
+
+    def forward(self, batch: Batch) -> Losses:
+        """The objective of each example; the stored ones go through the encoder beside it."""
+        rows, pixels = len(batch), to_pixels(batch.image)
+        mean, scale = self.posterior(torch.cat([pixels, to_pixels(self.examples)]))
+        losses = self.losses(batch, pixels, mean[:rows], scale[:rows])
+        agreement = self.agreement(mean[rows:], scale[rows:], rows - batch.labelled)
+        objective = torch.cat(
+            [
+                losses.objective[: batch.labelled],
+                losses.objective[batch.labelled :] + self.config.nearest_example_weight * agreement,
+            ]
+        )
+        terms = {"objective": term(objective), "unlabelled/nearest_example": term(agreement)}
+        return Losses(objective=objective, terms=losses.terms | terms)
+
+    def agreement(
+        self, mean: Float[Tensor, "value latent"], scale: Float[Tensor, "value latent"], rows: int
+    ) -> Float[Tensor, " rows"]:
+        """``Σ_y p(y) log q(ỹ | z_c)`` at a draw ``z_c ~ p(z_c | y)`` per row and class.
+
+        Args:
+            mean: of ``q(z | x_y)`` of each stored example.
+            scale: likewise.
+            rows: number of independent draws.
+        """
+        size = self.layout.latents
+        prior_mean, prior_scale = (table.detach() for table in self.conditional_prior.of_label(0))
+        z_c = prior_mean + prior_scale * torch.randn(rows, *prior_mean.shape, device=mean.device)
+        log_q = gaussian_log_density(z_c.unsqueeze(-2), mean[:, :size], scale[:, :size])
+        nearest = log_q.argmax(-1).to(torch.uint8)  # (row, class drawn from)
+        log_q_nearest = self.classifier.of(z_c, nearest.unsqueeze(-1)).squeeze(-1)
+        return (log_q_nearest * self.conditional_prior.blocks[0].log_prior.exp()).sum(-1)  # type: ignore[operator]

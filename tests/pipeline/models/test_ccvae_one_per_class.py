@@ -1,0 +1,211 @@
+"""The term for one label per class (ReVAE D.2), beside a literal transcription, and how the loop hands out examples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_prep.errors import ConfigError, Interrupted
+from pipeline.config import RunConfig
+from pipeline.data.dataset import DataSet
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE
+from pipeline.models.interface import DataShape, KeepsExamples
+from pipeline.training.loop import train
+from tests.pipeline.models.ccvae_reference import CCVAEReference, log_normal
+from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.tiny_models import (
+    CLASS_FREQUENCIES,
+    IMAGES,
+    LABELS,
+    TINY,
+    batch_of,
+    gradients,
+    part,
+    randomise,
+)
+from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop
+
+SMALL: dict[str, Any] = {
+    "characteristic_size": 2,
+    "style_size": 1,
+    "hidden_width": 8,
+    "predictive_samples": 6,
+    "nearest_example_weight": 5.0,
+}
+STORED = torch.tensor([[1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]) * 255
+"""An image of each class."""
+LABELLED = 2
+
+
+def tiny(**options: Any) -> OnePerClassCCVAE:
+    model = CCVAEConfig(**SMALL | options).build(TINY)
+    assert isinstance(model, OnePerClassCCVAE)
+    randomise(model)
+    model.keep_examples(batch_of(STORED, torch.arange(3), 3))
+    return model
+
+
+def give(draws: InjectedDraws, agreement: Tensor, labelled: int = LABELLED) -> None:
+    draws.give(noise(1, 5, 3, seed=1), noise(6, 5, 2, seed=2)[:, :labelled], agreement)
+
+
+def term_of_one_row(model: OnePerClassCCVAE, draw: Tensor) -> Tensor:
+    """``E_{y ~ p(y), z_c ~ p(z_c|y)} log q(ỹ | z_c)`` from noise (class, latent), written out."""
+    reference = CCVAEReference(model, CLASS_FREQUENCIES, model.config)
+    total = torch.zeros(())
+    for y, frequency in enumerate(CLASS_FREQUENCIES):
+        one_hot = torch.eye(3)[y]
+        mean, scale = reference.gaussian("conditional_prior.blocks.0.network", one_hot)
+        z_c = (mean + scale * draw[y]).detach()
+        densities = []
+        for x_y in STORED / 255:
+            stored_mean, stored_scale = (of[:2] for of in reference.posterior(x_y))
+            densities.append(float(log_normal(z_c, stored_mean, stored_scale).sum().detach()))
+        nearest = densities.index(max(densities))
+        total = total + frequency * reference.log_q_y(z_c, nearest)
+    return total
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_objective_of_unlabelled_rows_is_the_bound_and_the_term_as_written(draws: InjectedDraws) -> None:
+    model, draw = tiny(), noise(3, 3, 2, seed=3)
+    plain = replace(model.config, nearest_example_weight=0.0).build(TINY)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    give(draws, draw)
+    found = model(batch_of(IMAGES, LABELS, LABELLED)).objective
+    draws.give(noise(1, 5, 3, seed=1), noise(6, 5, 2, seed=2)[:, :LABELLED])
+    bound = plain(batch_of(IMAGES, LABELS, LABELLED)).objective
+    term = torch.stack([term_of_one_row(model, each) for each in draw])
+    torch.testing.assert_close(found, bound + 5 * torch.cat([torch.zeros(LABELLED), term]))
+    assert term.unique().numel() == 3
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_gradient_of_the_term_is_the_classifiers_alone_and_that_of_the_reference(
+    draws: InjectedDraws,
+) -> None:
+    model, draw = tiny(), noise(3, 3, 2, seed=3)
+    mean, scale = model.posterior(STORED / 255)
+    draws.give(draw)
+    found = gradients(model.agreement(mean, scale, 3).sum(), model)
+    expected = gradients(torch.stack([term_of_one_row(model, each) for each in draw]).sum(), model)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+    assert (part(found, "classifier") != 0).any()
+    assert (part(found, "encoder", "decoder", "conditional_prior") == 0).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_draws_take_the_class_of_the_nearest_example_and_not_the_one_they_came_from() -> None:
+    """Where the stored examples lie in the places of other classes than the prior's, the classifier follows them."""
+    model = tiny()
+    torch.manual_seed(0)
+    means, _ = model.conditional_prior.of_label(0)
+    swapped = torch.tensor([1, 2, 0])
+    places = torch.cat([means[swapped], torch.zeros(3, 1)], dim=1).detach()  # of z, style last
+    optimiser = torch.optim.Adam(model.classifier.parameters(), lr=0.05)
+    for _ in range(200):
+        loss = -model.agreement(places, torch.full((3, 3), 0.3), 50).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    (log_q,) = model.classifier(means)
+    assert log_q[:, 0].argmax(-1).tolist() == swapped.argsort().tolist()
+
+
+@pytest.mark.parametrize("labelled", [0, 5])
+def test_batches_without_unlabelled_or_labelled_rows_have_an_objective_and_all_gradients(
+    labelled: int,
+) -> None:
+    model = tiny()
+    found = model(batch_of(IMAGES, LABELS, labelled))
+    assert found.objective.isfinite().all()
+    found.objective.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert found.terms["unlabelled/nearest_example"][1] == 5 - labelled
+
+
+def test_the_encoder_is_run_once_per_step() -> None:
+    model, calls = tiny(), []
+    model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    model(batch_of(IMAGES, LABELS, LABELLED))
+    assert len(calls) == 1
+
+
+def test_it_is_there_only_where_it_is_asked_for_and_takes_one_class_label() -> None:
+    assert not isinstance(CCVAEConfig().build(TINY), KeepsExamples)
+    assert isinstance(CCVAEConfig.one_per_class().build(TINY), KeepsExamples)
+    several = DataShape(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)
+    with pytest.raises(ConfigError, match="nearest_example_weight takes a data set with one class label"):
+        CCVAEConfig.one_per_class().build(several)
+    with pytest.raises(ConfigError, match="nearest_example_weight is -1"):
+        CCVAEConfig(nearest_example_weight=-1.0)
+
+
+# in the loop
+
+
+def one_per_class_run(data_set: Path, **data: Any) -> RunConfig:
+    config = small_run(data_set, epochs=2, log_every_steps=4)
+    settings: dict[str, Any] = {"supervision_rate": 0.0, "one_per_class": True} | data
+    return replace(
+        config,
+        model=CCVAEConfig(hidden_width=32, predictive_samples=10, nearest_example_weight=5.0),
+        data=replace(config.data, **settings),
+    )
+
+
+def test_a_run_keeps_its_examples_in_the_checkpoint_and_resumes_bitwise(
+    tiny_data_set: Path, tmp_path: Path
+) -> None:
+    data, config = DataSet(tiny_data_set), one_per_class_run(tiny_data_set)
+    model = train(config, tmp_path / "whole", data, ALONE, Recorder())
+    columns = data.columns("train")
+    assert isinstance(model, OnePerClassCCVAE)
+    kept = data.images("train").gather(columns.first_of_each_class())
+    assert torch.equal(model.examples, torch.from_numpy(kept))
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "resumed", data, ALONE, Recorder(16, ask_to_stop))
+    train(config, tmp_path / "resumed", data, ALONE, Recorder())
+    whole = final_parameters(tmp_path / "whole")
+    assert_bitwise_equal(whole, final_parameters(tmp_path / "resumed"))
+    assert torch.equal(whole["model.examples"], model.examples)
+
+
+def test_a_run_without_a_labelled_example_of_some_class_is_refused(
+    tiny_data_set: Path, tmp_path: Path
+) -> None:
+    config = one_per_class_run(tiny_data_set, one_per_class=False)
+    with pytest.raises(ConfigError, match="no example of class 0 is labelled at supervision_rate=0, and one"):
+        train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
+
+
+@pytest.mark.slow
+def test_two_ranks_have_the_gradients_of_one(tiny_data_set: Path, tmp_path: Path) -> None:
+    from tests.pipeline.training.two_ranks import gradients_of_first_step
+
+    alone, together = (
+        gradients_of_first_step(
+            replace(
+                one_per_class_run(tiny_data_set),
+                training=replace(small_run(tiny_data_set).training, ranks=ranks),
+            ),
+            tmp_path,
+        )
+        for ranks in (1, 2)
+    )
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_examples_of_a_batch_are_given_in_the_order_of_their_classes() -> None:
+    model = tiny()
+    with pytest.raises(AssertionError):
+        model.keep_examples(batch_of(STORED, torch.tensor([1, 0, 2]), 3))
