@@ -98,6 +98,10 @@ class CharacteristicVAE(ImageVAE):
         """Posterior mean of ``z_c``."""
         return self.split(self.posterior_mean(image))[0]
 
+    def latents_of(self, label: int) -> slice:
+        """Where in ``z_c`` the latents of a label of the data set stand."""
+        return self.layout.latents_of(label)
+
     def swap(
         self,
         characteristics: UInt8[Tensor, "batch channel height width"],

@@ -189,6 +189,10 @@ class EncodesFactors(Protocol):
         """Posterior mean of the latents that the labels are read from."""
         ...
 
+    def latents_of(self, label: int) -> slice:
+        """Which of them stand for a label of the data set."""
+        ...
+
 
 @runtime_checkable
 class Intervenes(Protocol):
