@@ -28,7 +28,7 @@ from data_prep.tasks import finished_shard, merge, run_shard
 Formats = Literal["auto", "arrow", "ffcv", "both"]
 
 _ROWS_WORTH_A_PROCESS = 200_000
-"""Rows of FFCV files that take as long to write as a process takes to import torch and FFCV."""
+"""Rows of FFCV files below which another process is not worth its start."""
 _BYTES_WORTH_PROCESSES = 256 << 20
 """Pixels below which starting processes takes longer than the work: FashionMNIST takes one 1.5 s and two 3 s."""
 
@@ -75,12 +75,7 @@ def prepare(
                 merge(plan_file)
             shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
             if with_betons:
-                try:
-                    add_betons(folder, workers or available_cores(), report)
-                except MissingDependencyError as error:
-                    if formats != "auto":
-                        raise
-                    report.say(f"Arrow shards only: {error}")
+                add_betons(folder, workers or available_cores(), report)
             elif formats == "auto" and not ffcv_is_installed():
                 report.say(f"Arrow shards only: {INSTALL_FFCV}")
     return folder
@@ -137,7 +132,7 @@ def add_betons(folder: Path, workers: int, progress: Progress) -> None:
     missing = [split.name for split in splits if split.beton is None]
     if not missing:
         return
-    # Each process first spends seconds on importing torch and FFCV: small splits share one.
+    # A process takes a while to start: small splits share one.
     workers = min(workers, len(missing), 1 + sum(split.rows for split in splits) // _ROWS_WORTH_A_PROCESS)
 
     def enter(result: tuple[str, ShardSpec]) -> None:
@@ -147,8 +142,11 @@ def add_betons(folder: Path, workers: int, progress: Progress) -> None:
         progress.advance()
 
     progress.begin("FFCV files", total=len(missing))
-    # Always in a process of its own: importing FFCV changes the thread counts of torch and numba.
-    run_in_processes(partial(write_beton, folder), missing, workers=workers, on_result=enter)
+    if workers > 1:
+        run_in_processes(partial(write_beton, folder), missing, workers=workers, on_result=enter)
+        return
+    for split in missing:
+        enter(write_beton(folder, split))
 
 
 def _write_shards(plan: Plan, plan_file: Path, workers: int, progress: Progress) -> None:

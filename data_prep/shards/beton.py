@@ -1,23 +1,30 @@
 """FFCV files: the rows of a split's Arrow shards once more, in one ``.beton``.
 
-FFCV's writer hangs when one of its processes dies, and two of them give different bytes from run to run, so its own
-classes are run here in one process, in which an exception is an exception.
+The file is written here and not by FFCV's own writer, which hangs when one of its processes dies, gives other bytes from
+run to run with two of them, does not look whether the disk took what it wrote, and needs 440 MB for its imports alone and
+more with each row. A test holds these files to those of FFCV's writer. The format, version 2, all little-endian:
+
+- header: version, number of fields, size of a page, number of rows, place of the table of regions;
+- a description of each field: kind, name, and of an array its shape and type;
+- the metadata, one record per row: numbers themselves, and of an array the place where it stands in the file;
+- pages of one size, which begin at a multiple of it: the arrays of a row stand behind one another within one page;
+- the table of regions: row, place and bytes of each array.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import queue
-import warnings
-from contextlib import nullcontext
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data_prep.errors import DataSetError, MissingDependencyError
+from data_prep.errors import DataSetError
 from data_prep.files import atomic_path, checksum
 from data_prep.manifest import Manifest, ShardSpec, verify_file
 from data_prep.shards.arrow import Shard, open_shard
@@ -26,9 +33,18 @@ INSTALL_FFCV = (
     "FFCV is not installed; with a C++ compiler, pkg-config and the headers of OpenCV and libjpeg-turbo there, "
     "\"pip install 'traitvae[ffcv]' && pip install --no-deps ffcv==1.0.2\" installs it ('make demo' does all that)"
 )
+
+_VERSION = 2
 _PAGE_SIZE = 1 << 21
-_CHUNK = 4096
-_LONGEST_FIELD_NAME = 16  # FFCV cuts longer ones without a word
+_LONGEST_NAME = 16
+_MOST_DIMENSIONS = 32
+_KINDS = {"float": 0, "int": 1, "array": 4}
+_HEADER = np.dtype(
+    [("version", "<u2"), ("fields", "<u2"), ("page_size", "<u4"), ("rows", "<u8"), ("regions_at", "<u8")]
+)
+_FIELD = np.dtype([("kind", "u1"), ("name", "u1", _LONGEST_NAME), ("arguments", "u1", 1024)])
+_ARRAY = np.dtype([("shape", "<u8", _MOST_DIMENSIONS), ("type_length", "<u8")])
+_REGION = np.dtype([("row", "<u8"), ("place", "<u8"), ("bytes", "<u8")])
 
 
 def ffcv_is_installed() -> bool:
@@ -36,167 +52,164 @@ def ffcv_is_installed() -> bool:
     return importlib.util.find_spec("ffcv") is not None
 
 
-def import_ffcv() -> ModuleType:
-    """The ``ffcv`` package, made harmless; ``MissingDependencyError`` if it cannot be had.
-
-    On import and again with each loader FFCV sets the thread count of torch for the whole process: that is undone and
-    prevented. Of numba's threading layers, ``workqueue`` aborts the process when two loaders run: it is refused.
-    """
-    if not ffcv_is_installed():
-        raise MissingDependencyError(INSTALL_FFCV)
-    import torch
-
-    threads = torch.get_num_threads()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it uses modules that Python is about to drop
-            numba: Any = importlib.import_module("numba")
-            if numba.config.THREADING_LAYER == "default":
-                numba.config.THREADING_LAYER = "threadsafe"
-            import ffcv
-            import ffcv.fields
-            from ffcv.pipeline.compiler import Compiler
-
-            layer = numba.threading_layer()
-    except (ImportError, OSError, ValueError) as error:
-        raise MissingDependencyError(f"FFCV is there but cannot be used ({error}); {INSTALL_FFCV}") from None
-    finally:
-        torch.set_num_threads(threads)
-    if layer == "workqueue":
-        raise MissingDependencyError(
-            "FFCV needs numba's omp or tbb threads and numba runs on workqueue; install libgomp or tbb"
-        )
-
-    def set_num_threads(compiler: Any, count: int) -> None:
-        compiler.num_threads = count
-        numba.set_num_threads(count)
-
-    Compiler.set_num_threads = classmethod(set_num_threads)
-    return ffcv
-
-
 def write_beton(folder: Path, split: str) -> tuple[str, ShardSpec]:
     """Write ``<split>.beton`` beside the verified Arrow shards; returns the split and the file's entry.
 
     Fields: image uint8 (C, H, W), labels and observed uint8 (L,), supervision_rank float, reference int, factors
-    float32 (F,) if there are any. The same shards give the same bytes.
+    float32 (F,) if there are any. The same shards give the same bytes. One shard is mapped at a time, and memory does
+    not grow with their number.
     """
     manifest = Manifest.load(folder)
-    for spec in manifest.splits[split].shards:
+    specs = manifest.splits[split].shards
+    for spec in specs:
         verify_file(folder, spec)
-    path = folder / f"{split}.beton"
+    path, rows = folder / f"{split}.beton", sum(spec.rows for spec in specs)
+    if not rows:
+        raise DataSetError(f"{split} of {folder} has no rows, and FFCV cannot hold an empty split")
+    layout = _Layout(manifest, rows)
+
+    def shards() -> Iterator[tuple[int, Shard]]:
+        first = 0
+        for spec in specs:
+            yield first, open_shard(folder / spec.file, manifest)
+            first += spec.rows
+
     with atomic_path(path) as partial:
-        rows = _RowSequence(folder, manifest, split)
-        _write(partial, rows, manifest)
-        spec = ShardSpec(path.name, len(rows), partial.stat().st_size, checksum(partial))
-    return split, spec
+        with partial.open("xb") as file:
+            file.write(layout.head())
+            for first, shard in shards():
+                file.write(layout.metadata(first, shard).tobytes())
+            file.write(bytes(layout.pages_at - file.tell()))
+            _write_pages(file, layout, shards())
+            for first, shard in shards():
+                file.write(layout.regions(first, len(shard)).tobytes())
+        entry = ShardSpec(path.name, rows, partial.stat().st_size, checksum(partial))
+    return split, entry
 
 
-class _Counter:
-    """Multiprocessing's ``Value`` for one process."""
+@dataclass(frozen=True)
+class _Layout:
+    """Where in the file everything stands."""
 
-    def __init__(self) -> None:
-        self.value = 0
-        self.get_lock = nullcontext
+    manifest: Manifest
+    rows: int
+
+    @cached_property
+    def arrays(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """The array fields in the order in which a row's stand in a page: name → type and shape."""
+        labels = (len(self.manifest.labels),)
+        named: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+            "image": (np.dtype("u1"), self.manifest.image_shape),
+            "labels": (np.dtype("u1"), labels),
+            "observed": (np.dtype("u1"), labels),
+        }
+        if self.manifest.factors:
+            named["factors"] = (np.dtype("<f4"), (len(self.manifest.factors),))
+        return named
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of a row's arrays (k,)."""
+        return np.array([kind.itemsize * int(np.prod(shape)) for kind, shape in self.arrays.values()])
+
+    @cached_property
+    def row_bytes(self) -> int:
+        return int(self.sizes.sum())
+
+    @cached_property
+    def page_size(self) -> int:
+        return max(_PAGE_SIZE, 1 << (self.row_bytes - 1).bit_length())
+
+    @cached_property
+    def rows_per_page(self) -> int:
+        return self.page_size // self.row_bytes
+
+    @cached_property
+    def fields(self) -> list[str]:
+        """All fields in the order of the file."""
+        scalars = ["supervision_rank", "reference"]
+        return ["image", "labels", "observed", *scalars, *(["factors"] if "factors" in self.arrays else [])]
+
+    @cached_property
+    def record(self) -> np.dtype[Any]:
+        """A row's metadata."""
+        numbers = {"supervision_rank": "<f8", "reference": "<i8"}
+        return np.dtype([(name, numbers.get(name, "<u8")) for name in self.fields])
+
+    @cached_property
+    def pages_at(self) -> int:
+        head = _HEADER.itemsize + len(self.fields) * _FIELD.itemsize + self.rows * self.record.itemsize
+        return -(-head // self.page_size) * self.page_size
+
+    @cached_property
+    def regions_at(self) -> int:
+        return self.pages_at + -(-self.rows // self.rows_per_page) * self.page_size
+
+    def head(self) -> bytes:
+        """The header and the descriptions of the fields."""
+        header = np.array(
+            [(_VERSION, len(self.fields), self.page_size, self.rows, self.regions_at)], dtype=_HEADER
+        )
+        described = np.zeros(len(self.fields), dtype=_FIELD)
+        for field, name in zip(described, self.fields, strict=True):
+            assert len(name) <= _LONGEST_NAME, "FFCV cuts longer ones without a word"
+            field["name"][: len(name)] = np.frombuffer(name.encode(), dtype=np.uint8)
+            field["kind"] = _KINDS[{"supervision_rank": "float", "reference": "int"}.get(name, "array")]
+            if name in self.arrays:
+                arguments = _array_arguments(*self.arrays[name])
+                field["arguments"][: len(arguments)] = arguments
+        return header.tobytes() + described.tobytes()
+
+    def places(self, first: int, count: int) -> NDArray[np.int64]:
+        """Where the arrays of ``count`` rows from ``first`` stand (count, k)."""
+        page, slot = np.divmod(np.arange(first, first + count), self.rows_per_page)
+        row = self.pages_at + page * self.page_size + slot * self.row_bytes
+        return row[:, None] + (np.cumsum(self.sizes) - self.sizes)
+
+    def metadata(self, first: int, shard: Shard) -> NDArray[Any]:
+        """The records of a shard whose first row is number ``first``."""
+        records, places = np.zeros(len(shard), dtype=self.record), self.places(first, len(shard))
+        for column, name in enumerate(self.arrays):
+            records[name] = places[:, column]
+        records["supervision_rank"], records["reference"] = shard.supervision_rank, shard.reference
+        return records
+
+    def regions(self, first: int, count: int) -> NDArray[Any]:
+        """The table's entries of ``count`` rows from ``first``."""
+        table = np.zeros((count, len(self.sizes)), dtype=_REGION)
+        table["row"] = np.arange(first, first + count)[:, None]
+        table["place"], table["bytes"] = self.places(first, count), self.sizes
+        return table.reshape(-1)
+
+    def packed(self, shard: Shard, start: int, stop: int) -> NDArray[np.uint8]:
+        """The arrays of some rows behind one another: (rows, bytes of a row)."""
+        parts = [
+            np.ascontiguousarray(getattr(shard, name)[start:stop]).reshape(stop - start, -1).view(np.uint8)
+            for name in self.arrays
+        ]
+        return np.concatenate(parts, axis=1)
 
 
-class _RowSequence:
-    """The rows of a split one by one, as FFCV's writer wants them; the shard of the last one asked for is mapped."""
-
-    def __init__(self, folder: Path, manifest: Manifest, split: str) -> None:
-        self._folder, self._manifest = folder, manifest
-        self._specs = manifest.splits[split].shards
-        self._starts = np.cumsum([0] + [spec.rows for spec in self._specs])
-        self._shard: tuple[int, Shard] | None = None
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def __getitem__(self, row: int) -> tuple[Any, ...]:
-        which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        shard, i = self._opened(which), row - int(self._starts[which])
-        # Copies: the writer keeps hold of the last row, and with it would keep a shard mapped.
-        values = (
-            shard.image[i].copy(), shard.labels[i].copy(), shard.observed[i].astype(np.uint8),
-            float(shard.supervision_rank[i]), int(shard.reference[i]),
-        )  # fmt: skip
-        return (*values, shard.factors[i].copy()) if self._manifest.factors else values
-
-    def _opened(self, which: int) -> Shard:
-        """What is mapped counts as memory of this process, so one shard is let go before the next is opened."""
-        if self._shard is None or self._shard[0] != which:
-            self._shard = None
-            self._shard = which, open_shard(self._folder / self._specs[which].file, self._manifest)
-        return self._shard[1]
+def _write_pages(file: BinaryIO, layout: _Layout, shards: Iterator[tuple[int, Shard]]) -> None:
+    per_page, filled = layout.rows_per_page, 0
+    page = np.zeros(layout.page_size, dtype=np.uint8)
+    slots = page[: per_page * layout.row_bytes].reshape(per_page, layout.row_bytes)
+    for _, shard in shards:
+        start = 0
+        while start < len(shard):
+            stop = min(start + per_page - filled, len(shard))
+            slots[filled : filled + stop - start] = layout.packed(shard, start, stop)
+            filled, start = filled + stop - start, stop
+            if filled == per_page:
+                file.write(page.data)
+                filled = 0
+    if filled:
+        slots[filled:] = 0
+        file.write(page.data)
 
 
-class _Chunks:
-    """Multiprocessing's queue of work for one process: some rows at a time, then None."""
-
-    def __init__(self, rows: int) -> None:
-        self._starts, self._rows = iter(range(0, rows, _CHUNK)), rows
-
-    def get(self) -> list[tuple[int, int]] | None:
-        start = next(self._starts, None)
-        if start is None:
-            return None
-        return [(row, row) for row in range(start, min(start + _CHUNK, self._rows))]
-
-
-def _write(path: Path, rows: _RowSequence, manifest: Manifest) -> None:
-    ffcv = import_ffcv()
-    from ffcv.memory_allocator import MemoryAllocator
-    from ffcv.writer import DatasetWriter, worker_job_indexed_dataset
-
-    fields = _fields(ffcv, manifest)
-    if not len(rows):
-        raise DataSetError(f"{path.parent} has a split without rows, which FFCV cannot hold")
-    page_size = max(_PAGE_SIZE, 1 << (2 * int(np.prod(manifest.image_shape))).bit_length())
-    writer = DatasetWriter(str(path), fields, page_size=page_size, num_workers=1)
-    writer.num_samples = len(rows)
-    writer.prepare()
-    # Its shared memory is for other processes, and would crash this one where /dev/shm is small.
-    size = writer.metadata_sm.size
-    writer.metadata_sm.close()
-    writer.metadata_sm.unlink()
-    writer.metadata_sm = SimpleNamespace(buf=bytearray(size))
-
-    allocated: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    allocator = MemoryAllocator(str(path), writer.data_region_start, page_size)
-    # Its counters are semaphores, which outlive a process that is interrupted.
-    allocator.next_page_allocated, allocator.next_page_written = _Counter(), _Counter()
-    worker_job_indexed_dataset(
-        _Chunks(len(rows)),
-        writer.metadata_sm,
-        writer.metadata_type,
-        fields,
-        allocator,
-        _Counter(),
-        allocated,
-        rows,
-    )
-    writer.finalize(allocated.get())
-    _check_length(path, writer, allocator)
-
-
-def _fields(ffcv: ModuleType, manifest: Manifest) -> dict[str, Any]:
-    fields = ffcv.fields
-    labels = (len(manifest.labels),)
-    named = {
-        "image": fields.NDArrayField(np.dtype(np.uint8), manifest.image_shape),
-        "labels": fields.NDArrayField(np.dtype(np.uint8), labels),
-        "observed": fields.NDArrayField(np.dtype(np.uint8), labels),
-        "supervision_rank": fields.FloatField(),
-        "reference": fields.IntField(),
-    }
-    if manifest.factors:
-        named["factors"] = fields.NDArrayField(np.dtype(np.float32), (len(manifest.factors),))
-    assert all(len(name) <= _LONGEST_FIELD_NAME for name in named)
-    return named
-
-
-def _check_length(path: Path, writer: Any, allocator: Any) -> None:
-    """FFCV writes unbuffered and does not look how much was taken: on a full disk pages can be short."""
-    pages_end = allocator.offset + int(allocator.next_page_written.value) * writer.page_size
-    if int(writer.header["alloc_table_ptr"]) != pages_end:
-        raise DataSetError(f"{path} was not written in full; is the disk full? Run the same command again")
+def _array_arguments(kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    described = json.dumps(kind.descr).encode()
+    arguments = np.zeros(1, dtype=_ARRAY)
+    arguments["shape"][0, : len(shape)], arguments["type_length"] = shape, len(described)
+    return np.concatenate([arguments.view(np.uint8), np.frombuffer(described, dtype=np.uint8)])

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from data_prep.errors import DataSetError, RunError
 from data_prep.manifest import Manifest, verify_file
-from data_prep.shards.beton import import_ffcv
+from pipeline.data.ffcv_package import import_ffcv
 
 log = logging.getLogger(__name__)
 

@@ -205,21 +205,3 @@ def test_ffcv_files_have_the_same_bytes_each_time(tiny_ffcv_data_set: Path) -> N
     assert before is not None
     assert write_beton(tiny_ffcv_data_set, "train") == ("train", before)
     verify_checksums(tiny_ffcv_data_set, manifest)
-
-
-@pytest.mark.ffcv
-def test_ffcv_files_hold_every_column(tiny_ffcv_data_set: Path) -> None:
-    manifest = Manifest.load(tiny_ffcv_data_set)
-    from ffcv.reader import Reader
-
-    reader = Reader(str(tiny_ffcv_data_set / "test.beton"))
-    file = np.fromfile(tiny_ffcv_data_set / "test.beton", dtype=np.uint8)
-    shards = open_split(tiny_ffcv_data_set, manifest, "test")
-    assert reader.field_names == ["image", "labels", "observed", "supervision_rank", "reference"]
-    size = {"image": 784, "labels": 1, "observed": 1}
-    for field, name in enumerate(reader.field_names):
-        expected = np.concatenate([getattr(s, name) for s in shards]).reshape(TINY_ROWS["test"], -1)
-        found = reader.metadata[f"f{field}"]
-        if name in size:
-            found = file[found[:, None].astype(np.int64) + np.arange(size[name])]
-        np.testing.assert_array_equal(found.reshape(expected.shape), expected, err_msg=name)
