@@ -1,0 +1,132 @@
+"""Tiny DIVAs, and their objective written out from the formula, slowly, for one image at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.diva import Diva, DivaConfig
+from pipeline.models.interface import DataShape
+from tests.pipeline.models.ccvae_reference import log_normal, network
+from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.labels_cases import LABELS, columns_of
+from tests.pipeline.models.labels_reference import LabelsReference, Values
+from tests.pipeline.models.tiny_models import IMAGES, randomise
+
+
+def tiny(data: DataShape, **options: Any) -> Diva:
+    settings = {"characteristic_size": 2, "style_size": 1, "hidden_width": 8, **options}
+    model = DivaConfig(**settings).build(data)
+    randomise(model)
+    return model
+
+
+class DivaReference(LabelsReference):
+    """The densities of a DIVA with Bernoulli pixels; binary labels have one latent."""
+
+    def __init__(self, model: Diva, data: DataShape, *, size: int = 2) -> None:
+        config = CCVAEConfig(characteristic_size=size, label_marginal=model.label_marginal)
+        super().__init__(model, data, config)
+
+    def prior(self, label: int, y: int) -> tuple[Tensor, Tensor]:
+        """Mean and scale of ``p(z_i | y_i)``."""
+        if label in self.binary:
+            mean, raw = (self.weights[f"conditional_prior.blocks.0.{name}"] for name in ("mean", "raw_scale"))
+            place = self.binary.index(label)
+            return mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
+        one_hot = torch.tensor([float(each == y) for each in self.values(label)])
+        outputs = network(self.weights, self.network_of("conditional_prior", label), one_hot)
+        size = len(outputs) // 2
+        return outputs[:size], torch.clamp(softplus(outputs[size:]), min=1e-3)
+
+    def objective(
+        self,
+        x: Tensor,
+        y: Values,
+        z_noise: Tensor,
+        *,
+        beta: float,
+        alphas: Sequence[float],
+        drawn: Sequence[int],
+        baseline: Sequence[int],
+    ) -> Tensor:
+        """The objective of an image at one sample; ``alphas`` and sampled values per label of the data set."""
+        mean, scale = self.posterior(x)
+        z = mean + scale * z_noise
+        style = slice(self.characteristic.stop, None)
+        kl = divergence(mean[style], scale[style], torch.zeros(()), torch.ones(()))
+        value = self.log_p_x(x, z)
+        for i in self.labels:
+            own, known = self.places[i], y[i]
+            if known is not None:
+                kl = kl + divergence(mean[own], scale[own], *self.prior(i, known))
+                value = value + alphas[i] * self.log_q_y(i, z, known)
+            else:
+                log_q = log_normal(z[own], mean[own], scale[own]).sum()
+                kl = kl + log_q - self.marginal(i, z, drawn[i], baseline[i])
+        return value - beta * kl
+
+
+def divergence(mean: Tensor, scale: Tensor, prior_mean: Tensor, prior_scale: Tensor) -> Tensor:
+    """``KL`` between diagonal Gaussians as the integral of the difference of their log densities gives it."""
+    cross_entropy = torch.log(prior_scale) + (scale**2 + (mean - prior_mean) ** 2) / (2 * prior_scale**2)
+    return (cross_entropy - torch.log(scale) - 0.5).sum()
+
+
+def give_draws(model: Diva, draws: InjectedDraws, rows: int = 5) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Have the next objective of ``rows`` rows use fixed draws; returns noise, and per label drawn values and baselines."""
+    blocks = model.layout.blocks
+    z_noise = noise(rows, model.layout.latents + model.style_size, seed=1)
+    drawn, baseline = (
+        [
+            torch.randint(
+                block.cardinality,
+                (rows, len(block.labels)),
+                generator=torch.Generator().manual_seed(seed + number),
+            )
+            for number, block in enumerate(blocks)
+        ]
+        for seed in (3, 30)
+    )
+    sampled = model.label_marginal == "jensen_sampled"
+    in_turn = [each for pair in zip(drawn, baseline, strict=True) for each in pair]
+    draws.give(z_noise, classes=tuple(in_turn) if sampled else ())
+    order = [label for block in blocks for label in block.labels]
+    per_label = [
+        [torch.cat(values, dim=-1)[:, order.index(label)] for label in range(len(order))]
+        for values in (drawn, baseline)
+    ]
+    return z_noise, per_label[0], per_label[1]
+
+
+def written_out(
+    reference: DivaReference,
+    data: DataShape,
+    given: tuple[Tensor, list[Tensor], list[Tensor]],
+    observed: Tensor,
+    *,
+    beta: float,
+    alphas: Sequence[float],
+) -> Tensor:
+    """The objective of each row of IMAGES with those of its LABELS that are observed."""
+    z_noise, drawn, baseline = given
+    found = []
+    for row in range(len(observed)):
+        known = zip(LABELS[row, columns_of(data)].tolist(), observed[row].tolist(), strict=True)
+        found.append(
+            reference.objective(
+                IMAGES[row] / 255,
+                [value if is_known else None for value, is_known in known],
+                z_noise[row],
+                beta=beta,
+                alphas=alphas,
+                drawn=[int(values[row]) for values in drawn],
+                baseline=[int(values[row]) for values in baseline],
+            )
+        )
+    return torch.stack(found)

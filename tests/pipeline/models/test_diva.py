@@ -1,0 +1,359 @@
+"""DIVA without domains: its objective against the formula, its bound against the exact likelihood, and its two slips."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.models import interface
+from pipeline.models.diva import DivaConfig
+from pipeline.models.interface import DataShape
+from pipeline.models.label_estimators import LabelMarginal
+from tests.pipeline.models.ccvae_reference import log_normal
+from tests.pipeline.models.diva_cases import DivaReference, give_draws, tiny, written_out
+from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
+from tests.pipeline.models.labels_reference import ExactLabels, Values
+from tests.pipeline.models.quadrature import gaussian_grid
+from tests.pipeline.models.tiny_models import IMAGES, TINY, batch_of, gradients, part
+from tests.pipeline.models.tiny_models import LABELS as CLASSES
+
+DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
+MARGINALS: list[LabelMarginal] = ["exact", "jensen_enumerated", "jensen_sampled"]
+TOLERANCE = 2e-3
+"""Of the grids over two latents."""
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("marginal", MARGINALS)
+@pytest.mark.parametrize(("beta", "alpha"), [(1.0, 0.0), (0.3, 50.0), (0.0, 1.0)])
+@pytest.mark.usefixtures("float64")
+def test_objective_and_gradient_are_those_written_out(
+    beta: float, alpha: float, marginal: LabelMarginal, data: DataShape, draws: InjectedDraws
+) -> None:
+    model = tiny(data, kl_weight=beta, classifier_weight=alpha, label_marginal=marginal)
+    observed = OBSERVED[:, columns_of(data)]
+    given = give_draws(model, draws)
+    found = model(batch_with(data, observed, 3)).objective
+    alphas = [alpha] * len(data.cardinalities)
+    expected = written_out(DivaReference(model, data), data, given, observed, beta=beta, alphas=alphas)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+    # Unequal weights, so that rows cannot stand in for one another.
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    found_gradient = gradients((row_weights * found).sum(), model)
+    for name, gradient in gradients((row_weights * expected).sum(), model).items():
+        torch.testing.assert_close(found_gradient[name], gradient, rtol=1e-9, atol=1e-10, msg=name)
+    assert (part(found_gradient, "conditional_prior").norm() > 0) == (beta > 0)
+
+
+@pytest.mark.parametrize("labelled", [0, 3, 5])
+@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated"])
+@pytest.mark.usefixtures("float64")
+def test_with_one_class_label_it_is_the_same_formula(
+    marginal: LabelMarginal, labelled: int, draws: InjectedDraws
+) -> None:
+    """One label: a labelled row pays for no marginal, an unlabelled one for no label."""
+    model = tiny(TINY, label_marginal=marginal, kl_weight=0.7, classifier_weight=3.0)
+    reference = DivaReference(model, TINY)
+    z_noise, *_ = give_draws(model, draws)
+    found = model(batch_of(IMAGES, CLASSES, labelled)).objective
+    for row in range(5):
+        y: Values = [int(CLASSES[row]) if row < labelled else None]
+        expected = reference.objective(
+            IMAGES[row] / 255, y, z_noise[row], beta=0.7, alphas=[3.0], drawn=[0], baseline=[0]
+        )
+        torch.testing.assert_close(found[row], expected)
+
+
+# bounds
+
+
+def expected_objective(model: Any, draws: InjectedDraws, image: Tensor, y: Values) -> float:
+    """Expectation of the objective over ``z``, without sampling error."""
+    standard, weights = gaussian_grid(2)
+    rows = len(standard)
+    labels = torch.tensor([[value or 0 for value in y]]).expand(rows, -1)
+    observed = torch.tensor([[value is not None for value in y]]).expand(rows, -1)
+    labelled = rows if any(value is not None for value in y) else 0
+    draws.give(standard)
+    batch = batch_with(BINARY, observed, labelled, images=image.expand(rows, -1), labels=labels)
+    return float((weights * model(batch).objective).sum())
+
+
+PARTLY_OBSERVED: list[Values] = [(1, 0), (0, 0), (1, None), (None, 0), (None, None)]
+
+
+@pytest.mark.parametrize("y", PARTLY_OBSERVED, ids=str)
+@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated"])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_as_a_bound_it_misses_the_exact_log_likelihood_by_its_divergence(
+    marginal: LabelMarginal, y: Values, draws: InjectedDraws
+) -> None:
+    """Of ``log p(x | y_O)``: ``KL(q(z|x) ‖ p(z|x,y_O))``, and by imputed labels that over (z, y_U)."""
+    model = tiny(BINARY, style_size=0, classifier_weight=0.0, label_marginal=marginal)
+    reference = DivaReference(model, BINARY)
+    for image in IMAGES[:2]:
+        exact = ExactLabels(reference, image / 255, y)
+        z, log_cell = exact.everywhere, exact.log_cell
+        log_q_z = reference.log_q_z(z, image / 255)
+        if marginal == "exact":
+            log_q, log_p = log_q_z, exact.log_joint_of_observed(z)
+        else:
+            unknown = [i for i in reference.labels if y[i] is None]
+            each_q, each_p = [], []
+            for values in exact.completions:
+                imputed = [reference.log_q_y(i, z, int(values[i] or 0)) for i in unknown]
+                each_q.append(torch.stack([log_q_z, *imputed]).sum(0))
+                each_p.append(exact.log_joint(z, values))
+            log_q, log_p = torch.cat(each_q), torch.cat(each_p)
+        log_p = log_p - (log_p + log_cell).logsumexp(0)
+        gap = float(((log_q + log_cell).exp() * (log_q - log_p)).sum())
+        log_p_y = sum(reference.log_p_y(i, int(y[i] or 0)) for i in exact.observed)
+        bound = expected_objective(model, draws, image, y)
+        assert exact.log_likelihood() - log_p_y - bound == pytest.approx(gap, abs=TOLERANCE)
+        assert 0.05 < gap < 5
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_the_unlabelled_divergence_is_that_from_the_sum_over_all_values_of_all_labels() -> None:
+    """``log p(z_c)`` by 12 terms, and the paper's bound of it with ``y ~ q(y | z_c)``: both factorise over labels."""
+    model = tiny(MIXED)
+    reference = DivaReference(model, MIXED)
+    z = noise(5, 4, seed=3)
+    mean, scale = (of[:, :4] for of in model.posterior(IMAGES / 255))
+    log_posterior = log_normal(z, mean, scale).sum(-1)
+    joint, imputed = [], torch.zeros(5)
+    for y in product(range(2), range(3), range(2)):
+        log_q, log_p = torch.zeros(5), torch.zeros(5)
+        for i in reference.labels:
+            log_q = log_q + reference.log_q_y(i, z, y[i])
+            log_p = log_p + reference.log_p_z(i, z, y[i]) + reference.log_p_y(i, y[i])
+        joint.append(log_p)
+        imputed = imputed + log_q.exp() * (log_p - log_q)
+    log_marginal = torch.stack(joint).logsumexp(0)
+    found = []
+    for marginal in MARGINALS[:2]:
+        model.label_marginal = marginal
+        found.append(model.kl_from_marginal(z, mean, scale).sum(-1))
+    torch.testing.assert_close(found, [log_posterior - log_marginal, log_posterior - imputed])
+    assert (imputed < log_marginal).all()
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_sampled_labels_have_the_enumerated_expectation() -> None:
+    model = tiny(TINY, style_size=0, label_marginal="jensen_sampled")
+    z = noise(1, 2, seed=3)
+    mean, scale = model.posterior(IMAGES[:1] / 255)
+    torch.manual_seed(0)
+    rows = [of.expand(100_000, -1) for of in (z, mean, scale)]
+    sampled = model.kl_from_marginal(*rows)
+    model.label_marginal = "jensen_enumerated"
+    assert float(sampled.mean()) == pytest.approx(float(model.kl_from_marginal(z, mean, scale)), abs=0.01)
+    assert sampled.std() > 0.05
+
+
+# the classifier's term
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_classifiers_term_counts_for_observed_labels_and_for_nothing_else(draws: InjectedDraws) -> None:
+    found = []
+    for alpha in (0.0, 50.0):
+        model = tiny(MIXED, classifier_weight=alpha)
+        z_noise, *_ = give_draws(model, draws)
+        found.append(model(batch_with(MIXED, OBSERVED, 3)).objective)
+    reference = DivaReference(model, MIXED)
+    for row in range(5):
+        mean, scale = reference.posterior(IMAGES[row] / 255)
+        z = mean + scale * z_noise[row]
+        known = [i for i in reference.labels if OBSERVED[row, i]]
+        expected = sum((reference.log_q_y(i, z, int(LABELS[row, i])) for i in known), torch.zeros(()))
+        torch.testing.assert_close(found[1][row] - found[0][row], 50 * expected)
+        assert (expected == 0) == (row >= 3)
+
+
+@pytest.mark.parametrize("labelled", [0, 5])
+def test_imputed_labels_train_the_classifier_and_the_exact_marginal_does_not(labelled: int) -> None:
+    for marginal in ("exact", "jensen_enumerated"):
+        model = tiny(MIXED, label_marginal=marginal)
+        observed = torch.full((5, 3), bool(labelled))
+        torch.manual_seed(0)
+        gradient = gradients(model(batch_with(MIXED, observed, labelled)).objective.sum(), model)
+        trained = bool(part(gradient, "classifier").norm() > 0)
+        assert trained == (labelled > 0 or marginal == "jensen_enumerated")
+
+
+# rows, batches, precision
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
+    """The labels of MIXED in the order 1, 2, 0: the two binary ones change places, and so do their latents."""
+    order = [1, 2, 0]
+    renamed_data = DataShape(
+        image_shape=(1, 2, 2),
+        cardinalities=tuple(MIXED.cardinalities[i] for i in order),
+        label_frequencies=tuple(MIXED.label_frequencies[i] for i in order),
+    )
+    model, renamed = tiny(MIXED), tiny(renamed_data)
+    place = torch.tensor([1, 0, 2, 3, 4])  # of each latent of the renamed model in the first
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    for name in weights:
+        if ".blocks.0." in name:
+            weights[name] = weights[name].flip(0)
+    for name in ("encoder.4.weight", "encoder.4.bias"):
+        weights[name] = weights[name][torch.cat([place, place + 5])]
+    weights["decoder.0.weight"] = weights["decoder.0.weight"][:, place]
+    renamed.load_state_dict(weights)
+    z_noise = noise(5, 5, seed=1)
+    draws.give(z_noise)
+    given = model(batch_with(MIXED, OBSERVED, 3))
+    draws.give(z_noise[:, place])
+    found = renamed(batch_with(renamed_data, OBSERVED[:, order], 3, labels=LABELS[:, order]))
+    torch.testing.assert_close(found.objective, given.objective, rtol=1e-12, atol=1e-12)
+    for name, value in given.terms.items():
+        torch.testing.assert_close(found.terms[name], value, msg=name)
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_an_examples_objective_does_not_depend_on_the_rest_of_its_batch(draws: InjectedDraws) -> None:
+    model = tiny(MIXED)
+    z_noise = noise(5, 5, seed=1)
+    draws.give(z_noise)
+    together = model(batch_with(MIXED, OBSERVED, 3)).objective
+    for row in range(5):
+        draws.give(z_noise[[row]])
+        batch = batch_with(MIXED, OBSERVED[[row]], int(row < 3), images=IMAGES[[row]], labels=LABELS[[row]])
+        torch.testing.assert_close(model(batch).objective[0], together[row])
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_rows_without_an_observed_label_are_the_same_wherever_they_are_counted(draws: InjectedDraws) -> None:
+    found = []
+    for labelled in (0, 5):
+        model = tiny(MIXED)
+        give_draws(model, draws)
+        found.append(model(batch_with(MIXED, torch.zeros(5, 3, dtype=torch.bool), labelled)).objective)
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("labelled", [0, 1])
+@pytest.mark.parametrize("data", [*DATA, pytest.param(TINY, id="class")])
+@pytest.mark.parametrize("marginal", MARGINALS)
+def test_a_batch_of_one_and_every_parameter_has_a_gradient(
+    marginal: LabelMarginal, data: DataShape, labelled: int
+) -> None:
+    model = tiny(data, label_marginal=marginal)
+    observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)
+    observed[0, -1] = bool(labelled)
+    labels = torch.ones(1, len(data.cardinalities))
+    losses = model(batch_with(data, observed, labelled, images=IMAGES[:1], labels=labels))
+    assert losses.objective.shape == (1,)
+    assert losses.objective.isfinite().all()
+    assert losses.terms["labelled/log_predictive"][1] == labelled
+    losses.objective.sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_float32_and_bf16_stay_close_to_float64(draws: InjectedDraws) -> None:
+    found: list[Tensor] = []
+    try:
+        for dtype, narrow in ((torch.float64, False), (torch.float32, False), (torch.float32, True)):
+            torch.set_default_dtype(dtype)
+            model = tiny(MIXED)
+            give_draws(model, draws)
+            with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+                objective = model(batch_with(MIXED, OBSERVED, 3)).objective
+            assert objective.dtype == dtype
+            gradient = torch.cat([each.flatten() for each in gradients(objective.sum(), model).values()])
+            found += [objective.detach().double(), gradient.double()]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    exact, exact_gradient, single, single_gradient, narrow_one, narrow_gradient = found
+    assert (single - exact).abs().max() < 1e-4
+    assert (single_gradient - exact_gradient).norm() < 2e-6 * exact_gradient.norm()
+    assert ((narrow_one - exact).abs() < 0.01 * (1 + exact.abs())).all()
+    assert (narrow_gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
+
+
+def test_faces_with_eighteen_labels_some_of_them_unknown() -> None:
+    data = DataShape(image_shape=(3, 64, 64), cardinalities=(2,) * 18, label_frequencies=((0.8, 0.2),) * 18)
+    torch.manual_seed(0)
+    model = DivaConfig(style_size=27).build(data)
+    observed = torch.rand(4, 18) < torch.tensor([1.0, 0.5, 0.0, 0.0])[:, None]
+    images = torch.randint(256, (4, 3 * 64 * 64))
+    losses = model(batch_with(data, observed, 2, images=images, labels=torch.randint(2, (4, 18))))
+    assert losses.objective.isfinite().all()
+    losses.objective.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+# what it can do
+
+
+def test_it_states_what_it_can_do() -> None:
+    model = tiny(MIXED)
+    for capability in (
+        interface.Classifies,
+        interface.Reconstructs,
+        interface.GeneratesFromLabels,
+        interface.EncodesFactors,
+        interface.Intervenes,
+        interface.SwapsCharacteristics,
+        interface.Traverses,
+    ):
+        assert isinstance(model, capability)
+    assert not isinstance(model, interface.FollowsEpochs)
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_it_generates_from_its_conditional_prior(draws: InjectedDraws) -> None:
+    model = tiny(MIXED)
+    reference = DivaReference(model, MIXED)
+    of_labels, of_style = noise(5, 4, seed=1), noise(5, 1, seed=2)
+    draws.give(of_labels, of_style)
+    found = model.generate(LABELS.to(torch.uint8))
+    z = torch.cat([torch.zeros(5, 4), of_style], dim=1)
+    for row in range(5):
+        for i, own in reference.places.items():
+            mean, scale = reference.prior(i, int(LABELS[row, i]))
+            z[row, own] = mean + scale * of_labels[row, own]
+    torch.testing.assert_close(found, model.decode(z))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"kl_weight": -1.0}, "diva: kl_weight is -1.0; it must not be negative"),
+        ({"classifier_weight": -1.0}, "diva: classifier_weight is -1.0; it must not be negative"),
+        (
+            {"label_marginal": "jensen"},
+            "diva: label_marginal is 'jensen'; it must be exact, jensen_enumerated or jensen_sampled",
+        ),
+        ({"style_size": -1}, "diva: style_size is -1; it must not be negative"),
+    ],
+)
+@pytest.mark.usefixtures("no_type_checks")
+def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        DivaConfig(**options)
+
+
+def test_a_data_set_without_labels_is_refused() -> None:
+    data = DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=())
+    with pytest.raises(ConfigError, match=r"^diva takes a data set with labels; this one has none$"):
+        DivaConfig().build(data)
