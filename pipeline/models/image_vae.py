@@ -97,19 +97,23 @@ def pixel_density(config: ImageVAEConfig, data: DataShape) -> Callable[[Tensor, 
 class ImageVAE(nn.Module):
     """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
 
-    def __init__(self, config: ImageVAEConfig, data: DataShape, *, latents: int) -> None:
+    def __init__(
+        self, config: ImageVAEConfig, data: DataShape, *, latents: int, encoder_outputs: int | None = None
+    ) -> None:
+        """``latents`` numbers are decoded; the encoder gives their means and scales, or as many numbers as are asked for."""
         super().__init__()
+        outputs = 2 * latents if encoder_outputs is None else encoder_outputs
         self.image_shape = data.image_shape
         self.pixel_density = pixel_density(config, data)
         self.encoder: nn.Module
         self.decoder: nn.Module
         if choose_network(config.network, data, config.system) == "convolutional":
             channels = data.image_shape[0]
-            self.encoder = convolutional_encoder(channels, 2 * latents)
+            self.encoder = convolutional_encoder(channels, outputs)
             self.decoder = ConvolutionalDecoder(latents, channels)
         else:
             width = config.hidden_width
-            self.encoder = mlp([data.pixels, width, width, 2 * latents])
+            self.encoder = mlp([data.pixels, width, width, outputs])
             self.decoder = mlp([latents, width, width, data.pixels])
 
     def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:

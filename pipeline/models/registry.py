@@ -9,14 +9,26 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
+from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
+from pipeline.models.vae import VAEConfig
 
-ModelConfig = Annotated[
-    CCVAEConfig | M2Config | M3Config | DivaConfig | DivaOriginalConfig, Field(discriminator="system")
-]
+SystemConfig = (
+    CCVAEConfig
+    | M2Config
+    | M3Config
+    | DivaConfig
+    | DivaOriginalConfig
+    | VAEConfig
+    | CondVAEConfig
+    | CondVAEInfoConfig
+    | CSVAEConfig
+)
+ModelConfig = Annotated[SystemConfig, Field(discriminator="system")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,7 @@ class Preset:
 
     describes: str
     """One line for ``--help``."""
-    config: Callable[[], CCVAEConfig | M2Config | M3Config | DivaConfig | DivaOriginalConfig]
+    config: Callable[[], SystemConfig]
     one_per_class: bool = False
     """Made for one label per class: what a run of it begins with, unless asked for otherwise."""
 
@@ -46,4 +58,10 @@ PRESETS = {
     "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
     "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
+    "vae": Preset("a plain VAE, which sees no labels", VAEConfig),
+    "cond_vae": Preset("CondVAE: encoder and decoder are told the labels (Klys et al. 2018)", CondVAEConfig),
+    "cond_vae_info": Preset(
+        "CondVAE-info: its encoder hides the labels from an adversary (Klys et al. 2018)", CondVAEInfoConfig
+    ),
+    "csvae": Preset("CSVAE: a subspace for each attribute (Klys et al. 2018)", CSVAEConfig),
 }

@@ -1,0 +1,266 @@
+"""CSVAE (Klys et al., NeurIPS 2018, sections 4 and 7.1): a subspace ``W_i`` for each attribute, and a ``z`` that hides them.
+
+Generative:  ``p(y) p(w | y) p(z) p(x | w, z)``     Inference: ``q(z | x)``, ``q(w | x, y)``, and an adversary ``q_δ(y | z)``
+
+Labels are attributes ``y ∈ {0, 1}^k``: a binary label is one, a class label one for each class. With the appendix's
+weights β the model maximises
+
+    β_1 E_q [ log p(x|w,z) ] − β_2 KL(q(w|x,y) ‖ p(w|y)) − β_3 KL(q(z|x) ‖ p(z)) + β_4 E_{q(z|x)} [ H(q_δ(y|z)) ] + log p(y)
+
+and the adversary β_5 E_{q(z|x)} [ log q_δ(y|z) ]. (H lacks its minus sign in the paper, the adversary's objective N its
+log.) With all β = 1 and without H the former is a bound of ``log p(x, y)``, recorded as ``elbo``.
+
+The paper knows all labels. Here, of an example whose labels ``O`` are observed, the bound is that of ``log p(x, y_O)``: the
+prior of an unobserved label's subspace is ``p(w_i) = Σ_y p(y) p(w_i|y)``, exact, ``q(w | x, y)`` is told the frequencies of
+its values in its place, and the adversary is trained by the observed labels. H needs none. Any ``q`` gives a bound, so
+hiding labels from it (``hidden_labels``) keeps it one, and teaches it to find ``w`` without them.
+
+``p(w_i | attribute)``: the formula has N((0,0), 0.1²) with it and N((3,3), 1²) without, the prose the reverse, which is what
+attribute switching needs; see ``attribute_at_origin``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.data.batch import Batch
+from pipeline.field_checks import check_at_least
+from pipeline.models.attribute_vae import AdversarialVAEConfig, told
+from pipeline.models.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
+from pipeline.models.image_vae import ImageVAE
+from pipeline.models.interface import DataShape, Losses, Player, term, to_pixels
+from pipeline.models.label_adversary import LabelAdversary, entropy, log_likelihood_of
+from pipeline.models.label_attributes import LabelAttributes
+from pipeline.models.label_codes import log_probability_of
+from pipeline.networks import ConditionedMLP, split_mean_and_scale
+
+AWAY = 3.0
+"""Each coordinate of the centre of the prior that does not lie at the origin."""
+SCALE_AT_ORIGIN, SCALE_AWAY = 0.1, 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CSVAEConfig(AdversarialVAEConfig):
+    """CSVAE with the appendix's weights.
+
+    An unlabelled example adds the bound of ``log p(x)``, for which the encoder of the subspaces is told no label, and the
+    entropy term; it does not train the adversary.
+    """
+
+    system: Annotated[Literal["csvae"], tyro.conf.Suppress] = "csvae"
+    subspace_size: int = 2
+    """Dimensions of the subspace of each attribute."""
+    attribute_at_origin: bool = False
+    """Let examples with the attribute lie at the origin of its subspace, as the paper's formula has it, and those
+    without away from it; its prose and its attribute switching have it the other way round."""
+    reconstruction_weight: float = 20.0
+    """Weight β_1 of ``log p(x | w, z)``."""
+    subspace_kl_weight: float = 1.0
+    """Weight β_2 of ``KL(q(w | x, y) ‖ p(w | y))``."""
+    kl_weight: float = 0.2
+    """Weight β_3 of ``KL(q(z | x) ‖ p(z))``."""
+    entropy_weight: float = 10.0
+    """Weight β_4 of the entropy of the adversary's prediction, which the encoder maximises."""
+    adversary_weight: float = 1.0
+    """Weight β_5 of the adversary's log-likelihood, its own objective."""
+
+    def __post_init__(self) -> None:
+        AdversarialVAEConfig.__post_init__(self)
+        check_at_least(1, self, "csvae", "subspace_size")
+        check_at_least(0, self, "csvae", "subspace_kl_weight", "entropy_weight", "adversary_weight")
+
+    def build(self, data: DataShape) -> CSVAE:
+        return CSVAE(self, data)
+
+
+class CSVAE(ImageVAE):
+    """CSVAE for images with any labels. Both posteriors share the features of the image, which see no label."""
+
+    def __init__(self, config: CSVAEConfig, data: DataShape) -> None:
+        attributes = LabelAttributes(data, "csvae")
+        width, subspaces = config.hidden_width, attributes.count * config.subspace_size
+        super().__init__(
+            config,
+            data,
+            latents=config.latent_size + subspaces,
+            encoder_outputs=2 * config.latent_size + width,
+        )
+        self.config, self.attributes = config, attributes
+        self.subspace_encoder = ConditionedMLP(width, attributes.count, [width, 2 * subspaces])
+        self.adversary = LabelAdversary(config.latent_size, config.adversary_width, attributes.codes)
+
+    def further_players(self) -> tuple[Player, ...]:
+        """The adversary, which predicts the labels from ``z``."""
+        rate = self.config.adversary_learning_rate
+        return (Player("adversary", tuple(self.adversary.parameters()), rate),)
+
+    def posteriors(
+        self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean and scale of ``q(z | x)``, (batch, latent), and of ``q(w | x, y)``, (batch, attribute, dimension)."""
+        outputs = self.encoder(pixels)
+        of_z, features = outputs.split([2 * self.config.latent_size, self.config.hidden_width], dim=-1)
+        of_w = split_mean_and_scale(self.subspace_encoder(functional.relu(features), attributes))
+        shape = (self.attributes.count, self.config.subspace_size)
+        w_mean, w_scale = (values.unflatten(-1, shape) for values in of_w)
+        return *split_mean_and_scale(of_z), w_mean, w_scale
+
+    def subspace_prior(
+        self, attributes: Float[Tensor, "*rows attribute"]
+    ) -> tuple[Float[Tensor, "*rows attribute dimension"], Float[Tensor, "*rows attribute dimension"]]:
+        """Mean and scale of ``p(w_i | y_i)`` for attributes that are 0 or 1."""
+        away = 1 - attributes if self.config.attribute_at_origin else attributes
+        away = away[..., None].expand(*away.shape, self.config.subspace_size)
+        return AWAY * away, SCALE_AT_ORIGIN + (SCALE_AWAY - SCALE_AT_ORIGIN) * away
+
+    # the objective
+
+    def forward(self, batch: Batch) -> Losses:
+        """Both objectives of each example, whatever of its labels is observed, from one sample of ``z`` and ``w``."""
+        config, labels, observed = self.config, batch.labels, batch.observed
+        pixels = to_pixels(batch.image)
+        known = told(observed, config.hidden_labels if self.training else 0.0)
+        mean, scale, w_mean, w_scale = self.posteriors(pixels, self.attributes.of(labels, known))
+        z = mean + scale * torch.randn_like(mean)
+        w = w_mean + w_scale * torch.randn_like(w_mean)
+
+        log_likelihood = self.log_likelihood(pixels, torch.cat([z, w.flatten(-2)], dim=-1))
+        kl = standard_gaussian_kl(mean, scale)
+        given = self.subspace_kl_given_labels(w_mean, w_scale, labels, observed)
+        subspace_kl = torch.where(observed, given, self.subspace_kl(w, w_mean, w_scale)).sum(-1)
+        label_entropy = entropy(self.adversary.held_fixed(z))
+        log_label_prior = self.log_label_prior(labels, observed)
+        read = log_likelihood_of(self.adversary(z.detach()), labels, observed)
+
+        objective = (
+            config.reconstruction_weight * log_likelihood
+            - config.subspace_kl_weight * subspace_kl
+            - config.kl_weight * kl
+            + config.entropy_weight * label_entropy
+            + log_label_prior
+        )
+        return Losses(
+            objective=objective,
+            terms={
+                "objective": term(objective),
+                "elbo": term(log_likelihood - subspace_kl - kl + log_label_prior),
+                "log_likelihood": term(log_likelihood),
+                "kl": term(kl),
+                "subspace_kl": term(subspace_kl),
+                "label_entropy": term(label_entropy),
+                "labelled/adversary_log_likelihood": term(read[: batch.labelled]),
+            },
+            further={"adversary": config.adversary_weight * read},
+        )
+
+    def subspace_kl_given_labels(
+        self, mean: Tensor, scale: Tensor, labels: Tensor, observed: Tensor
+    ) -> Float[Tensor, "batch label"]:
+        """``KL(q(w_i | x, y) ‖ p(w_i | y_i))`` of each observed label; what stands at others means nothing."""
+        prior = self.subspace_prior(self.attributes.of(labels, observed))
+        return self.attributes.per_label(gaussian_kl(mean, scale, *prior))
+
+    def subspace_kl(self, w: Tensor, mean: Tensor, scale: Tensor) -> Float[Tensor, "batch label"]:
+        """One-sample estimate of ``KL(q(w_i | x, y) ‖ p(w_i))`` for each label, ``p(w_i)`` summed over its values."""
+        absent, present = (
+            gaussian_log_density(w, *self.subspace_prior(attributes))
+            for attributes in (w.new_zeros(w.shape[:-1]), w.new_ones(w.shape[:-1]))
+        )
+        log_joint = self.attributes.per_value(absent, present) + self.attributes.log_prior
+        log_posterior = self.attributes.per_label(gaussian_log_density(w, mean, scale))
+        return log_posterior - log_joint.logsumexp(-1)
+
+    def log_label_prior(self, labels: Tensor, observed: Tensor) -> Float[Tensor, " batch"]:
+        """``log p(y_O)`` of the observed labels."""
+        log_prior = self.attributes.log_prior.expand(len(labels), -1, -1)
+        each = log_probability_of(log_prior, labels.masked_fill(~observed, 0))
+        return each.masked_fill(~observed, 0).sum(-1)
+
+    # what it can do
+
+    def latents(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch attribute dimension"]]:
+        """Posterior means of ``z`` and of ``w``, the labels being unknown."""
+        z, _, w, _ = self.posteriors(to_pixels(image), self.attributes.of_unknown(len(image)))
+        return z, w
+
+    def decoded(
+        self, z: Float[Tensor, "*#rows latent"], w: Float[Tensor, "*#rows attribute dimension"]
+    ) -> Float[Tensor, "*rows channel height width"]:
+        """Mean images in [0, 1]; leading axes broadcast."""
+        flat = w.flatten(-2)
+        rows = torch.broadcast_shapes(z.shape[:-1], flat.shape[:-1])
+        return self.decode(torch.cat([z.expand(*rows, -1), flat.expand(*rows, -1)], dim=-1))
+
+    def reconstruct(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Decoded posterior means, the labels being unknown."""
+        return self.decoded(*self.latents(image))
+
+    def characteristic_latents(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch latent"]:
+        """Posterior mean of ``w``, subspace by subspace, the labels being unknown."""
+        return self.latents(image)[1].flatten(-2)
+
+    def latents_of(self, label: int) -> slice:
+        """Where among them the subspaces of a label of the data set stand."""
+        attributes, size = self.attributes.of_label(label), self.config.subspace_size
+        return slice(attributes.start * size, attributes.stop * size)
+
+    def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
+        """``E[x | w, z]`` for a fresh ``w ~ p(w | y)`` and ``z ~ p(z)`` per row."""
+        mean, scale = self.subspace_prior(self.attributes.of_known(labels))
+        w = mean + scale * torch.randn_like(mean)
+        z = torch.randn(len(labels), self.config.latent_size, device=labels.device)
+        return self.decoded(z, w)
+
+    def intervene(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        values: UInt8[Tensor, " batch"],
+        draws: int = 1,
+    ) -> Float[Tensor, "draw batch channel height width"]:
+        """Attribute switching (section 4.3): the mean of ``q(z | x)``, decoded with fresh ``w_i ~ p(w_i | y_i)``.
+
+        The subspaces of all other labels are at the centre of the attribute's absence: at the origin, as in the paper.
+        """
+        mean, scale = self.subspace_prior(self.attributes.of_one(label, values))
+        own = self.attributes.membership[:, label, None]
+        noise = torch.randn(draws, *mean.shape, device=mean.device)
+        return self.decoded(self.latents(image)[0], mean + own * scale * noise)
+
+    def swap(
+        self,
+        characteristics: UInt8[Tensor, "batch channel height width"],
+        style: UInt8[Tensor, "batch channel height width"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Decoded ``w`` of the first and ``z`` of the second image of each pair (posterior means)."""
+        return self.decoded(self.latents(style)[0], self.latents(characteristics)[1])
+
+    def traverse(
+        self,
+        image: UInt8[Tensor, "batch channel height width"],
+        label: int,
+        steps: int,
+        *,
+        start: int = 0,
+        end: int = 1,
+    ) -> Float[Tensor, "step batch channel height width"]:
+        """Attribute switching while ``w_i`` goes straight between the centres of ``p(w_i | start)`` and ``p(w_i | end)``."""
+        z, _ = self.latents(image)
+        ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
+        first, last = self.subspace_prior(self.attributes.of_one(label, ends))[0]
+        share = torch.linspace(0, 1, steps, device=z.device)[:, None, None]
+        path = first + share * (last - first)  # (step, attribute, dimension)
+        return self.decoded(z, path[:, None])

@@ -1,0 +1,73 @@
+"""A plain VAE (Kingma and Welling 2014): ``p(z) p(x | z)`` with ``p(z) = N(0, I)``; it sees no labels.
+
+    β_x E_{q(z|x)} [ log p(x|z) ] − β_z KL(q(z|x) ‖ p(z))
+
+With both weights 1 it is the bound; β_z alone makes it a β-VAE. Klys et al. 2018 switch an attribute of it by vector
+arithmetic, ``decode(posterior_mean(x) − m_i + m_j)`` with means ``m`` over the examples that have the attribute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from pipeline.data.batch import Batch
+from pipeline.field_checks import check_at_least
+from pipeline.models.densities import standard_gaussian_kl
+from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
+from pipeline.models.interface import DataShape, Losses, term, to_pixels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightedVAEConfig(ImageVAEConfig):
+    """The fields that decide the latents and the weights of a VAE's two terms."""
+
+    latent_size: int = 10
+    """Number of latents ``z``."""
+    reconstruction_weight: float = 1.0
+    """Factor of ``log p(x | z)``; with both factors 1 the objective is a bound."""
+    kl_weight: float = 1.0
+    """Factor of ``KL(q(z | x) ‖ p(z))``."""
+
+    def __post_init__(self) -> None:
+        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(1, self, self.system, "latent_size")
+        check_at_least(0, self, self.system, "reconstruction_weight", "kl_weight")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VAEConfig(WeightedVAEConfig):
+    """A VAE that sees no labels."""
+
+    system: Annotated[Literal["vae"], tyro.conf.Suppress] = "vae"
+
+    def build(self, data: DataShape) -> VAE:
+        return VAE(self, data)
+
+
+class VAE(ImageVAE):
+    """A VAE for images."""
+
+    def __init__(self, config: VAEConfig, data: DataShape) -> None:
+        super().__init__(config, data, latents=config.latent_size)
+        self.config = config
+
+    def forward(self, batch: Batch) -> Losses:
+        """The objective of each example, from one sample of ``z``; its KL is analytic."""
+        pixels = to_pixels(batch.image)
+        mean, scale = self.posterior(pixels)
+        log_likelihood = self.log_likelihood(pixels, mean + scale * torch.randn_like(mean))
+        kl = standard_gaussian_kl(mean, scale)
+        objective = self.config.reconstruction_weight * log_likelihood - self.config.kl_weight * kl
+        return Losses(
+            objective=objective,
+            terms={
+                "objective": term(objective),
+                "elbo": term(log_likelihood - kl),
+                "log_likelihood": term(log_likelihood),
+                "kl": term(kl),
+            },
+        )

@@ -1,0 +1,364 @@
+"""CSVAE: both players' objectives and gradients against the formulas, its bound against the exact likelihood."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.models import interface
+from pipeline.models.csvae import CSVAE, CSVAEConfig
+from pipeline.models.interface import DataShape
+from tests.pipeline.models.csvae_reference import CSVAEReference
+from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
+from tests.pipeline.models.quadrature import gaussian_grid
+from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
+
+IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
+DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
+ONE = DataShape(image_shape=(1, 2, 2), cardinalities=(2,), label_frequencies=((0.7, 0.3),))
+WEIGHTS = ("reconstruction_weight", "subspace_kl_weight", "kl_weight", "entropy_weight")
+
+
+def tiny(data: DataShape, **options: Any) -> CSVAE:
+    settings: dict[str, Any] = {
+        "latent_size": 2,
+        "hidden_width": 8,
+        "adversary_width": 6,
+        "hidden_labels": 0.0,
+    }
+    model = CSVAEConfig(**(settings | {"likelihood_scale": 0.5} | options)).build(data)
+    randomise(model)
+    return model
+
+
+def known_values(data: DataShape, observed: Tensor) -> list[list[int | None]]:
+    labels = LABELS[:, columns_of(data)].tolist()
+    return [
+        [y if known else None for y, known in zip(*row, strict=True)]
+        for row in zip(labels, observed.tolist(), strict=True)
+    ]
+
+
+def given_noise(model: CSVAE, rows: int = 5) -> tuple[Tensor, Tensor]:
+    attributes, size = model.attributes.count, model.config.subspace_size
+    return noise(rows, model.config.latent_size, seed=1), noise(rows, attributes, size, seed=2)
+
+
+def written_out(model: CSVAE, data: DataShape, observed: Tensor) -> tuple[Tensor, Tensor]:
+    reference = CSVAEReference(model, data, model.config)
+    rows = zip(IMAGES / 255, known_values(data, observed), *given_noise(model), strict=True)
+    both = [reference.objectives(x, values, values, *noises) for x, values, *noises in rows]
+    return torch.stack([of_model for of_model, _ in both]), torch.stack([of_other for _, of_other in both])
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("at_origin", [False, True])
+@pytest.mark.usefixtures("float64")
+def test_both_objectives_and_all_gradients_are_those_written_out(
+    data: DataShape, at_origin: bool, draws: InjectedDraws
+) -> None:
+    """The gradient of the sum over players is, for each parameter, that of its own player's objective alone."""
+    model = tiny(data, attribute_at_origin=at_origin, adversary_weight=0.7, subspace_size=3)
+    observed = OBSERVED[:, columns_of(data)]
+    draws.give(*given_noise(model))
+    losses = model(batch_with(data, observed, 3))
+    expected, expected_of_adversary = written_out(model, data, observed)
+    torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(losses.further["adversary"], expected_of_adversary, rtol=1e-11, atol=1e-11)
+
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    found = gradients((row_weights * losses.of_all_players).sum(), model)
+    of_model = gradients((row_weights * expected).sum(), model)
+    again = written_out(model, data, observed)[1]
+    of_adversary = gradients((row_weights * again).sum(), model)
+    for name, gradient in found.items():
+        right = of_adversary if name.startswith("adversary.") else of_model
+        torch.testing.assert_close(gradient, right[name], rtol=1e-8, atol=1e-10, msg=name)
+        assert gradient.norm() > 0, name
+
+
+@pytest.mark.parametrize("values", [(1,), (0,), (None,)])
+@pytest.mark.parametrize("at_origin", [False, True])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_the_bound_is_below_the_likelihood_by_the_divergence_of_the_posterior(
+    values: tuple[int | None], at_origin: bool, draws: InjectedDraws
+) -> None:
+    unweighted = dict.fromkeys(WEIGHTS, 1.0) | {"entropy_weight": 0.0}
+    model = tiny(ONE, latent_size=1, subspace_size=1, attribute_at_origin=at_origin, **unweighted)
+    reference = CSVAEReference(model, ONE, model.config)
+    z_axis = torch.linspace(-8, 8, 161, dtype=torch.float64)
+    w_axis = torch.linspace(-5, 11, 1601, dtype=torch.float64)
+    z, w = (axis.flatten()[:, None] for axis in torch.meshgrid(z_axis, w_axis, indexing="ij"))
+    log_cell = math.log(0.1 * 0.01)
+    log_p_w = (
+        reference.log_p_w_marginal(w[:, None], 0)
+        if values[0] is None
+        else reference.log_p_w(w[:, None], 0, values[0])
+    )
+    standard, weights = gaussian_grid(2)
+    for image in IMAGES[:2]:
+        x = image / 255
+        log_joint = reference.log_p_x(x, torch.cat([z, w], dim=-1)) + log_p_w + reference.log_p_y(values)
+        log_joint = log_joint + torch.distributions.Normal(0.0, 1.0).log_prob(z)[:, 0]
+        log_evidence = (log_joint + log_cell).logsumexp(0)
+        log_q = reference.q_z(x).log_prob(z)[:, 0] + reference.q_w(x, values).log_prob(w[:, None])[:, 0, 0]
+        divergence = ((log_q + log_cell).exp() * (log_q - log_joint + log_evidence)).sum()
+
+        rows = len(standard)
+        observed = torch.full((rows, 1), values[0] is not None)
+        labels = torch.full((rows, 1), values[0] or 0)
+        batch = batch_with(ONE, observed, int(observed.sum()), images=image.expand(rows, -1), labels=labels)
+        draws.give(standard[:, :1], standard[:, 1:, None])
+        losses = model(batch)
+        bound = (weights * losses.objective).sum()
+        assert float(log_evidence - bound) == pytest.approx(float(divergence), rel=2e-3, abs=2e-3)
+        assert divergence > 0.05
+        torch.testing.assert_close(losses.terms["elbo"][0], losses.objective.sum().float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("weight", "name", "sign"),
+    [
+        ("reconstruction_weight", "log_likelihood", 1),
+        ("subspace_kl_weight", "subspace_kl", -1),
+        ("kl_weight", "kl", -1),
+        ("entropy_weight", "label_entropy", 1),
+    ],
+)
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_each_weight_counts_its_term_with_its_sign(
+    weight: str, name: str, sign: int, draws: InjectedDraws
+) -> None:
+    found = []
+    for value in (2.0, 3.0):
+        model = tiny(MIXED, **{weight: value})
+        draws.give(*given_noise(model))
+        found.append(model(batch_with(MIXED, OBSERVED, 3)))
+    total, _ = found[0].terms[name]
+    if name != "log_likelihood":
+        assert total > 0
+    difference = (found[1].objective - found[0].objective).sum()
+    assert float(difference) == pytest.approx(sign * float(total), rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_entropy_is_that_of_independent_labels_and_largest_where_the_adversary_knows_nothing() -> None:
+    model = tiny(MIXED)
+    for parameter in model.adversary.parameters():
+        parameter.zero_()
+    losses = model(batch_with(MIXED, OBSERVED, 3))
+    total, count = losses.terms["label_entropy"]
+    assert float(total / count) == pytest.approx(math.log(2 * 3 * 2), rel=1e-5)
+    total, count = losses.terms["labelled/adversary_log_likelihood"]
+    assert count == 3
+    # The rows have 3, 1 and 2 observed labels.
+    assert float(total) == pytest.approx(-math.log(12) - math.log(2) - math.log(6), rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_attribute_lies_away_from_the_origin_unless_asked_for() -> None:
+    absent, present = torch.zeros(1), torch.ones(1)
+    prose, formula = tiny(ONE), tiny(ONE, attribute_at_origin=True)
+    for model, at_origin, away in ((prose, absent, present), (formula, present, absent)):
+        for attributes, expected in ((at_origin, [0.0, 0.1]), (away, [3.0, 1.0])):
+            for found, value in zip(model.subspace_prior(attributes), expected, strict=True):
+                torch.testing.assert_close(found, torch.full((1, 2), value))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_labels_are_hidden_from_the_encoder_alone_and_in_training_alone(
+    draws: InjectedDraws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        torch, "rand", lambda *shape, **_: torch.tensor([0.2, 0.7, 0.9, 0.1, 0.4]).reshape(shape)
+    )
+    model = tiny(MIXED, hidden_labels=0.5)
+    reference, values = CSVAEReference(model, MIXED, model.config), known_values(MIXED, OBSERVED)
+    told: list[list[int | None]] = [[None] * 3, values[1], values[2], values[3], values[4]]
+    noises = given_noise(model)
+    for training, expected in ((True, told), (False, values)):
+        model.train(training)
+        draws.give(*noises)
+        found = model(batch_with(MIXED, OBSERVED, 3)).objective
+        rows = zip(IMAGES / 255, values, expected, *noises, strict=True)
+        torch.testing.assert_close(found, torch.stack([reference.objectives(*row)[0] for row in rows]))
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("any_label", [False, True])
+@pytest.mark.parametrize("data", DATA)
+def test_every_parameter_has_a_gradient_whatever_is_labelled(
+    data: DataShape, any_label: bool, rows: int
+) -> None:
+    """Also in a batch of one: DistributedDataParallel waits for all of them."""
+    model = tiny(data, hidden_labels=0.5)
+    observed = torch.zeros(rows, len(data.cardinalities), dtype=torch.bool)
+    observed[0, -1] = any_label
+    losses = model(batch_with(data, observed, int(any_label), images=IMAGES[:rows]))
+    assert losses.objective.shape == losses.further["adversary"].shape == (rows,)
+    assert losses.objective.dtype == torch.float32
+    losses.of_all_players.sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    trains_adversary = any(bool((p.grad != 0).any()) for p in model.adversary.parameters())  # type: ignore[union-attr]
+    assert trains_adversary == any_label
+
+
+def test_float32_and_bf16_autocast_stay_close_to_float64(draws: InjectedDraws) -> None:
+    found = []
+    for dtype, narrow in ((torch.float64, False), (torch.float32, False), (torch.float32, True)):
+        torch.set_default_dtype(dtype)
+        try:
+            model = tiny(MIXED)
+            draws.give(*given_noise(model))
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+                losses = model(batch_with(MIXED, OBSERVED, 3))
+            assert losses.objective.dtype == losses.further["adversary"].dtype == dtype
+            found.append(losses.of_all_players.double())
+        finally:
+            torch.set_default_dtype(torch.float32)
+    exact, single, half = found
+    assert ((single - exact).abs() < 2e-6 * (1 + exact.abs())).all()
+    assert ((half - exact).abs() < 0.02 * (1 + exact.abs())).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_takes_the_images_of_faces_and_radiographs(channels: int) -> None:
+    data = DataShape(
+        image_shape=(channels, 64, 64), cardinalities=(2,) * 5, label_frequencies=((0.5, 0.5),) * 5
+    )
+    model = CSVAEConfig().build(data)
+    seen: list[int] = []
+    model.encoder.register_forward_hook(lambda *_: seen.append(1))
+    image = torch.randint(256, (3, channels, 64, 64), dtype=torch.uint8)
+    observed = torch.tensor([[True] * 5, [True] * 5, [False] * 5])
+    losses = model(batch_with(data, observed, 2, images=image, labels=torch.zeros(1, 5)))
+    assert losses.objective.isfinite().all()
+    assert len(seen) == 1  # one pass of the encoder
+
+
+# what it can do
+
+
+def test_it_states_what_it_can_do() -> None:
+    model = tiny(MIXED)
+    assert isinstance(model, interface.Reconstructs)
+    assert isinstance(model, interface.GeneratesFromLabels)
+    assert isinstance(model, interface.EncodesFactors)
+    assert isinstance(model, interface.Intervenes)
+    assert isinstance(model, interface.SwapsCharacteristics)
+    assert isinstance(model, interface.Traverses)
+    assert isinstance(model, interface.HasFurtherPlayers)
+    assert not isinstance(model, interface.Classifies)  # nothing in it predicts a label from an image
+
+
+PRIOR = {0: (0.0, 0.1), 1: (3.0, 1.0)}
+"""Mean and scale of an attribute's subspace where it is absent and where it is present."""
+ATTRIBUTES = [(0, 1), (1, 0), (1, 1), (1, 2), (2, 1)]
+"""Label and value of each attribute of MIXED."""
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_an_intervention_draws_the_labels_subspace_and_puts_all_others_at_the_origin(
+    label: int, draws: InjectedDraws
+) -> None:
+    model = tiny(MIXED)
+    reference = CSVAEReference(model, MIXED, model.config)
+    values, fresh = torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), noise(3, 5, 5, 2, seed=4)
+    draws.give(fresh)
+    found = model.intervene(IMAGE, label, values, 3)
+    for draw in range(3):
+        for row, value in enumerate(values.tolist()):
+            w = torch.zeros(5, 2)
+            for place, (owner, own) in enumerate(ATTRIBUTES):
+                if owner == label:
+                    mean, scale = PRIOR[value == own]
+                    w[place] = mean + scale * fresh[draw, row, place]
+            z = reference.q_z(IMAGES[row] / 255).mean
+            torch.testing.assert_close(found[draw, row], model.decode(torch.cat([z, w.flatten()])))
+
+
+@pytest.mark.parametrize(("label", "start", "end"), [(0, 0, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_a_traversal_goes_from_the_centre_of_one_value_to_that_of_the_other(
+    label: int, start: int, end: int
+) -> None:
+    model = tiny(MIXED)
+    reference = CSVAEReference(model, MIXED, model.config)
+    found = model.traverse(IMAGE, label, 4, start=start, end=end)
+    for step in range(4):
+        w = torch.zeros(5, 2)
+        for place, (owner, own) in enumerate(ATTRIBUTES):
+            if owner == label:
+                w[place] = 3.0 * ((1 - step / 3) * (own == start) + step / 3 * (own == end))
+        for row in range(5):
+            z = reference.q_z(IMAGES[row] / 255).mean
+            torch.testing.assert_close(found[step, row], model.decode(torch.cat([z, w.flatten()])))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_images_without_labels_are_encoded_swapped_and_decoded_by_their_posterior_means() -> None:
+    model = tiny(MIXED)
+    reference = CSVAEReference(model, MIXED, model.config)
+    z = reference.q_z(IMAGES / 255).mean
+    w = reference.q_w(IMAGES / 255, [None] * 3).mean.flatten(1)
+    torch.testing.assert_close(model.reconstruct(IMAGE), model.decode(torch.cat([z, w], dim=-1)))
+    torch.testing.assert_close(model.characteristic_latents(IMAGE), w)
+    assert [model.latents_of(label) for label in range(3)] == [slice(0, 2), slice(2, 8), slice(8, 10)]
+    swapped = model.swap(IMAGE[:4], IMAGE[1:])
+    torch.testing.assert_close(swapped, model.decode(torch.cat([z[1:], w[:4]], dim=-1)))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_generated_images_are_decoded_from_the_prior_of_their_labels(draws: InjectedDraws) -> None:
+    model = tiny(MIXED)
+    w_noise, z = noise(2, 5, 2, seed=1), noise(2, 2, seed=2)
+    draws.give(w_noise, z)
+    labels = [[1, 2, 0], [0, 0, 1]]
+    found = model.generate(torch.tensor(labels, dtype=torch.uint8))
+    for row, values in enumerate(labels):
+        w = torch.empty(5, 2)
+        for place, (owner, own) in enumerate(ATTRIBUTES):
+            mean, scale = PRIOR[values[owner] == own]
+            w[place] = mean + scale * w_noise[row, place]
+        torch.testing.assert_close(found[row], model.decode(torch.cat([z[row], w.flatten()])))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"subspace_size": 0}, "csvae: subspace_size is 0; it must be at least 1"),
+        ({"latent_size": 0}, "csvae: latent_size is 0; it must be at least 1"),
+        ({"entropy_weight": -1.0}, "csvae: entropy_weight is -1.0; it must not be negative"),
+        ({"kl_weight": -1.0}, "csvae: kl_weight is -1.0; it must not be negative"),
+        ({"hidden_labels": 1.0}, "csvae: hidden_labels is 1.0; it is a share, 0 or more, below 1"),
+        (
+            {"adversary_learning_rate": 0.0},
+            "csvae: adversary_learning_rate is 0.0; it must be above 0",
+        ),
+        ({"likelihood_scale": 0.0}, "csvae: likelihood_scale is 0.0; it must be above 0"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        CSVAEConfig(**options)
+
+
+def test_data_without_labels_is_refused() -> None:
+    with pytest.raises(ConfigError, match="csvae takes a data set with labels; this one has none"):
+        CSVAEConfig().build(DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=()))
