@@ -52,7 +52,7 @@ def drawn_faces() -> list[RunConfig]:
 
 def drawn_faces_quick() -> list[RunConfig]:
     """6,000 drawn faces: CCVAE at every rate, the other systems at one."""
-    return _quick(FEW_FACES, _at_rates(_systems(STYLE_OF_FACES)), epochs=10)
+    return _quick(FEW_FACES, _at_rates(_systems(STYLE_OF_FACES)), epochs=8)
 
 
 def drawn_radiographs() -> list[RunConfig]:
@@ -62,7 +62,7 @@ def drawn_radiographs() -> list[RunConfig]:
 
 def drawn_radiographs_quick() -> list[RunConfig]:
     """4,000 drawn radiographs: CCVAE at every rate, the other systems at one."""
-    return _quick(FEW_RADIOGRAPHS, _at_rates(_systems(STYLE_OF_RADIOGRAPHS)), epochs=15)
+    return _quick(FEW_RADIOGRAPHS, _at_rates(_systems(STYLE_OF_RADIOGRAPHS)), epochs=8)
 
 
 def hair_multiclass() -> list[RunConfig]:
@@ -72,7 +72,7 @@ def hair_multiclass() -> list[RunConfig]:
 
 def hair_multiclass_quick() -> list[RunConfig]:
     """The same on 6,000 drawn faces."""
-    return _quick(FEW_HAIR_COLOURS, product([CCVAEConfig(style_size=STYLE_OF_FACES)], HAIR_RATES), epochs=10)
+    return _quick(FEW_HAIR_COLOURS, product([CCVAEConfig(style_size=STYLE_OF_FACES)], HAIR_RATES), epochs=8)
 
 
 def _systems(style_size: int) -> list[ModelConfig]:
@@ -104,7 +104,7 @@ def _quick(data: DataConfig, runs: Iterable[tuple[ModelConfig, float]], *, epoch
             data=replace(data, supervision_rate=rate),
             model=system,
             optimiser=OptimiserConfig(learning_rate=1e-3),
-            training=TrainingConfig(epochs=epochs, batch_size=50),
+            training=TrainingConfig(epochs=epochs, batch_size=32),
         )
         for system, rate in runs
     ]
