@@ -13,7 +13,7 @@ demo:  ## set up, train CCVAE and M2 on FashionMNIST on this machine, compare th
 
 test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run, in two lanes
 	@bash set_up/set_up.sh test
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 2
 
 lint:  ## ruff (rules and format) and mypy
 	@bash set_up/set_up.sh test

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError, report_user_errors
 from launch.compare import Compare, compare
+from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.cell_folder import CellFolder
 from pipeline.tracking import finish_sweep, tracking_uri
@@ -32,6 +33,7 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     settings = cells[0].config.tracking
     if settings.parent_run_id is not None:
         uri = tracking_uri(settings, sweep.parent)
+        wait_for_store(uri)
         well = all(done) and not any(CellFolder(file.parent).failed() for file in sweep.glob("*/FAILED"))
         finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")
     if any(done):

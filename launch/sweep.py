@@ -32,6 +32,7 @@ from launch.monitoring.status import main as look_at
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, RECIPES, find_recipe
+from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.tracking import TrackingSettings, source_tags, start_sweep, tracking_uri
@@ -123,6 +124,7 @@ def run_sweep(asked: Sweep) -> int:
 
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings, sweep.parent)
+    wait_for_store(uri)
     backend.check(cells, data, uri, look_closely=asked.preflight)
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def check_on_a_node(
         "folders": [str(folder) for folder in data if folder.is_dir()],
         "code": str(code),
         "store_file": str(store_file) if store_file and store_file.is_file() else None,
-        **_store(tracking),
+        **server_of(tracking),
     }
     back = file.with_name(f"{file.name}.back")
     try:
@@ -127,8 +127,8 @@ def _store_finding(node: str, error: str | None, tracking: str) -> Finding:
     return Finding("problem", f"{node} does not reach the tracking store {store} ({error}): {what}")
 
 
-def _store(tracking: str) -> dict[str, Any]:
-    """How the node is to try the store; without user and password, which others could read among its arguments."""
+def server_of(tracking: str) -> dict[str, Any]:
+    """How a store's server is tried; without user and password, which others could read among a task's arguments."""
     if sqlite_file(tracking) is not None:
         return {}
     parts = urlsplit(public_uri(tracking))

@@ -15,6 +15,8 @@ from typing import Any
 
 MARK = "TRAITVAE-PROBE "
 """Before the answer: a site's own words may come first."""
+BEHIND_A_PROXY = (502, 503, 504)
+"""What a proxy answers for a server that is away."""
 
 
 def probe(asked: dict[str, Any]) -> dict[str, Any]:
@@ -29,11 +31,16 @@ def probe(asked: dict[str, Any]) -> dict[str, Any]:
     seen["torch"] = importlib.util.find_spec("torch") is not None
     if asked.get("store_file"):
         seen["store"] = None if os.path.isfile(asked["store_file"]) else "no such file"
-    elif asked.get("store_url"):
-        seen["store"] = _url_error(asked["store_url"])
-    elif asked.get("store_address"):
-        seen["store"] = _address_error(*asked["store_address"])
+    elif asked.get("store_url") or asked.get("store_address"):
+        seen["store"] = store_error(asked)
     return seen
+
+
+def store_error(asked: dict[str, Any]) -> str | None:
+    """Why the server of a store does not answer; None where it does, or where there is none."""
+    if asked.get("store_url"):
+        return _url_error(asked["store_url"])
+    return _address_error(*asked["store_address"]) if asked.get("store_address") else None
 
 
 def _read_back(file: str, token: str) -> bool:
@@ -82,8 +89,8 @@ def _url_error(url: str) -> str | None:
     try:
         # The answer does not matter: a server that asks for a password is there too.
         urllib.request.urlopen(url, timeout=5).close()
-    except urllib.error.HTTPError:
-        return None
+    except urllib.error.HTTPError as error:
+        return f"it answers {error.code}" if error.code in BEHIND_A_PROXY else None
     except (OSError, ValueError) as error:
         return str(getattr(error, "reason", error))
     return None

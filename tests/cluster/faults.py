@@ -36,10 +36,13 @@ def start_node(cluster: Cluster, node: str) -> None:
     daemons.start_node(cluster.layout, node)
 
 
-def stop_controller(cluster: Cluster) -> None:
-    """End slurmctld as an upgrade does, and wait until it is gone; jobs go on, and no client is answered."""
+def stop_controller(cluster: Cluster, number: signal.Signals = signal.SIGTERM) -> None:
+    """End slurmctld as an upgrade does, and wait until it is gone; jobs go on, and no client is answered.
+
+    Killed (SIGKILL), it forgets what happened since it last wrote its state, which it does every few seconds.
+    """
     pid = _daemon(cluster, "slurmctld")
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, number)
     while any(process.pid == pid for process in processes.living(cluster.layout)):
         time.sleep(0.05)
 

@@ -85,7 +85,8 @@ def damage_a_checkpoint(scene: Scene, cell: Cell) -> None:
 
 
 def restart_slurmctld(scene: Scene, cell: Cell) -> None:
-    faults.stop_controller(scene.cluster)
+    """In good order, or killed."""
+    faults.stop_controller(scene.cluster, scene.chance.choice([signal.SIGTERM, signal.SIGKILL]))
     time.sleep(scene.chance.uniform(1, 10))
     faults.start_controller(scene.cluster)
 
@@ -111,7 +112,7 @@ KINDS: dict[str, Callable[[Scene, Cell], None]] = {
     "scontrol requeue": requeue,
     "preempted": preempt,
     "newest checkpoint damaged": damage_a_checkpoint,
-    "slurmctld restarted": restart_slurmctld,
+    "slurmctld ended, started again": restart_slurmctld,
     "MLflow server killed, comes back": kill_the_server,
     "launcher killed, started again": kill_the_launcher,
 }

@@ -99,7 +99,6 @@ def _disturb(scene: Scene, kinds: Sequence[str], report: Report, sweeps: list[Sw
     scene.sweep.start()
     for kind in kinds:
         time.sleep(scene.chance.uniform(0, 4))
-        _see_to_the_launcher(scene)
         cell = _one_that_trains(scene)
         while cell is None:
             _finish(scene, report)
@@ -129,15 +128,7 @@ def _disturb(scene: Scene, kinds: Sequence[str], report: Report, sweeps: list[Sw
 
 def _finish(scene: Scene, report: Report) -> None:
     """Wait until the sweep is over; its launcher's status is the report's."""
-    _see_to_the_launcher(scene)
     report.launcher_status = max(report.launcher_status, scene.sweep.wait(bound_s=SECONDS_FOR_THE_REST))
-
-
-def _see_to_the_launcher(scene: Scene) -> None:
-    """Start the launcher again where it could not start, because the server was away at that moment."""
-    if scene.sweep.launchers[-1].poll() not in (None, 0):
-        _say("          the launcher had ended, and is started again")
-        scene.sweep.start()
 
 
 def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> None:

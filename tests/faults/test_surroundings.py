@@ -12,7 +12,7 @@ from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks
 from tests.faults.reference import Reference, assert_same_run
 from tests.faults.story import endings, job_ids, told
-from tests.faults.sweep import Sweep, wait_for
+from tests.faults.sweep import Sweep, newest_record, wait_for
 from tests.pipeline.tracking.stores import Server, quiet_mlflow
 
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
@@ -43,6 +43,24 @@ def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
     assert job_ids(slurm_cluster, deserted.name) == submitted
     assert trained_once(cell)
     assert not any(rank.is_alive for rank in ranks)
+
+
+def test_slurmctld_is_killed_right_behind_a_restart_that_it_then_does_not_know_of(
+    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
+):
+    forgotten = sweep("forgotten", "--recipe", "faults")
+    launcher = forgotten.start()
+    cell = forgotten.cell()
+    forgotten.wait_for_step(cell, 150)
+    first, *_ = living_ranks(cell)
+    slurm_cluster.run(["scontrol", "requeue", first.job])
+    wait_for(lambda: {rank.restart for rank in living_ranks(cell)} == {1}, 180, forgotten.story, every_s=0.02)
+    faults.stop_controller(slurm_cluster, signal.SIGKILL)
+    newest = newest_record(cell)
+    faults.start_controller(slurm_cluster)
+    forgotten.wait_for_step(cell, newest + 100)
+    assert launcher.wait(timeout=600) == 0, forgotten.story()
+    assert_same_run(cell, reference(), forgotten.store)
 
 
 def test_launcher_killed_while_it_submits(
