@@ -69,10 +69,7 @@ class M2Config(ImageVAEConfig):
 
     @classmethod
     def celeba(cls) -> M2Config:
-        """27 latents, as many as CCVAE has beside those of CelebA's 18 labels, so that decoders take 45 numbers each.
-
-        The paper does not say what its M2 had.
-        """
+        """27 latents, as many as CCVAE has beside those of CelebA's 18 labels; the paper does not say what its M2 had."""
         return cls(latent_size=27)
 
     def build(self, data: DataShape) -> M2:

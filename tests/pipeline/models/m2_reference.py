@@ -1,12 +1,15 @@
 """M2 written out from its formulas (Kingma et al. 2014, eq. 6 to 9), slowly, for one image at a time.
 
-Nothing here comes from the code under test but the weights of its networks.
+Nothing here comes from the code under test but the weights of its networks. ``y`` has the value of each label, None where it
+is not observed; the noise of an image has a row for each combination of the values of all labels, in the order of
+``combinations``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -15,88 +18,132 @@ from torch.nn.functional import softplus
 from tests.pipeline.models.ccvae_reference import log_normal
 from tests.pipeline.models.quadrature import gaussian_grid, grid
 
+Values = Sequence[int | None]
+
 
 class M2Reference:
-    """The densities of an M2 with Bernoulli pixels, one class label and one latent or more."""
+    """The densities of an M2 of MLPs with Bernoulli pixels and one latent or more."""
 
-    def __init__(self, model: nn.Module, class_frequencies: Sequence[float], latent_size: int) -> None:
+    def __init__(self, model: nn.Module, frequencies: Sequence[Sequence[float]], latent_size: int) -> None:
         self.weights: dict[str, Tensor] = dict(model.named_parameters())
-        self.log_p_y = [math.log(frequency) for frequency in class_frequencies]
-        self.classes = range(len(class_frequencies))
-        self.latent_size = latent_size
+        self.frequencies, self.latent_size = frequencies, latent_size
+        self.labels = range(len(frequencies))
+        self.combinations = list(product(*(range(len(of_label)) for of_label in frequencies)))
 
     def layer(self, name: str, inputs: Tensor) -> Tensor:
         return inputs @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
-    def conditioned(self, name: str, inputs: Tensor, y: int) -> Tensor:
-        """A network of two hidden layers over the concatenation of inputs and one-hot class."""
-        one_hot = torch.zeros(*inputs.shape[:-1], len(self.classes))
-        one_hot[..., y] = 1
-        hidden = torch.relu(self.layer(name, torch.cat([inputs, one_hot], dim=-1)))
+    def conditioned(self, name: str, inputs: Tensor, code: Tensor) -> Tensor:
+        """A network of two hidden layers over the concatenation of inputs and the codes of the labels."""
+        code = code.expand(*inputs.shape[:-1], -1)
+        hidden = torch.relu(self.layer(name, torch.cat([inputs, code], dim=-1)))
         return self.layer(f"{name}.rest.1.2", torch.relu(self.layer(f"{name}.rest.1.0", hidden)))
 
-    def log_q_y(self, x: Tensor, y: int) -> Tensor:
-        """``log q(y | x)``."""
+    def code(self, y: Sequence[int]) -> Tensor:
+        """One-hot codes side by side."""
+        parts = []
+        for label in self.labels:
+            part = torch.zeros(len(self.frequencies[label]))
+            part[y[label]] = 1
+            parts.append(part)
+        return torch.cat(parts)
+
+    def q_label(self, x: Tensor, label: int) -> Tensor:
+        """``q(y_i | x)`` of every value."""
         hidden = torch.relu(self.layer("classifier.0", x))
         logits = self.layer("classifier.4", torch.relu(self.layer("classifier.2", hidden)))
-        return logits[y] - torch.log(torch.exp(logits).sum())
+        own = logits.split([len(of_label) for of_label in self.frequencies])[label]
+        return torch.exp(own) / torch.exp(own).sum()
 
-    def posterior(self, x: Tensor, y: int) -> tuple[Tensor, Tensor]:
+    def log_q_y(self, x: Tensor, y: Values) -> Tensor:
+        """``log q(y | x)`` of the labels that have a value."""
+        total = torch.zeros(())
+        for label, value in enumerate(y):
+            if value is not None:
+                total = total + torch.log(self.q_label(x, label)[value])
+        return total
+
+    def log_p_y(self, y: Sequence[int]) -> float:
+        return sum(math.log(self.frequencies[label][value]) for label, value in enumerate(y))
+
+    def posterior(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of ``q(z | x, y)``."""
-        outputs = self.conditioned("encoder", x, y)
+        outputs = self.conditioned("encoder", x, code)
         return outputs[: self.latent_size], torch.clamp(softplus(outputs[self.latent_size :]), min=1e-3)
 
-    def log_p_x(self, x: Tensor, y: int, z: Tensor) -> Tensor:
-        logits = self.conditioned("decoder", z, y)
+    def log_p_x(self, x: Tensor, code: Tensor, z: Tensor) -> Tensor:
+        logits = self.conditioned("decoder", z, code)
         return -(x * softplus(-logits) + (1 - x) * softplus(logits)).sum(-1)
+
+    def completions(self, y: Values) -> list[tuple[int, tuple[int, ...]]]:
+        """The combinations of all labels that agree with the observed ones, with their numbers."""
+        return [
+            (number, each)
+            for number, each in enumerate(self.combinations)
+            if all(value in (None, other) for value, other in zip(y, each, strict=True))
+        ]
+
+    def log_q_completion(self, x: Tensor, y: Values, each: Sequence[int]) -> Tensor:
+        """``log q(y_U | x)`` of a combination's values of the unobserved labels."""
+        return self.log_q_y(
+            x, [other if value is None else None for value, other in zip(y, each, strict=True)]
+        )
 
     # for given noise
 
-    def bound_estimate(self, x: Tensor, y: int, noise: Tensor) -> Tensor:
-        """``log p(x|y,z) + log p(y) − KL(q(z|x,y) ‖ N(0, I))`` at ``z`` from noise of shape (latent)."""
-        mean, scale = self.posterior(x, y)
+    def reconstruction_estimate(self, x: Tensor, code: Tensor, noise: Tensor) -> Tensor:
+        """``log p(x|y,z) − KL(q(z|x,y) ‖ N(0, I))`` at ``z`` from noise of shape (latent)."""
+        mean, scale = self.posterior(x, code)
         divergence = torch.zeros(())
         for m, s in zip(mean, scale, strict=True):
             divergence = divergence + (s**2 + m**2 - 1 - torch.log(s**2)) / 2
-        return self.log_p_x(x, y, mean + scale * noise) + self.log_p_y[y] - divergence
+        return self.log_p_x(x, code, mean + scale * noise) - divergence
 
-    def labelled_estimate(self, x: Tensor, y: int, noise: Tensor, classifier_weight: float) -> Tensor:
-        """Eq. 9's labelled part from noise of shape (latent)."""
-        return self.bound_estimate(x, y, noise) + classifier_weight * self.log_q_y(x, y)
-
-    def unlabelled_estimate(self, x: Tensor, noise: Tensor) -> Tensor:
-        """Eq. 7, ``Σ_y q(y|x) L(x, y) + H(q(y|x))``, from noise of shape (class, latent)."""
-        total, entropy = torch.zeros(()), torch.zeros(())
-        for y in self.classes:
-            log_q = self.log_q_y(x, y)
-            total = total + torch.exp(log_q) * self.bound_estimate(x, y, noise[y])
-            entropy = entropy - torch.exp(log_q) * log_q
-        return total + entropy
+    def estimate(self, x: Tensor, y: Values, noise: Tensor, classifier_weight: float = 0.0) -> Tensor:
+        """Eq. 6, 7 or 9, or what lies between, every completion summed; noise of shape (combination, latent)."""
+        total = classifier_weight * self.log_q_y(x, y)
+        for number, each in self.completions(y):
+            log_q = self.log_q_completion(x, y, each)
+            bound = self.reconstruction_estimate(x, self.code(each), noise[number]) + self.log_p_y(each)
+            total = total + torch.exp(log_q) * (bound - log_q)
+        return total
 
     # exact
 
-    def log_p_xy(self, x: Tensor, y: int) -> Tensor:
-        """``log p(x, y)``."""
+    def log_p_xy(self, x: Tensor, y: Values) -> Tensor:
+        """``log p(x, y_O)``."""
         z, log_cell = grid(self.latent_size, radius=9.0, points={1: 4001, 2: 161}[self.latent_size])
-        log_prior = log_normal(z, 0.0, 1.0).sum(-1) + self.log_p_y[y]
-        return (self.log_p_x(x, y, z) + log_prior + log_cell).logsumexp(0)
+        log_p_z = log_normal(z, 0.0, 1.0).sum(-1) + log_cell
+        each = [
+            (self.log_p_x(x, self.code(each), z) + log_p_z).logsumexp(0) + self.log_p_y(each)
+            for _, each in self.completions(y)
+        ]
+        return torch.stack(each).logsumexp(0)
 
-    def log_p_x_marginal(self, x: Tensor) -> Tensor:
-        """``log p(x)``."""
-        return torch.stack([self.log_p_xy(x, y) for y in self.classes]).logsumexp(0)
-
-    def labelled_bound(self, x: Tensor, y: int) -> Tensor:
-        """``E_{q(z|x,y)} [ log p(x, y, z) − log q(z | x, y) ]``, its divergence by quadrature too."""
+    def bound(self, x: Tensor, y: Values) -> Tensor:
+        """``E_q [ log p(x, y, z) − log q(y_U | x) − log q(z | x, y) ]``, its divergences by quadrature too."""
         noise, weights = gaussian_grid(self.latent_size)
-        mean, scale = self.posterior(x, y)
-        z = mean + scale * noise
-        log_p = self.log_p_x(x, y, z) + log_normal(z, 0.0, 1.0).sum(-1) + self.log_p_y[y]
-        return (weights * (log_p - log_normal(z, mean, scale).sum(-1))).sum()
+        total = torch.zeros(())
+        for _, each in self.completions(y):
+            mean, scale = self.posterior(x, self.code(each))
+            z = mean + scale * noise
+            log_ratio = log_normal(z, 0.0, 1.0).sum(-1) - log_normal(z, mean, scale).sum(-1)
+            inner = (weights * (self.log_p_x(x, self.code(each), z) + log_ratio)).sum() + self.log_p_y(each)
+            log_q = self.log_q_completion(x, y, each)
+            total = total + torch.exp(log_q) * (inner - log_q)
+        return total
 
-    def labelled_gap(self, x: Tensor, y: int) -> Tensor:
-        """``KL(q(z | x, y) ‖ p(z | x, y))`` over all of ``z``."""
+    def gap(self, x: Tensor, y: Values) -> Tensor:
+        """``KL(q(y_U, z | x, y_O) ‖ p(y_U, z | x, y_O))``, completion by completion."""
         z, log_cell = grid(self.latent_size, radius=9.0, points={1: 4001, 2: 161}[self.latent_size])
-        log_q = log_normal(z, *self.posterior(x, y)).sum(-1)
-        log_p = self.log_p_x(x, y, z) + log_normal(z, 0.0, 1.0).sum(-1)
-        log_p = log_p - (log_p + log_cell).logsumexp(0)
-        return (torch.exp(log_q + log_cell) * (log_q - log_p)).sum()
+        log_evidence = self.log_p_xy(x, y)
+        total = torch.zeros(())
+        for _, each in self.completions(y):
+            log_q_z = log_normal(z, *self.posterior(x, self.code(each))).sum(-1)
+            log_p_z = self.log_p_x(x, self.code(each), z) + log_normal(z, 0.0, 1.0).sum(-1)
+            log_p_z = log_p_z - (log_p_z + log_cell).logsumexp(0)
+            divergence = (torch.exp(log_q_z + log_cell) * (log_q_z - log_p_z)).sum()
+            log_q = self.log_q_completion(x, y, each)
+            log_p = self.log_p_xy(x, each) - log_evidence
+            total = total + torch.exp(log_q) * (log_q - log_p + divergence)
+        return total
