@@ -22,8 +22,8 @@ class AttributeVAEConfig(WeightedVAEConfig):
     """``p(x | ...)``, Gaussian as in the paper; `auto`: Laplace for images in colour or of 64 x 64 pixels, else
     Bernoulli."""
     hidden_labels: float = 0.1
-    """Share of the examples whose labels the networks are not told at a step, so that they learn to do without them
-    where all are labelled; 0 in the paper, whose images come with their labels in use too."""
+    """Share of the examples whose labels the networks are not told at a step (but how often each value occurs, as of
+    unlabelled examples), so that they learn to do without; 0 in the paper, where labels are always given."""
 
     def __post_init__(self) -> None:
         WeightedVAEConfig.__post_init__(self)

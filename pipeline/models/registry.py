@@ -59,9 +59,19 @@ PRESETS = {
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
     "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
     "vae": Preset("a plain VAE, which sees no labels", VAEConfig),
-    "cond_vae": Preset("CondVAE: encoder and decoder are told the labels (Klys et al. 2018)", CondVAEConfig),
-    "cond_vae_info": Preset(
-        "CondVAE-info: its encoder hides the labels from an adversary (Klys et al. 2018)", CondVAEInfoConfig
+    "cond_vae": Preset(
+        "CondVAE: encoder and decoder are told the labels (Klys et al. 2018); an unlabelled example adds the bound of"
+        " log p(x | labels unknown), unknown being a condition like others",
+        CondVAEConfig,
     ),
-    "csvae": Preset("CSVAE: a subspace for each attribute (Klys et al. 2018)", CSVAEConfig),
+    "cond_vae_info": Preset(
+        "CondVAE-info: its decoder is told the labels, its encoder hides them from an adversary (Klys et al. 2018);"
+        " unlabelled examples as in cond_vae, and without the adversary",
+        CondVAEInfoConfig,
+    ),
+    "csvae": Preset(
+        "CSVAE: a subspace for each attribute (Klys et al. 2018); an unlabelled example adds the bound of log p(x) and"
+        " the entropy term, and does not train the adversary",
+        CSVAEConfig,
+    ),
 }
