@@ -15,12 +15,14 @@ from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
+from pipeline.models.mvae import MVAEConfig
 from pipeline.models.vae import VAEConfig
 
 SystemConfig = (
     CCVAEConfig
     | M2Config
     | M3Config
+    | MVAEConfig
     | DivaConfig
     | DivaOriginalConfig
     | VAEConfig
@@ -54,8 +56,11 @@ PRESETS = {
         CCVAEConfig.one_per_class,
         one_per_class=True,
     ),
-    "m2": Preset("M2 with enumerated classes (Kingma et al. 2014)", M2Config),
+    "m2": Preset("M2: labels beside the latents, enumerated or sampled (Kingma et al. 2014)", M2Config),
+    "m2-celeba": Preset("M2 with 27 latents beside CelebA's labels", M2Config.celeba),
     "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
+    "mvae": Preset("MVAE: a product of experts on image and labels (Wu & Goodman 2018)", MVAEConfig),
+    "mvae-celeba": Preset("MVAE with 45 latents, as many as CCVAE has for CelebA", MVAEConfig.celeba),
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
     "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
     "vae": Preset("a plain VAE, which sees no labels", VAEConfig),

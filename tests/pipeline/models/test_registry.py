@@ -23,6 +23,7 @@ from pipeline.models.interface import (
 )
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
+from pipeline.models.mvae import MVAEConfig
 from pipeline.models.registry import PRESETS
 from pipeline.models.vae import VAEConfig
 
@@ -83,6 +84,9 @@ def test_presets_are_the_papers_models() -> None:
     configs = {name: preset.config() for name, preset in PRESETS.items()}
     assert configs["ccvae"] == CCVAEConfig()
     assert configs["m2"] == M2Config()
+    assert configs["m2-celeba"] == M2Config(latent_size=27)
+    assert configs["mvae"] == MVAEConfig()
+    assert configs["mvae-celeba"] == MVAEConfig(latent_size=27 + 18)
     assert configs["m3"] == M3Config()
     assert configs["diva"] == DivaConfig()
     assert configs["vae"] == VAEConfig(reconstruction_weight=1.0, kl_weight=1.0)
@@ -119,8 +123,15 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
     if isinstance(config, M2Config):
         assert list(shapes.values()) == [
             *[(600, 784), (600, 600), (10, 600)],
-            *[(600, 794), (600, 600), (20, 600)],
-            *[(600, 20), (600, 600), (784, 600)],
+            *[(600, 794), (600, 600), (2 * config.latent_size, 600)],
+            *[(600, config.latent_size + 10), (600, 600), (784, 600)],
+        ]
+    elif isinstance(config, MVAEConfig):
+        assert list(shapes.values()) == [
+            *[(600, 784), (600, 600), (2 * config.latent_size, 600)],
+            *[(600, config.latent_size), (600, 600), (784, 600)],
+            *[(512, 10), (512, 512), (2 * config.latent_size, 512)],
+            *[(512, config.latent_size), (512, 512), (10, 512)],
         ]
     elif isinstance(config, M3Config):
         assert list(shapes.values()) == [
