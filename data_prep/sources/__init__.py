@@ -68,8 +68,10 @@ def source_named(name: str, raw: Path | None = None, options: Mapping[str, Optio
     ``options`` may be text from a command line; ``ConfigError`` names one that the source does not have.
     """
     canonical = canonical_name(name)
-    if raw is not None and not Path(raw).expanduser().is_dir():
-        raise ConfigError(f"{raw} is not a folder; --raw names the folder that holds the raw files")
+    if raw is not None and not _is_folder_or_archive(Path(raw).expanduser()):
+        raise ConfigError(
+            f"{raw} is not a folder (nor a .zip archive); --raw names the folder that holds the raw files"
+        )
     make = SOURCES[canonical]
     given = checked_options(canonical, make, options or {})
     return make(None if raw is None else Path(raw).expanduser().absolute(), **given)
@@ -78,3 +80,7 @@ def source_named(name: str, raw: Path | None = None, options: Mapping[str, Optio
 def settable_options(source: Source) -> dict[str, Option]:
     """What ``source_named`` needs, beside the raw files, to make this source again."""
     return {name: source.options[name] for name in option_names(SOURCES[source.name])}
+
+
+def _is_folder_or_archive(path: Path) -> bool:
+    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())

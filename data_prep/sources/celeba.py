@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.decode import Box
 from data_prep.errors import RawDataError
 from data_prep.manifest import LabelSpec
@@ -19,14 +20,7 @@ from data_prep.sources.picture_archive import PictureArchive
 from data_prep.sources.picture_files import PictureFiles, PictureFolder
 from data_prep.sources.picture_index import Pictures
 from data_prep.sources.raw_files import cache_folder, find_in
-from data_prep.sources.text_tables import NamedRows, check_same_names
-
-CCVAE_LABELS = (
-    "Arched_Eyebrows", "Bags_Under_Eyes", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Bushy_Eyebrows",
-    "Chubby", "Eyeglasses", "Heavy_Makeup", "Male", "No_Beard", "Pale_Skin", "Receding_Hairline", "Smiling",
-    "Wavy_Hair", "Wearing_Necktie", "Young",
-)  # fmt: skip
-"""The 18 labels of Joy et al. 2021, C.1, in their order."""
+from data_prep.sources.text_tables import NamedRows, TextFile, check_same_names
 
 HAIR = ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 _FACIAL_HAIR = ("No_Beard", "Mustache", "Goatee")
@@ -41,6 +35,16 @@ _LISTS = {"list_attr_celeba": "the attributes", "list_eval_partition": "the spli
 _FOLDERS = ("", "Anno/", "Eval/", "celeba/", "celeba/Anno/", "celeba/Eval/", "CelebA/Anno/", "CelebA/Eval/")
 _PICTURES = "img_align_celeba"
 _PICTURE_FOLDERS = ("", "Img/", "celeba/", "celeba/Img/", "CelebA/Img/")
+_ARCHIVES = ("archive", "celeba-dataset", "celeba", "CelebA")
+"""Names of archives that hold pictures and lists, as Kaggle and people pack them."""
+
+ROWS = 202_599
+"""Of the whole of CelebA: files of that many rows that have the official names should be the official ones."""
+MD5 = {
+    "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
+    "list_attr_celeba.txt": "75e246fa4810816ffd6ee81facbd244c",
+    "list_eval_partition.txt": "d32c9cbf5e040fd4025c592c306e6668",
+}
 
 Attributes = NDArray[np.int8]
 """(n, k): 0 or 1 for each of the attributes that a data set is made from"""
@@ -117,8 +121,7 @@ def _celeba(
 
 def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, choice: Choice) -> Listing:
     """Read both lists and choose the rows, split by split."""
-    folder = raw or cache_folder("celeba")
-    paths, files = _raw_files(folder)
+    paths, files = _raw_files(raw or cache_folder("celeba"))
     shown = read_attributes(paths["list_attr_celeba"], attributes)
     partition = read_partition(paths["list_eval_partition"])
     check_same_names(shown, partition)
@@ -126,7 +129,18 @@ def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, cho
         split: _chosen(shown, np.flatnonzero(partition.values[:, 0] == number), labelling, choice)
         for number, split in enumerate(SPLITS)
     }
-    return Listing(files=files, splits=splits, lists=dict.fromkeys(splits, shown.path), all_names=shown.names)
+    return Listing(
+        files=files,
+        splits=splits,
+        lists=dict.fromkeys(splits, shown.path),
+        all_names=shown.names,
+        official=_official([*paths.values(), files.path]) if len(shown) == ROWS else {},
+    )
+
+
+def _official(files: Iterable[TextFile]) -> dict[Path, str]:
+    """The MD5 that files should have which bear the names of the official ones."""
+    return {path: MD5[path.name] for path in files if isinstance(path, Path) and path.name in MD5}
 
 
 def _chosen(shown: NamedRows, rows: NDArray[np.int64], labelling: Labelling, choice: Choice) -> Pictures:
@@ -135,26 +149,48 @@ def _chosen(shown: NamedRows, rows: NDArray[np.int64], labelling: Labelling, cho
     return listed(shown.names[taken], shown.lines[taken], labels, observed)
 
 
-def _raw_files(folder: Path) -> tuple[dict[str, Path], PictureFiles]:
-    """The lists, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing."""
-    spellings = {
-        name: [f"{f}{name}{suffix}" for f in _FOLDERS for suffix in (".txt", ".csv")] for name in _LISTS
-    }
-    paths = find_in(folder, spellings)
-    found = (folder / f / _PICTURES for f in _PICTURE_FOLDERS)
-    pictures = next((p for p in found if p.is_dir() or p.with_suffix(".zip").is_file()), None)
+def _raw_files(raw: Path) -> tuple[dict[str, TextFile], PictureFiles]:
+    """The lists, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing.
+
+    Lists that do not stand in the folder are looked for in the archive.
+    """
+    paths: dict[str, TextFile] = {}
+    if not raw.is_file():
+        spellings = {
+            name: [f"{f}{name}{suffix}" for f in _FOLDERS for suffix in (".txt", ".csv")] for name in _LISTS
+        }
+        paths |= find_in(raw, spellings)
+    files = _pictures(raw)
+    if isinstance(files, PictureArchive):
+        for name in _LISTS:
+            inside = (
+                None if name in paths else files.text_file(f"{name}.txt") or files.text_file(f"{name}.csv")
+            )
+            if inside is not None:
+                paths[name] = inside
     missing = [f"{name}.txt or .csv ({what})" for name, what in _LISTS.items() if name not in paths]
-    if pictures is None:
+    if files is None:
         missing.insert(0, f"{_PICTURES}.zip or the folder {_PICTURES} (the pictures)")
-    if missing or pictures is None:
+    if missing or files is None:
         raise RawDataError(
-            f"{folder} lacks {', '.join(missing)} of CelebA, which is for {_LICENCE}: get it from {_HOME} and put it "
+            f"{raw} lacks {', '.join(missing)} of CelebA, which is for {_LICENCE}: get it from {_HOME} and put it "
             f"there, or name the folder that holds it with --raw"
         )
-    if not pictures.is_dir():
-        return paths, PictureArchive(pictures.with_suffix(".zip"))
-    nested = pictures / _PICTURES  # as one much used copy is packed
-    return paths, PictureFolder(nested if nested.is_dir() else pictures)
+    return paths, files
+
+
+def _pictures(raw: Path) -> PictureFiles | None:
+    """The folder or else the archive of the pictures."""
+    if raw.is_file():
+        return PictureArchive(raw)
+    found = [raw / folder / _PICTURES for folder in _PICTURE_FOLDERS]
+    for pictures in found:
+        if pictures.is_dir():
+            nested = pictures / _PICTURES  # as one much used copy is packed
+            return PictureFolder(nested if nested.is_dir() else pictures)
+    packed = (path.with_suffix(".zip") for path in [*found, *(raw / name for name in _ARCHIVES)])
+    archive = next((path for path in packed if path.is_file()), None)
+    return None if archive is None else PictureArchive(archive)
 
 
 def _binary(name: str) -> LabelSpec:

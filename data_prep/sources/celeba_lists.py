@@ -7,19 +7,11 @@ line 2) and as the ``.csv`` that is passed around, with a header.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from data_prep.celeba_names import ATTRIBUTES
 from data_prep.errors import RawDataError
-from data_prep.sources.text_tables import NamedRows, RowCollector, read_table
+from data_prep.sources.text_tables import NamedRows, RowCollector, TextFile, read_table
 
-ATTRIBUTES = (
-    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
-    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
-    "Goatee", "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache",
-    "Narrow_Eyes", "No_Beard", "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks",
-    "Sideburns", "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick",
-    "Wearing_Necklace", "Wearing_Necktie", "Young",
-)  # fmt: skip
 SPLITS = ("train", "valid", "test")
 
 _KNOWN = {name.lower(): name for name in ATTRIBUTES}
@@ -28,7 +20,7 @@ _SHOWN = {"1": 1, "-1": 0}
 _PARTITIONS = {str(number): number for number in range(len(SPLITS))}
 
 
-def read_attributes(path: Path, wanted: Sequence[str]) -> NamedRows:
+def read_attributes(path: TextFile, wanted: Sequence[str]) -> NamedRows:
     """The ``wanted`` attributes of each picture, 0 or 1; ``RawDataError`` naming the file and line that is wrong."""
     table = read_table(path)
     first, fields = _next(path, table)
@@ -56,7 +48,7 @@ def read_attributes(path: Path, wanted: Sequence[str]) -> NamedRows:
     return found
 
 
-def read_partition(path: Path) -> NamedRows:
+def read_partition(path: TextFile) -> NamedRows:
     """The split of each picture: 0 train, 1 valid, 2 test; ``RawDataError`` naming the file and line that is wrong."""
     rows = RowCollector(path, 1)
     for number, (line, fields) in enumerate(read_table(path)):
@@ -74,7 +66,7 @@ def read_partition(path: Path) -> NamedRows:
     return rows.rows()
 
 
-def file_name(path: Path, line: int, text: str) -> str:
+def file_name(path: TextFile, line: int, text: str) -> str:
     """``img_align_celeba/000001.jpg``, in whatever folder and with either slash → ``000001.jpg``."""
     name = text.replace("\\", "/").rpartition("/")[2] if "/" in text or "\\" in text else text
     if not name.isprintable() or not name.lower().endswith((".jpg", ".jpeg")) or name.startswith("."):
@@ -82,20 +74,20 @@ def file_name(path: Path, line: int, text: str) -> str:
     return name
 
 
-def _next(path: Path, table: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
+def _next(path: TextFile, table: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
     found = next(table, None)
     if found is None:
         raise RawDataError(f"{path} ends after line 1, before the names of the attributes")
     return found
 
 
-def _count(path: Path, line: int, text: str) -> int:
+def _count(path: TextFile, line: int, text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise RawDataError(f"{path}, line {line} is {text!r}, where the number of rows is expected")
     return int(text[:18])
 
 
-def _attribute_names(path: Path, line: int, fields: list[str]) -> list[str]:
+def _attribute_names(path: TextFile, line: int, fields: list[str]) -> list[str]:
     if fields[0].lower() in (*_NAMES_OF_THE_NAME_COLUMN, ""):
         fields = fields[1:]
     names = []
@@ -109,7 +101,7 @@ def _attribute_names(path: Path, line: int, fields: list[str]) -> list[str]:
     return names
 
 
-def _column(path: Path, line: int, names: list[str], attribute: str) -> int:
+def _column(path: TextFile, line: int, names: list[str], attribute: str) -> int:
     if attribute not in names:
         raise RawDataError(f"{path}, line {line} has no attribute {attribute}")
     return names.index(attribute)

@@ -42,6 +42,7 @@ _HOME = "https://stanfordmlgroup.github.io/competitions/chexpert/"
 _LICENCE = "Stanford University Dataset Research Use Agreement (non-commercial research, no redistribution)"
 _PARTS = ("train", "valid")
 _FOLDERS = ("", "CheXpert-v1.0-small/", "CheXpert-v1.0/")
+_ARCHIVES = ("CheXpert-v1.0-small.zip", "CheXpert-v1.0.zip", "archive.zip")
 
 
 def chexpert(
@@ -87,19 +88,25 @@ def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) ->
 
 def _raw_files(folder: Path) -> tuple[dict[str, TextFile], PictureFiles]:
     """The lists by part, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing."""
+    if folder.is_file():
+        return _in_archive(folder)
     found = find_in(folder, {part: [f"{f}{part}.csv" for f in _FOLDERS] for part in _PARTS})
     if "train" in found:
         root = found["train"].parent
         lists: dict[str, TextFile] = {part: path for part, path in found.items() if path.parent == root}
         return lists, PictureFolder(root, tuple(lists))
-    packed = find_in(folder, {"archive": [f"{f.rstrip('/')}.zip" for f in _FOLDERS if f]})
+    packed = find_in(folder, {"archive": _ARCHIVES})
     if not packed:
         raise RawDataError(
             f"{folder} lacks train.csv of CheXpert, which is under the {_LICENCE}: register at {_HOME} and put "
             "CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, train, valid), or its .zip, there, or name the "
             "folder that holds it with --raw"
         )
-    archive = PictureArchive(packed["archive"], depth=4)
+    return _in_archive(packed["archive"])
+
+
+def _in_archive(path: Path) -> tuple[dict[str, TextFile], PictureFiles]:
+    archive = PictureArchive(path, depth=4)
     inside = {part: archive.text_file(f"{part}.csv") for part in _PARTS}
     if inside["train"] is None:
         raise RawDataError(f"{archive.path} lacks train.csv of CheXpert")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data_prep.decode import Box, DamagedPicture, Mode, decode_jpeg, refusing_bombs
 from data_prep.errors import RawDataError
+from data_prep.files import checksum
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
@@ -34,6 +35,8 @@ class Listing:
     """split → the list whose lines are noted"""
     all_names: Names
     """sorted: of every picture that the lists name, chosen or not"""
+    official: Mapping[Path, str] = field(default_factory=dict)
+    """file that should be the official one → its MD5; another one may have its reasons, and is told of"""
 
 
 def listed(
@@ -130,6 +133,12 @@ class LabelledPictures:
             raise RawDataError(
                 f"{found.files.name_of(extra.encode())} is not named by {lists}: the list is shorter than the pictures"
             )
+        for path, md5 in found.official.items():
+            if checksum(path, "md5") != md5:
+                progress.say(
+                    f"warning: {path} has the name and the rows of {self.title}'s official file and not its MD5 ({md5}); "
+                    "unless you changed or packed it anew yourself, get it again"
+                )
         PictureIndex.write(scratch, found.files.path, found.splits, found.lists)
         return replace(self, raw=scratch)
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_sample_image
 
-from data_prep.sources.celeba_lists import ATTRIBUTES
+from data_prep.celeba_names import ATTRIBUTES
 from data_prep.stages import prepare
 from tests.benchmarks.clock import rates, show
 

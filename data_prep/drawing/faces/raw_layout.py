@@ -8,9 +8,10 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.celeba_names import ATTRIBUTES, CCVAE_LABELS
 from data_prep.drawing.drawing import Drawn, Known
 from data_prep.drawing.faces.factors import FACTORS
-from data_prep.drawing.faces.labels import ATTRIBUTES, PAPER_LABELS, switched
+from data_prep.drawing.faces.labels import switched
 from data_prep.drawing.faces.picture import draw, person, portrait
 from data_prep.drawing.faces.regions import regions
 
@@ -23,7 +24,7 @@ class Faces:
 
     name = "faces"
     version = 1
-    labels = PAPER_LABELS
+    labels = CCVAE_LABELS
     factors = FACTORS
     notes = (
         "Drawn portraits in CelebA's layout. Nobody on them exists. All attributes but Attractive can be seen; the 18 of "
@@ -42,7 +43,7 @@ class Faces:
     def draw(self, seed: int, index: int) -> Drawn:
         shot = portrait(seed, index)
         quality = int(shot.face.jpeg_quality)
-        shown = tuple(label for label in PAPER_LABELS if shot.labels[label])
+        shown = tuple(label for label in CCVAE_LABELS if shot.labels[label])
         known = Known({**shot.labels}, asdict(shot.face), regions(shot.face))
         return Drawn(draw(shot), quality, shown, known)
 

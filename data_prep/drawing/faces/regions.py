@@ -11,8 +11,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.drawing.faces.factors import Face
-from data_prep.drawing.faces.labels import PAPER_LABELS, switched
+from data_prep.drawing.faces.labels import switched
 from data_prep.drawing.faces.picture import paint, person, portrait
 from data_prep.drawing.faces.pose import EYES_Y, HEIGHT, WIDTH, Pose
 
@@ -50,7 +51,7 @@ def regions(face: Face) -> dict[str, Box]:
         "Wearing_Necktie": (-100.0, chin - 6, 100.0, float(HEIGHT + 8)),
         "Young": (-wide, 66.0, wide, chin + 2),
     }
-    return {name: _box(pose, parts[name]) for name in PAPER_LABELS}
+    return {name: _box(pose, parts[name]) for name in CCVAE_LABELS}
 
 
 def touched(seed: int, index: int, name: str) -> NDArray[np.bool_]:

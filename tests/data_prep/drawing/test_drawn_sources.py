@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.drawing.faces.picture import person
 from data_prep.drawing.faces.raw_layout import Faces
 from data_prep.errors import ConfigError, RawDataError
@@ -14,7 +15,6 @@ from data_prep.manifest import Manifest
 from data_prep.plan import data_set_folder
 from data_prep.shards.arrow import open_split
 from data_prep.sources import source_named
-from data_prep.sources.celeba import CCVAE_LABELS
 from data_prep.sources.options import Option
 from data_prep.sources.raw_files import cache_folder
 from data_prep.stages import prepare

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.sources.celeba_lists import ATTRIBUTES
+from data_prep.celeba_names import ATTRIBUTES
 
 CELEBA_SIZE = (218, 178)
 CHEXPERT_HEADER = (
@@ -91,6 +91,23 @@ def write_celeba(
     for name, content in contents.items():
         (pictures / name).write_bytes(content)
     return folder
+
+
+def write_kaggle_archive(path: Path, rows: int = 40) -> Path:
+    """CelebA as one archive, as Kaggle hands it out: the pictures two folders deep and the lists as CSV."""
+    shown = shown_attributes(rows)
+    contents = {
+        f"img_align_celeba/img_align_celeba/{picture_name(i)}": jpeg(*CELEBA_SIZE, seed=i)
+        for i in range(rows)
+    }
+    contents |= {
+        "list_attr_celeba.csv": attributes_csv(shown).encode(),
+        "list_bbox_celeba.csv": b"image_id,x_1,y_1,width,height\n",
+        "list_eval_partition.csv": partition_csv(partition_of(rows)).encode(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_zip(path, contents, zipfile.ZIP_DEFLATED)
+    return path
 
 
 def write_zip(path: Path, contents: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from data_prep.celeba_names import ATTRIBUTES, CCVAE_LABELS
 from data_prep.decode import decode_jpeg
 from data_prep.errors import RawDataError
+from data_prep.files import checksum
 from data_prep.manifest import Manifest
 from data_prep.progress import Progress
 from data_prep.rows import Rows
 from data_prep.sources import source_named
-from data_prep.sources.celeba import CCVAE_LABELS, HAIR
-from data_prep.sources.celeba_lists import ATTRIBUTES
+from data_prep.sources.celeba import HAIR, MD5
 from data_prep.stages import prepare
 from tests.data_prep.fixtures import content
 from tests.data_prep.sources.raw_pictures import (
@@ -26,6 +28,7 @@ from tests.data_prep.sources.raw_pictures import (
     picture_name,
     shown_attributes,
     write_celeba,
+    write_kaggle_archive,
     write_zip,
 )
 
@@ -82,7 +85,7 @@ def test_rows_are_the_pictures_and_the_18_labels_of_ccvae(raw: Path, tmp_path: P
 
 
 def test_every_form_of_the_raw_files_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
-    """Folder or archive, nested or in the official site's folders, text or CSV lists: the same digest and bytes."""
+    """Folder or archive, nested or in the official site's folders, text or CSV lists, or all in one archive of any name."""
     expected = prepared(raw, tmp_path / "data")
     official = write_celeba(tmp_path / "official", ROWS, archive=True)
     for folder, files in (("Anno", "list_attr*"), ("Eval", "list_eval*"), ("Img", "img_align*")):
@@ -93,11 +96,38 @@ def test_every_form_of_the_raw_files_gives_the_same_data_set(raw: Path, tmp_path
         write_celeba(tmp_path / "csv", ROWS, csv=True, nested=True),
         write_celeba(tmp_path / "zip", ROWS, archive=True, csv=True),
         official,
+        write_kaggle_archive(tmp_path / "kaggle" / "archive.zip", ROWS).parent,
+        write_kaggle_archive(tmp_path / "elsewhere" / "renamed.zip", ROWS),
     )
     for number, form in enumerate(forms):
         found = prepared(form, tmp_path / f"data{number}")
         assert found.name == expected.name
         assert content(found) == content(expected)
+
+
+def test_official_files_of_another_md5_are_told_of_and_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS, archive=True)
+    pictures, attributes, partition = (raw / name for name in sorted(MD5))
+    module = importlib.import_module("data_prep.sources.celeba")  # its package has a function of this name
+    monkeypatch.setattr(module, "MD5", {path.name: checksum(path, "md5") for path in raw.iterdir()})
+
+    def warnings(root: Path) -> list[str]:
+        prepare("celeba", raw=raw, root=root, workers=1, formats="arrow", progress=True)
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+
+    attributes.write_text(attributes.read_text().replace(" \n", "\n"))
+    assert warnings(tmp_path / "part") == [], "forty rows are not the whole of CelebA"
+    monkeypatch.setattr(module, "ROWS", ROWS)
+    (told,) = warnings(tmp_path / "edited")
+    assert f"{attributes} has the name and the rows of CelebA's official file and not its MD5" in told
+    write_zip(pictures, {f"faces/{picture_name(i)}": jpeg(218, 178, seed=i) for i in range(ROWS)})
+    assert [
+        str(path) in line
+        for path, line in zip((attributes, pictures), warnings(tmp_path / "packed"), strict=True)
+    ]
+    assert partition.name not in "".join(warnings(tmp_path / "again"))
 
 
 def test_lists_are_read_whatever_their_line_endings_spacing_mark_and_folders(

@@ -166,12 +166,12 @@ def zipped(raw: Path, path: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
 
 
 def test_the_archive_gives_the_same_data_set_as_the_folder(raw: Path, tmp_path: Path) -> None:
-    zipped(raw, tmp_path / "CheXpert-v1.0-small.zip")
+    archive = zipped(raw, tmp_path / "CheXpert-v1.0-small.zip")
     folders = [
         prepare("chexpert", raw=form, root=tmp_path / str(n), formats="arrow", workers=1, progress=False)
-        for n, form in enumerate((raw, tmp_path))
+        for n, form in enumerate((raw, tmp_path, archive))
     ]
-    assert content(folders[0]) == content(folders[1])
+    assert content(folders[0]) == content(folders[1]) == content(folders[2])
 
 
 def test_archives_that_cannot_be_read_are_refused(raw: Path, tmp_path: Path) -> None:

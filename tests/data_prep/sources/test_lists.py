@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_prep.celeba_names import ATTRIBUTES
 from data_prep.errors import RawDataError
-from data_prep.sources.celeba_lists import ATTRIBUTES, read_attributes, read_partition
+from data_prep.sources.celeba_lists import read_attributes, read_partition
 from data_prep.sources.chexpert import LABELS, read_labels
 from data_prep.sources.text_tables import NamedRows
 from tests.data_prep.sources.raw_pictures import (
