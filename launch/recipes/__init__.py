@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from data_prep.errors import LaunchError
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
+from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
 from launch.recipes.several_labels import (
     celeba_table1,
@@ -75,6 +76,12 @@ RECIPES = {
         hair_multiclass_quick,
     ),
     "mnist": Recipe("CCVAE table 6 on MNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", mnist),
+    "rotated-mnist": Recipe(
+        "DIVA with domains on rotated MNIST, each of 6 rotations held out, 500 epochs, 3 seeds", rotated_mnist
+    ),
+    "rotated-mnist-quick": Recipe(
+        "DIVA with domains on rotated MNIST, 75 degrees held out, 20 epochs", rotated_mnist_quick
+    ),
 }
 QUICK = "fashion-mnist-quick"
 

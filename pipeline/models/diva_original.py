@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
 from pipeline.models.diva import AnyDivaConfig, Diva
-from pipeline.models.image_vae import choose_network
+from pipeline.models.image_vae import Network, choose_network
 from pipeline.models.interface import DataShape
 from pipeline.models.label_layout import latents_per_label
 from pipeline.networks import convolutional_encoder, mlp
@@ -41,6 +41,9 @@ class DivaOriginalConfig(AnyDivaConfig):
     """DIVA with domains; the defaults are its authors' for rotated MNIST."""
 
     system: Annotated[Literal["diva_original"], tyro.conf.Suppress] = "diva_original"
+    network: Network = "auto"
+    """Encoders and decoder; `auto`: the convolutional ones of CCVAE's table 3 for images of 64 x 64 pixels, else an MLP as
+    decoder, with convolutional encoders as DIVA's authors' for images of 28 x 28 pixels, and MLPs for others."""
     domain_label: int = 1
     """Which label is the domain, 0 being the first of the data set (of rotated-mnist it is the second)."""
     characteristic_size: int = 64
