@@ -26,6 +26,7 @@ from pipeline.measures.likelihood import likelihood
 from pipeline.models.interface import Classifies, DataShape
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
+from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import choose_device
 
@@ -56,6 +57,7 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
 
 def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest, log_file: Path) -> dict[str, float]:
     limit_threads()
+    keep_freed_memory()
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)
     with (

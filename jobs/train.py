@@ -21,6 +21,7 @@ from pipeline.cell import Cell
 from pipeline.lease import held
 from pipeline.training.interruption import listening_for_stop
 from pipeline.training.loop import train
+from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import joined_world
 
@@ -50,6 +51,7 @@ def train_cell(config_file: Path) -> None:
 
 def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
     limit_threads()
+    keep_freed_memory()
     data, settings = open_data(cell), cell.config.training
     with (
         joined_world(settings.ranks, settings.device, settings.hang_seconds) as world,

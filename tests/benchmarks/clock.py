@@ -10,7 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 
-def rates(contenders: Mapping[str, Callable[[], int]], rounds: int = 7) -> dict[str, list[float]]:
+def rates(
+    contenders: Mapping[str, Callable[[], int]],
+    rounds: int = 7,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Units per second of each contender in each round, after one round that does not count.
 
     A contender does some work and returns how many units that was.
@@ -18,10 +22,10 @@ def rates(contenders: Mapping[str, Callable[[], int]], rounds: int = 7) -> dict[
     measured: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, work in contenders.items():
-            began = time.perf_counter()
+            began = clock()
             units = work()
             if number:
-                measured[name].append(units / (time.perf_counter() - began))
+                measured[name].append(units / (clock() - began))
     return measured
 
 
