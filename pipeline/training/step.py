@@ -80,8 +80,9 @@ class Step:
         """
         losses = self._losses(batch)
         self.term_names = tuple(losses.terms)
-        if set(losses.further) != {player.name for player in self.players}:
-            raise ValueError(f"players {self.players} with objectives {sorted(losses.further)}")
+        names = tuple(player.name for player in self.players)
+        if set(names) != set(losses.further):
+            raise ValueError(f"players {names}, objectives of {sorted(losses.further)}")
         losses.of_all_players.sum().backward()
         self._losses(batch).of_all_players.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)

@@ -15,12 +15,14 @@ from data_prep.manifest import Manifest
 from pipeline.cell import Cell
 from pipeline.config import DataConfig, RunConfig, TrainingConfig
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.m2 import M2Config
 from pipeline.tracking import TrackingSettings
 
-SMALL: dict[str, CCVAEConfig | M2Config] = {
+SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig] = {
     "ccvae": CCVAEConfig(hidden_width=32, predictive_samples=10),
     "m2": M2Config(hidden_width=32),
+    "csvae": CSVAEConfig(hidden_width=32, adversary_width=16),
 }
 
 

@@ -67,7 +67,7 @@ def die() -> None:
     raise Killed
 
 
-@pytest.mark.parametrize("system", ["ccvae", "m2"])
+@pytest.mark.parametrize("system", ["ccvae", "m2", "csvae"])
 @pytest.mark.parametrize("how", ["asked", "killed"])
 def test_resumed_run_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path, system: str, how: str):
     config, data = small_run(tiny_data_set, system=system, epochs=3), DataSet(tiny_data_set)
@@ -210,9 +210,13 @@ def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [1, 2, 3])
-def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path, ranks: int):
-    config = small_run(tiny_data_set, epochs=30, ranks=ranks)
+@pytest.mark.parametrize(
+    ("system", "ranks"), [("ccvae", 1), ("ccvae", 2), ("ccvae", 3), ("csvae", 1), ("csvae", 2)]
+)
+def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(
+    tiny_data_set: Path, tmp_path: Path, system: str, ranks: int
+):
+    config = small_run(tiny_data_set, system=system, epochs=30, ranks=ranks)
     whole, killed = (small_cell(tmp_path / name, config) for name in ("whole", "killed"))
     undisturbed = start_ranks(whole, ranks)
     assert undisturbed.wait(timeout=200) == 0, (whole.folder / "torchrun.txt").read_text()
@@ -258,12 +262,15 @@ def test_when_one_rank_is_killed_the_other_ends_soon(tiny_data_set: Path, tmp_pa
     assert list(cell.checkpoints.glob("*.json"))
 
 
-def test_two_ranks_train_as_one(tiny_data_set: Path, tmp_path: Path):
+@pytest.mark.parametrize("system", ["ccvae", "csvae"])
+def test_two_ranks_train_as_one(tiny_data_set: Path, tmp_path: Path, system: str):
     """The mean over a batch does not depend on how many ranks share it: without noise, two ranks do what one does."""
     from tests.pipeline.training.two_ranks import gradients_of_first_step
 
     alone, together = (
-        gradients_of_first_step(small_run(tiny_data_set, ranks=ranks), tmp_path) for ranks in (1, 2)
+        gradients_of_first_step(small_run(tiny_data_set, system=system, ranks=ranks), tmp_path)
+        for ranks in (1, 2)
     )
+    assert all(value.any() for value in alone.values())
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
