@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from launch.clusters.backend import Backend, ClusterName
+import torch
+
+from launch.clusters.backend import Backend
 from launch.clusters.slurm.backend import SlurmBackend
-from launch.estimate import by_recorded_speed, training_rows, upper_bound
+from launch.estimate import Held, by_recorded_speed, training_rows, upper_bound
 from launch.plan import NeededData
 from pipeline.cell import Cell
 
 
-def describe(
-    cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend, cluster: ClusterName, runs: Path
-) -> str:
+def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend, runs: Path) -> str:
     """Data sets, cells, what would be submitted, and an estimate, in this order."""
     lines = [
         f"data   {entry.folder} ({'prepared' if entry.is_ready() else 'to be prepared first'})"
@@ -32,35 +32,25 @@ def describe(
     if not still_open:
         return "\n".join(lines)
     lines.append(backend.describe(cells, data))
-    if isinstance(backend, SlurmBackend):
-        lines += upper_bound(still_open, lambda ranks, gpus: backend.resources(ranks, on_gpus=gpus)[0])
-    to_train = [cell for cell in still_open if states[cell.name] == "to be trained"]
-    return "\n".join([*lines, *_by_speed(to_train, data, cluster, runs)])
 
+    def held(ranks: int, on_gpus: bool) -> Held:
+        if isinstance(backend, SlurmBackend):
+            return Held.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
+        return Held(ranks, "GPU" if on_gpus and torch.cuda.is_available() else "CPU", 0.0)
 
-def _state(cell: Cell) -> str:
-    if cell.is_done():
-        return "done"
-    return "trained, to be measured" if cell.is_trained() else "to be trained"
-
-
-def _by_speed(
-    cells: Sequence[Cell], data: Sequence[NeededData], cluster: ClusterName, runs: Path
-) -> list[str]:
     needed = {str(entry.folder): entry for entry in data}
 
     @cache
     def rows(folder: str) -> int | None:
         return training_rows(needed[folder])
 
-    hours, counted, unknown = by_recorded_speed(cells, rows, runs)
-    lines = []
-    if counted:
-        what = "the GPU or processor" if cluster == "slurm" else "the device"
-        lines.append(
-            f"about {hours:,.2f} hours of one rank for the training of {counted} cells, on {what} that the speeds in"
-            f" {runs} were recorded on"
-        )
-    if unknown:
-        lines.append(f"no speed is recorded in {runs} of {', '.join(unknown)}: no estimate of its training")
-    return lines
+    if isinstance(backend, SlurmBackend):
+        lines += upper_bound(still_open, held)
+    to_train = [cell for cell in still_open if states[cell.name] == "to be trained"]
+    return "\n".join([*lines, *by_recorded_speed(to_train, rows, runs, held)])
+
+
+def _state(cell: Cell) -> str:
+    if cell.is_done():
+        return "done"
+    return "trained, to be measured" if cell.is_trained() else "to be trained"

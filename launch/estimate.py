@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,79 +21,96 @@ _MOST_READ = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
-    """The jobs of one stage, and what each of them holds."""
+class Held:
+    """What a job holds while it runs."""
 
-    count: int
     devices: int
-    """GPUs of a job, or its processors where it has none."""
-    on_gpus: bool
-    hours: float
+    """GPUs, or processors where it has none."""
+    what: str
+    """``GPU`` or ``CPU``."""
+    limit_hours: float
+
+    @classmethod
+    def by(cls, asked: Resources, ranks: int) -> Held:
+        """By a job of so many ranks that gets these resources."""
+        whole = asked.completed()
+        nodes = min(whole.nodes or 1, ranks)
+        gpus = min(whole.gpus_per_node or 0, ranks // nodes) * nodes
+        devices = gpus or ranks * (whole.cpus_per_task or 1)
+        return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0)
 
 
-def upper_bound(cells: Sequence[Cell], resources: Callable[[int, bool], Resources]) -> list[str]:
+def upper_bound(cells: Sequence[Cell], held: Callable[[int, bool], Held]) -> list[str]:
     """What the jobs of these cells hold if each of them uses up its time limit, one line for GPUs and one for processors.
 
     Args:
         cells: those that are not done.
-        resources: of a job of so many ranks, on GPUs where the cluster has them or not.
+        held: by a job of so many ranks, on GPUs where the cluster has them or not.
     """
-    found = []
+    jobs = []
     for cell in cells:
-        on_gpus = cell.config.training.device != "cpu"
-        if not cell.is_trained():
-            found.append(_job(resources(cell.config.training.ranks, on_gpus), cell.config.training.ranks))
-        found.append(_job(resources(1, on_gpus), 1))
+        training = cell.config.training
+        ranks = [1] if cell.is_trained() else [training.ranks, 1]  # measuring has one rank
+        jobs += [held(count, training.device != "cpu") for count in ranks]
     lines = []
-    for on_gpus, what in ((True, "GPU"), (False, "CPU")):
-        jobs = [job for job in found if job.on_gpus == on_gpus]
-        if jobs:
-            hours = sum(job.devices * job.hours for job in jobs)
-            longest = max(job.hours for job in jobs)
+    for what in ("GPU", "CPU"):
+        of_it = [job for job in jobs if job.what == what]
+        if of_it:
+            hours = sum(job.devices * job.limit_hours for job in of_it)
+            longest = max(job.limit_hours for job in of_it)
             lines.append(
-                f"at most {hours:,.1f} {what}-hours: {len(jobs)} jobs with a time limit of {longest:g} h, all of it used"
+                f"at most {hours:,.1f} {what}-hours: {len(of_it)} jobs with a time limit of {longest:g} h, all of it used"
             )
     return lines
 
 
-def _job(asked: Resources, ranks: int) -> Jobs:
-    whole = asked.completed()
-    nodes = min(whole.nodes or 1, ranks)
-    gpus = min(whole.gpus_per_node or 0, ranks // nodes) * nodes
-    return Jobs(1, gpus or ranks * (whole.cpus_per_task or 1), gpus > 0, whole.hours or 0.0)
-
-
 def by_recorded_speed(
-    cells: Sequence[Cell], rows: Callable[[str], int | None], runs: Path
-) -> tuple[float, int, list[str]]:
-    """Hours of one rank that the training of these cells takes, going by cells that ran before.
+    cells: Sequence[Cell], rows: Callable[[str], int | None], runs: Path, held: Callable[[int, bool], Held]
+) -> list[str]:
+    """What the training of these cells takes, going by cells that ran before.
 
     Args:
         cells: those that are not trained.
         rows: data set's folder → rows of its training split; None where nobody knows.
         runs: the folder of all sweeps; cells of the same system and data set in it count.
+        held: as ``upper_bound`` has it.
 
     Returns:
-        Hours; the number of cells they are for; and the names of the systems and data sets of which no speed is known.
+        Lines: one for GPUs and one for processors, and one for what no speed is known of.
     """
-    speeds: dict[str, float | None] = {}
-    hours, counted, unknown = 0.0, 0, []
+    speeds: dict[str, dict[int, float]] = {}
+    hours: dict[str, list[tuple[float, int]]] = {}
+    scaled, unknown = 0, []
     for cell in cells:
+        training = cell.config.training
         kind = f"{cell.config.model.system}-{cell.config.data.name}"
         if kind not in speeds:
-            speeds[kind] = recorded_speed(kind, runs)
-        speed, examples = speeds[kind], rows(cell.config.data.folder)
+            speeds[kind] = recorded_speeds(kind, runs)
+        speed, examples = _speed_on(training.ranks, speeds[kind]), rows(cell.config.data.folder)
         if speed is None or examples is None:
             unknown.append(kind)
             continue
-        hours += cell.config.training.epochs * examples / speed / 3600
-        counted += 1
-    return hours, counted, list(dict.fromkeys(unknown))
+        job = held(training.ranks, training.device != "cpu")
+        hours.setdefault(job.what, []).append((training.epochs * examples / speed / 3600, job.devices))
+        scaled += training.ranks not in speeds[kind]
+    lines = [
+        f"about {sum(time * devices for time, devices in jobs):,.2f} {what}-hours for the training of {len(jobs)} cells, of"
+        f" which the longest takes {max(time for time, _ in jobs):.2f} h, at the speeds recorded in {runs}"
+        for what, jobs in hours.items()
+    ]
+    if scaled:
+        lines.append(
+            f"{scaled} of these cells by the speed of another number of ranks, taken to grow with it"
+        )
+    if unknown:
+        names = ", ".join(dict.fromkeys(unknown))
+        lines.append(f"no speed is recorded in {runs} of {names}: no estimate of its training")
+    return lines
 
 
-def recorded_speed(kind: str, runs: Path) -> float | None:
-    """Images a second and rank, the median of the newest cells named ``<system>-<data>-...``; None where there are none."""
-    found = []
+def recorded_speeds(kind: str, runs: Path) -> dict[int, float]:
+    """Images a second of all ranks together, by their number: the median of the newest cells named ``<system>-<data>-…``."""
+    found: dict[int, list[float]] = {}
     logs = sorted(_recorded(kind, runs), key=lambda log: log.stat().st_mtime, reverse=True)
     for log in logs[:_MOST_READ]:
         speed = ProgressReader().read(CellFolder(log.parent)).images_per_second
@@ -102,8 +119,16 @@ def recorded_speed(kind: str, runs: Path) -> float | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if speed:
-            found.append(speed / ranks)
-    return median(found) if found else None
+            found.setdefault(ranks, []).append(speed)
+    return {ranks: median(of_it) for ranks, of_it in found.items()}
+
+
+def _speed_on(ranks: int, speeds: Mapping[int, float]) -> float | None:
+    """The recorded speed on so many ranks, or what that on the nearest number of them gives; None where there is none."""
+    if not speeds:
+        return None
+    nearest = min(speeds, key=lambda known: abs(known - ranks))
+    return speeds[nearest] / nearest * ranks
 
 
 def _recorded(kind: str, runs: Path) -> Iterable[Path]:

@@ -119,7 +119,7 @@ def run_sweep(asked: Sweep) -> int:
     if asked.dry_run:
         from launch.dry_run import describe
 
-        print(describe(cells, data, backend, asked.cluster, asked.runs))
+        print(describe(cells, data, backend, asked.runs))
         return 0
 
     settings = TrackingSettings(sweep=sweep.name)

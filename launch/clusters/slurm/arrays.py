@@ -38,6 +38,22 @@ class Array:
     """Most tasks that run at the same time; None: as many as the cluster lets."""
     job: str | None = None
     """SLURM's id, once it is submitted."""
+    not_known: str | None = None
+    """In a dry run: why nobody knows yet how many tasks there are; ``units`` holds one of them."""
+
+    @property
+    def indices(self) -> str:
+        """Of its tasks, as sbatch takes them."""
+        return ranges(self.units) if self.not_known is None else "0-LAST_SHARD"
+
+    @property
+    def size(self) -> str:
+        """In words, how many tasks it has."""
+        return (
+            f"{len(self.units)} task(s)"
+            if self.not_known is None
+            else f"number of tasks not known: {self.not_known}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,15 @@ class SlurmBackend:
             for entry in data
             if not entry.is_ready()
         ]
+        for entry in preparations:
+            for array in entry.arrays[:-1]:
+                array.not_known = preparing.why_not_counted(entry.data)
         names = [cell.name for cell in cells]
         arrays = planned(now, preparations, self._limits(), self.sweep, names)
         submitter = self._submitter(snapshot_folder(self.sweep, code_content()), lock=None)
         texts = submitter.describe(arrays)
         return "\n".join(
-            f"# array {number}: {array.stage}, {len(array.units)} task(s)\n{text}\n"
+            f"# array {number}: {array.stage}, {array.size}\n{text}\n"
             for number, (array, text) in enumerate(zip(arrays, texts, strict=True), start=1)
         )
 

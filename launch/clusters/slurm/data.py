@@ -176,11 +176,9 @@ def foreseen_shards(data: NeededData) -> Shards:
     """The same before a plan is made, for a dry run: all shards, or one where the raw files are not there to be counted."""
     if is_complete(data.folder, betons=False):
         return []
-    source = data.source()
-    try:
-        splits = dict(source.splits())
-    except (UserError, OSError):
-        splits = {"train": 1}
+    source, splits = data.source(), _counted(data)
+    if splits is None:
+        return [(0, "train-00000.arrow")]
     plan = Plan(
         name=data.name,
         options=dict(source.options),
@@ -192,6 +190,20 @@ def foreseen_shards(data: NeededData) -> Shards:
         splits=splits,
     )
     return [(number, task.file) for number, task in enumerate(plan.tasks)]
+
+
+def why_not_counted(data: NeededData) -> str | None:
+    """Why nobody knows yet how many shards there will be; None where it is known."""
+    known = is_complete(data.folder, betons=False) or _counted(data) is not None
+    return None if known else f"the raw files of {data.name} are not there to be counted"
+
+
+def _counted(data: NeededData) -> dict[str, int] | None:
+    """Rows of each split of the raw files; None where they are not there."""
+    try:
+        return dict(data.source().splits())
+    except (UserError, OSError):
+        return None
 
 
 def _merge_note(data: NeededData) -> Path:

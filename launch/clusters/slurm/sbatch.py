@@ -16,7 +16,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 
 from data_prep.errors import LaunchError
 from launch.clusters.queue import queued
-from launch.clusters.slurm.arrays import Array, ranges
+from launch.clusters.slurm.arrays import Array
 
 CLIENT_TIMEOUT_S = 120.0
 PATIENCE_S = 60.0
@@ -55,7 +55,7 @@ def sbatch_text(array: Array, script: Script) -> str:
     limit = "" if array.at_once is None else f"%{array.at_once}"
     further = dict(array.parameters.get("additional_parameters") or {})
     further |= {
-        "array": ranges(array.units) + limit,
+        "array": array.indices + limit,
         "chdir": str(script.code),
         "kill-on-invalid-dep": "yes",
         "requeue": True,

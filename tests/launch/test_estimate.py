@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launch.clusters.resources import Resources
+from launch.estimate import Held, by_recorded_speed, recorded_speeds, upper_bound
+from tests.launch.clusters.slurm.plans import cells
+
+ROWS = 60_000
+EPOCHS = 2
+
+
+def record(runs: Path, number: int, ranks: int, speed: float) -> None:
+    """A cell that ran before on so many ranks, at so many images a second together."""
+    folder = runs / "before" / f"m2-idx_folder-f1-seed{number}-0123abcd"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"training": {"ranks": ranks, "epochs": 1}}))
+    point = {"kind": "epoch", "step": 1, "time_ms": 1, "metrics": {"epoch": 1.0, "images_per_second": speed}}
+    (folder / "metrics.jsonl").write_text(json.dumps(point) + "\n")
+
+
+def held(ranks: int, on_gpus: bool) -> Held:
+    """A GPU for each rank, or two processors."""
+    asked = Resources(hours=3.0, gpus_per_node=4 if on_gpus else 0, cpus_per_task=2)
+    return Held.by(asked, ranks)
+
+
+def test_a_job_of_several_ranks_holds_a_device_for_each_of_them():
+    assert held(4, True) == Held(4, "GPU", 3.0)
+    assert held(3, False) == Held(6, "CPU", 3.0)
+    over_two_nodes = Resources(hours=1.0, nodes=2, gpus_per_node=2)
+    assert Held.by(over_two_nodes, 4).devices == 4
+
+
+def test_the_upper_bound_counts_training_on_all_ranks_and_measuring_on_one(tmp_path: Path):
+    (line,) = upper_bound(cells(2, tmp_path, ranks=4), held)
+    assert line == "at most 30.0 GPU-hours: 4 jobs with a time limit of 3 h, all of it used"
+
+
+@pytest.mark.parametrize(("ranks", "speed"), [(1, 1000.0), (4, 3000.0)])
+def test_gpu_hours_are_those_of_all_ranks_at_the_speed_that_so_many_had(
+    tmp_path: Path, ranks: int, speed: float
+):
+    record(tmp_path, 1, ranks=1, speed=1000.0)
+    record(tmp_path, 4, ranks=4, speed=3000.0)  # a little slower than four by themselves
+    assert recorded_speeds("m2-idx_folder", tmp_path) == {1: 1000.0, 4: 3000.0}
+    (line,) = by_recorded_speed(cells(10, tmp_path / "new", ranks=ranks), lambda _: ROWS, tmp_path, held)
+    hours = ROWS * EPOCHS / speed / 3600
+    assert f"about {10 * ranks * hours:.2f} GPU-hours for the training of 10 cells" in line
+    assert f"the longest takes {hours:.2f} h" in line
+
+
+def test_the_speed_of_another_number_of_ranks_grows_with_it_and_that_is_said(tmp_path: Path):
+    record(tmp_path, 1, ranks=1, speed=50.0)
+    line, scaled = by_recorded_speed(cells(1, tmp_path / "new", ranks=2), lambda _: ROWS, tmp_path, held)
+    assert f"about {2 * ROWS * EPOCHS / 100 / 3600:.2f} GPU-hours" in line
+    assert scaled == "1 of these cells by the speed of another number of ranks, taken to grow with it"
+
+
+def test_what_no_speed_is_known_of_is_named(tmp_path: Path):
+    record(tmp_path, 1, ranks=1, speed=50.0)
+    assert by_recorded_speed(cells(1, tmp_path / "new"), lambda _: None, tmp_path, held) == [
+        f"no speed is recorded in {tmp_path} of m2-idx_folder: no estimate of its training"
+    ]
