@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_prep.errors import LaunchError
+from launch.recipes.attribute_switching import csvae_table1, csvae_table1_quick
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
@@ -43,6 +44,13 @@ RECIPES = {
         "CCVAE table 1 on CheXpert, 5 labels: all systems, 4 rates, 100 epochs, 3 seeds", chexpert_table1
     ),
     "chexpert-table1-quick": Recipe("CCVAE on CheXpert at f = 0.06 and 1, 1 epoch", chexpert_table1_quick),
+    "csvae-table1": Recipe(
+        "CSVAE table 1 on TFD, CelebA-Glasses and CelebA-FacialHair: 4 systems, 2300 epochs, 3 seeds",
+        csvae_table1,
+    ),
+    "csvae-table1-quick": Recipe(
+        "the same systems on drawn faces with and without glasses, 10 epochs", csvae_table1_quick
+    ),
     "drawn-faces": Recipe(
         "the same as celeba-table1 on 20,000 drawn faces, which need no download", drawn_faces
     ),

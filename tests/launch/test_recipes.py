@@ -1,0 +1,110 @@
+"""Every recipe gives runs that can be built; the papers' ones have the papers' settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data_prep.sources import source_named
+from data_prep.sources.options import parsed_options
+from data_prep.supervision import PAPER_RATES
+from launch.recipes import RECIPES
+from launch.sweep import main
+from pipeline.config import RunConfig, from_json, identity, readable_name, to_json
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.interface import DataShape
+from tests.data_prep.sources.raw_pictures import write_celeba, write_chexpert
+
+TABLE_1 = ("celeba-table1", "chexpert-table1", "drawn-faces", "drawn-radiographs")
+
+
+def data_of(run: RunConfig) -> str:
+    return " ".join([run.data.name, *run.data.options])
+
+
+def shape_of(run: RunConfig) -> DataShape:
+    """What its model will know of the data, all values of a label equally frequent; no raw file is looked at."""
+    source = source_named(run.data.name, None, parsed_options(run.data.options))
+    cardinalities = tuple(label.cardinality for label in source.labels())
+    return DataShape(
+        image_shape=source.image_shape(),
+        cardinalities=cardinalities,
+        label_frequencies=tuple((1 / values,) * values for values in cardinalities),
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_runs_of_a_recipe_are_different_cells_that_can_be_read_back(name: str) -> None:
+    runs = RECIPES[name].runs()
+    assert runs
+    names = Counter(f"{readable_name(run)}-{identity(run, data_of(run))}" for run in runs)
+    assert max(names.values()) == 1
+    one_of_each = {run.model.system: run for run in runs}.values()
+    assert all(from_json(to_json(run)) == run for run in one_of_each)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if "mnist" not in name and "estimators" not in name]
+)
+def test_the_models_of_a_recipe_fit_its_data(name: str) -> None:
+    runs = [
+        run for run in RECIPES[name].runs() if run.data.name != "tfd"
+    ]  # its file says how large its faces are
+    kinds = {repr((run.data.name, run.data.options, run.model)): run for run in runs}
+    for run in kinds.values():
+        assert sum(weights.numel() for weights in run.model.build(shape_of(run)).parameters()) > 100
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_table_1_has_the_papers_systems_rates_epochs_and_step_size(name: str) -> None:
+    runs = RECIPES[name].runs()
+    assert {run.training.epochs for run in runs} == {100}
+    assert {run.optimiser.learning_rate for run in runs} == {2e-4}
+    cells = {(run.model.system, run.data.supervision_rate, run.seed) for run in runs}
+    systems = ("ccvae", "m2", "diva", "mvae", "m3")
+    assert cells == {(s, f, seed) for s in systems for f in PAPER_RATES for seed in range(3)}
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_ccvae_has_the_45_latents_of_the_paper(name: str) -> None:
+    run = RECIPES[name].runs()[0]
+    assert isinstance(run.model, CCVAEConfig)
+    assert len(shape_of(run).cardinalities) + run.model.style_size == 45
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith("-quick")])
+def test_a_quick_recipe_is_quick(name: str) -> None:
+    runs = RECIPES[name].runs()
+    assert max(run.training.epochs for run in runs) <= 20
+    assert {run.seed for run in runs} == {0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("drawn-faces-quick", 8), ("hair-multiclass-quick", 2), ("csvae-table1-quick", 4)]
+)
+def test_drawn_data_are_planned_without_any_file(
+    name: str, cells: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as end:
+        main(["--recipe", name, "--dry-run", *places])
+    assert not end.value.code
+    assert f"{cells} cells, {cells} to run" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("celeba-table1", 60), ("hair-multiclass", 6), ("chexpert-table1", 60)]
+)
+def test_the_papers_data_are_planned_from_their_raw_files(
+    name: str, cells: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = (write_chexpert if "chexpert" in name else write_celeba)(tmp_path / "raw")
+    places = ["--raw", str(raw), "--data-root", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as end:
+        main(["--recipe", name, "--dry-run", *places])
+    assert not end.value.code
+    assert f"{cells} cells, {cells} to run" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
