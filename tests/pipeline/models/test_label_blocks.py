@@ -47,6 +47,14 @@ def test_labels_are_brought_into_the_order_of_the_blocks_and_back() -> None:
     assert columns == [[4, 3], [1, 0], [2, 0], [0, 1]]
 
 
+def test_latents_are_given_label_by_label() -> None:
+    layout = LabelLayout(label_blocks((5, 2, 2), (3, 1, 1)))
+    z = torch.arange(10.0).reshape(2, 5)
+    binary, other = layout.latents_by_label(z)
+    assert binary.tolist() == [[[0.0], [1.0]], [[5.0], [6.0]]]
+    assert other.tolist() == [[[2.0, 3.0, 4.0]], [[7.0, 8.0, 9.0]]]
+
+
 def test_a_data_set_of_binary_labels_needs_no_other_order() -> None:
     layout = LabelLayout(label_blocks((2,) * 18, (1,) * 18))
     assert layout.in_order
