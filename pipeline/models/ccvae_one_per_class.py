@@ -56,7 +56,11 @@ class OnePerClassCCVAE(CCVAE):
                 losses.objective[batch.labelled :] + self.config.nearest_example_weight * agreement,
             ]
         )
-        terms = {"objective": term(objective), "unlabelled/nearest_example": term(agreement)}
+        terms = {
+            "objective": term(objective),
+            "elbo": term(losses.objective),
+            "unlabelled/nearest_example": term(agreement),
+        }
         return Losses(objective=objective, terms=losses.terms | terms)
 
     def agreement(

@@ -79,12 +79,14 @@ def test_the_objective_of_unlabelled_rows_is_the_bound_and_the_term_as_written(d
     plain = replace(model.config, nearest_example_weight=0.0).build(TINY)
     plain.load_state_dict(model.state_dict(), strict=False)
     give(draws, draw)
-    found = model(batch_of(IMAGES, LABELS, LABELLED)).objective
+    losses = model(batch_of(IMAGES, LABELS, LABELLED))
+    found = losses.objective
     draws.give(noise(1, 5, 3, seed=1), noise(6, 5, 2, seed=2)[:, :LABELLED])
     bound = plain(batch_of(IMAGES, LABELS, LABELLED)).objective
     term = torch.stack([term_of_one_row(model, each) for each in draw])
     torch.testing.assert_close(found, bound + 5 * torch.cat([torch.zeros(LABELLED), term]))
     assert term.unique().numel() == 3
+    torch.testing.assert_close(losses.terms["elbo"][0], bound.sum().detach().float())  # what is measured
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,0 +1,171 @@
+"""Every preset of the registry, narrow, on each kind of data that this project has: cases for tests of all systems.
+
+A system that is added to the registry is in these tests by that alone. Where one does not take a kind of data, ``REFUSED``
+says so; there is no other way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.batch import Batch
+from pipeline.models.interface import DataShape, FollowsEpochs, KeepsExamples
+from pipeline.models.registry import PRESETS
+
+NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8}
+"""Of the fields that a system has of these."""
+ONE_CLASS_LABEL = r"takes a data set with one class label; this one has \d+ labels"
+NO_DOMAIN = "takes a data set with a domain and at least one other label; this one has 1 labels"
+REFUSED: dict[tuple[str, str], str] = {
+    ("revae-one-per-class", "faces"): ONE_CLASS_LABEL,
+    ("revae-one-per-class", "radiographs"): ONE_CLASS_LABEL,
+    ("revae-one-per-class", "mixed"): ONE_CLASS_LABEL,
+    ("diva_original", "digits"): NO_DOMAIN,
+}
+"""What is said of a kind of data that a preset does not take."""
+
+
+def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...], *, partly_observed: bool) -> DataShape:
+    """Data whose values differ in how often they occur."""
+    return DataShape(
+        image_shape=image,
+        cardinalities=cardinalities,
+        label_frequencies=tuple(
+            tuple((1 + value) / (count * (count + 1) / 2) for value in range(count))
+            for count in cardinalities
+        ),
+        partly_observed=partly_observed,
+    )
+
+
+DATA = {
+    "digits": shape((1, 28, 28), (10,), partly_observed=False),
+    "faces": shape((3, 64, 64), (2,) * 18, partly_observed=False),
+    "radiographs": shape((1, 64, 64), (2,) * 5, partly_observed=True),
+    "mixed": shape((1, 28, 28), (2, 5, 2), partly_observed=True),
+}
+SIZE = 4
+LABELLED = {"some": 2, "none": 0, "all": SIZE}
+"""How many rows of a batch have labels."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A preset on a kind of data that it takes."""
+
+    preset: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{self.preset}-{self.data}"
+
+    @property
+    def shape(self) -> DataShape:
+        return DATA[self.data]
+
+    @property
+    def system(self) -> str:
+        return PRESETS[self.preset].config().system
+
+    def build(self, **options: Any) -> nn.Module:
+        """A narrow model, its weights a function of the preset and the default dtype alone."""
+        torch.manual_seed(0)
+        model = narrow(self.preset, **options).build(self.shape)
+        return ready(model, self.shape)
+
+
+CASES = [Case(preset, data) for preset in PRESETS for data in DATA if (preset, data) not in REFUSED]
+
+
+def narrow(preset: str, **options: Any) -> Any:
+    """The configuration of a preset with small networks, and others of its fields that have these names."""
+    config: Any = PRESETS[preset].config()
+    names = {field.name for field in fields(config)}
+    return replace(config, **{name: value for name, value in (NARROW | options).items() if name in names})
+
+
+def ready(model: nn.Module, data: DataShape) -> nn.Module:
+    """The model, told what the loop tells it before the first step; of a warm-up the middle."""
+    if isinstance(model, FollowsEpochs):
+        model.begin_epoch(50)
+    if isinstance(model, KeepsExamples):
+        classes = data.cardinalities[0]
+        model.keep_examples(
+            Batch(
+                image=images(data, classes, seed=1),
+                labels=torch.arange(classes, dtype=torch.uint8)[:, None],
+                observed=torch.ones(classes, 1, dtype=torch.bool),
+                labelled=classes,
+            )
+        )
+    return model
+
+
+@cache
+def model_of(case: Case) -> nn.Module:
+    """One model for all tests that change nothing of it."""
+    return case.build()
+
+
+def images(data: DataShape, rows: int, seed: int = 0) -> Tensor:
+    """Random pictures."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (rows, *data.image_shape), dtype=torch.uint8, generator=generator)
+
+
+def labels(data: DataShape, rows: int, seed: int = 0) -> Tensor:
+    """Random values of every label."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = [
+        torch.randint(count, (rows, 1), dtype=torch.uint8, generator=generator)
+        for count in data.cardinalities
+    ]
+    return torch.cat(columns, dim=1)
+
+
+def batch_of(data: DataShape, labelled: int = 2, rows: int = SIZE) -> Batch:
+    """A batch with so many labelled rows; where labels may be observed in part, the second row has one alone."""
+    observed = (torch.arange(rows)[:, None] < labelled).expand(-1, len(data.cardinalities)).clone()
+    if data.partly_observed and labelled > 1:
+        observed[1, 1:] = False
+    return Batch(image=images(data, rows), labels=labels(data, rows), observed=observed, labelled=labelled)
+
+
+def row_of(batch: Batch, row: int) -> Batch:
+    """One row of a batch as a batch of its own."""
+    one = slice(row, row + 1)
+    return Batch(
+        image=batch.image[one],
+        labels=batch.labels[one],
+        observed=batch.observed[one],
+        labelled=int(row < batch.labelled),
+    )
+
+
+def take_noise_out(assign: Callable[[Any, str, Any], None]) -> None:
+    """Every sample of a Gaussian becomes its mean, of a label its likeliest value; nothing else is left to chance."""
+    assign(torch, "randn", lambda *shape, **_: torch.zeros(*shape))
+    assign(torch, "randn_like", torch.zeros_like)
+    assign(torch, "rand", lambda *shape, **_: torch.full(shape, 0.5))
+    assign(torch.distributions.Categorical, "sample", lambda self: self.probs.argmax(-1))
+
+
+def fix_noise(assign: Callable[[Any, str, Any], None]) -> None:
+    """Noise that is the same in every dtype, call by call from here on."""
+    calls = iter(range(10**6))
+
+    def normal(*shape: int, **_: Any) -> Tensor:
+        generator = torch.Generator().manual_seed(next(calls))
+        drawn = torch.empty(shape, dtype=torch.float64).normal_(generator=generator)
+        return drawn.to(torch.get_default_dtype())
+
+    assign(torch, "randn", normal)
+    assign(torch, "randn_like", lambda values: normal(*values.shape))
+    assign(torch, "rand", lambda *shape, **_: torch.full(shape, 0.5))
+    assign(torch.distributions.Categorical, "sample", lambda self: self.probs.argmax(-1))

@@ -1,0 +1,214 @@
+"""What holds for the objective of every system in the registry, on every kind of data that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from data_prep.errors import ConfigError
+from pipeline.models.interface import HasFurtherPlayers, KeepsExamples
+from pipeline.models.registry import PRESETS
+from tests.pipeline.models.every_system import (
+    CASES,
+    DATA,
+    LABELLED,
+    REFUSED,
+    SIZE,
+    Case,
+    batch_of,
+    fix_noise,
+    model_of,
+    narrow,
+    row_of,
+    take_noise_out,
+)
+from tests.pipeline.models.two_ranks_of_every_system import gradients_of_every_system
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@pytest.mark.parametrize(("preset", "data"), REFUSED)
+def test_data_that_a_system_does_not_take_is_refused_in_one_sentence(preset: str, data: str) -> None:
+    with pytest.raises(ConfigError, match=REFUSED[preset, data]):
+        narrow(preset).build(DATA[data])
+
+
+def test_every_preset_takes_some_data() -> None:
+    assert {case.preset for case in CASES} == set(PRESETS)
+
+
+@pytest.mark.parametrize("labelled", LABELLED)
+@every_case
+def test_objectives_are_finite_and_gradients_reach_every_parameter(case: Case, labelled: str) -> None:
+    """Also at f = 0 and f = 1; DistributedDataParallel waits for each parameter."""
+    torch.manual_seed(0)
+    model = model_of(case)
+    losses = model(batch_of(case.shape, LABELLED[labelled]))
+    for objective in (losses.objective, *losses.further.values()):
+        assert objective.shape == (SIZE,)
+        assert objective.dtype == torch.float32
+        assert objective.isfinite().all()
+    model.zero_grad()
+    losses.of_all_players.sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        if labelled == "some":
+            assert parameter.grad.any(), name
+    for name, (total, count) in losses.terms.items():
+        assert total.isfinite(), name
+        assert count == {"labelled": LABELLED[labelled], "unlabelled": SIZE - LABELLED[labelled]}.get(
+            name.split("/")[0], SIZE
+        ), name
+
+
+@every_case
+def test_an_example_has_the_same_objective_in_any_company(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of one, none or all labelled: what is written for a supervised and an unsupervised example is one formula."""
+    take_noise_out(monkeypatch.setattr)
+    model = model_of(case)
+    with torch.no_grad():
+        for labelled in LABELLED.values():
+            batch = batch_of(case.shape, labelled)
+            together = model(batch)
+            alone = [model(row_of(batch, row)) for row in range(SIZE)]
+            torch.testing.assert_close(
+                together.objective, torch.cat([one.objective for one in alone]), rtol=1e-4, atol=1e-3
+            )
+            for name, values in together.further.items():
+                apart = torch.cat([one.further[name] for one in alone])
+                torch.testing.assert_close(values, apart, rtol=1e-4, atol=1e-3)
+
+
+@every_case
+def test_values_of_labels_that_are_not_observed_are_not_read(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_noise_out(monkeypatch.setattr)
+    batch = batch_of(case.shape)
+    with torch.no_grad():
+        expected = model_of(case)(batch)
+        batch.labels[~batch.observed] = 255
+        found = model_of(case)(batch)
+    torch.testing.assert_close(found.objective, expected.objective, rtol=0, atol=0)
+    assert not batch.observed.all()
+
+
+@every_case
+def test_each_network_that_reads_images_reads_each_once(case: Case) -> None:
+    model, rows = model_of(case), dict[str, int]()
+    pixels = case.shape.pixels
+
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if inputs and isinstance(inputs[0], Tensor) and inputs[0].shape[-1] == pixels:
+                rows[name] = rows.get(name, 0) + inputs[0].numel() // pixels
+
+        return hook
+
+    hooks = [
+        module.register_forward_pre_hook(note(name))
+        for name, module in model.named_modules()
+        if name and any(parameter.ndim > 1 for parameter in module.parameters())
+    ]
+    model(batch_of(case.shape))
+    for hook in hooks:
+        hook.remove()
+    kept = case.shape.cardinalities[0] if isinstance(model, KeepsExamples) else 0
+    assert rows
+    assert set(rows.values()) == {SIZE + kept}, rows
+
+
+@every_case
+def test_a_players_objective_reaches_its_own_parameters_and_no_others(case: Case) -> None:
+    torch.manual_seed(0)
+    model = model_of(case)
+    losses = model(batch_of(case.shape))
+    players = model.further_players() if isinstance(model, HasFurtherPlayers) else ()
+    assert {player.name for player in players} == set(losses.further)
+    owned = {player.name: {id(parameter) for parameter in player.parameters} for player in players}
+    every_players = [parameter for own in owned.values() for parameter in own]
+    assert len(set(every_players)) == len(every_players)
+    everybodys = {id(parameter) for parameter in model.parameters()}
+    assert reached(losses.objective, model) == everybodys - set(every_players)
+    for name, own in owned.items():
+        assert reached(losses.further[name], model) == own
+
+
+def reached(objective: Tensor, model: nn.Module) -> set[int]:
+    """The parameters for which an objective has a gradient that is not zero."""
+    parameters = list(model.parameters())
+    found = torch.autograd.grad(objective.sum(), parameters, retain_graph=True, allow_unused=True)
+    return {
+        id(parameter)
+        for parameter, gradient in zip(parameters, found, strict=True)
+        if gradient is not None and gradient.any()
+    }
+
+
+def objective_and_gradient(case: Case, dtype: torch.dtype, narrow_type: bool) -> tuple[Tensor, Tensor]:
+    """Objectives of all players, and the gradient of their sum, of MLPs with the weights that float32 begins with."""
+    weights = dict(case.build(network="mlp").named_parameters())
+    torch.set_default_dtype(dtype)
+    try:
+        model = case.build(network="mlp")
+        model.load_state_dict(weights, strict=False)
+        with torch.autocast("cpu", torch.bfloat16, enabled=narrow_type):
+            losses = model(batch_of(case.shape))
+        losses.of_all_players.sum().backward()
+        gradients = [
+            parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None
+        ]
+        return torch.stack([losses.objective, *losses.further.values()]).double(), torch.cat(
+            gradients
+        ).double()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+ERRORS = {"float32": (2e-6, 2e-5), "bf16": (0.01, 0.05)}
+"""Largest error of an objective relative to one plus it, and of the gradient relative to its norm."""
+ERRORS_OF_SELF_NORMALISED = {"float32": (2e-6, 5e-4), "bf16": (0.01, 0.2)}
+"""Where gradients pass through normalised weights, differences of brackets of thousands of nats make them."""
+
+
+@pytest.mark.parametrize("precision", ERRORS)
+@every_case
+def test_float32_and_bf16_stay_near_float64(
+    case: Case, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for dtype, narrow_type in ((torch.float64, False), (torch.float32, precision == "bf16")):
+        with monkeypatch.context() as patch:
+            fix_noise(patch.setattr)
+            results.append(objective_and_gradient(case, dtype, narrow_type))
+    (exact, exact_gradient), (found, gradient) = results
+    errors = ERRORS_OF_SELF_NORMALISED if case.preset == "ccvae-exact" else ERRORS
+    of_objective, of_gradient = errors[precision]
+    assert ((found - exact).abs() / (1 + exact.abs())).max() < of_objective
+    assert (gradient - exact_gradient).norm() / exact_gradient.norm() < of_gradient
+
+
+@pytest.fixture(scope="module")
+def gradients_on_two_ranks(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    return gradients_of_every_system(tmp_path_factory.mktemp("two-ranks"))
+
+
+@every_case
+def test_two_ranks_have_the_gradient_of_one_process_with_the_whole_batch(
+    case: Case, gradients_on_two_ranks: dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]
+) -> None:
+    """The second rank has no labelled row."""
+    together, alone = gradients_on_two_ranks[str(case)]
+    assert alone
+    for name, value in alone.items():
+        torch.testing.assert_close(
+            together[name], value, rtol=1e-3, atol=1e-5 * float(1 + value.abs().max()), msg=name
+        )
