@@ -1,10 +1,13 @@
-"""``asked.json`` in a sweep's folder: what the command that started it asked for, so that cells can be started again."""
+"""``asked.json`` in a sweep's folder: what launches asked for, and for which cells, so that these can be started again."""
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,27 +19,87 @@ ASKED_FILE = "asked.json"
 Asked = TypeVar("Asked")
 
 
-def keep(sweep: Path, asked: Any) -> None:
-    """Write down the options of a launch, a dataclass, with absolute paths: the next one may come from another folder."""
-    text = TypeAdapter(type(asked)).dump_json(_absolute(asked), indent=1)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch(Generic[Asked]):
+    """One call of the command that starts a sweep."""
+
+    time: str
+    """When, in the words of the machine's clock."""
+    cells: tuple[str, ...]
+    """The cells that were last started by it."""
+    options: Asked
+
+
+def keep(sweep: Path, asked: Any, cells: Collection[str]) -> None:
+    """Write down the options of a launch, a dataclass, with absolute paths: the next one may come from another folder.
+
+    Earlier launches stay as long as one of their cells is not started by a later one.
+    """
+    earlier = []
+    for launch in _read(sweep):
+        rest = [name for name in launch["cells"] if name not in cells]
+        if rest:
+            earlier.append(launch | {"cells": rest})
+    options = TypeAdapter(type(asked)).dump_python(_absolute(asked), mode="json")
+    newest = {"time": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "cells": sorted(cells), "options": options}
     with atomic_write(sweep / ASKED_FILE) as file:
-        file.write(text + b"\n")
+        file.write(json.dumps([*earlier, newest], indent=1).encode() + b"\n")
 
 
-def kept(sweep: Path, kind: type[Asked]) -> Asked:
-    """The options of the newest launch of a sweep; LaunchError where there are none that can be read."""
-    file = sweep / ASKED_FILE
+def kept(sweep: Path, kind: type[Asked], cells: Sequence[str]) -> list[Launch[Asked]]:
+    """The launches that started these cells, each with those of them that it was the last to start, oldest first.
+
+    Raises:
+        LaunchError: of a cell it is not known, or it cannot be read.
+    """
     again = "start the sweep with its own command again"
+    file, found = sweep / ASKED_FILE, []
+    for launch in _read(sweep):
+        own = tuple(name for name in cells if name in launch["cells"])
+        if not own:
+            continue
+        try:
+            options = TypeAdapter(kind).validate_python(launch["options"])
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise LaunchError(f"{file}: {where + ': ' if where else ''}{first['msg']}; {again}") from None
+        found.append(Launch(time=launch["time"], cells=own, options=options))
+    unknown = set(cells).difference(*(launch.cells for launch in found))
+    if unknown:
+        raise LaunchError(f"{file} does not say how {min(unknown)} was started; {again}")
+    return found
+
+
+def in_words(options: Any, without: Collection[str] = ()) -> str:
+    """What options say beyond their defaults: ``recipe fashion-mnist, hours 2.5``."""
+    said = []
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        if is_dataclass(value):
+            said.append(in_words(value, without))
+        elif entry.name not in without and value != _default(entry):
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            said.append(f"{entry.name.replace('_', '-')} {shown}")
+    return ", ".join(part for part in said if part)
+
+
+def _default(entry: Any) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _read(sweep: Path) -> list[dict[str, Any]]:
+    """The launches; those that cannot be read are left out."""
     try:
-        return TypeAdapter(kind).validate_json(file.read_bytes())
-    except FileNotFoundError:
-        raise LaunchError(
-            f"{sweep} does not say how it was started ({ASKED_FILE} is missing); {again}"
-        ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LaunchError(f"{file}: {where + ': ' if where else ''}{first['msg']}; {again}") from None
+        launches = json.loads((sweep / ASKED_FILE).read_bytes())
+    except (OSError, ValueError):
+        return []
+    kinds = {"time": str, "cells": list, "options": dict}
+    return [
+        launch
+        for launch in (launches if isinstance(launches, list) else [])
+        if isinstance(launch, dict) and all(isinstance(launch.get(key), kind) for key, kind in kinds.items())
+    ]
 
 
 def _absolute(options: Any) -> Any:

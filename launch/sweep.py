@@ -133,7 +133,7 @@ def run_sweep(asked: Sweep) -> int:
         parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
         settings = replace(settings, parent_run_id=parent.parent_run_id)
         cells = write_cells(cells, settings, forgive=True)
-        keep(sweep, asked)
+        keep(sweep, asked, [cell.name for cell in cells])
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
         backend.submit(cells, lock)
     if asked.detach:

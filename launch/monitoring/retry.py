@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import tyro
+from rich.console import Console
+
 from data_prep.errors import LaunchError
-from launch.asked import kept
+from launch.asked import in_words, kept
+from launch.clusters.resources import Resources
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.standing import look
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Start the failed cells of a sweep again, with the options and resources that the sweep was last started with.
+    """Start the failed cells of a sweep again, each with the options that it was last started with.
 
     Only failed ones: those that are done, run, wait or were cancelled are left as they are. Each goes on from its newest
-    good checkpoint. To change an option (more memory, say) use the sweep's own command again instead.
+    good checkpoint. What is asked of the cluster now (--memory-gb 64, say) counts before what was asked then.
     """
 
     sweep: SweepName
@@ -27,6 +31,7 @@ class Retry:
     """folder that holds the sweeps"""
     detach: bool = False
     """leave as soon as the jobs are submitted (slurm)"""
+    resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
 def retry(asked: Retry) -> int:
@@ -43,16 +48,30 @@ def retry(asked: Retry) -> int:
         return 0
     from launch.sweep import Sweep, run_sweep  # late: training needs torch, and looking does not
 
-    former = kept(sweep.path, Sweep)
-    again = replace(
-        former,
-        name=sweep.path.name,
-        runs=sweep.path.parent,
-        only=tuple(failed),
-        detach=asked.detach,
-        dry_run=False,
-    )
-    print(
-        f"{len(failed)} failed cell{'s' * (len(failed) > 1)} of {sweep.path.name} again, as asked for before"
-    )
-    return run_sweep(again)
+    launches = kept(sweep.path, Sweep, failed)
+    now = in_words(asked.resources)
+    worst = 0
+    for number, launch in enumerate(launches, start=1):
+        former = launch.options
+        again = replace(
+            former,
+            name=sweep.path.name,
+            runs=sweep.path.parent,
+            only=launch.cells,
+            # Jobs of several launches are side by side in the queue; on this machine one launch follows the other.
+            detach=former.cluster == "slurm" and (asked.detach or number < len(launches)),
+            dry_run=False,
+            resources=asked.resources.over(former.resources),
+        )
+        then = in_words(former, without=("name", "runs", "only", "detach"))
+        print(
+            f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, as asked for at"
+            f" {launch.time} ({then or 'with all defaults'}){f', and now {now}' if now else ''}",
+            flush=True,
+        )
+        worst = max(worst, run_sweep(again))
+    if len(launches) > 1 and former.cluster == "slurm" and not asked.detach:
+        from launch.monitoring.status import watch  # late: it imports this module
+
+        return watch(sweep, Console())
+    return worst

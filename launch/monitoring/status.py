@@ -85,7 +85,7 @@ def status(asked: Status) -> int:
         return _list(asked.runs, console)
     sweep = SweepFolder.named(asked.sweep, asked.runs)
     if asked.watch:
-        return _watch(sweep, console)
+        return watch(sweep, console)
     seen = look(sweep)
     everything = asked.all or not console.is_terminal
     sentences = failures(seen.states, sweep.path)
@@ -123,13 +123,14 @@ def also_in_queue(seen: Look) -> str:
     return "; ".join(parts)
 
 
-def _watch(sweep: SweepFolder, console: Console) -> int:
+def watch(sweep: SweepFolder, console: Console) -> int:
+    """Show a sweep until nothing of it runs or waits any more; returns the exit status."""
     seen = look(sweep)
     note = ""
     try:
-        with Watch(sweep.cells, console) as watch:
+        with Watch(sweep.cells, console) as shown:
             while True:
-                watch.show(seen.states, note or also_in_queue(seen))
+                shown.show(seen.states, note or also_in_queue(seen))
                 if seen.exit_status != 3:
                     break
                 time.sleep(_SECONDS_BETWEEN_LOOKS)

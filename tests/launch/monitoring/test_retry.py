@@ -9,8 +9,9 @@ import pytest
 
 from data_prep.errors import LaunchError
 from launch import sweep as launching
-from launch.asked import ASKED_FILE, keep, kept
+from launch.asked import ASKED_FILE, in_words, keep, kept
 from launch.clusters.resources import Resources
+from launch.monitoring import status
 from launch.plan import DataPlaces
 from launch.sweep import Sweep
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
@@ -41,28 +42,56 @@ def again(monkeypatch) -> list[Sweep]:
 
 def test_what_was_asked_is_read_back_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keep(tmp_path, ASKED)
+    keep(tmp_path, ASKED, ["a", "b"])
     places = replace(ASKED.places, raw=tmp_path / "raw", data_root=tmp_path / "data")
-    assert kept(tmp_path, Sweep) == replace(ASKED, runs=tmp_path / "runs", places=places)
+    (launch,) = kept(tmp_path, Sweep, ["b"])
+    assert launch.cells == ("b",)
+    assert launch.options == replace(ASKED, runs=tmp_path / "runs", places=places)
 
 
-@pytest.mark.parametrize("text", ["{", '{"hours": 3}', '{"cluster": "moon"}', "[]"])
-def test_a_damaged_note_is_one_sentence(tmp_path, text):
+def test_each_cell_has_the_options_of_the_launch_that_was_the_last_to_start_it(tmp_path):
+    later = replace(ASKED, resources=Resources(hours=8.0))
+    keep(tmp_path, ASKED, ["a", "b", "c"])
+    keep(tmp_path, later, ["b", "d"])
+    keep(tmp_path, later, ["d"])
+    first, second = kept(tmp_path, Sweep, ["a", "b", "c"])
+    assert (first.cells, first.options.resources.hours) == (("a", "c"), 2.5)
+    assert (second.cells, second.options.resources.hours) == (("b",), 8.0)
+    assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 3
+    keep(tmp_path, later, ["a", "b", "c", "d"])
+    assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 1  # none of the earlier counts any more
+
+
+def test_options_in_words_are_those_that_are_no_defaults():
+    words = "recipe tiny, cluster slurm, only ccvae-, raw raw, gpus-per-node 2, hours 2.5"
+    assert in_words(ASKED) == words
+    assert in_words(ASKED, without=("only", "raw")) == words.replace("only ccvae-, raw raw, ", "")
+    assert in_words(Sweep()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "does not say how a was started"),
+        ("[]", "does not say how a was started"),
+        ('[{"time": "now", "cells": ["b"], "options": {}}]', "does not say how a was started"),
+        ('[{"time": "now", "cells": ["a"], "options": {"cluster": "moon"}}]', "cluster: Input should be 'local'"),
+    ],
+)  # fmt: skip
+def test_a_damaged_note_is_one_sentence(tmp_path, text, said):
     (tmp_path / ASKED_FILE).write_text(text)
-    if text == '{"hours": 3}':  # of a newer version: what is not known is passed over
-        assert kept(tmp_path, Sweep) == Sweep()
-        return
     with pytest.raises(
         LaunchError, match=r"asked\.json.*; start the sweep with its own command again"
     ) as error:
-        kept(tmp_path, Sweep)
+        kept(tmp_path, Sweep, ["a"])
+    assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path, again, capsys):
     sweep = tmp_path / "elsewhere" / "tiny"
     done, failed, also_failed, open_cell = make_cells(sweep, 4)
-    keep(sweep, ASKED)
+    keep(sweep, ASKED, [cell.name for cell in (done, failed, also_failed, open_cell)])
     done.mark_done()
     failed.give_up("a reason")
     also_failed.give_up("another")
@@ -73,11 +102,40 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     assert (first.name, first.runs) == ("tiny", sweep.parent)
     assert (first.recipe, first.cluster, first.resources) == (ASKED.recipe, "slurm", ASKED.resources)
     assert (second.only, second.detach, first.detach) == ((also_failed.name,), True, False)
-    assert "2 failed cells of tiny again" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 failed cells of tiny again, as asked for at 20" in said
+    assert "cluster slurm, raw " in said
+    assert "gpus-per-node 2, hours 2.5)\n" in said
 
     assert say("retry", "tiny", "seed3", runs=sweep.parent) == 2
     assert f"only failed cells are started again, and {open_cell.name} is stopped" in capsys.readouterr().err
     assert len(again) == 2
+
+
+def test_failed_cells_of_two_launches_are_started_again_each_as_it_was_with_what_is_asked_now(
+    tmp_path, again, capsys, monkeypatch
+):
+    watched = []
+    monkeypatch.setattr(status, "watch", lambda sweep, console: watched.append(sweep.path.name) or 0)
+    first, second = make_cells(tmp_path / "tiny", 2)
+    keep(tmp_path / "tiny", ASKED, [first.name, second.name])
+    later = replace(ASKED, epochs=7, resources=Resources(memory_gb=16.0))
+    keep(tmp_path / "tiny", later, [second.name])
+    for cell in (first, second):
+        cell.give_up("out of memory")
+    assert say("retry", "tiny", "--memory-gb", "64", runs=tmp_path) == 0
+    one, other = again
+    assert (one.only, one.epochs, one.resources) == (
+        (first.name,),
+        None,
+        Resources(hours=2.5, gpus_per_node=2, memory_gb=64.0),
+    )
+    assert (other.only, other.epochs, other.resources) == ((second.name,), 7, Resources(memory_gb=64.0))
+    # Neither waits for the other; then both are watched.
+    assert (one.detach, other.detach, watched) == (True, False, ["tiny"])
+    said = capsys.readouterr().out
+    assert said.count("and now memory-gb 64.0\n") == 2
+    assert "epochs 7" in said.splitlines()[1]
 
 
 def test_where_nothing_failed_nothing_is_started(tmp_path, again, capsys):
@@ -92,7 +150,7 @@ def test_a_sweep_that_does_not_say_how_it_was_started_is_one_sentence(tmp_path, 
     (cell,) = make_cells(tmp_path / "tiny", 1)
     cell.give_up("a reason")
     assert say("retry", "tiny", runs=tmp_path) == 2
-    assert "asked.json is missing" in capsys.readouterr().err
+    assert "asked.json does not say how" in capsys.readouterr().err
 
 
 @pytest.mark.slow
