@@ -23,6 +23,7 @@ from launch.recipes.several_labels import (
     hair_multiclass,
     hair_multiclass_quick,
 )
+from launch.recipes.swiss_roll import swiss_roll, swiss_roll_quick
 from pipeline.config import RunConfig
 
 
@@ -90,6 +91,8 @@ RECIPES = {
     "rotated-mnist-quick": Recipe(
         "DIVA with domains on rotated MNIST, 75 degrees held out, 20 epochs", rotated_mnist_quick
     ),
+    "swiss-roll": Recipe("CSVAE on the swiss roll, figure 2 of its paper: 2300 epochs, 3 seeds", swiss_roll),
+    "swiss-roll-quick": Recipe("CSVAE on the swiss roll, 20 epochs", swiss_roll_quick),
 }
 QUICK = "fashion-mnist-quick"
 

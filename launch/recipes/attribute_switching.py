@@ -15,7 +15,14 @@ from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.models.vae import VAEConfig
 
-SYSTEMS: tuple[ModelConfig, ...] = (VAEConfig(), CondVAEConfig(), CondVAEInfoConfig(), CSVAEConfig())
+RECONSTRUCTION, KL, ADVERSARY = 20.0, 0.2, 10.0
+"""CSVAE's weights, for all: they had the same hyperparameters, says 7.1, and it lists no others."""
+SYSTEMS: tuple[ModelConfig, ...] = (
+    VAEConfig(likelihood="gaussian", reconstruction_weight=RECONSTRUCTION, kl_weight=KL),
+    CondVAEConfig(reconstruction_weight=RECONSTRUCTION, kl_weight=KL),
+    CondVAEInfoConfig(reconstruction_weight=RECONSTRUCTION, kl_weight=KL, information_weight=ADVERSARY),
+    CSVAEConfig(),
+)
 
 
 def csvae_table1() -> list[RunConfig]:

@@ -15,8 +15,8 @@ prior of an unobserved label's subspace is ``p(w_i) = Σ_y p(y) p(w_i|y)``, exac
 its values in its place, and the adversary is trained by the observed labels. H needs none. Any ``q`` gives a bound, so
 hiding labels from it (``hidden_labels``) keeps it one, and teaches it to find ``w`` without them.
 
-``p(w_i | attribute)``: the formula has N((0,0), 0.1²) with it and N((3,3), 1²) without, the prose the reverse, which is what
-attribute switching needs; see ``attribute_at_origin``.
+``p(w_i | attribute)``: the formula has N((0,0), 0.1²) with it and N((3,3), 1²) without, and so has the swiss roll of 5.1;
+the prose of 4.2 has the reverse, which is what attribute switching needs. See ``attribute_at_origin``.
 """
 
 from __future__ import annotations
