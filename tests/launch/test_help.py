@@ -1,0 +1,85 @@
+"""``launch/debug.py SYSTEM --help``: every field of a run, what it means, and what it is unless it is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, get_origin, get_type_hints
+
+import pytest
+
+from launch.debug import Debug, main
+from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.models.registry import PRESETS
+
+
+def shown_fields(section: Any) -> dict[str, Any]:
+    """Flag and default of each field that a person may set, those of nested sections included."""
+    found: dict[str, Any] = {}
+    hints = get_type_hints(type(section), include_extras=True)
+    for field in fields(section):
+        value, hint = getattr(section, field.name), hints[field.name]
+        marks = hint.__metadata__ if get_origin(hint) is Annotated else ()
+        if is_dataclass(value):
+            found |= shown_fields(value)
+        elif not any("Suppress" in repr(mark) for mark in marks):
+            names = [mark.name for mark in marks if getattr(mark, "name", None)]
+            found[(names or [field.name])[0].replace("_", "-")] = value
+    return found
+
+
+def as_shown(value: Any) -> str:
+    """A default as the help prints it."""
+    if isinstance(value, tuple):
+        return " ".join(as_shown(each) for each in value)
+    return str(value)
+
+
+def explanations(text: str) -> dict[str, str]:
+    """What the help says of each flag."""
+    parts = re.split(r"^ *--(?=[a-z])", text, flags=re.MULTILINE)
+    found = {}
+    for part in parts[1:]:
+        flag, _, rest = part.partition(" ") if " " in part.splitlines()[0] else part.partition("\n")
+        rest = re.split(r"\n *\n", rest)[0]
+        found[flag.rstrip(",").removeprefix("no-")] = " ".join(rest.split())
+    return found
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_field_is_shown_with_its_meaning_and_default(
+    preset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as end:
+        main([preset, "--help"])
+    assert end.value.code == 0
+    shown = explanations(capsys.readouterr().out)
+    made = PRESETS[preset]
+    data = DataConfig(supervision_rate=0.0, one_per_class=True) if made.one_per_class else DataConfig()
+    asked = Debug(run=RunConfig(data=data, model=made.config(), training=TrainingConfig(epochs=1)))
+    expected = shown_fields(asked)
+    assert expected.keys() >= {
+        "data",
+        "supervision-rate",
+        "learning-rate",
+        "measure-hang-seconds",
+        "mlflow",
+        "runs",
+    }
+    for flag, value in expected.items():
+        assert flag in shown, flag
+        meaning, _, default = shown[flag].rpartition("(default:")
+        assert len(re.findall(r"[a-z]{2,}", meaning)) >= 2, f"--{flag}: {shown[flag]}"
+        assert default.rstrip(")").strip() == as_shown(value), f"--{flag}: {shown[flag]}"
+
+
+def test_the_list_of_systems_names_each_with_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, preset in PRESETS.items():
+        assert f"{name} {preset.describes}" in text
