@@ -7,6 +7,7 @@ CCVAE's table 3. All of them take images and give pixel logits as flat rows, wha
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -51,6 +52,18 @@ CONVOLUTIONAL_FEATURES = 256
 """Numbers that are left of an image behind the last convolution."""
 
 
+def he_initialised(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: int) -> nn.Module:
+    """The layer with weights after which a ReLU keeps the size of what ``inputs`` numbers bring (He et al. 2015).
+
+    With torch's own, ten layers leave so little of what tells images apart that CCVAE decodes every image to the same
+    one for its first thousand steps (``docs/results.md``).
+    """
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 def convolutional_features(channels: int) -> nn.Sequential:
     """The convolutions of CCVAE table 3: images (channels, 64, 64), flat, to 256 numbers.
 
@@ -58,8 +71,10 @@ def convolutional_features(channels: int) -> nn.Sequential:
     """
     layers: list[nn.Module] = [nn.Unflatten(-1, (channels, CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE))]
     for width_in, width_out in itertools.pairwise([channels, 32, 32, 64, 128]):
-        layers += [nn.Conv2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(128, CONVOLUTIONAL_FEATURES, 4), nn.ReLU(), nn.Flatten(1))
+        halving = nn.Conv2d(width_in, width_out, 4, stride=2, padding=1)
+        layers += [he_initialised(halving, 16 * width_in), nn.ReLU()]
+    last = he_initialised(nn.Conv2d(128, CONVOLUTIONAL_FEATURES, 4), 16 * 128)
+    return nn.Sequential(*layers, last, nn.ReLU(), nn.Flatten(1))
 
 
 def convolutional_encoder(channels: int, outputs: int) -> nn.Sequential:
@@ -71,9 +86,11 @@ class ConvolutionalDecoder(nn.Sequential):
     """CCVAE table 3: latents to the pixel logits of images (channels, 64, 64), flat; the sigmoid is the likelihood's."""
 
     def __init__(self, latents: int, channels: int) -> None:
-        layers: list[nn.Module] = [nn.ConvTranspose2d(256, 128, 4), nn.ReLU()]
+        # Of the 16 weights of a kernel one meets each pixel that is made of a single one, and four where sides double.
+        layers: list[nn.Module] = [he_initialised(nn.ConvTranspose2d(256, 128, 4), 256), nn.ReLU()]
         for width_in, width_out in itertools.pairwise([128, 64, 32, 32, channels]):
-            layers += [nn.ConvTranspose2d(width_in, width_out, 4, stride=2, padding=1), nn.ReLU()]
+            doubling = nn.ConvTranspose2d(width_in, width_out, 4, stride=2, padding=1)
+            layers += [he_initialised(doubling, 4 * width_in), nn.ReLU()]
         super().__init__(nn.Linear(latents, 256), nn.Unflatten(1, (256, 1, 1)), *layers[:-1], nn.Flatten(1))
 
     def forward(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows pixel"]:

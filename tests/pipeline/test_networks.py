@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks import ConditionedConvolutionalDecoder, ConvolutionalDecoder, convolutional_encoder
+from pipeline.networks import (
+    ConditionedConvolutionalDecoder,
+    ConvolutionalDecoder,
+    convolutional_encoder,
+    convolutional_features,
+)
 
 
 def kernels(network: nn.Module) -> list[tuple[int, ...]]:
@@ -71,3 +76,15 @@ def test_a_conditioned_decoder_takes_latents_and_conditions_whose_leading_axes_b
     torch.testing.assert_close(found[1, 2], ConvolutionalDecoder.forward(decoder, side_by_side[None])[0])
     assert decoder(torch.randn(0, 1, 3), condition).shape == (0, 5, 64 * 64)
     assert kernels(decoder)[0] == (256, 5)
+
+
+@torch.no_grad()
+def test_depth_does_not_shrink_what_tells_images_or_latents_apart() -> None:
+    """Torch's own initialisation leaves a thousandth of it, and long trainings without progress."""
+    torch.manual_seed(0)
+    images = torch.rand(64, 3 * 64 * 64)
+    features = convolutional_features(3)(images)
+    assert 0.1 < float(features.std(0).mean() / images.std(0).mean()) < 3
+    latents = torch.randn(64, 45)
+    logits = ConvolutionalDecoder(45, 3)(latents)
+    assert 0.1 < float(logits.std(0).mean()) < 3
