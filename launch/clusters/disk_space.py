@@ -48,7 +48,8 @@ def _parameters(model: ModelConfig, data: Path) -> int | None:
     if not (data / MANIFEST_FILE).is_file():
         return None
     shape = DataShape.of(Manifest.load(data))
-    with torch.device("meta"):  # sizes without memory
+    # On the processor: models that look into their data's labels cannot be built where tensors have no values.
+    with torch.random.fork_rng(devices=[]):
         return sum(parameter.numel() for parameter in model.build(shape).parameters())
 
 

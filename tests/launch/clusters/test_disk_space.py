@@ -20,11 +20,12 @@ def with_free(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(0, 0, int(free)))
 
 
-def test_the_estimate_is_that_of_the_models_themselves(tiny_data_set, tmp_path, monkeypatch):
+@pytest.mark.parametrize("system", ["ccvae", "m2"])
+def test_the_estimate_is_that_of_the_models_themselves(tiny_data_set, tmp_path, monkeypatch, system):
     from data_prep.manifest import Manifest
     from pipeline.models.interface import DataShape
 
-    run = small_run(tiny_data_set, keep_checkpoints=3)
+    run = small_run(tiny_data_set, system=system, keep_checkpoints=3)
     model = run.model.build(DataShape.of(Manifest.load(tiny_data_set)))
     bytes_each = 12 * sum(parameter.numel() for parameter in model.parameters())
     needed = 10 * (3 + 1) * bytes_each

@@ -115,8 +115,13 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
 def test_failed_cells_of_two_launches_are_started_again_each_as_it_was_with_what_is_asked_now(
     tmp_path, again, capsys, monkeypatch
 ):
-    watched = []
-    monkeypatch.setattr(status, "watch", lambda sweep, console: watched.append(sweep.path.name) or 0)
+    watched: list[str] = []
+
+    def watch(sweep, console) -> int:
+        watched.append(sweep.path.name)
+        return 0
+
+    monkeypatch.setattr(status, "watch", watch)
     first, second = make_cells(tmp_path / "tiny", 2)
     keep(tmp_path / "tiny", ASKED, [first.name, second.name])
     later = replace(ASKED, epochs=7, resources=Resources(memory_gb=16.0))
