@@ -36,7 +36,7 @@ def save_grid(
     framed = torch.nn.functional.pad(images.float().clamp(0, 1), (0, _GAP, 0, _GAP), value=1.0)
     tiles = framed.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, -1)
     picture = np.asarray(tiles.cpu())
-    figure = Figure(figsize=(1.2 + 0.55 * columns, 0.6 + 0.55 * rows), dpi=160, layout="constrained")
+    figure = Figure(figsize=(1.5 + 0.6 * columns, 0.6 + 0.6 * rows), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
     middles = [height * (row + 0.5) - _GAP / 2 for row in range(rows)]
@@ -48,4 +48,4 @@ def save_grid(
     for side in axes.spines.values():
         side.set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.05)  # long names would be cut off
