@@ -91,3 +91,14 @@ def test_of_equal_ranks_the_first_row_is_labelled_whatever_the_order_of_the_othe
     classes = np.array([1, 1, 1, 0, 1], dtype=np.uint8)
     assert first_of_each_class(rank, classes, np.ones(5, dtype=bool)).tolist() == [3, 1]
     assert first_of_each_class(rank, classes, np.zeros(5, dtype=bool)).tolist() == []
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_labelled_rows_are_not_the_first_of_the_file(stratified: bool) -> None:
+    """The trap in public code: the first ``f · n`` rows, which a sorted file makes one class or one person."""
+    column = np.repeat(np.arange(10), 1000).astype(np.uint8)
+    rank = supervision_rank(ids(10_000), seed=0, classes=column if stratified else None)
+    labelled = np.flatnonzero(labels_used_at(0.06, rank, np.ones((10_000, 1), dtype=bool))[:, 0])
+    assert (labelled < 600).sum() < 60
+    assert abs(labelled.mean() - 5000) < 500
+    assert abs(np.corrcoef(np.arange(10_000), rank)[0, 1]) < 0.05

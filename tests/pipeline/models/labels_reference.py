@@ -253,6 +253,17 @@ class ExactLabels:
         log_p_y = sum(r.log_p_y(i, self.y[i]) for i in self.observed)  # type: ignore[arg-type, misc]
         return float((self.q_weights * weighted).sum() + torch.log(q_y) + log_p_y)
 
+    def with_averaged_divergence(self) -> float:
+        """The trap: analytic divergences averaged over labels drawn from ``q(y | z_c)``; no label observed."""
+        r, z = self.reference, self.under_q
+        total = r.log_p_x(self.x, z) + r.log_p_style(z) - r.log_q_z(z, self.x)
+        for i in r.labels:
+            for y in r.values(i):
+                log_q_y = r.log_q_y(i, z, y)
+                apart = (self.q_weights * r.log_p_z(i, z, y)).sum()  # an expectation of its own
+                total = total + torch.exp(log_q_y) * (apart + r.log_p_y(i, y) - log_q_y)
+        return float((self.q_weights * total).sum())
+
     def _divergence(self, log_q: Tensor, log_p: Tensor) -> float:
         log_q = log_q - (log_q + self.log_cell).logsumexp(0)
         log_p = log_p - (log_p + self.log_cell).logsumexp(0)

@@ -110,6 +110,15 @@ def test_an_analytic_divergence_times_the_weight_is_another_number(draws: Inject
 
 
 @torch.no_grad()
+def test_divergences_averaged_over_sampled_labels_are_another_number(draws: InjectedDraws) -> None:
+    """The same without labels: ``q(y | z_c)`` and ``log p(z_c | y)`` belong to one sample of ``z``."""
+    model, reference = tiny(label_marginal="jensen_enumerated")
+    for image in IMAGES[:3]:
+        apart = ExactLabels(reference, image / 255, (None, None)).with_averaged_divergence()
+        assert abs(apart - expected(model, draws, image, (None, None))) > 20 * TOLERANCE
+
+
+@torch.no_grad()
 def test_the_probabilities_of_the_values_of_a_label_add_up(draws: InjectedDraws) -> None:
     """``p(y)`` is the frequency it is given as, used once: bounds of all values together stay below ``log p(x)``."""
     model, reference = tiny()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.models.label_estimators import label_marginal
 from tests.pipeline.models.ccvae_cases import (
     PREDICTIVE_SAMPLES,
     build,
@@ -88,3 +89,17 @@ def test_torchs_own_label_draws_give_the_enumerated_gradient_on_average() -> Non
         found[marginal] = part(gradients(objective, model), "classifier")
     distance = (found["jensen_sampled"] - found["jensen_enumerated"]).norm()
     assert distance < 0.1 * found["jensen_enumerated"].norm()
+
+
+def test_the_baseline_takes_out_of_the_score_what_all_values_have_in_common() -> None:
+    """The trap: brackets of many nats times the score, with no baseline, are noise beside which nothing is seen."""
+    log_q = torch.tensor([[0.2, 0.3, 0.5]]).log().expand(5000, 1, 3).clone().requires_grad_()
+    spread = []
+    for common in (0.0, -1000.0):
+        torch.manual_seed(0)
+        joint = torch.tensor([[-1.0, -2.0, -1.5]]) + common
+        value = label_marginal("jensen_sampled", joint.expand(5000, 1, 3), log_q.log_softmax(-1))
+        (gradient,) = torch.autograd.grad(value.sum(), log_q)
+        spread.append(gradient.std(0))
+    torch.testing.assert_close(spread[0], spread[1])
+    assert spread[0].max() < 2

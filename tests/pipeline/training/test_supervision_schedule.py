@@ -48,3 +48,16 @@ def test_a_schedule_changes_what_is_learned_from_the_epoch_on_where_it_begins(
         ]
     assert_bitwise_equal(found["steady"][0], found["falling"][0])
     assert any((found["steady"][1][name] != value).any() for name, value in found["falling"][1].items())
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_runs_without_labels_and_with_all_of_them_reach_their_last_epoch(
+    tiny_data_set: Path, tmp_path: Path, rate: float
+):
+    config = small_run(tiny_data_set, epochs=1, rate=rate)
+    recorded = Recorder()
+    train(config, tmp_path, DataSet(tiny_data_set), ALONE, recorded)
+    numbers = recorded.points["epoch", STEPS]
+    assert all(torch.tensor(list(numbers.values())).isfinite())
+    assert ("labelled/log_predictive" in numbers) == (rate == 1)
+    assert ("unlabelled/elbo" in numbers) == (rate == 0)
