@@ -11,7 +11,8 @@ is one. β grows by equal steps in the first epochs, and is 1 at the end of the 
 
 The encoders are the authors' for images of MNIST's size, without their batch normalisation: an image's objective would
 depend on the rest of its batch and on how many ranks share it. Decoder, classifiers and ``p(z | y)`` are this project's;
-so are the Bernoulli pixels, where the authors have one of 256 grey values for each.
+so are the Bernoulli pixels, where the authors have one of 256 grey values for each: those are more nats, beside which their
+α_d and α_y weigh less than here.
 """
 
 from __future__ import annotations

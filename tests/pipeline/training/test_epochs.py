@@ -21,7 +21,6 @@ from pipeline.models.diva_original import DivaOriginal, DivaOriginalConfig
 from pipeline.training.loop import train
 from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
 from tests.pipeline.training.test_resume import ALONE, Killed, Recorder, ask_to_stop, die
-from tests.pipeline.training.two_ranks import gradients_of_first_step
 
 STEPS = 12
 """Of an epoch: 600 rows, 50 at a time."""
@@ -40,10 +39,10 @@ def rotated_data_set(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield prepare("rotated_mnist", raw=tiny_raw, root=root, workers=1, formats="arrow", progress=False)
 
 
-def run_of(data_set: Path, *, ranks: int = 1, **options: Any) -> RunConfig:
+def run_of(data_set: Path, **options: Any) -> RunConfig:
     sizes: dict[str, Any] = {"characteristic_size": 4, "domain_size": 4, "style_size": 4, "hidden_width": 16}
     model = DivaOriginalConfig(network="mlp", **{"warm_up_epochs": 4, **sizes, **options})
-    return replace(small_run(data_set, epochs=3, ranks=ranks), model=model)
+    return replace(small_run(data_set, epochs=3), model=model)
 
 
 def test_a_model_is_told_of_every_epoch_once(
@@ -80,12 +79,3 @@ def test_the_warm_up_weighs_the_divergence_while_it_lasts(rotated_data_set: Path
         means = recorder.points["epoch", epoch * STEPS]
         betas.append((means["log_likelihood"] - means["objective"]) / means["kl"])
     torch.testing.assert_close(betas, [0.5, 1.0, 1.0], rtol=1e-3, atol=0)
-
-
-@pytest.mark.slow
-def test_two_ranks_train_as_one(rotated_data_set: Path, tmp_path: Path) -> None:
-    alone, together = (
-        gradients_of_first_step(run_of(rotated_data_set, ranks=ranks), tmp_path) for ranks in (1, 2)
-    )
-    for name, value in alone.items():
-        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-4 * float(value.abs().max()))
