@@ -141,7 +141,9 @@ def next_move(
             tries = _crashes_in_a_row([*earlier, entry], unit)
             if tries <= retries:
                 return "again"
-            sentence = f"{sentence}; given up after {tries} attempts without a newer checkpoint"
+            sentence = (
+                f"{sentence}; given up after {tries} attempt{'s' * (tries > 1)} without a newer checkpoint"
+            )
         cell.give_up(sentence)
     except OSError:  # where not even this can be written, another attempt would not get far
         return "give_up"

@@ -141,6 +141,9 @@ def _behind_its_jobs(
             "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.says
         )
     # No accounts, or none yet: they lag behind by some seconds.
+    outcome = Outcome.read(cell.folder)
+    if outcome is not None and outcome.outcome == "interrupted" and outcome.job in jobs.values():
+        return State("stopped", outcome.sentence)
     for stage in [stage for stage in _STAGES if stage in jobs and jobs[stage] not in accounts.jobs]:
         said = _last_words(cell, stage, jobs[stage], register)
         if said and (said != last_error([]) or not accounts.is_there):

@@ -47,7 +47,7 @@ class Standing:
     measure_behind: dict[str, dict[int, Cell]] = field(default_factory=dict)
     """Array that trains → its index → cell: in training, and nothing waits behind it to measure it."""
     measured_by: set[str] = field(default_factory=set)
-    """Arrays in the queue that measure cells."""
+    """Arrays in the queue that measure cells, these or others of the sweep."""
     hopeless: list[str] = field(default_factory=list)
     """Jobs that would measure cells whose training ended without success."""
     running: dict[str, int] = field(default_factory=dict)
@@ -67,8 +67,8 @@ def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, Queu
             found.hopeless.append(evaluate)
             is_measured = False
         if is_measured:
-            found.measured_by.add(evaluate.partition("_")[0])
-        elif train in queue:
+            continue
+        if train in queue:
             array, _, index = train.partition("_")
             found.measure_behind.setdefault(array, {})[int(index)] = cell
         elif cell.is_trained():
@@ -80,6 +80,10 @@ def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, Queu
         tasks = alive.count(submission.job or "")
         if tasks:
             found.running[str(submission.job)] = min(tasks, submission.at_once or tasks)
+            if (
+                submission.stage == "evaluate"
+            ):  # of cells of another launch, too: the table is about the whole sweep
+                found.measured_by.add(str(submission.job))
     return found
 
 

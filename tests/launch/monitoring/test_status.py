@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from launch.clusters import queue
+from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register, Submission
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
@@ -20,6 +21,7 @@ from pipeline.attempt import Attempt
 from pipeline.cell_folder import CellFolder
 from pipeline.lease import held
 from tests.cluster.cluster import Cluster
+from tests.launch.clusters.slurm.plans import entered
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "a b; echo 'x'"
@@ -82,6 +84,17 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     assert states[running.name].phase == "stopped"
     assert states[open_cell.name].detail == "not begun"
     assert say("status", NAME, runs=runs) == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(sweep, there: bool):
+    """Cancelled, that is: accounts may lag behind, or not be there."""
+    (cell,) = make_cells(sweep, 1)
+    entered(Register(sweep), "train", [cell.name], "12")
+    outcome = {"job": "12_0", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
+    (cell.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
+    seen = look(SweepFolder(sweep), queue={}, accounts=queue.Accounting(is_there=there))
+    assert seen.states[cell.name] == State("stopped", "stopped behind step 7")
 
 
 @pytest.mark.parametrize("how", ["once", "watching"])

@@ -105,6 +105,17 @@ def test_cells_in_the_queue_are_left_alone_and_the_others_are_found(
     assert now.running == {"10": 2, "11": 2}
 
 
+def test_the_table_waits_for_cells_of_another_launch_too(tmp_path: Path, three: list[Cell]) -> None:
+    register = Register(tmp_path)
+    *others, failed = three
+    train = entered(register, "train", [cell.name for cell in others], "10")
+    measure = entered(register, "evaluate", [cell.name for cell in others], "11")
+    queue = in_queue(train, "10") | in_queue(measure, "11", reason="Dependency")
+    arrays = planned(standing([failed], register, queue), [], limits(), tmp_path, ["x"])
+    assert shape(arrays)[0] == ("train", 1, [])
+    assert shape(arrays)[2] == ("compare", 1, ["afterany 1", "afterany 11"])
+
+
 def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_behind_the_right_tasks(
     tmp_path: Path, three: list[Cell]
 ) -> None:
