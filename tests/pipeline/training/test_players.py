@@ -25,8 +25,8 @@ RATE = 5e-4
 """Learning rate of a small run."""
 
 
-def csvae_run(data_set: Path, **options: Any) -> RunConfig:
-    config = small_run(data_set, system="csvae")
+def csvae_run(data_set: Path, precision: str = "float32", **options: Any) -> RunConfig:
+    config = small_run(data_set, system="csvae", precision=precision)
     return replace(config, model=replace(config.model, **options))
 
 
@@ -56,18 +56,20 @@ def furthest_moves(config: RunConfig) -> dict[str, float]:
     return moved
 
 
-def test_each_player_moves_at_its_own_learning_rate(tiny_data_set: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_each_player_moves_at_its_own_learning_rate(tiny_data_set: Path, precision: str) -> None:
     """Adam's first step has the size of the learning rate."""
-    moved = furthest_moves(csvae_run(tiny_data_set))
+    moved = furthest_moves(csvae_run(tiny_data_set, precision))
     assert moved == {"model": pytest.approx(RATE, rel=1e-3), "adversary": pytest.approx(RATE, rel=1e-3)}
-    moved = furthest_moves(csvae_run(tiny_data_set, adversary_learning_rate=0.02))
+    moved = furthest_moves(csvae_run(tiny_data_set, precision, adversary_learning_rate=0.02))
     assert moved == {"model": pytest.approx(RATE, rel=1e-3), "adversary": pytest.approx(0.02, rel=1e-3)}
 
 
 def test_a_player_who_has_nothing_to_gain_does_not_move(tiny_data_set: Path) -> None:
     assert furthest_moves(csvae_run(tiny_data_set, adversary_weight=0.0))["adversary"] == 0
     weights = ("reconstruction_weight", "subspace_kl_weight", "kl_weight", "entropy_weight")
-    moved = furthest_moves(csvae_run(tiny_data_set, **dict.fromkeys(weights, 0.0)))
+    nothing: dict[str, Any] = dict.fromkeys(weights, 0.0)
+    moved = furthest_moves(csvae_run(tiny_data_set, **nothing))
     assert moved == {"model": 0, "adversary": pytest.approx(RATE, rel=1e-3)}
 
 
