@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,14 @@ from tests.pipeline.models.tiny_models import (
     part,
     randomise,
 )
-from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
-from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop
+from tests.pipeline.runs import (
+    assert_bitwise_equal,
+    final_parameters,
+    small_cell,
+    small_run,
+    start_ranks,
+)
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, kill_all
 
 SMALL: dict[str, Any] = {
     "characteristic_size": 2,
@@ -154,8 +161,8 @@ def test_it_is_there_only_where_it_is_asked_for_and_takes_one_class_label() -> N
 # in the loop
 
 
-def one_per_class_run(data_set: Path, **data: Any) -> RunConfig:
-    config = small_run(data_set, epochs=2, log_every_steps=4)
+def one_per_class_run(data_set: Path, *, epochs: int = 2, ranks: int = 1, **data: Any) -> RunConfig:
+    config = small_run(data_set, epochs=epochs, ranks=ranks, log_every_steps=4)
     settings: dict[str, Any] = {"supervision_rate": 0.0, "one_per_class": True} | data
     return replace(
         config,
@@ -190,21 +197,27 @@ def test_a_run_without_a_labelled_example_of_some_class_is_refused(
 
 
 @pytest.mark.slow
-def test_two_ranks_have_the_gradients_of_one(tiny_data_set: Path, tmp_path: Path) -> None:
-    from tests.pipeline.training.two_ranks import gradients_of_first_step
-
-    alone, together = (
-        gradients_of_first_step(
-            replace(
-                one_per_class_run(tiny_data_set),
-                training=replace(small_run(tiny_data_set).training, ranks=ranks),
-            ),
-            tmp_path,
-        )
-        for ranks in (1, 2)
+def test_two_ranks_killed_while_the_rate_falls_go_on_to_the_same_bits(
+    tiny_data_set: Path, tmp_path: Path
+) -> None:
+    falling = ((2, 0.05), (4, 0.0))
+    config = one_per_class_run(
+        tiny_data_set, epochs=30, ranks=2, supervision_rate=0.1, supervision_schedule=falling
     )
-    for name, value in alone.items():
-        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
+    whole, killed = (small_cell(tmp_path / name, config) for name in ("whole", "killed"))
+    assert start_ranks(whole, 2).wait(timeout=300) == 0, (whole.folder / "torchrun.txt").read_text()
+    process = start_ranks(killed, 2)
+    deadline = time.monotonic() + 200
+    while not list(killed.checkpoints.glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    kill_all(process)
+    assert not killed.is_trained()
+    assert start_ranks(killed, 2).wait(timeout=300) == 0, (killed.folder / "torchrun.txt").read_text()
+    found = final_parameters(whole.checkpoints)
+    assert_bitwise_equal(found, final_parameters(killed.checkpoints))
+    data = DataSet(tiny_data_set)
+    kept = data.images("train").gather(data.columns("train").first_of_each_class())
+    assert torch.equal(found["model.examples"], torch.from_numpy(kept))
 
 
 def test_examples_of_a_batch_are_given_in_the_order_of_their_classes() -> None:

@@ -99,6 +99,8 @@ def test_presets_are_the_papers_models() -> None:
     celeba = configs["ccvae-celeba"]
     assert isinstance(celeba, CCVAEConfig)
     assert celeba.style_size == 27
+    assert configs["revae-one-per-class"] == CCVAEConfig(nearest_example_weight=5.0)
+    assert [name for name, preset in PRESETS.items() if preset.one_per_class] == ["revae-one-per-class"]
     revae, exact = configs["revae"], configs["ccvae-exact"]
     assert isinstance(revae, CCVAEConfig)
     assert (revae.characteristic_size, revae.style_size) == (4, 10)
