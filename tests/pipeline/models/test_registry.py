@@ -149,6 +149,7 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             *[(50, 10), (128, 50), (50, 5), (128, 50)],
         ]
     else:
+        assert isinstance(config, CCVAEConfig | DivaConfig)
         m_c, m = config.characteristic_size, config.characteristic_size + config.style_size
         assert list(shapes.values()) == [
             *[(600, 784), (600, 600), (2 * m, 600)],
