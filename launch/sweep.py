@@ -162,7 +162,7 @@ def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: 
             time.sleep(min(seconds_between_looks, 1.0))
         return states
     except KeyboardInterrupt:
-        print("\nstopping; Ctrl-C again to stop at once", flush=True)
+        print(flush=True)
         try:
             message = backend.interrupt(told=False)
         except KeyboardInterrupt:

@@ -82,6 +82,8 @@ class LocalBackend:
 
     def interrupt(self, told: bool) -> str:
         """Ask the jobs to write a checkpoint and end; kill them the second time, or when they do not."""
+        if not told:
+            print("stopping; Ctrl-C again to stop at once", flush=True)
         deadline = time.monotonic() + (0 if told else SECONDS_TO_STOP)
         while self._still_alive() and time.monotonic() < deadline:
             for running in self._running:

@@ -87,10 +87,18 @@ class SlurmBackend:
         arrays = planned(now, preparations, self._limits(), self.sweep, names)
         submitter = self._submitter(snapshot_folder(self.sweep, code_content()), lock=None)
         texts = submitter.describe(arrays)
-        return "\n".join(
+        still_open = [*now.train, *now.measure]
+        chosen = self._of_the_largest(still_open)[1] if still_open else []
+        described = (
             f"# array {number}: {array.stage}, {array.size}\n{text}\n"
             for number, (array, text) in enumerate(zip(arrays, texts, strict=True), start=1)
         )
+        return "\n".join([*chosen, *described])
+
+    def _of_the_largest(self, cells: Sequence[Cell]) -> tuple[Resources, list[str]]:
+        """What the job with most ranks gets, and how that came about."""
+        ranks = max(cell.config.training.ranks for cell in cells)
+        return self.resources(ranks, on_gpus=any(cell.config.training.device != "cpu" for cell in cells))
 
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
@@ -99,9 +107,7 @@ class SlurmBackend:
         still_open = [cell for cell in cells if not cell.is_done()]
         if not still_open or self._own(Register(self.sweep), self._look_patiently()):
             return
-        ranks = max(cell.config.training.ranks for cell in still_open)
-        on_gpus = any(cell.config.training.device != "cpu" for cell in still_open)
-        resources, sentences = self.resources(ranks, on_gpus=on_gpus)
+        resources, sentences = self._of_the_largest(still_open)
         for sentence in sentences:
             print(sentence)
         if not look_closely:
