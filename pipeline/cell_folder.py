@@ -16,6 +16,8 @@ from pipeline.training.markers import newest_step
 
 FORGIVEN = "forgiven"
 """What ``attempts.jsonl`` says where somebody asked for another try."""
+CANCELLED = "cancelled"
+"""What it says where somebody took jobs of the cell, which it names, out of the queue."""
 
 
 @dataclass(frozen=True, slots=True)

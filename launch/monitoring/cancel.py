@@ -9,6 +9,7 @@ from data_prep.errors import LaunchError
 from launch.clusters import queue as slurm_queue
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.standing import look
+from pipeline.cell_folder import CANCELLED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ def cancel(asked: Cancel) -> int:
         wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
         ids = [job for job in ids if job in wanted]
     slurm_queue.cancel(ids)
+    for cell in chosen:
+        own = [job for job in seen.jobs.get(cell.name, {}).values() if job in ids]
+        if own:  # not every cluster keeps accounts that would tell it
+            cell.note_attempt({"ended": CANCELLED, "jobs": own})
     of_what = ", ".join(cell.name for cell in chosen) if asked.cells else f"the sweep {sweep.path.name}"
     if not ids:
         print(f"no job of {of_what} is in the queue")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.outcome import Outcome
+from jobs.outcome import Outcome, attempts
 from launch.clusters.backend import State, last_error
 from launch.clusters.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder
-from pipeline.cell_folder import CellFolder
+from pipeline.cell_folder import CANCELLED, CellFolder
 from pipeline.lease import Holder, is_at_work
 
 _STAGES = ("train", "evaluate")
@@ -141,6 +141,11 @@ def _behind_its_jobs(
             "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.says
         )
     # No accounts, or none yet: they lag behind by some seconds.
+    if any(
+        entry.get("ended") == CANCELLED and set(entry["jobs"]) & set(jobs.values())
+        for entry in attempts(cell)
+    ):
+        return State("stopped", "cancelled")
     outcome = Outcome.read(cell.folder)
     if outcome is not None and outcome.outcome == "interrupted" and outcome.job in jobs.values():
         return State("stopped", outcome.sentence)

@@ -94,7 +94,11 @@ def picture(
     shown = chosen(states, max(3, room))
     folders = {cell.name: cell for cell in cells}
     rows = [Row(name, states[name], _progress(folders[name], states[name], reader)) for name in shown]
-    lines = [rest_line(states, shown), f"{len(states)} cells: {summary(states)}", note]
+    lines = [
+        rest_line(states, shown),
+        f"{len(states)} cell{'s' * (len(states) != 1)}: {summary(states)}",
+        note,
+    ]
     return Group(
         sweep_table(rows, width),
         *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines if line),

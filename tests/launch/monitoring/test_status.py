@@ -21,7 +21,7 @@ from pipeline.attempt import Attempt
 from pipeline.cell_folder import CellFolder
 from pipeline.lease import held
 from tests.cluster.cluster import Cluster
-from tests.launch.clusters.slurm.plans import entered
+from tests.launch.clusters.slurm.plans import entered, in_queue
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "a b; echo 'x'"
@@ -95,6 +95,24 @@ def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(swee
     (cell.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
     seen = look(SweepFolder(sweep), queue={}, accounts=queue.Accounting(is_there=there))
     assert seen.states[cell.name] == State("stopped", "stopped behind step 7")
+
+
+def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, monkeypatch, capsys):
+    cell, other = make_cells(sweep, 2)
+    register = Register(sweep)
+    jobs = in_queue(entered(register, "train", [cell.name, other.name], "12"), "12", state="RUNNING")
+    cancelled: list[str] = []
+    monkeypatch.setattr(queue, "cancel", cancelled.extend)
+    monkeypatch.setattr("launch.monitoring.standing.queued", lambda **_: jobs)
+    monkeypatch.setattr("launch.monitoring.standing.ended", lambda _: queue.Accounting(is_there=False))
+    assert say("cancel", NAME, "seed0", runs=runs) == 0
+    assert cancelled == ["12_0"]
+    del jobs["12_0"]
+    states = look(SweepFolder(sweep)).states
+    assert states[cell.name] == State("stopped", "cancelled")
+    assert states[other.name].phase == "training"
+    entered(Register(sweep), "train", [cell.name], "15")  # started again, and lost without a word
+    assert look(SweepFolder(sweep)).states[cell.name].detail != "cancelled"
 
 
 @pytest.mark.parametrize("how", ["once", "watching"])
