@@ -1,7 +1,11 @@
-"""Images per second of the loaders, of a training step and of a preparation: ``make bench``."""
+"""Images per second of the loaders, of a training step and of a preparation: ``make bench``.
+
+Parts by themselves: ``python -m tests.benchmarks steps --help`` and ``python -m tests.benchmarks gradient-noise --help``.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,10 +29,12 @@ from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
+from tests.benchmarks import gradient_noise, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
 from tests.benchmarks.preparation import preparation_speed, worker_memory
 
+PARTS = {"steps": steps.main, "gradient-noise": gradient_noise.main}
 CPU = torch.device("cpu")
 ALONE = World(rank=0, size=1, device=CPU)
 
@@ -50,7 +56,10 @@ class Benchmarks:
 
 
 def main() -> None:
-    """Run them all."""
+    """Run them all, or the part that is named."""
+    if sys.argv[1:2] and sys.argv[1] in PARTS:
+        PARTS[sys.argv[1]](sys.argv[2:])
+        return
     with report_user_errors():
         asked = tyro.cli(Benchmarks, prog="python -m tests.benchmarks")
         torch.set_num_threads(asked.threads)
@@ -61,10 +70,10 @@ def main() -> None:
         print(f"torch {torch.__version__}, {asked.threads} thread(s), batch 200, 28 x 28 grey, no GPU")
         loaders: dict[str, Callable[[], int]] = {name: _loading(data, name) for name in names}
         show("A loader alone, one epoch in training order", rates(loaders, asked.rounds), "images")
-        steps: dict[str, Callable[[], int]] = {
+        behind: dict[str, Callable[[], int]] = {
             name: _training(data, "ccvae", 0.06, asked.steps, name) for name in names
         }
-        show("A training step (CCVAE, f = 0.06) behind each loader", rates(steps, asked.rounds), "images")
+        show("A training step (CCVAE, f = 0.06) behind each loader", rates(behind, asked.rounds), "images")
         for rate in (0.06, 1.0):
             contenders: dict[str, Callable[[], int]] = {
                 "encoder + decoder + Adam": _bare(data, rate, asked.steps)
@@ -73,9 +82,10 @@ def main() -> None:
                 name: _training(data, name, rate, asked.steps) for name in ("ccvae", "ccvae-exact", "m2")
             }
             show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
+        steps.measure_steps(steps.Steps(threads=(asked.threads,), rounds=asked.rounds, variants=True))
         measure_loading(rounds=asked.rounds)
         preparation_speed(pictures=8192, rounds=asked.rounds)
-        worker_memory(sizes=(10_000, 40_000))
+        worker_memory(sizes=(10_000, 20_000, 40_000))
 
 
 def _run(data: DataSet, preset: str, rate: float) -> RunConfig:

@@ -1,0 +1,45 @@
+"""The benchmark of training steps runs, at a tiny size, for every system that takes 18 binary labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.errors import ConfigError
+from pipeline.models.registry import PRESETS
+from tests.benchmarks.steps import Steps, Variant, measure_steps, random_batch, system_step, variants
+
+SMALL = Steps(
+    systems=("ccvae-celeba", "revae-one-per-class"),
+    variants=True,
+    profile=True,
+    give_memory_back=True,
+    batch_size=4,
+    supervision_rate=0.5,
+    steps=1,
+    rounds=1,
+)
+
+
+def test_it_prints_each_system_each_variant_and_the_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    measure_steps(SMALL)
+    said = capsys.readouterr().out
+    assert "revae-one-per-class is left out: " in said
+    for text in (
+        "ccvae-celeba",
+        "encoder + decoder + Adam",
+        *map(str, variants(compiled=False)),
+        "convolutions",
+    ):
+        assert text in said
+
+
+def test_every_system_makes_its_steps_but_those_that_take_other_labels() -> None:
+    batch, refused = random_batch(SMALL), set()
+    for preset in PRESETS:
+        try:
+            work = system_step(preset, batch, Variant(channels_last=True), steps=1)
+        except ConfigError:
+            refused.add(preset)
+        else:
+            assert work() == len(batch), preset
+    assert refused == {"revae-one-per-class"}
