@@ -46,7 +46,7 @@ class Prepare:
     """fashion-mnist, mnist, celeba, chexpert, ... (a name that does not exist shows all that do), or idx-folder (images
     of your own, in four files named as MNIST's are)"""
     raw: Path | None = None
-    """folder of the raw files, packed (.gz, .zip) or not"""
+    """folder of the raw files, packed (.gz, .zip) or not; of CelebA and CheXpert also one .zip that holds it all"""
     option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """an option of the source's own, as often as there are some: --option uncertain=ones (--dry-run lists them)"""
     out: Path = Path("data")

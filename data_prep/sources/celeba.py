@@ -170,7 +170,9 @@ def _raw_files(raw: Path) -> tuple[dict[str, TextFile], PictureFiles]:
                 paths[name] = inside
     missing = [f"{name}.txt or .csv ({what})" for name, what in _LISTS.items() if name not in paths]
     if files is None:
-        missing.insert(0, f"{_PICTURES}.zip or the folder {_PICTURES} (the pictures)")
+        missing.insert(
+            0, f"{_PICTURES}.zip, or the folder {_PICTURES} (the pictures), or one archive.zip of it all"
+        )
     if missing or files is None:
         raise RawDataError(
             f"{raw} lacks {', '.join(missing)} of CelebA, which is for {_LICENCE}: get it from {_HOME} and put it "

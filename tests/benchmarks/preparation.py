@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from rich.table import Table
 from sklearn.datasets import load_sample_image
 
 from data_prep.celeba_names import ATTRIBUTES
+from data_prep.shards.beton import ffcv_is_installed
 from data_prep.stages import prepare
 from tests.benchmarks.clock import rates, show
 
@@ -34,7 +36,7 @@ DIFFERENT = 2000
 """Pictures that differ; beyond them a file is a link to one of these."""
 _PREPARE = (
     "import sys; from pathlib import Path; from data_prep.stages import prepare\n"
-    "prepare('celeba', raw=Path(sys.argv[1]), root=Path(sys.argv[2]), workers=int(sys.argv[3]), formats='arrow')"
+    "prepare('celeba', raw=Path(sys.argv[1]), root=Path(sys.argv[2]), workers=int(sys.argv[3]), formats=sys.argv[4])"
 )
 
 
@@ -99,7 +101,16 @@ def preparation_speed(pictures: int, rounds: int) -> dict[str, list[float]]:
             }
             measured = rates(contenders, rounds)
     show(f"{pictures:,} JPEG pictures of 178 x 218 to shards of 64 x 64", measured, "images")
+    loop, one, loops, two = measured.values()
+    print(
+        f"two workers against one: {_ratio(two, one):.2f}; two bare loops against one: {_ratio(loops, loop):.2f}"
+    )
     return measured
+
+
+def _ratio(these: list[float], those: list[float]) -> float:
+    """The median of the ratios, round by round."""
+    return statistics.median(this / that for this, that in zip(these, those, strict=True))
 
 
 def _prepared_anew(raw: Path, pictures: int, workers: int) -> int:
@@ -111,25 +122,35 @@ def _prepared_anew(raw: Path, pictures: int, workers: int) -> int:
 
 
 def worker_memory(sizes: tuple[int, ...]) -> dict[int, dict[str, float]]:
-    """Print, and return, the peak resident memory in MB of the planning process and of the largest of two workers."""
+    """Print, and return, the peak resident memory in MB of the planning process and of the largest of two workers.
+
+    Where FFCV is installed its files are written, too. Of each process, the straight line through the sizes is followed
+    to a million pictures.
+    """
     found = {}
-    table = Table(title="Peak resident memory (VmHWM), MB", title_justify="left")
+    formats = "both" if ffcv_is_installed() else "arrow"
+    table = Table(title=f"Peak resident memory (VmHWM), MB, --format {formats}", title_justify="left")
     for column in ("pictures", "planning process", "largest of two workers", "one process that does both"):
         table.add_column(column, justify="right")
     with TemporaryDirectory() as temporary:
         for size in sizes:
             raw = write_pictures(Path(temporary) / f"raw{size}", size)
-            two, one = (_peaks(raw, Path(temporary) / f"out{size}-{workers}", workers) for workers in (2, 1))
-            found[size] = {"planning": two[0], "worker": max(two[1:]), "both": one[0]}
+            two, one = (
+                _peaks(raw, Path(temporary) / f"out{size}-{workers}", workers, formats) for workers in (2, 1)
+            )
+            found[size] = {"planning": two[0], "worker": max(two[1:], default=0.0), "both": one[0]}
             table.add_row(f"{size:,}", *(f"{value:.0f}" for value in found[size].values()))
+    if len(sizes) > 1:
+        lines = [np.polyfit(sizes, [found[size][which] for size in sizes], 1) for which in found[sizes[0]]]
+        table.add_row("1,000,000 (extrapolated)", *(f"{np.polyval(line, 1e6):.0f}" for line in lines))
     Console(width=110).print(table)
     return found
 
 
-def _peaks(raw: Path, root: Path, workers: int) -> list[float]:
+def _peaks(raw: Path, root: Path, workers: int, formats: str) -> list[float]:
     """Peak memory in MB of a preparing process, then of each process that it started."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _PREPARE, str(raw), str(root), str(workers)],
+        [sys.executable, "-c", _PREPARE, str(raw), str(root), str(workers), formats],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
