@@ -58,13 +58,19 @@ class SweepFolder:
         if len(found) == 1:
             return self.cells[names.index(found[0])]
         if found:
-            some = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
             raise LaunchError(
-                f"{len(found)} cells of {self.path.name} are named like {text!r}: {some}; write more of it"
+                f"{len(found)} cells of {self.path.name} are named like {text!r}: {_some(found)}; write more of it"
             )
         likely = difflib.get_close_matches(text, names, 1, cutoff=0.3)
-        hint = f"did you mean {likely[0]}?" if likely else "it has none yet"
+        if likely:
+            hint = f"did you mean {likely[0]}?"
+        else:
+            hint = f"there are: {_some(names)}" if names else "it has none yet"
         raise LaunchError(f"no cell of {self.path.name} is named like {text!r}; {hint}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def holds_cells(folder: Path) -> bool:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,9 +13,11 @@ import pytest
 
 from launch.clusters.slurm.register import Register
 from launch.sweep import main
+from tests.faults.sweep import wait_for
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 
 ROOT = Path(__file__).resolve().parents[2]
+ON_SLURM = ("--recipe", "tiny", "--cluster", "slurm", "--hours", "0.5")
 
 
 @pytest.fixture
@@ -178,30 +179,11 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     ]
 
 
-def wait_for(condition, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.slurm
 def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    options = [
-        "--recipe",
-        "tiny",
-        "--cluster",
-        "slurm",
-        "--ranks",
-        "4",
-        "--nodes",
-        "2",
-        "--hours",
-        "0.5",
-        *places,
-    ]
+    options = [*ON_SLURM, "--ranks", "4", "--nodes", "2", *places]
     assert sweep("--dry-run", *options) == 0
     described = capsys.readouterr().out
     assert "#SBATCH --nodes=2" in described
@@ -226,19 +208,7 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
 @pytest.mark.slurm
 def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    options = [
-        "--recipe",
-        "tiny",
-        "--cluster",
-        "slurm",
-        "--only",
-        "ccvae",
-        "--epochs",
-        "40",
-        "--hours",
-        "0.5",
-        *places,
-    ]
+    options = [*ON_SLURM, "--only", "ccvae", "--epochs", "40", *places]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
     first = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

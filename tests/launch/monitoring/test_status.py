@@ -130,6 +130,11 @@ def test_the_exit_status_is_0_when_all_is_done(sweep, runs, capsys, how):
         ("status", ["../x"], f"no sweep '../x' in {{runs}}; there are: {NAME}"),
         ("logs", [NAME, "seed"], "3 cells of a b; echo 'x' are named like 'seed'"),
         ("logs", [NAME, "m2-mnist-f1-sed1"], "did you mean m2-mnist-f1-seed1-00000001?"),
+        (
+            "logs",
+            [NAME, "zzz"],
+            "named like 'zzz'; there are: m2-mnist-f1-seed0-00000000, m2-mnist-f1-seed1-00000001, ",
+        ),
         ("logs", [NAME, "seed1"], "m2-mnist-f1-seed1-00000001 has no log yet (stopped: not begun)"),
         ("logs", [NAME, "seed1", "--rank", "-1"], "rank is -1; it must be 0 or above"),
         ("cancel", [NAME], "has no SLURM jobs; Ctrl-C in the launcher"),

@@ -20,22 +20,20 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "code"
 
 
+def printed(copy: Path, program: str) -> str:
+    """What a job that runs from a copy prints."""
+    command = [sys.executable, "-c", program]
+    alone = {"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(
+        command, cwd=copy, env=alone, capture_output=True, text=True, timeout=120, check=True
+    )
+    return ended.stdout
+
+
 def test_jobs_import_the_copy_and_not_the_files_that_are_edited(tmp_path: Path) -> None:
     copy = take_snapshot(tmp_path / "sweep")
-    shown = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import jobs.run, launch.finish; print(jobs.run.__file__, launch.finish.__file__)",
-        ],
-        cwd=copy,
-        env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert all(path.startswith(f"{copy}/") for path in shown.stdout.split())
+    shown = printed(copy, "import jobs.run, launch.finish; print(jobs.run.__file__, launch.finish.__file__)")
+    assert all(path.startswith(f"{copy}/") for path in shown.split())
 
 
 def test_the_same_code_is_copied_once_and_changed_code_gets_its_own_folder(
@@ -69,17 +67,5 @@ def test_a_run_of_a_copy_knows_its_commit(tmp_path: Path) -> None:
     tags = source_tags()
     if "git_commit" not in tags:
         pytest.skip("these tests do not run in a git checkout")
-    shown = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from pipeline.tracking import source_tags; print(source_tags()['git_commit'])",
-        ],
-        cwd=copy,
-        env={"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert shown.stdout.strip() == tags["git_commit"]
+    shown = printed(copy, "from pipeline.tracking import source_tags; print(source_tags()['git_commit'])")
+    assert shown.strip() == tags["git_commit"]
