@@ -22,6 +22,12 @@ _UNIT_SCALE = math.log(math.e - 1)
 """What softplus takes to 1."""
 
 
+REACH = 10.0
+"""A table's means are so many times its parameters. Adam moves a parameter by at most its step size, and where an MLP's
+output is a sum over many, a table's entry is one: in a short training it would lag behind the posterior, whose means of
+the two values of a label come to lie 10 apart in a thousand steps (``docs/results.md``)."""
+
+
 class PriorTable(nn.Module):
     """``p(z_i | y_i) = N(m_{i,y}, s_{i,y}²)`` for each binary label; a standard normal for both values at the start."""
 
@@ -29,13 +35,13 @@ class PriorTable(nn.Module):
 
     def __init__(self, log_prior: Float[Tensor, "label 2"]) -> None:
         super().__init__()
-        self.mean = nn.Parameter(torch.zeros(log_prior.shape))
+        self.raw_mean = nn.Parameter(torch.zeros(log_prior.shape))
         self.raw_scale = nn.Parameter(torch.full(log_prior.shape, _UNIT_SCALE))
         self.register_buffer("log_prior", log_prior)
 
     def table(self) -> tuple[Float[Tensor, "label 2 1"], Float[Tensor, "label 2 1"]]:
         """Mean and scale of ``p(z_i | y_i)``."""
-        return self.mean.unsqueeze(-1), scale_of(self.raw_scale).unsqueeze(-1)
+        return REACH * self.raw_mean.unsqueeze(-1), scale_of(self.raw_scale).unsqueeze(-1)
 
     def joint(self, z: Float[Tensor, "*rows label"]) -> Float[Tensor, "*rows label 2"]:
         """``log p(z_i | y_i) + log p(y_i)`` of both values."""

@@ -36,9 +36,11 @@ class DivaReference(LabelsReference):
     def prior(self, label: int, y: int) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``p(z_i | y_i)``."""
         if label in self.binary:
-            mean, raw = (self.weights[f"conditional_prior.blocks.0.{name}"] for name in ("mean", "raw_scale"))
+            mean, raw = (
+                self.weights[f"conditional_prior.blocks.0.{name}"] for name in ("raw_mean", "raw_scale")
+            )
             place = self.binary.index(label)
-            return mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
+            return 10 * mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
         one_hot = torch.tensor([float(each == y) for each in self.values(label)])
         outputs = network(self.weights, self.network_of("conditional_prior", label), one_hot)
         size = len(outputs) // 2

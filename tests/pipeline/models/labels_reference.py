@@ -81,7 +81,7 @@ class LabelsReference:
         own = z[..., self.places[label]]
         if label in self.binary:
             place = self.binary.index(label)
-            mean = self.weights["conditional_prior.blocks.0.mean"][place, y]
+            mean = 10 * self.weights["conditional_prior.blocks.0.raw_mean"][place, y]
             scale = softplus(self.weights["conditional_prior.blocks.0.raw_scale"][place, y])
             return log_normal(own[..., 0], mean, torch.clamp(scale, min=1e-3))
         one_hot = torch.tensor([float(each == y) for each in self.values(label)])

@@ -175,7 +175,7 @@ def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     for name in ("slope", "intercept"):
         weights[f"classifier.blocks.0.{name}"] = weights[f"classifier.blocks.0.{name}"].flip(0)
-    for name in ("mean", "raw_scale", "log_prior"):
+    for name in ("raw_mean", "raw_scale", "log_prior"):
         weights[f"conditional_prior.blocks.0.{name}"] = weights[f"conditional_prior.blocks.0.{name}"].flip(0)
     for name in ("encoder.4.weight", "encoder.4.bias"):
         weights[name] = weights[name][torch.cat([place, place + 5])]
@@ -228,9 +228,9 @@ def test_generated_images_are_those_of_their_labels() -> None:
     one_hot = torch.eye(3)[2]
     for label, y in ((0, 1), (2, 0)):
         place = reference.places[label].start
-        mean, raw = (reference.weights[f"conditional_prior.blocks.0.{n}"] for n in ("mean", "raw_scale"))
+        mean, raw = (reference.weights[f"conditional_prior.blocks.0.{n}"] for n in ("raw_mean", "raw_scale"))
         row = reference.binary.index(label)
-        z[:, place] = mean[row, y] + torch.log1p(raw[row, y].exp()) * noise(40_000, seed=5 + label)
+        z[:, place] = 10 * mean[row, y] + torch.log1p(raw[row, y].exp()) * noise(40_000, seed=5 + label)
     z[:, 4] = noise(40_000, seed=9)
     outputs = model.conditional_prior.blocks[1].network(one_hot)  # type: ignore[operator]
     z[:, 2:4] = outputs[:2] + torch.log1p(outputs[2:].exp()) * noise(40_000, 2, seed=8)

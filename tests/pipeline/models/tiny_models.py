@@ -28,6 +28,8 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
             parameter.copy_(noise(*parameter.shape, seed=1000 * seed + index) / inputs**0.5)
             if name.endswith("slope"):
                 parameter.add_(1.5)
+            if name.endswith("raw_mean"):
+                parameter.div_(10)
             if name.endswith("raw_scale"):
                 parameter.mul_(0.3).add_(0.3)
         for name, network in model.named_modules():
