@@ -56,13 +56,13 @@ RECIPES = {
         "the same as celeba-table1 on 20,000 drawn faces, which need no download", drawn_faces
     ),
     "drawn-faces-quick": Recipe(
-        "6,000 drawn faces: CCVAE at 4 rates, the others at f = 0.2, 6 epochs", drawn_faces_quick
+        "6,000 drawn faces: CCVAE at 4 rates, the others at f = 0.2, 5 epochs", drawn_faces_quick
     ),
     "drawn-radiographs": Recipe(
         "the same as chexpert-table1 on 20,000 drawn radiographs, which need no download", drawn_radiographs
     ),
     "drawn-radiographs-quick": Recipe(
-        "4,000 drawn radiographs: CCVAE at 4 rates, the others at f = 0.2, 6 epochs", drawn_radiographs_quick
+        "4,000 drawn radiographs: CCVAE at 4 rates, the others at f = 0.2, 5 epochs", drawn_radiographs_quick
     ),
     "estimators-drawn-faces": Recipe(
         "CCVAE with each estimator on drawn faces, 2 rates, 3 seeds, few epochs", estimators_drawn_faces
@@ -81,7 +81,7 @@ RECIPES = {
         hair_multiclass,
     ),
     "hair-multiclass-quick": Recipe(
-        "CCVAE with hair as one label of 5 values on 6,000 drawn faces, f = 0.1 and 0.9, 6 epochs",
+        "CCVAE with hair as one label of 5 values on 6,000 drawn faces, f = 0.1 and 0.9, 5 epochs",
         hair_multiclass_quick,
     ),
     "mnist": Recipe("CCVAE table 6 on MNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", mnist),
@@ -91,7 +91,9 @@ RECIPES = {
     "rotated-mnist-quick": Recipe(
         "DIVA with domains on rotated MNIST, 75 degrees held out, 20 epochs", rotated_mnist_quick
     ),
-    "swiss-roll": Recipe("CSVAE on the swiss roll, figure 2 of its paper: 2300 epochs, 3 seeds", swiss_roll),
+    "swiss-roll": Recipe(
+        "CSVAE on the swiss roll, figure 2 of its paper: both priors, 2300 epochs, 3 seeds", swiss_roll
+    ),
     "swiss-roll-quick": Recipe("CSVAE on the swiss roll, 20 epochs", swiss_roll_quick),
 }
 QUICK = "fashion-mnist-quick"

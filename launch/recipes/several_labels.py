@@ -56,7 +56,7 @@ def drawn_faces() -> list[RunConfig]:
 
 def drawn_faces_quick() -> list[RunConfig]:
     """6,000 drawn faces: CCVAE at every rate, the other systems at one."""
-    return _quick(FEW_FACES, _at_rates(_systems(*FACES)), epochs=6)
+    return _quick(FEW_FACES, _at_rates(_systems(*FACES)), epochs=5)
 
 
 def drawn_radiographs() -> list[RunConfig]:
@@ -66,7 +66,7 @@ def drawn_radiographs() -> list[RunConfig]:
 
 def drawn_radiographs_quick() -> list[RunConfig]:
     """4,000 drawn radiographs: CCVAE at every rate, the other systems at one."""
-    return _quick(FEW_RADIOGRAPHS, _at_rates(_systems(*RADIOGRAPHS)), epochs=6)
+    return _quick(FEW_RADIOGRAPHS, _at_rates(_systems(*RADIOGRAPHS)), epochs=5)
 
 
 def hair_multiclass() -> list[RunConfig]:
@@ -76,7 +76,7 @@ def hair_multiclass() -> list[RunConfig]:
 
 def hair_multiclass_quick() -> list[RunConfig]:
     """The same on 6,000 drawn faces."""
-    return _quick(FEW_HAIR_COLOURS, product([CCVAEConfig.celeba()], HAIR_RATES), epochs=6)
+    return _quick(FEW_HAIR_COLOURS, product([CCVAEConfig.celeba()], HAIR_RATES), epochs=5)
 
 
 def _systems(labels: int, style_size: int) -> list[ModelConfig]:
