@@ -25,7 +25,7 @@ def draw_generations(
     """Write ``conditional_generations.png``: a row for each value of one label; of several, for each label off and on.
 
     ``others`` are rows of labels that occur together; with several labels a draw has those of one of them, but for the
-    label that the row is about.
+    label that the row is about. Every row has the same random draws, so that two rows differ in their label alone.
     """
     path = folder / "conditional_generations.png"
     if len(labels) == 1:
@@ -41,6 +41,13 @@ def draw_generations(
     for place, value in asked:
         given = others[:draws].clone() if len(labels) > 1 else others.new_zeros(draws, 1)
         given[:, place] = value
-        rows.append(model.generate(given))
+        rows.append(_with_the_same_draws(model, given))
     save_grid(torch.stack(rows), names, title, path)
     return [path]
+
+
+def _with_the_same_draws(model: GeneratesFromLabels, labels: UInt8[Tensor, "row label"]) -> Tensor:
+    on_gpu = [labels.device] if labels.device.type == "cuda" else []
+    with torch.random.fork_rng(on_gpu):
+        torch.manual_seed(0)
+        return model.generate(labels)

@@ -129,6 +129,20 @@ def test_generations_of_one_label_have_a_row_for_each_class(drawn) -> None:
     torch.testing.assert_close(sheet.shades, torch.tensor([0.0, 0.1, 0.2])[:, None].expand(3, 12))
 
 
+def test_the_rows_of_generations_have_the_same_draws_and_those_after_them_have_others(drawn) -> None:
+    class Drawing(AllAble):
+        def generate(self, labels: Tensor) -> Tensor:
+            return torch.rand(len(labels), 1, 1, 1).expand(-1, 3, 64, 64)
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    generations.draw_generations(Drawing(), MIXED, torch.zeros(2, 4, dtype=torch.uint8), Path("folder"))
+    shades = drawn["conditional_generations.png"].shades
+    assert (shades == shades[:1]).all()
+    torch.testing.assert_close(torch.rand(3), expected)
+
+
 def test_a_grid_of_eighteen_labels_is_large_enough_to_be_read(tmp_path) -> None:
     names = [f"Label {number}" for number in range(18)]
     path = tmp_path / "figures" / "grid.png"
