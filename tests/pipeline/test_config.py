@@ -55,9 +55,7 @@ def test_where_a_run_happens_does_not_decide_its_identity():
 
 
 def scheduled() -> RunConfig:
-    return RunConfig(
-        data=DataConfig(supervision_rate=0.9, supervision_schedule=((40, 0.5), (80, 0.1)), **data)
-    )
+    return RunConfig(data=DataConfig(supervision_rate=0.9, supervision_schedule=((40, 0.5), (80, 0.1))))
 
 
 def test_a_schedule_is_read_back_and_seen_in_the_name():
