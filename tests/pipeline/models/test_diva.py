@@ -319,22 +319,6 @@ def test_it_states_what_it_can_do() -> None:
     assert not isinstance(model, interface.FollowsEpochs)
 
 
-@pytest.mark.usefixtures("float64")
-@torch.no_grad()
-def test_it_generates_from_its_conditional_prior(draws: InjectedDraws) -> None:
-    model = tiny(MIXED)
-    reference = DivaReference(model, MIXED)
-    of_labels, of_style = noise(5, 4, seed=1), noise(5, 1, seed=2)
-    draws.give(of_labels, of_style)
-    found = model.generate(LABELS.to(torch.uint8))
-    z = torch.cat([torch.zeros(5, 4), of_style], dim=1)
-    for row in range(5):
-        for i, own in reference.places.items():
-            mean, scale = reference.prior(i, int(LABELS[row, i]))
-            z[row, own] = mean + scale * of_labels[row, own]
-    torch.testing.assert_close(found, model.decode(z))
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
