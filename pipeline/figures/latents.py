@@ -20,18 +20,18 @@ def draw_latent_histogram(model: EncodesFactors, examples: MeasuredSplit, folder
     """Write ``latent_histogram.png``: a panel for each latent of each label, its values told apart; only known labels."""
     latents = torch.cat([model.characteristic_latents(image) for image in examples.images()]).cpu().numpy()
     labels = examples.data.manifest.labels
-    panels = [
-        (label, latent)
-        for label in range(len(labels))
-        for latent in range(*model.latents_of(label).indices(latents.shape[1]))[:_SEVERAL_OF_A_LABEL]
-    ]
+    panels = []
+    for label, spec in enumerate(labels):
+        own = range(*model.latents_of(label).indices(latents.shape[1]))
+        names = [spec.name] if len(own) == 1 else [f"{spec.name} [{place}]" for place in range(len(own))]
+        panels += [(label, *latent) for latent in zip(own, names, strict=True)][:_SEVERAL_OF_A_LABEL]
     columns = min(6, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(1.9 * columns + 1.4, 1.5 * rows + 0.5), dpi=130, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
-    for (label, latent), ax in zip(panels, axes.flat, strict=False):
+    for (label, latent, title), ax in zip(panels, axes.flat, strict=False):
         known = examples.observed[:, label]
         values, classes = latents[known, latent], examples.labels[known, label]
         low, high = np.quantile(values, [0.001, 0.999]) if len(values) else (0.0, 1.0)
@@ -43,7 +43,7 @@ def draw_latent_histogram(model: EncodesFactors, examples: MeasuredSplit, folder
                 color=f"C{value % 10}",
                 label=name,
             )
-        ax.set_title(labels[label].name if len(labels) > 1 else f"z_c[{latent}]", fontsize=7)
+        ax.set_title(title, fontsize=7)
         ax.tick_params(labelsize=5)
         ax.set_yticks([])
     named: dict[str, Artist] = {}
