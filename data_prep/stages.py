@@ -71,6 +71,7 @@ def prepare(
                 plan, plan_file = make_plan(
                     source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report
                 )
+                del source  # it has read the lists, as large as the source; the tasks look into the plan
                 _write_shards(plan, plan_file, workers or _worthwhile_workers(plan), report)
                 merge(plan_file)
             shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)

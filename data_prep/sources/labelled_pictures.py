@@ -167,12 +167,13 @@ class LabelledPictures:
         pictures = index.split(split)[start:stop]
         files = opened_files(index.pictures)
         images = np.empty((len(pictures), *self.image_shape()), dtype=np.uint8)
-        names = pictures.names.tolist()
+        # Element by element a mapped array is several times slower than the plain one over the same bytes.
+        names, places = pictures.names.tolist(), np.asarray(pictures.places)
         with refusing_bombs(), files.opened() as read:
-            for i, name in enumerate(names):
+            for i, (name, place) in enumerate(zip(names, places, strict=True)):
                 try:
-                    content = read(name, pictures.places[i])
-                    if len(content) != pictures.places[i]["size"]:
+                    content = read(name, place)
+                    if len(content) != place["size"]:
                         raise DamagedPicture("has another size than when the preparation began")
                     images[i] = decode_jpeg(content, mode=self.mode, size=self.size, crop=self.crop)
                 except (DamagedPicture, OSError) as error:

@@ -256,7 +256,7 @@ def picture_for_a_folder(raw: Path) -> str:
 
 def no_pictures(raw: Path) -> str:
     (raw / "img_align_celeba").rename(raw / "elsewhere")
-    return r"lacks img_align_celeba.zip or the folder .*get it from http.*--raw"
+    return r"lacks img_align_celeba.zip, or the folder .*get it from http.*--raw"
 
 
 def no_partition(raw: Path) -> str:
