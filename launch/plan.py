@@ -100,9 +100,7 @@ def needed_data(runs: Iterable[RunConfig], places: DataPlaces) -> list[NeededDat
     if any(with_ffcv.values()) and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
     return [
-        NeededData(
-            name=name, folder=Path(folder), raw=places.raw, ffcv=ffcv, options=parsed_options(options)
-        )
+        NeededData(name=name, folder=Path(folder), raw=places.raw, ffcv=ffcv, options=parsed_options(options))
         for (name, folder, options), ffcv in with_ffcv.items()
     ]
 
