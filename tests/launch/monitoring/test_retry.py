@@ -15,7 +15,7 @@ from launch.monitoring import status
 from launch.plan import DataPlaces
 from launch.sweep import Sweep
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
-from tests.launch.monitoring.test_status import make_cells, say
+from tests.launch.monitoring.sweeps import make_cells, say
 
 ASKED = Sweep(
     recipe="tiny",

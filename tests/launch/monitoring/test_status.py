@@ -3,59 +3,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from launch.clusters import queue
 from launch.clusters.backend import State
-from launch.clusters.slurm.register import Register, Submission
+from launch.clusters.slurm.register import Register
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
 from launch.monitoring.standing import look
 from launch.monitoring.status import main
 from pipeline.attempt import Attempt
-from pipeline.cell_folder import CellFolder
 from pipeline.lease import held
-from tests.cluster.cluster import Cluster
 from tests.launch.clusters.slurm.plans import entered, in_queue
+from tests.launch.monitoring.sweeps import NAME, make_cells, say
 
 ROOT = Path(__file__).resolve().parents[3]
-NAME = "a b; echo 'x'"
-"""Of the sweep: no character of it may mean anything to a shell."""
-
-
-@pytest.fixture
-def runs(tmp_path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def sweep(runs) -> Path:
-    return runs / NAME
-
-
-def make_cells(sweep: Path, count: int) -> list[CellFolder]:
-    cells = []
-    for number in range(count):
-        folder = sweep / f"m2-mnist-f1-seed{number}-{number:08x}"
-        folder.mkdir(parents=True)
-        settings = {"data": {"folder": "/nowhere"}, "training": {"epochs": 2, "batch_size": 10, "ranks": 1}}
-        (folder / "config.json").write_text(json.dumps(settings))
-        cells.append(CellFolder(folder))
-    return cells
-
-
-def say(word: str, *arguments: str | Path, runs: Path) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(word, [*map(str, arguments), "--runs", str(runs)])
-    return int(end.value.code or 0)
-
-
-# on this machine
 
 
 def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
@@ -211,182 +175,3 @@ def test_looking_needs_no_torch():
     code = f"import sys, launch.monitoring.status; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
-
-
-# on SLURM
-
-
-SCRIPT = """#!/bin/bash
-case $SLURM_ARRAY_TASK_ID in
-  0|3) sleep 600;;
-  1) echo "data_prep.errors.RunError: the objective is nan behind step 4" >&2; exit 2;;
-  2) kill -9 $$;;
-esac
-"""
-
-
-class Jobs:
-    """Arrays of short scripts that are registered as a launcher's are."""
-
-    def __init__(self, cluster: Cluster, sweep: Path) -> None:
-        self.cluster, self.register = cluster, Register(sweep)
-        self.folder = sweep / "jobs" / "1"
-        self.folder.mkdir(parents=True)
-
-    def submit(self, stage: str, cells: list[CellFolder], script: str, *options: str) -> str:
-        file = self.folder / f"{stage}.sh"
-        file.write_text(script)
-        comment = self.register.new_comment()
-        units = {cell.name: index for index, cell in enumerate(cells)}
-        entry = Submission(comment=comment, stage=stage, folder=str(self.folder), units=units)
-        self.register.intend(entry)
-        fixed = ["--parsable", f"--comment={comment}", "--job-name=traitvae-test", "--output=/dev/null"]
-        errors = f"--error={self.folder}/%A_%a_0_log.err"
-        done = self.cluster.run(["sbatch", *fixed, errors, *options, str(file)])
-        assert done.returncode == 0, done.stderr
-        self.register.note(comment, done.stdout.strip())
-        return done.stdout.strip()
-
-    def end(self) -> None:
-        queue.cancel([entry.job for entry in self.register.submissions if entry.job])
-
-
-@pytest.fixture
-def jobs(slurm_cluster, sweep) -> Iterator[Jobs]:
-    sweep.mkdir(parents=True)
-    submitted = Jobs(slurm_cluster, sweep)
-    yield submitted
-    submitted.end()
-
-
-def wait_for(condition, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
-    cells = make_cells(sweep, 5)
-    names = [cell.name for cell in cells]
-    array = jobs.submit("train", cells, SCRIPT, "--array=0-4%3", "--time=30")
-    behind = [f"--dependency=aftercorr:{array}", "--kill-on-invalid-dep=yes", "--array=0-4"]
-    measured = jobs.submit("evaluate", cells, "#!/bin/bash\n", *behind)
-    jobs.submit("compare", [], "#!/bin/bash\n", f"--dependency=afterany:{measured}")
-
-    def phases() -> list[str]:
-        return [state.phase for state in look(SweepFolder.named(NAME, runs)).states.values()]
-
-    # Task 4 ends well, and its measuring too, but nothing says that it is done.
-    wait_for(lambda: phases() == ["training", "failed", "failed", "training", "stopped"])
-    wait_for(lambda: queue.ended([array]).jobs.keys() >= {f"{array}_2"})
-    states = look(SweepFolder.named(NAME, runs)).states
-    assert states[names[0]].node.startswith("n")
-    assert states[names[0]].time_left.startswith(("29:", "30:"))
-    assert states[names[1]].detail == "the objective is nan behind step 4"
-    assert states[names[2]].detail.startswith("killed by SIGKILL (often for want of memory) on n")
-    assert states[names[4]].detail == "its jobs are gone, and it is not done"
-    assert say("status", NAME, runs=runs) == 3
-    printed = capsys.readouterr().out
-    assert "compare: waits for the jobs before it" in printed
-    assert "2 training, 2 failed, 1 stopped" in printed
-    assert f"{names[1]} failed: the objective is nan behind step 4 (logs: " in printed
-    assert say("status", runs=runs) == 3
-    listed = capsys.readouterr().out.splitlines()
-    assert next(line for line in listed if "echo" in line).split()[-4:] == ["5", "2", "2", "1"]
-    assert say("logs", NAME, "seed1", runs=runs) == 0
-    assert "RunError: the objective is nan" in capsys.readouterr().out
-
-    assert say("cancel", NAME, "seed3", runs=runs) == 0
-    assert f"2 jobs of {names[3]} cancelled" in capsys.readouterr().out
-    wait_for(lambda: phases() == ["training", "failed", "failed", "stopped", "stopped"])
-    assert say("cancel", NAME, runs=runs) == 0
-    assert "3 jobs of the sweep" in capsys.readouterr().out  # training, measuring, and the table
-    wait_for(lambda: phases() == ["stopped", "failed", "failed", "stopped", "stopped"])
-    wait_for(lambda: look(SweepFolder.named(NAME, runs)).states[names[0]].detail == "cancelled by root")
-    assert say("status", NAME, "--watch", runs=runs) == 1
-    capsys.readouterr()
-    assert say("cancel", NAME, runs=runs) == 0
-    assert "no job of the sweep" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sweep, runs):
-    running, waiting = make_cells(sweep, 2)
-    array = jobs.submit("train", [running, waiting], "#!/bin/bash\nsleep 600\n", "--array=0-1%1")
-
-    def states():
-        return look(SweepFolder.named(NAME, runs)).states
-
-    wait_for(lambda: states()[running.name].phase == "training")
-    wait_for(lambda: states()[waiting.name].detail == "as many run at once as --max-parallel allows")
-    assert jobs.cluster.run(["scontrol", "requeue", f"{array}_0"]).returncode == 0
-    wait_for(lambda: states()[running.name].restarts == 1)
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_a_log_is_followed_over_a_restart_until_the_cell_is_done(jobs, sweep, runs, monkeypatch):
-    (cell,) = make_cells(sweep, 1)
-    logs = cell.log_file("train", 0)
-    logs.parent.mkdir()
-    script = f"""#!/bin/bash
-cd "{cell.folder}"
-echo "start ${{SLURM_RESTART_COUNT:-0}}" >> log/train-rank0.txt
-[ -z "$SLURM_RESTART_COUNT" ] && sleep 600
-echo measured > log/evaluate-rank0.txt
-touch DONE
-"""
-    array = jobs.submit("train", [cell], script, "--array=0")
-    command = [sys.executable, "-m", "launch.sweep", "logs", NAME, "seed0", "--follow", "--runs", str(runs)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as follower:
-        try:
-            wait_for(lambda: logs.is_file() and "start 0" in logs.read_text())
-            assert jobs.cluster.run(["scontrol", "requeue", f"{array}_0"]).returncode == 0
-            printed, told = follower.communicate(timeout=100)
-        finally:
-            follower.kill()
-    assert follower.returncode == 0, told
-    assert [line for line in printed.splitlines() if not line.startswith("==>")] == [
-        "start 0",
-        "start 1",
-        "measured",
-    ]
-    assert told.splitlines()[-1] == f"[{cell.name} is done]"
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_a_thousand_cells_take_one_squeue_and_one_sacct(jobs, sweep, runs, capsys, monkeypatch):
-    cells = make_cells(sweep, 1000)
-    array = jobs.submit("train", cells, "#!/bin/bash\n[ $SLURM_ARRAY_TASK_ID = 0 ]\n", "--array=0-999%1")
-    wait_for(lambda: f"{array}_0" in queue.ended([array]).jobs)
-    asked: Counter[str] = Counter()
-    run = subprocess.run
-
-    def counted(command, **options):
-        asked[command[0]] += 1
-        return run(command, **options)
-
-    monkeypatch.setattr(subprocess, "run", counted)
-    start = time.monotonic()
-    assert say("status", NAME, "--all", runs=runs) == 3
-    seconds = time.monotonic() - start
-    printed = capsys.readouterr().out
-    assert printed.count("m2-mnist-f1-seed") >= 1000
-    assert "as many run at once as --max-parallel allows" in printed
-    assert asked["squeue"] == 1
-    assert asked["sacct"] <= 1
-    assert asked.keys() <= {"squeue", "sacct"}
-    assert seconds < 20
-    asked.clear()
-    assert say("status", runs=runs) == 3
-    assert asked == {"squeue": 1, "sacct": 1}
-    asked.clear()
-    assert say("cancel", NAME, runs=runs) == 0
-    assert asked["scancel"] == 1

@@ -1,0 +1,31 @@
+"""Sweeps as they lie in a folder, and the words that look at them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launch.monitoring.status import main
+from pipeline.cell_folder import CellFolder
+
+NAME = "a b; echo 'x'"
+"""Of the sweep: no character of it may mean anything to a shell."""
+
+
+def make_cells(sweep: Path, count: int) -> list[CellFolder]:
+    cells = []
+    for number in range(count):
+        folder = sweep / f"m2-mnist-f1-seed{number}-{number:08x}"
+        folder.mkdir(parents=True)
+        settings = {"data": {"folder": "/nowhere"}, "training": {"epochs": 2, "batch_size": 10, "ranks": 1}}
+        (folder / "config.json").write_text(json.dumps(settings))
+        cells.append(CellFolder(folder))
+    return cells
+
+
+def say(word: str, *arguments: str | Path, runs: Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(word, [*map(str, arguments), "--runs", str(runs)])
+    return int(end.value.code or 0)
