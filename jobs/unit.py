@@ -60,8 +60,7 @@ def take_rank_from_submitit() -> None:
         from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        if "SLURM_JOB_ID" in os.environ:
-            os.environ["MASTER_PORT"] = str(meeting_port())
+        os.environ["MASTER_PORT"] = str(meeting_port())
 
 
 def open_data(cell: Cell) -> DataSet:

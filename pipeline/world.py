@@ -15,6 +15,7 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError, LostRank
 
+MEETING_PORTS = range(20_000, 32_000)
 SHORTEST_COLLECTIVE_TIMEOUT_S = 660.0
 """The first step may take long; afterwards the watchdog of each rank is quicker, and tells where it hangs."""
 
@@ -104,13 +105,14 @@ def _name_the_meeting_point() -> None:
 
 
 def meeting_port() -> int:
-    """Port at which the ranks of this start of a SLURM job meet.
+    """Port at which the ranks of this start of a job, SLURM's or submitit's on this machine, meet.
 
     Another one for each start: an older copy that SLURM holds for gone may still listen on its own, and ranks that met
-    there would be counted among the old ones.
+    there would be counted among the old ones. All are below those that a system hands out by itself (Linux: from 32768).
     """
+    job = int(os.environ.get("SLURM_JOB_ID") or os.environ["SUBMITIT_LOCAL_JOB_ID"])
     restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
-    return 20_000 + (int(os.environ["SLURM_JOB_ID"]) + 7_919 * restart) % 40_000
+    return MEETING_PORTS[(job + 7_919 * restart) % len(MEETING_PORTS)]
 
 
 def choose_device(wanted: str, local_rank: int) -> torch.device:
@@ -155,6 +157,11 @@ def joined_world(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterat
     except RuntimeError as error:
         if not _tells_of_a_lost_rank(error):
             raise
+        if "EADDRINUSE" in str(error):
+            raise LostRank(
+                f"port {os.environ.get('MASTER_PORT')}, at which the ranks were to meet, is another process's; started"
+                " again, they meet at another one"
+            ) from error
         raise LostRank(
             "another rank of the run is gone (killed, out of memory, or its node lost); started again, the run goes on"
             " from its newest checkpoint"

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from pipeline.world import meeting_port
+from data_prep.errors import LostRank
+from pipeline.world import joined_world, meeting_port
 
 
 def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch):
@@ -13,4 +16,19 @@ def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.Monk
         monkeypatch.setenv("SLURM_RESTART_COUNT", str(restart))
         ports.append(meeting_port())
     assert len(set(ports)) == 50
-    assert all(20_000 <= port < 60_000 for port in ports)
+    assert all(20_000 <= port < 32_768 for port in ports)  # Linux hands out the others by itself
+
+
+def test_a_port_that_is_anothers_is_told_and_no_rank_is_called_lost(monkeypatch: pytest.MonkeyPatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        placed = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        for name, value in placed.items():
+            monkeypatch.setenv(name, value)
+        with (
+            pytest.raises(LostRank, match=f"port {port}, at which the ranks were to meet"),
+            joined_world(2, "cpu"),
+        ):
+            pass
