@@ -9,6 +9,8 @@ import signal
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A test must not write into the store of whoever runs it.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+# Nor does it depend on the width of anybody's terminal, which a lane's process is told, too.
+os.environ.pop("COLUMNS", None)
 
 from jaxtyping import install_import_hook
 

@@ -19,8 +19,8 @@ MEMORY_PER_NODE_MB = 16_000
 """Pretended: SLURM counts it and nothing enforces it."""
 
 # SLURM reads these characters and no others as they stand (space, %, #, [, comma and = mean something in its files);
-# a UNIX socket's path holds 107 bytes, and the longest one below adds 13.
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,90}")
+# a UNIX socket's path holds 107 bytes, and that of a step (state/n500/n500_67108863.4294967291) adds 36.
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,70}")
 
 # Under the ports that submitit picks a rendezvous from (20000-60000), and under those the kernel hands out.
 _PORTS = range(10_000, 20_000)
@@ -145,7 +145,7 @@ def check_folder(folder: Path) -> None:
     if not _PLAIN_PATH.fullmatch(str(folder)):
         raise LaunchError(
             f"SLURM cannot keep its files in {str(folder)!r}: choose a folder whose absolute path has at most"
-            " 90 characters, all of them letters, digits or one of . _ / + -"
+            " 70 characters, all of them letters, digits or one of . _ / + -"
         )
 
 

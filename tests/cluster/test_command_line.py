@@ -23,9 +23,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "cluster"
-    clusters.down(tmp_path / "cluster")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("c") / "cluster"  # a short path
+    yield folder
+    clusters.down(folder)
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -59,10 +59,10 @@ def job_ids(cluster: Cluster, sweep: str) -> set[str]:
     # Accounting does not list a job that waits for another; the queue does not list one that has ended.
     queue = ["squeue", "--noheader", "--format=%A|%F|%j"]
     accounts = ["sacct", "--noheader", "--parsable2", "--allocations", "--starttime=now-1hour"]
-    rows = [line.split("|") for line in cluster.run(queue).stdout.splitlines()]
+    rows = [line.split("|", 2) for line in cluster.run(queue).stdout.splitlines()]
     found = {array for _, array, name in rows if name.endswith(f"-{sweep}")}
     rows = [
-        line.split("|") for line in cluster.run([*accounts, "--format=JobID,JobName"]).stdout.splitlines()
+        line.split("|", 1) for line in cluster.run([*accounts, "--format=JobID,JobName"]).stdout.splitlines()
     ]
     return found | {job.partition("_")[0] for job, name in rows if name.endswith(f"-{sweep}")}
 
