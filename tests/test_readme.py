@@ -44,7 +44,7 @@ def run(command: str, folder: Path, *more: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=880,
+        timeout=1700,
     )
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
@@ -70,7 +70,7 @@ def test_make_knows_its_targets_and_they_run_what_is_tested(command: str):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_step_by_step(checkout: Path):
     assert "60,000" in run(command_with("prepare.py fashion-mnist"), checkout)
     assert "500" in run(command_with("drawn-faces"), checkout, "--format", "arrow")
@@ -110,7 +110,7 @@ def test_step_by_step(checkout: Path):
 
 @pytest.mark.slow
 @pytest.mark.slurm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_on_a_cluster(slurm_cluster, checkout: Path):
     # Two of its four runs, one after the other: eight ranks at once would crowd a small machine.
     fewer = ["--epochs", "1", "--only", "f1-", "--max-parallel", "1"]
