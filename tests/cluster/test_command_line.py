@@ -125,12 +125,13 @@ def test_remains_of_a_killed_cluster_are_cleared_by_the_next_up(folder: Path, tm
     assert not is_alive(orphan)
 
 
-def test_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("precious")
-    refused = up(tmp_path)
+def test_folder_of_something_else_is_left_alone(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "mine.txt").write_text("precious")
+    refused = up(folder)
     assert refused.returncode == 2
     assert "is not a cluster's" in refused.stderr
-    assert (tmp_path / "mine.txt").read_text() == "precious"
+    assert (folder / "mine.txt").read_text() == "precious"
 
 
 def test_folder_that_slurm_cannot_name_is_refused(tmp_path: Path) -> None:
