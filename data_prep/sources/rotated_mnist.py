@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,17 @@ from PIL import Image
 
 from data_prep.errors import ConfigError
 from data_prep.manifest import LabelSpec
-from data_prep.progress import Progress
 from data_prep.rows import Rows
-from data_prep.sources.idx_images import IdxImages
+from data_prep.sources.derived_images import DerivedImages
 from data_prep.sources.mnist import mnist
 
 _RAW_SPLIT = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RotatedImages:
+class RotatedImages(DerivedImages):
     """Images of the MNIST family in several rotations."""
 
-    plain: IdxImages
     per_class: int = 100
     """images that are chosen of each class"""
     angles: tuple[float, ...] = (0.0, 15.0, 30.0, 45.0, 60.0, 75.0)
@@ -69,14 +67,6 @@ class RotatedImages:
         return f"{self.plain.title} in rotations (DIVA)"
 
     @property
-    def home(self) -> str:
-        return self.plain.home
-
-    @property
-    def licence(self) -> str:
-        return self.plain.licence
-
-    @property
     def options(self) -> Mapping[str, Any]:
         return {
             "per_class": self.per_class,
@@ -89,25 +79,12 @@ class RotatedImages:
     def factors(self) -> tuple[str, ...]:
         return ()
 
-    @property
-    def raw(self) -> Path | None:
-        return self.plain.raw
-
     def image_shape(self) -> tuple[int, int, int]:
         return self.plain.image_shape()
 
     def labels(self) -> tuple[LabelSpec, ...]:
         domains = tuple(f"{angle:g} degrees" for angle in self._angles_of("train"))
         return (*self.plain.labels(), LabelSpec("domain", len(domains), domains))
-
-    def checksums(self) -> Mapping[str, str]:
-        return self.plain.checksums()
-
-    def verified(self, scratch: Path, progress: Progress) -> RotatedImages:
-        return replace(self, plain=self.plain.verified(scratch, progress))
-
-    def where_raw(self) -> str:
-        return self.plain.where_raw()
 
     def splits(self) -> Mapping[str, int]:
         return {split: len(self._chosen) * len(self._angles_of(split)) for split in ("train", "test")}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.manifest import LabelSpec
-from data_prep.progress import Progress
 from data_prep.rows import Rows
 from data_prep.sources import digit_styles
+from data_prep.sources.derived_images import DerivedImages
 from data_prep.sources.digit_styles import UNCHANGED, edges, style_of, styled
-from data_prep.sources.idx_images import IdxImages
 from data_prep.sources.mnist import fashion_mnist, mnist
 
 _PLAIN = {"mnist": mnist, "fashion_mnist": fashion_mnist}
@@ -45,12 +44,11 @@ class _Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StyledImages:
+class StyledImages(DerivedImages):
     """Rb-VAE's styles over a source of the MNIST family."""
 
     images: str
     """which family member: the option that chose ``plain``"""
-    plain: IdxImages
     seed: int = 0
     """decides which images are references, which test image is in which probe set, and every style"""
 
@@ -63,14 +61,6 @@ class StyledImages:
         return f"{self.plain.title} in styles (Rb-VAE)"
 
     @property
-    def home(self) -> str:
-        return self.plain.home
-
-    @property
-    def licence(self) -> str:
-        return self.plain.licence
-
-    @property
     def options(self) -> Mapping[str, Any]:
         return {"images": self.images, "seed": self.seed}
 
@@ -78,24 +68,11 @@ class StyledImages:
     def factors(self) -> tuple[str, ...]:
         return digit_styles.FACTORS
 
-    @property
-    def raw(self) -> Path | None:
-        return self.plain.raw
-
     def image_shape(self) -> tuple[int, int, int]:
         return (3, digit_styles.SIZE, digit_styles.SIZE)
 
     def labels(self) -> tuple[LabelSpec, ...]:
         return self.plain.labels()
-
-    def checksums(self) -> Mapping[str, str]:
-        return self.plain.checksums()
-
-    def verified(self, scratch: Path, progress: Progress) -> StyledImages:
-        return replace(self, plain=self.plain.verified(scratch, progress))
-
-    def where_raw(self) -> str:
-        return self.plain.where_raw()
 
     def splits(self) -> Mapping[str, int]:
         return {split: len(rows) for split, rows in self._rows.items()}

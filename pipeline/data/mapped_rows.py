@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Integer, UInt8
 
 _HUGE_PAGE = 1 << 21
@@ -55,8 +56,7 @@ class MappedRows:
         origin = files[0].offset
         slots = (end - origin) // row_bytes
         content = (ctypes.c_uint8 * (slots * row_bytes)).from_address(start + origin)
-        self._slots = np.ctypeslib.as_array(content).reshape(slots, row_bytes)
-        self._slots.flags.writeable = False
+        self._slots = torch.from_numpy(np.ctypeslib.as_array(content)).view(slots, row_bytes)
         first_slots = [(p + f.offset - origin) // row_bytes for f, p in zip(files, places, strict=True)]
         self._shift = np.asarray(first_slots) - self._first_rows[:-1]
 
@@ -70,8 +70,11 @@ class MappedRows:
         return rows + self._shift[np.searchsorted(self._first_rows, rows, side="right") - 1]
 
     def copied(self, places: Integer[np.ndarray, " n"]) -> UInt8[np.ndarray, "n bytes"]:
-        """A copy of the rows at these places, which must come from ``located``, in their order."""
-        return self._slots.take(places, axis=0)
+        """A copy of the rows at these places, which must come from ``located``, in their order.
+
+        torch shares the work among its threads, and numpy's ``take`` does not.
+        """
+        return self._slots.index_select(0, torch.from_numpy(places)).numpy()
 
 
 def _places(files: Sequence[ImageFile], row_bytes: int) -> list[int]:

@@ -32,7 +32,7 @@ from pipeline.world import World
 from tests.benchmarks import gradient_noise, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
-from tests.benchmarks.preparation import preparation_speed, worker_memory
+from tests.benchmarks.preparation import Preparation, preparation_speed, worker_memory
 
 PARTS = {"steps": steps.main, "gradient-noise": gradient_noise.main}
 CPU = torch.device("cpu")
@@ -84,7 +84,7 @@ def main() -> None:
             show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
         steps.measure_steps(steps.Steps(threads=(asked.threads,), rounds=asked.rounds, variants=True))
         measure_loading(rounds=asked.rounds)
-        preparation_speed(pictures=8192, rounds=asked.rounds)
+        preparation_speed(Preparation.pictures, Preparation.rounds)
         worker_memory(sizes=(10_000, 20_000, 40_000))
 
 

@@ -44,9 +44,9 @@ _PREPARE = (
 class Preparation:
     """Measure the preparation of JPEG pictures; every ratio comes from one run, its contenders in turn."""
 
-    pictures: int = 8192
-    """for the speed: two full shards"""
-    rounds: int = 5
+    pictures: int = 24_576
+    """for the speed: six full shards, so that a second of starting processes is not what is measured"""
+    rounds: int = 4
     """measurements of each contender"""
     sizes: tuple[int, ...] = (10_000, 40_000, 160_000)
     """pictures, for the memory"""

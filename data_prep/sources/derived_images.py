@@ -1,0 +1,41 @@
+"""What a source has from the source that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from data_prep.progress import Progress
+from data_prep.sources.idx_images import IdxImages
+
+Derived = TypeVar("Derived", bound="DerivedImages")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedImages:
+    """Images made from those of a source of the MNIST family: its raw files, home and licence are theirs, too."""
+
+    plain: IdxImages
+
+    @property
+    def home(self) -> str:
+        return self.plain.home
+
+    @property
+    def licence(self) -> str:
+        return self.plain.licence
+
+    @property
+    def raw(self) -> Path | None:
+        return self.plain.raw
+
+    def checksums(self) -> Mapping[str, str]:
+        return self.plain.checksums()
+
+    def verified(self: Derived, scratch: Path, progress: Progress) -> Derived:
+        return replace(self, plain=self.plain.verified(scratch, progress))
+
+    def where_raw(self) -> str:
+        return self.plain.where_raw()
