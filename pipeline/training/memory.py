@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed, up to 1 GiB at a time; where there is no glibc, nothing changes.
 
     By default it gives large blocks back to the system, so that each step would get the memory of its activations anew, page
-    by page: up to a quarter of a step's time on a processor (``docs/estimators.md``).
+    by page: up to a quarter of a step's time on a processor (``docs/speed.md``).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
