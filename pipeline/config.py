@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -79,10 +80,24 @@ class OptimiserConfig:
     """Step size."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of Adam's two moment estimates."""
+    milestones: tuple[int, ...] = ()
+    """Epochs behind each of which every player's step size is multiplied by ``decay``."""
+    decay: float = 0.1
+    """Factor of the step size behind a milestone."""
 
     def __post_init__(self) -> None:
         _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be above 0")
         _check(all(0 <= beta < 1 for beta in self.betas), f"betas are {self.betas}; each must be in [0, 1)")
+        _check(
+            all(early < late for early, late in pairwise((0, *self.milestones))),
+            f"milestones are {', '.join(map(str, self.milestones))}; each must be later than the one before, the first at"
+            " least 1",
+        )
+        _check(0 < self.decay <= 1, f"decay is {self.decay}; it must be above 0 and at most 1")
+
+    def decay_in(self, epoch: int) -> float:
+        """Factor of the step size in an epoch, counted from 0."""
+        return self.decay ** sum(milestone <= epoch for milestone in self.milestones)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+from launch.recipes.attribute_switching import OPTIMISER
 from pipeline.config import DataConfig, OptimiserConfig, RunConfig, TrainingConfig
 from pipeline.models.csvae import CSVAEConfig
 
@@ -17,24 +18,24 @@ MODEL = CSVAEConfig(latent_size=2, hidden_width=64, adversary_width=64, likeliho
 
 
 def swiss_roll() -> list[RunConfig]:
-    """The paper's 2300 epochs of Adam 5e-4 on batches of 64, either prior, three seeds."""
+    """The paper's 2300 epochs on batches of 64, either prior, three seeds."""
     training = TrainingConfig(epochs=2300, batch_size=64, checkpoint_every_epochs=100)
     return [
-        _run(replace(MODEL, attribute_at_origin=at_origin), training, learning_rate=5e-4, seed=seed)
+        _run(replace(MODEL, attribute_at_origin=at_origin), training, OPTIMISER, seed)
         for seed, at_origin in product(range(3), (True, False))
     ]
 
 
 def swiss_roll_quick() -> list[RunConfig]:
     """Twenty epochs at six times the learning rate, one prior, one seed."""
-    return [_run(MODEL, TrainingConfig(epochs=20, batch_size=50), learning_rate=3e-3, seed=0)]
+    return [_run(MODEL, TrainingConfig(epochs=20, batch_size=50), OptimiserConfig(learning_rate=3e-3), 0)]
 
 
-def _run(model: CSVAEConfig, training: TrainingConfig, *, learning_rate: float, seed: int) -> RunConfig:
+def _run(model: CSVAEConfig, training: TrainingConfig, optimiser: OptimiserConfig, seed: int) -> RunConfig:
     return RunConfig(
         data=DataConfig(name="swiss_roll"),
         model=model,
-        optimiser=OptimiserConfig(learning_rate=learning_rate),
+        optimiser=optimiser,
         training=training,
         seed=seed,
     )

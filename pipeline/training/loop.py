@@ -15,7 +15,7 @@ from data_prep.errors import Diverged, Interrupted
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
-from pipeline.models.interface import DataShape, FollowsEpochs, KeepsExamples
+from pipeline.models.interface import DataShape, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
@@ -112,8 +112,7 @@ class _Run:
             self._epoch(self.progress.step // self.steps)
 
     def _epoch(self, epoch: int) -> None:
-        if isinstance(self.step.model, FollowsEpochs):
-            self.step.model.begin_epoch(epoch)
+        self.step.begin_epoch(epoch)
         began, done_before = time.perf_counter(), self.progress.step
         for batch, batch_size in self.examples.epoch(epoch, first_step=self.progress.step % self.steps):
             terms = self.step(batch, self.progress.step, batch_size)

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape, HasFurtherPlayers, Losses, Player
+from pipeline.models.interface import DataShape, FollowsEpochs, HasFurtherPlayers, Losses, Player
 from pipeline.world import World
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -64,6 +64,7 @@ class Step:
             betas=config.optimiser.betas,
             fused=True,
         )
+        self._learning_rates = [group["lr"] for group in self.optimiser.param_groups]
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.precision == "float16")
         self.term_names: tuple[str, ...] = ()
         if config.training.compile:
@@ -86,6 +87,14 @@ class Step:
         losses.of_all_players.sum().backward()
         self._losses(batch).of_all_players.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Be told which epoch the next steps belong to, counted from 0; also where a run goes on in the middle of one."""
+        if isinstance(self.model, FollowsEpochs):
+            self.model.begin_epoch(epoch)
+        decay = self.config.optimiser.decay_in(epoch)
+        for group, learning_rate in zip(self.optimiser.param_groups, self._learning_rates, strict=True):
+            group["lr"] = decay * learning_rate
 
     def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
         """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""

@@ -38,6 +38,8 @@ def test_what_decides_the_result_decides_the_identity():
         replace(run, training=replace(run.training, ranks=2)),
         replace(run, model=PRESETS["revae"].config()),
         replace(run, optimiser=replace(run.optimiser, learning_rate=1e-3)),
+        replace(run, optimiser=replace(run.optimiser, milestones=(1, 3))),
+        replace(run, optimiser=replace(run.optimiser, milestones=(1, 3), decay=0.5)),
     ]
     identities = [identity(other, "digest") for other in (run, *others)] + [identity(run, "other digest")]
     assert len(set(identities)) == len(identities)
