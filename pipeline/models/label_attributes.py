@@ -73,7 +73,8 @@ class LabelAttributes(nn.Module):
 
     def per_label(self, of_attributes: Float[Tensor, "*rows attribute"]) -> Float[Tensor, "*rows label"]:
         """Sums over the attributes of each label."""
-        return of_attributes @ self.membership
+        # Not a matrix product: autocast would round densities to bf16.
+        return (of_attributes[..., None] * self.membership).sum(-2)
 
     def per_value(
         self, absent: Float[Tensor, "rows attribute"], present: Float[Tensor, "rows attribute"]

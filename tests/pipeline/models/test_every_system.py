@@ -194,6 +194,26 @@ def test_float32_and_bf16_stay_near_float64(
     assert (gradient - exact_gradient).norm() / exact_gradient.norm() < of_gradient
 
 
+@every_case
+@torch.no_grad()
+def test_autocast_narrows_the_networks_and_no_density(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With linear maps as exact as without it, nothing is left that it could round."""
+    linear = torch.nn.functional.linear
+
+    def exact_linear(*arguments: Tensor | None) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return linear(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.nn.functional, "linear", exact_linear)
+    model, found = case.build(network="mlp"), []
+    for narrow_type in (False, True):
+        with monkeypatch.context() as patch, torch.autocast("cpu", torch.bfloat16, enabled=narrow_type):
+            fix_noise(patch.setattr)
+            losses = model(batch_of(case.shape))
+        found.append(torch.stack([losses.objective, *losses.further.values()]))
+    assert torch.equal(*found)
+
+
 @pytest.fixture(scope="module")
 def gradients_on_two_ranks(
     tmp_path_factory: pytest.TempPathFactory,
