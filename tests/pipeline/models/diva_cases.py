@@ -14,9 +14,15 @@ from pipeline.models.diva import Diva, DivaConfig
 from pipeline.models.interface import DataShape
 from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import LABELS, columns_of
-from tests.pipeline.models.labels_reference import LabelsReference, Values
+from tests.pipeline.models.labels_cases import BINARY, LABELS, batch_with, columns_of
+from tests.pipeline.models.labels_reference import ExactLabels, LabelsReference, Values
+from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, randomise
+
+PARTLY_OBSERVED: list[Values] = [(1, 0), (0, 0), (1, None), (None, 0), (None, None)]
+"""Values of the two labels of BINARY."""
+TOLERANCE = 2e-3
+"""Of the grids over two latents."""
 
 
 def tiny(data: DataShape, **options: Any) -> Diva:
@@ -132,3 +138,39 @@ def written_out(
             )
         )
     return torch.stack(found)
+
+
+def expected_objective(model: Diva, draws: InjectedDraws, image: Tensor, y: Values) -> float:
+    """Expectation of the objective of an image with BINARY's labels over two latents, without sampling error."""
+    standard, weights = gaussian_grid(2)
+    rows = len(standard)
+    labels = torch.tensor([[value or 0 for value in y]]).expand(rows, -1)
+    observed = torch.tensor([[value is not None for value in y]]).expand(rows, -1)
+    labelled = rows if any(value is not None for value in y) else 0
+    draws.give(standard)
+    batch = batch_with(BINARY, observed, labelled, images=image.expand(rows, -1), labels=labels)
+    return float((weights * model(batch).objective).sum())
+
+
+def likelihood_and_gap(reference: DivaReference, image: Tensor, y: Values) -> tuple[float, float]:
+    """``log p(x | y_O)``, and by how much its bound misses it.
+
+    That is ``KL(q(z|x) ‖ p(z|x,y_O))``, and where labels are imputed the divergence over ``(z, y_U)``.
+    """
+    exact = ExactLabels(reference, image / 255, y)
+    z, log_cell = exact.everywhere, exact.log_cell
+    log_q_z = reference.log_q_z(z, image / 255)
+    if reference.config.label_marginal == "exact":
+        log_q, log_p = log_q_z, exact.log_joint_of_observed(z)
+    else:
+        unknown = [i for i in reference.labels if y[i] is None]
+        each_q, each_p = [], []
+        for values in exact.completions:
+            imputed = [reference.log_q_y(i, z, int(values[i] or 0)) for i in unknown]
+            each_q.append(torch.stack([log_q_z, *imputed]).sum(0))
+            each_p.append(exact.log_joint(z, values))
+        log_q, log_p = torch.cat(each_q), torch.cat(each_p)
+    log_p = log_p - (log_p + log_cell).logsumexp(0)
+    gap = float(((log_q + log_cell).exp() * (log_q - log_p)).sum())
+    log_p_y = sum(reference.log_p_y(i, int(y[i] or 0)) for i in exact.observed)
+    return exact.log_likelihood() - log_p_y, gap

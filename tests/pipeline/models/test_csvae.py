@@ -214,39 +214,6 @@ def test_every_parameter_has_a_gradient_whatever_is_labelled(
     assert trains_adversary == any_label
 
 
-def test_float32_and_bf16_autocast_stay_close_to_float64(draws: InjectedDraws) -> None:
-    found = []
-    for dtype, narrow in ((torch.float64, False), (torch.float32, False), (torch.float32, True)):
-        torch.set_default_dtype(dtype)
-        try:
-            model = tiny(MIXED)
-            draws.give(*given_noise(model))
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=narrow):
-                losses = model(batch_with(MIXED, OBSERVED, 3))
-            assert losses.objective.dtype == losses.further["adversary"].dtype == dtype
-            found.append(losses.of_all_players.double())
-        finally:
-            torch.set_default_dtype(torch.float32)
-    exact, single, half = found
-    assert ((single - exact).abs() < 2e-6 * (1 + exact.abs())).all()
-    assert ((half - exact).abs() < 0.02 * (1 + exact.abs())).all()
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_it_takes_the_images_of_faces_and_radiographs(channels: int) -> None:
-    data = DataShape(
-        image_shape=(channels, 64, 64), cardinalities=(2,) * 5, label_frequencies=((0.5, 0.5),) * 5
-    )
-    model = CSVAEConfig().build(data)
-    seen: list[int] = []
-    model.encoder.register_forward_hook(lambda *_: seen.append(1))
-    image = torch.randint(256, (3, channels, 64, 64), dtype=torch.uint8)
-    observed = torch.tensor([[True] * 5, [True] * 5, [False] * 5])
-    losses = model(batch_with(data, observed, 2, images=image, labels=torch.zeros(1, 5)))
-    assert losses.objective.isfinite().all()
-    assert len(seen) == 1  # one pass of the encoder
-
-
 # what it can do
 
 

@@ -1,4 +1,4 @@
-"""MVAE as a model: its networks, what it can do with images of any kind and whatever is labelled, precisions, settings."""
+"""MVAE as a model: its networks, what it can do with images, its settings."""
 
 from __future__ import annotations
 
@@ -6,72 +6,30 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.data.batch import Batch
 from pipeline.models import interface
 from pipeline.models.interface import DataShape
 from pipeline.models.mvae import MVAE, MVAEConfig
+from tests.pipeline.models.every_system import DATA, batch_of
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import MIXED, OBSERVED, batch_with
+from tests.pipeline.models.labels_cases import MIXED
 from tests.pipeline.models.mvae_reference import MVAEReference
 from tests.pipeline.models.tiny_models import IMAGES, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
-SOME = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 0, 0]]).bool()
 CAN = ("Classifies", "Reconstructs", "GeneratesFromLabels", "Intervenes")
 CANNOT = ("SwapsCharacteristics", "Traverses", "EncodesFactors", "FlipsClosest")
 """No latents belong to a label."""
 
 
-def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...]) -> DataShape:
-    return DataShape(
-        image_shape=image,
-        cardinalities=cardinalities,
-        label_frequencies=tuple(tuple([1 / values] * values) for values in cardinalities),
-    )
-
-
-def batch(data: DataShape, observed: Tensor) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    rows = len(observed)
-    return Batch(
-        image=torch.randint(256, (rows, *data.image_shape), dtype=torch.uint8, generator=generator),
-        labels=torch.randint(2, (rows, len(data.cardinalities)), dtype=torch.uint8, generator=generator),
-        observed=observed,
-        labelled=int(observed.any(1).sum()),
-    )
-
-
-@pytest.mark.parametrize("observed", [SOME, SOME[2:], SOME[:1], SOME[[0, 0]], SOME[[2, 2]]])
-@pytest.mark.parametrize("image", [(1, 2, 3), (3, 2, 3), (1, 64, 64), (3, 64, 64)])
-def test_every_parameter_gets_a_gradient_whatever_is_labelled(
-    image: tuple[int, int, int], observed: Tensor
-) -> None:
-    """Of grey and colour images, MLPs and convolutions; a batch of one; DistributedDataParallel waits for all."""
-    torch.manual_seed(0)
-    data = shape(image, (2, 3, 2))
-    model = MVAEConfig(hidden_width=8, label_width=8, latent_size=3).build(data)
-    losses = model(batch(data, observed))
-    assert losses.objective.shape == (len(observed),)
-    assert losses.objective.isfinite().all()
-    for name, (total, count) in losses.terms.items():
-        assert total.isfinite(), name
-        assert count == (observed.any(1).sum() if name.startswith("labelled/") else len(observed)), name
-    losses.objective.sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-
-
 def test_one_step_encodes_each_image_once() -> None:
-    data = shape((1, 64, 64), (2, 2, 2))
+    data = DATA["radiographs"]
     model = MVAEConfig().build(data)
     seen: list[Any] = []
     for network in (model.encoder, model.decoder):
         network.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape)))
-    model(batch(data, SOME))
+    model(batch_of(data, labelled=2, rows=3))
     assert seen == [(3, 64 * 64), (3 + 2, 64)]  # and decodes all samples together
 
 
@@ -150,34 +108,6 @@ def test_generated_images_come_from_the_labels_posterior(draws: InjectedDraws) -
         torch.testing.assert_close(found[row].flatten(), expected)
 
 
-# precision
-
-
-@pytest.mark.parametrize(
-    ("narrow", "objective_error", "gradient_error"), [(False, 1e-5, 3e-6), (True, 0.01, 0.03)]
-)
-def test_float32_and_bf16_stay_close_to_float64(
-    narrow: bool, objective_error: float, gradient_error: float, draws: InjectedDraws
-) -> None:
-    found = []
-    for dtype in (torch.float64, torch.float32):
-        torch.set_default_dtype(dtype)
-        try:
-            model, _ = tiny()
-            draws.give(noise(5, 2, seed=1), noise(3, 2, seed=2), noise(3, 2, seed=3))
-            with torch.autocast("cpu", torch.bfloat16, enabled=narrow and dtype == torch.float32):
-                objective = model(batch_with(MIXED, OBSERVED, 3)).objective
-            assert objective.dtype == dtype
-            objective.sum().backward()
-            gradient = torch.cat([p.grad.flatten() for p in model.parameters()])  # type: ignore[union-attr]
-            found.append((objective.detach().double(), gradient.double()))
-        finally:
-            torch.set_default_dtype(torch.float32)
-    (exact, exact_gradient), (objective, gradient) = found
-    assert ((objective - exact).abs() < objective_error * (1 + exact.abs())).all()
-    assert (gradient - exact_gradient).norm() < gradient_error * exact_gradient.norm()
-
-
 # settings
 
 
@@ -198,4 +128,4 @@ def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentenc
 
 def test_data_without_labels_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^mvae takes a data set with labels; this one has none$"):
-        MVAEConfig().build(shape((1, 2, 2), ()))
+        MVAEConfig().build(DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=()))
