@@ -83,10 +83,11 @@ def debug_run(asked: Debug) -> None:
         return
     try:
         train_cell(cell.config_file)
+        numbers = evaluate_cell(cell.config_file)
     except Interrupted as stop:
         print(stop)
         raise SystemExit(130) from None
-    for name, value in evaluate_cell(cell.config_file).items():
+    for name, value in numbers.items():
         print(f"{name:26} {value:.4f}")
     print(f"figures, checkpoints and metrics: {cell.folder}")
 

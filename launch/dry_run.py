@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from launch.clusters.backend import Backend
+from launch.clusters.local import LocalBackend
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Held, by_recorded_speed, training_rows, upper_bound
 from launch.plan import NeededData
@@ -36,7 +35,8 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
     def held(ranks: int, on_gpus: bool) -> Held:
         if isinstance(backend, SlurmBackend):
             return Held.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
-        return Held(ranks, "GPU" if on_gpus and torch.cuda.is_available() else "CPU", 0.0)
+        takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
+        return Held(ranks, "GPU" if takes_gpus else "CPU", 0.0)
 
     needed = {str(entry.folder): entry for entry in data}
 

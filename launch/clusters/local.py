@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-import psutil
 import submitit
 
-from data_prep.errors import Interrupted
-from jobs.outcome import attempts, next_move
+from data_prep.errors import Interrupted, LaunchError
+from jobs.outcome import Outcome, attempts, next_move
 from jobs.run import run_unit
 from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
 from launch.clusters.resources import RETRIES, Resources
+from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
 from pipeline.attempt import Attempt
 from pipeline.cell import Cell
@@ -33,6 +33,8 @@ class _Running:
     job: submitit.Job
     unit: Literal["train", "evaluate"]
     ranks: int
+    gpus: list[str]
+    """By the names of ``gpus_here``, one for each rank; none where it runs on processors."""
 
 
 _PHASES: dict[str, Phase] = {"train": "training", "evaluate": "measuring"}
@@ -40,7 +42,7 @@ _TAKEN = State("waiting", "another process is at work in it")
 
 
 class LocalBackend:
-    """Runs as many cells at once as there are processors for their ranks."""
+    """Runs as many cells at once as there are GPUs, or processors, for their ranks."""
 
     def __init__(self, sweep: Path, resources: Resources, *, in_this_process: bool) -> None:
         self.sweep, self.resources, self.in_this_process = sweep, resources, in_this_process
@@ -53,12 +55,51 @@ class LocalBackend:
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         if self.in_this_process:
             return "one cell after another, in this process"
-        return f"on this machine, {self._slots(cells)} rank(s) at once, one processor each"
+        places = [
+            f"{count} {what}"
+            for what, count, wanted in (
+                ("GPU(s)", len(self._gpus), any(map(self._takes_gpus, cells))),
+                ("processor(s)", processors(), not all(map(self._takes_gpus, cells))),
+            )
+            if wanted
+        ]
+        most = self.resources.max_parallel
+        at_once = "" if most is None else f", at most {most} cell(s) at once"
+        return f"on this machine, a rank on each of {' and '.join(places)}{at_once}"
+
+    def takes_gpus(self, ranks: int, *, on_gpus: bool) -> bool:
+        """Whether so many ranks find a GPU each, if they want one: ranks that shared one could not speak to each other."""
+        return on_gpus and ranks <= len(self._gpus)
+
+    def _takes_gpus(self, cell: Cell) -> bool:
+        training = cell.config.training
+        return self.takes_gpus(training.ranks, on_gpus=training.device != "cpu")
 
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
     ) -> None:
-        """Nothing: what cannot work shows at once."""
+        """Say which cells find fewer GPUs than they have ranks, and are trained on processors."""
+        if self.in_this_process:
+            return
+        wanted, found = self.resources.gpus_per_node or 0, len(gpus_here())
+        if wanted > found:
+            raise LaunchError(f"{wanted} GPUs are asked for (--gpus-per-node), and this machine has {found}")
+        used = len(self._gpus)
+        there = f"{used} GPU{'s' * (used != 1)}"
+        too_large = [
+            cell for cell in cells if cell.config.training.device != "cpu" and not self._takes_gpus(cell)
+        ]
+        for cell in too_large:
+            if cell.config.training.device == "cuda":
+                raise LaunchError(
+                    f"{cell.name} needs a GPU for each of its {cell.config.training.ranks} rank(s), and there are {there}:"
+                    " ask for fewer (--ranks), or for device auto, which takes processors instead"
+                )
+        if used and too_large:
+            ranks = max(cell.config.training.ranks for cell in too_large)
+            print(
+                f"runs of {ranks} ranks are trained on processors, since there are {there}: --ranks {used} takes GPUs"
+            )
 
     def prepare(self, data: Sequence[NeededData]) -> None:
         for entry in data:
@@ -67,7 +108,6 @@ class LocalBackend:
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
         self._waiting = [cell for cell in cells if not cell.is_done()]
         self._states = {cell.name: State("done" if cell.is_done() else "waiting") for cell in cells}
-        self._free = self._slots(cells)
 
     def states(self) -> dict[str, State]:
         if self.in_this_process:
@@ -91,14 +131,23 @@ class LocalBackend:
                 running.job._process.send_signal(signal.SIGTERM)  # type: ignore[attr-defined]
             time.sleep(1.0)
         for running in self._still_alive():
-            _kill_with_children(running.job._process.pid)  # type: ignore[attr-defined]
+            kill_with_children(running.job._process.pid)  # type: ignore[attr-defined]
         return "stopped; the same command goes on from the checkpoints"
 
-    def _slots(self, cells: Sequence[Cell]) -> int:
-        most = max((cell.config.training.ranks for cell in cells), default=1)
+    @cached_property
+    def _gpus(self) -> list[str]:
+        """The GPUs that are used."""
+        return gpus_here()[: self.resources.gpus_per_node]
+
+    def _has_room(self, ranks: int, on_gpus: bool) -> bool:
         if self.resources.max_parallel is not None:
-            return self.resources.max_parallel * most
-        return max(most, self.resources.gpus_per_node or len(os.sched_getaffinity(0)))
+            return len(self._running) < self.resources.max_parallel
+        taken = sum(entry.ranks for entry in self._running if bool(entry.gpus) == on_gpus)
+        return not taken or taken + ranks <= (len(self._gpus) if on_gpus else processors())
+
+    def _least_used_gpus(self, count: int) -> list[str]:
+        used = Counter(gpu for entry in self._running for gpu in entry.gpus)
+        return sorted(self._gpus, key=lambda gpu: used[gpu])[:count]
 
     def _still_alive(self) -> list[_Running]:
         return [running for running in self._running if not running.job.done()]
@@ -114,33 +163,34 @@ class LocalBackend:
                 continue
             trained = cell.is_trained()
             ranks = 1 if trained else cell.config.training.ranks
-            if ranks > self._free:
+            on_gpus = self._takes_gpus(cell)
+            if not self._has_room(ranks, on_gpus):
                 continue
             self._waiting.remove(cell)
-            self._free -= ranks
-            running = _Running(
-                cell, self._start_job(cell, trained, ranks), "evaluate" if trained else "train", ranks
-            )
-            self._running.append(running)
-            self._states[cell.name] = State(_PHASES[running.unit], restarts=self._restarts.get(cell.name, 0))
+            unit: Literal["train", "evaluate"] = "evaluate" if trained else "train"
+            gpus = self._least_used_gpus(ranks) if on_gpus else []
+            self._running.append(_Running(cell, self._start_job(cell, unit, ranks, gpus), unit, ranks, gpus))
+            self._states[cell.name] = State(_PHASES[unit], restarts=self._restarts.get(cell.name, 0))
 
-    def _start_job(self, cell: Cell, trained: bool, ranks: int) -> submitit.Job:
+    def _start_job(
+        self, cell: Cell, unit: Literal["train", "evaluate"], ranks: int, gpus: list[str]
+    ) -> submitit.Job:
+        # One that ends before the cell is its own, in an import say, must not be told by the words of an earlier one.
+        Outcome.clear(cell.folder)
         self._folder = self._folder or new_jobs_folder(self.sweep)
         executor = submitit.LocalExecutor(folder=self._folder)
         executor.update_parameters(
-            tasks_per_node=ranks,
-            gpus_per_node=min(ranks, self.resources.gpus_per_node or 0),
-            timeout_min=60 * 24 * 365,
-            name=cell.name,
+            tasks_per_node=ranks, gpus_per_node=len(gpus), timeout_min=60 * 24 * 365, name=cell.name
         )
+        # submitit hides all GPUs but these; set behind its check, which knows GPUs by number and not by name.
+        executor.parameters["visible_gpus"] = tuple(gpus)
         # A Ctrl-C at the terminal reaches every process: the ranks take it as a wish to stop, submitit's must not die.
-        with _environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), _ignoring(signal.SIGINT):
-            return executor.submit(run_unit, "evaluate" if trained else "train", cell.config_file)
+        with environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), ignoring(signal.SIGINT):
+            return executor.submit(run_unit, unit, cell.config_file)
 
     def _collect(self) -> None:
         for running in [entry for entry in self._running if entry.job.done()]:
             self._running.remove(running)
-            self._free += running.ranks
             self._states[running.cell.name] = self._state_behind(running)
 
     def _state_behind(self, running: _Running) -> State:
@@ -169,42 +219,7 @@ class LocalBackend:
         cell = self._waiting.pop(0)
         try:
             train_cell(cell.config_file)
+            evaluate_cell(cell.config_file)
         except Interrupted:
             raise KeyboardInterrupt from None
-        evaluate_cell(cell.config_file)
         self._states[cell.name] = State("done")
-
-
-def _kill_with_children(pid: int) -> None:
-    try:
-        parent = psutil.Process(pid)
-        family = [*parent.children(recursive=True), parent]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Set variables for child processes, where nobody has set them."""
-    fresh = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(fresh)
-    try:
-        yield
-    finally:
-        for name in fresh:
-            del os.environ[name]
-
-
-@contextmanager
-def _ignoring(number: signal.Signals) -> Iterator[None]:
-    """Child processes that are started in the block ignore the signal until they say otherwise."""
-    former = signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(number, former)

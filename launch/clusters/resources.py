@@ -57,7 +57,7 @@ class Resources:
     nodes: int | None = None
     """nodes over which the ranks of a run are spread; as few as hold them where none is given (slurm)"""
     gpus_per_node: int | None = None
-    """GPUs of a job on each node (0: none); one for each rank, if the partition has GPUs, where none is given"""
+    """GPUs of a job on each node (slurm), or of this machine in all (local); 0: none; one per rank where none is given"""
     cpus_per_task: int | None = None
     """processors for each rank; its share of the node, at most 16, where none is given (slurm)"""
     memory_gb: float | None = None
@@ -69,7 +69,7 @@ class Resources:
     max_parallel: int | None = None
     """cells at once; as many as there are processors for (local), or as the cluster lets run (slurm), where none is given"""
     retries: int | None = None
-    """how often a cell that crashed is started again without having come further; 2 where none is given (slurm)"""
+    """how often a cell that crashed is started again without having come further; 2 where none is given"""
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; one that takes no value has `true` (slurm)"""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.errors import Interrupted
 from launch.debug import main
 
 
@@ -74,6 +75,18 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_the_same_command_goes_on(
     with caplog.at_level(logging.INFO):
         main(["m2", *options])
     assert "going on behind step 12 of 24" in caplog.text
+
+
+def test_ctrl_c_while_it_is_measured_is_no_error(options, capsys, monkeypatch):
+    def asked_to_stop(config_file):
+        raise Interrupted("asked to stop while it was measured")
+
+    monkeypatch.setattr("launch.debug.train_cell", lambda config_file: None)
+    monkeypatch.setattr("launch.debug.evaluate_cell", asked_to_stop)
+    with pytest.raises(SystemExit) as end:
+        main(["m2", *options])
+    assert end.value.code == 130
+    assert capsys.readouterr().out.endswith("asked to stop while it was measured\n")
 
 
 @pytest.mark.parametrize(

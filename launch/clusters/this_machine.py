@@ -1,0 +1,59 @@
+"""What the machine that the launcher runs on has, and how processes are started and ended there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+
+def gpus_here() -> list[str]:
+    """The GPUs that torch finds on this machine, each as ``CUDA_VISIBLE_DEVICES`` names it."""
+    import torch  # late: who only looks at a sweep does without
+
+    count, named = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (list(map(str, range(count))) if named is None else named.split(","))[:count]
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def kill_with_children(pid: int) -> None:
+    """Kill a process and all that it started; one that has ended already is no error."""
+    try:
+        parent = psutil.Process(pid)
+        family = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables for child processes, where nobody has set them."""
+    fresh = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(fresh)
+    try:
+        yield
+    finally:
+        for name in fresh:
+            del os.environ[name]
+
+
+@contextmanager
+def ignoring(number: signal.Signals) -> Iterator[None]:
+    """Child processes that are started in the block ignore the signal until they say otherwise."""
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, former)

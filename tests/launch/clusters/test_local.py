@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_prep.errors import Interrupted, LaunchError
+from jobs.outcome import OUTCOME_FILE, attempts
+from launch.clusters import local
+from launch.clusters.backend import State
+from launch.clusters.local import LocalBackend
+from launch.clusters.resources import Resources
+from launch.clusters.this_machine import gpus_here
+from pipeline.cell import Cell
+from pipeline.config import RunConfig, TrainingConfig
+from tests.launch.clusters import local_units
+
+
+def make_cells(sweep: Path, *ranks: int, device: str = "auto") -> list[Cell]:
+    configs = [
+        RunConfig(training=TrainingConfig(ranks=count, device=device), seed=seed)  # type: ignore[arg-type]
+        for seed, count in enumerate(ranks)
+    ]
+    cells = [Cell.named(sweep, config, "digest") for config in configs]
+    for cell in cells:
+        cell.write()
+    return cells
+
+
+def backend_of(sweep: Path, **asked: int) -> LocalBackend:
+    return LocalBackend(sweep, Resources(**asked), in_this_process=False)  # type: ignore[arg-type]
+
+
+def run_to_the_end(backend: LocalBackend, cells: list[Cell]) -> dict[str, State]:
+    backend.submit(cells)
+    deadline = time.monotonic() + 60
+    while any(state.phase in ("waiting", "training") for state in backend.states().values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return backend.states()
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with two GPUs, of which somebody has chosen these."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5ad")
+
+
+def seen(cell: Cell, rank: int = 0) -> str:
+    return (cell.folder / f"gpus-{rank}").read_text()
+
+
+def test_gpus_of_this_machine_have_their_names(monkeypatch: pytest.MonkeyPatch, two_gpus: None) -> None:
+    assert gpus_here() == ["3", "GPU-5ad"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert gpus_here() == ["0", "1"]
+
+
+def test_cells_side_by_side_have_gpus_of_their_own(
+    two_gpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
+    cells = make_cells(tmp_path, 1, 1)
+    assert {s.phase for s in run_to_the_end(backend_of(tmp_path), cells).values()} == {"done"}
+    assert sorted(map(seen, cells)) == ["3", "GPU-5ad"]
+
+
+def test_no_gpus_are_taken_where_none_are_wanted(
+    two_gpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
+    (cell,) = make_cells(tmp_path, 2)
+    run_to_the_end(backend_of(tmp_path, gpus_per_node=0), [cell])
+    assert [seen(cell, rank) for rank in (0, 1)] == ["", ""]
+
+
+def test_ranks_that_would_share_a_gpu_are_said_to_take_processors(
+    two_gpus: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend, (small, large) = backend_of(tmp_path), make_cells(tmp_path, 2, 3)
+    assert backend.takes_gpus(2, on_gpus=True)
+    assert not backend.takes_gpus(3, on_gpus=True)
+    backend.check([small, large], [], "", look_closely=True)
+    said = "runs of 3 ranks are trained on processors, since there are 2 GPUs: --ranks 2 takes GPUs\n"
+    assert capsys.readouterr().out == said
+    on_processors = make_cells(tmp_path, 3, device="cpu")
+    backend.check([small, *on_processors], [], "", look_closely=True)
+    assert capsys.readouterr().out == ""
+    (needs_gpus,) = make_cells(tmp_path, 3, device="cuda")
+    with pytest.raises(LaunchError, match=r"needs a GPU for each of its 3 rank\(s\), and there are 2 GPUs"):
+        backend.check([needs_gpus], [], "", look_closely=True)
+    with pytest.raises(LaunchError, match=r"3 GPUs are asked for .*, and this machine has 2"):
+        backend_of(tmp_path, gpus_per_node=3).check([small], [], "", look_closely=True)
+
+
+def test_a_dry_run_says_where_ranks_go(two_gpus: None, tmp_path: Path) -> None:
+    cells = make_cells(tmp_path, 1, 3)
+    described = backend_of(tmp_path, max_parallel=4).describe(cells, [])
+    assert "on this machine, a rank on each of 2 GPU(s) and " in described
+    assert described.endswith(" processor(s), at most 4 cell(s) at once")
+    assert "GPU" not in backend_of(tmp_path, gpus_per_node=0).describe(cells, [])
+
+
+def test_attempts_that_end_before_their_cell_is_theirs_are_not_taken_for_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.die_at_once)
+    (cell,) = make_cells(tmp_path, 1)
+    earlier = {"job": "", "restart": 0, "unit": "train", "outcome": "interrupted", "step": None}
+    (cell.folder / OUTCOME_FILE).write_text(json.dumps(earlier | {"sentence": "stopped"}))
+    states = run_to_the_end(backend_of(tmp_path, retries=1), [cell])
+    assert states[cell.name].phase == "failed"
+    assert "given up after 2 attempts" in states[cell.name].detail
+    assert [attempt["ended"] for attempt in attempts(cell)] == ["crashed"] * 2
+
+
+def test_ctrl_c_while_a_cell_is_measured_in_this_process_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(config_file: Path) -> None:
+        raise Interrupted("asked to stop while it was measured")
+
+    monkeypatch.setattr("jobs.train.train_cell", lambda config_file: None)
+    monkeypatch.setattr("jobs.evaluate.evaluate_cell", interrupted)
+    backend = LocalBackend(tmp_path, Resources(), in_this_process=True)
+    backend.submit(make_cells(tmp_path, 1))
+    with pytest.raises(KeyboardInterrupt):
+        backend.states()
