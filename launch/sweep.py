@@ -35,7 +35,7 @@ from launch.recipes import QUICK, RECIPES, find_recipe
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
-from pipeline.tracking import TrackingSettings, source_tags, start_sweep, tracking_uri
+from pipeline.tracking import TrackingSettings, finish_sweep, source_tags, start_sweep, tracking_uri
 
 SECONDS_BETWEEN_LOOKS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
 SECONDS_FOR_THE_TABLE = 600.0
@@ -135,7 +135,11 @@ def run_sweep(asked: Sweep) -> int:
         cells = write_cells(cells, settings, forgive=True)
         keep(sweep, asked, [cell.name for cell in cells])
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
-        backend.submit(cells, lock)
+        try:
+            backend.submit(cells, lock)
+        except LaunchError:  # nothing that is in the queue would tell the store how the sweep ends
+            finish_sweep(uri, parent.parent_run_id, "failed")
+            raise
     if asked.detach:
         print(backend.interrupt(told=False))
         return 0
@@ -174,6 +178,9 @@ def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: 
 def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
     runs = find_recipe(recipe).runs()
     if asked.seeds is not None:
+        fewest = min(run.seed for run in runs) + 1
+        if asked.seeds < fewest:
+            raise LaunchError(f"seeds is {asked.seeds}; for {recipe} it must be at least {fewest}")
         runs = [run for run in runs if run.seed < asked.seeds]
     if asked.epochs is not None:
         runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
@@ -188,7 +195,7 @@ def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
 def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:
     chosen = [cell for cell in cells if not texts or any(text in cell.name for text in texts)]
     if not chosen:
-        raise LaunchError(f"no cell is left to run: no name holds {' or '.join(texts) or 'anything'}")
+        raise LaunchError(f"no cell is left to run: no name holds {' or '.join(texts)}")
     return chosen
 
 

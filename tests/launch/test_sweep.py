@@ -35,14 +35,18 @@ def cells(tmp_path: Path, name: str = "tiny") -> list[Path]:
     return sorted(path.parent for path in (tmp_path / "runs" / name).glob("*/config.json"))
 
 
-def finished_runs(tmp_path: Path, name: str = "tiny") -> list:
+def runs_of(tmp_path: Path, name: str) -> list:
+    """All runs of a sweep in the store, its own among them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("traitvae")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], f"tags.sweep = '{name}'")
-    return [run for run in found if run.data.tags.get("role") != "sweep"]
+    return list(client.search_runs([experiment.experiment_id], f"tags.sweep = '{name}'"))
+
+
+def finished_runs(tmp_path: Path, name: str = "tiny") -> list:
+    return [run for run in runs_of(tmp_path, name) if run.data.tags.get("role") != "sweep"]
 
 
 def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
@@ -67,6 +71,7 @@ def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
         (["--recipe", "tiny", "--name", 'it\'s "it"'], r"both kinds of quotes"),
         (["--recipe", "tiny", "--detach"], r"--detach leaves jobs to SLURM"),
         (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
+        (["--recipe", "tiny", "--seeds", "0"], r"seeds is 0; for tiny it must be at least 1"),
         (["--recipe", "tiny", "--epochs", "0"], r"epochs is 0; it must be at least 1"),
         (["--recipe", "tiny", "--max-parallel", "0"], r"max_parallel is 0"),
     ],
@@ -225,10 +230,14 @@ def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, 
 
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_what_slurm_refuses_is_told_in_its_own_words(slurm_cluster, places, capsys, monkeypatch):
+def test_what_slurm_refuses_is_told_in_its_own_words(slurm_cluster, places, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     refused = ["--recipe", "tiny", "--cluster", "slurm", "--partition", "nowhere", *places]
     assert sweep(*refused) == 2
     assert "this cluster's partitions are main, urgent" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
     assert sweep(*refused, "--no-preflight") == 2
     assert "invalid partition" in capsys.readouterr().err.lower()
+    assert Register(tmp_path / "runs" / "tiny").submissions == []
+    (parent,) = runs_of(tmp_path, "tiny")
+    assert parent.info.status == "FAILED"

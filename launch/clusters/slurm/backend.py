@@ -126,7 +126,7 @@ class SlurmBackend:
                 print(f"warning: {finding.sentence}")
         problems = [finding.sentence for finding in findings if finding.level == "problem"]
         if problems:
-            raise LaunchError(f"{'; '.join(problems)} (--no-preflight submits all the same)")
+            raise LaunchError(f"{'; '.join(problems)} (--no-preflight goes without this look)")
 
     def prepare(self, data: Sequence[NeededData]) -> None:
         """Make the plan of each data set that is not ready; its shards are written by jobs."""
