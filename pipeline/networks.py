@@ -108,8 +108,7 @@ class ConditionedConvolutionalDecoder(ConvolutionalDecoder):
         self, z: Float[Tensor, "*rows latent"], condition: Float[Tensor, "*more_rows condition"]
     ) -> Float[Tensor, "*all_rows pixel"]:
         """Logits for latents and conditions whose leading axes broadcast."""
-        rows = torch.broadcast_shapes(z.shape[:-1], condition.shape[:-1])
-        return super().forward(torch.cat([of.expand(*rows, -1) for of in (z, condition)], dim=-1))
+        return super().forward(concatenated(z, condition))
 
 
 class ConditionedMLP(nn.Module):
@@ -134,6 +133,12 @@ class ConditionedMLP(nn.Module):
         from_input = functional.linear(inputs, self.weight[:, : self.input_width], self.bias)
         from_condition = functional.linear(condition, self.weight[:, self.input_width :])
         return self.rest(from_input + from_condition)
+
+
+def concatenated(*parts: Tensor) -> Tensor:
+    """Tensors one behind the other along their last axis; all other axes broadcast."""
+    rows = torch.broadcast_shapes(*[part.shape[:-1] for part in parts])
+    return torch.cat([part.expand(*rows, -1) for part in parts], dim=-1)
 
 
 def one_hot(labels: Tensor, cardinality: int) -> Tensor:

@@ -16,6 +16,7 @@ from pipeline.models.interface import DataShape, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier
 from pipeline.models.label_estimators import GaussHermite
 from pipeline.models.label_layout import LabelLayout, label_blocks, latents_per_label
+from pipeline.networks import concatenated
 
 CLASSIFYING_SAMPLES = 100
 """Of ``q(z | x)``, for labels whose ``q(y | x)`` is no one-dimensional integral."""
@@ -66,9 +67,7 @@ class CharacteristicVAE(ImageVAE):
     ) -> Float[Tensor, "*rows latent"]:
         """``z`` with other latents of one label of the data set; leading axes broadcast."""
         own = self.layout.latents_of(label)
-        rows = torch.broadcast_shapes(z.shape[:-1], latents.shape[:-1])
-        parts = (z[..., : own.start], latents, z[..., own.stop :])
-        return torch.cat([part.expand(*rows, -1) for part in parts], dim=-1)
+        return concatenated(z[..., : own.start], latents, z[..., own.stop :])
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]

@@ -23,11 +23,13 @@ from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, told
 from pipeline.models.densities import standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE
+from pipeline.models.image_vae import ImageVAE, straight_path
 from pipeline.models.interface import DataShape, Losses, Player, term, to_pixels
-from pipeline.models.label_adversary import LabelAdversary, log_likelihood_of
+from pipeline.models.label_adversary import LabelAdversary
 from pipeline.models.label_attributes import LabelAttributes
-from pipeline.networks import ConditionedMLP, split_mean_and_scale
+from pipeline.models.label_codes import log_likelihood_of
+from pipeline.models.vae import weighted_bound
+from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,9 +142,7 @@ class AttributeDecoderVAE(ImageVAE):
         z, _ = self.without_labels(image)
         ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
         first, last = self.attributes.of_one(label, ends)
-        path = first + torch.linspace(0, 1, steps, device=z.device)[:, None] * (last - first)
-        both = z.expand(steps, -1, -1), path[:, None].expand(-1, len(z), -1)
-        return self.decode(torch.cat(both, dim=-1))
+        return self.decode(concatenated(z, straight_path(first, last, steps)[:, None]))
 
 
 class CondVAE(AttributeDecoderVAE):
@@ -166,16 +166,7 @@ class CondVAE(AttributeDecoderVAE):
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example, from one sample of ``z``; its KL is analytic."""
         _, log_likelihood, kl = self.sampled(batch)
-        objective = self.config.reconstruction_weight * log_likelihood - self.config.kl_weight * kl
-        return Losses(
-            objective=objective,
-            terms={
-                "objective": term(objective),
-                "elbo": term(log_likelihood - kl),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-            },
-        )
+        return weighted_bound(self.config, log_likelihood, kl)
 
 
 class CondVAEInfo(AttributeDecoderVAE):
@@ -188,24 +179,21 @@ class CondVAEInfo(AttributeDecoderVAE):
 
     def further_players(self) -> tuple[Player, ...]:
         """The adversary, which predicts the labels from ``z``."""
-        rate = self.config.adversary_learning_rate
-        return (Player("adversary", tuple(self.adversary.parameters()), rate),)
+        return (self.adversary.player(self.config.adversary_learning_rate),)
 
     def forward(self, batch: Batch) -> Losses:
         """Both objectives of each example, from one sample of ``z``; its KL is analytic."""
         config, labels, observed = self.config, batch.labels, batch.observed
         z, log_likelihood, kl = self.sampled(batch)
         read = log_likelihood_of(self.adversary.held_fixed(z), labels, observed)
-        objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
-        objective = objective - config.information_weight * read
+        bound = weighted_bound(config, log_likelihood, kl)
+        objective = bound.objective - config.information_weight * read
+        terms = {
+            "objective": term(objective),
+            "labelled/adversary_log_likelihood": term(read[: batch.labelled]),
+        }
         return Losses(
             objective=objective,
-            terms={
-                "objective": term(objective),
-                "elbo": term(log_likelihood - kl),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-                "labelled/adversary_log_likelihood": term(read[: batch.labelled]),
-            },
+            terms=bound.terms | terms,
             further={"adversary": log_likelihood_of(self.adversary(z.detach()), labels, observed)},
         )

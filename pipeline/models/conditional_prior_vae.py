@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.models.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
 from pipeline.models.conditional_prior import ConditionalPrior
+from pipeline.models.image_vae import straight_path
 from pipeline.models.interface import DataShape
 from pipeline.models.label_classifier import beside
 from pipeline.models.label_estimators import LabelMarginal, label_marginal
@@ -63,6 +64,5 @@ class ConditionalPriorVAE(CharacteristicVAE):
     ) -> Float[Tensor, "step batch channel height width"]:
         """``E[x | z]`` while ``z_i`` goes straight from the mean of ``p(z_i | start)`` to that of ``p(z_i | end)``."""
         means, _ = self.conditional_prior.of_label(label)
-        share = torch.linspace(0, 1, steps, device=means.device)[:, None, None]
-        path = means[start] + share * (means[end] - means[start])  # (step, 1, latent)
+        path = straight_path(means[start], means[end], steps)[:, None]
         return self.decode(self.with_latents_of(label, self.posterior_mean(image), path))

@@ -34,12 +34,12 @@ from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.attribute_vae import AdversarialVAEConfig, told
 from pipeline.models.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE
+from pipeline.models.image_vae import ImageVAE, straight_path
 from pipeline.models.interface import DataShape, Losses, Player, term, to_pixels
-from pipeline.models.label_adversary import LabelAdversary, entropy, log_likelihood_of
+from pipeline.models.label_adversary import LabelAdversary, entropy
 from pipeline.models.label_attributes import LabelAttributes
-from pipeline.models.label_codes import log_probability_of
-from pipeline.networks import ConditionedMLP, split_mean_and_scale
+from pipeline.models.label_codes import log_likelihood_of
+from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
 
 AWAY = 3.0
 """Each coordinate of the centre of the prior that does not lie at the origin."""
@@ -98,8 +98,7 @@ class CSVAE(ImageVAE):
 
     def further_players(self) -> tuple[Player, ...]:
         """The adversary, which predicts the labels from ``z``."""
-        rate = self.config.adversary_learning_rate
-        return (Player("adversary", tuple(self.adversary.parameters()), rate),)
+        return (self.adversary.player(self.config.adversary_learning_rate),)
 
     def posteriors(
         self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
@@ -136,7 +135,8 @@ class CSVAE(ImageVAE):
         given = self.subspace_kl_given_labels(w_mean, w_scale, labels, observed)
         subspace_kl = torch.where(observed, given, self.subspace_kl(w, w_mean, w_scale)).sum(-1)
         label_entropy = entropy(self.adversary.held_fixed(z))
-        log_label_prior = self.log_label_prior(labels, observed)
+        log_prior = self.attributes.log_prior.expand(len(labels), -1, -1)
+        log_label_prior = log_likelihood_of(log_prior, labels, observed)
         read = log_likelihood_of(self.adversary(z.detach()), labels, observed)
 
         objective = (
@@ -177,12 +177,6 @@ class CSVAE(ImageVAE):
         log_posterior = self.attributes.per_label(gaussian_log_density(w, mean, scale))
         return log_posterior - log_joint.logsumexp(-1)
 
-    def log_label_prior(self, labels: Tensor, observed: Tensor) -> Float[Tensor, " batch"]:
-        """``log p(y_O)`` of the observed labels."""
-        log_prior = self.attributes.log_prior.expand(len(labels), -1, -1)
-        each = log_probability_of(log_prior, labels.masked_fill(~observed, 0))
-        return each.masked_fill(~observed, 0).sum(-1)
-
     # what it can do
 
     def latents(
@@ -196,9 +190,7 @@ class CSVAE(ImageVAE):
         self, z: Float[Tensor, "*#rows latent"], w: Float[Tensor, "*#rows attribute dimension"]
     ) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]; leading axes broadcast."""
-        flat = w.flatten(-2)
-        rows = torch.broadcast_shapes(z.shape[:-1], flat.shape[:-1])
-        return self.decode(torch.cat([z.expand(*rows, -1), flat.expand(*rows, -1)], dim=-1))
+        return self.decode(concatenated(z, w.flatten(-2)))
 
     def reconstruct(
         self, image: UInt8[Tensor, "batch channel height width"]
@@ -261,6 +253,4 @@ class CSVAE(ImageVAE):
         z, _ = self.latents(image)
         ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
         first, last = self.subspace_prior(self.attributes.of_one(label, ends))[0]
-        share = torch.linspace(0, 1, steps, device=z.device)[:, None, None]
-        path = first + share * (last - first)  # (step, attribute, dimension)
-        return self.decoded(z, path[:, None])
+        return self.decoded(z, straight_path(first, last, steps)[:, None])

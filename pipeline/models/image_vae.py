@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
+import torch
 import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -92,6 +93,14 @@ def pixel_density(config: ImageVAEConfig, data: DataShape) -> Callable[[Tensor, 
     if likelihood == "bernoulli":
         return bernoulli_log_density
     return partial(_SCALED_DENSITIES[likelihood], scale=config.likelihood_scale)
+
+
+def straight_path(
+    start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"], steps: int
+) -> Float[Tensor, "step *shape"]:
+    """As many places at equal distances as there are steps, both ends among them."""
+    share = torch.linspace(0, 1, steps, device=start.device).unflatten(0, (steps, *[1] * start.ndim))
+    return start + share * (end - start)
 
 
 class ImageVAE(nn.Module):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline.models.label_codes import LabelCodes, log_probability_of
+from pipeline.models.interface import Player
+from pipeline.models.label_codes import LabelCodes
 from pipeline.networks import mlp
 
 
@@ -17,6 +18,10 @@ class LabelAdversary(nn.Module):
         super().__init__()
         self.codes = codes
         self.network = mlp([latents, width, width, codes.width])
+
+    def player(self, learning_rate: float | None) -> Player:
+        """It, in the words of the loop."""
+        return Player("adversary", tuple(self.parameters()), learning_rate)
 
     def forward(self, z: Float[Tensor, "rows latent"]) -> Float[Tensor, "rows label most"]:
         """``log q_δ(y_i | z)`` of every value of each label."""
@@ -31,13 +36,3 @@ class LabelAdversary(nn.Module):
 def entropy(log_probabilities: Float[Tensor, "rows label most"]) -> Float[Tensor, " rows"]:
     """``H(q) = −Σ_y q(y) log q(y)``, summed over labels; the minus sign is missing in Klys et al., section 4.1."""
     return -(log_probabilities.exp() * log_probabilities).sum((-2, -1))
-
-
-def log_likelihood_of(
-    log_probabilities: Float[Tensor, "rows label most"],
-    labels: UInt8[Tensor, "rows label"],
-    observed: Bool[Tensor, "rows label"],
-) -> Float[Tensor, " rows"]:
-    """``log q(y_O)``, summed over the observed labels of each row; the log is missing in their ``N``."""
-    each = log_probability_of(log_probabilities, labels.masked_fill(~observed, 0))
-    return each.masked_fill(~observed, 0).sum(-1)

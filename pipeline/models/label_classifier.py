@@ -34,6 +34,11 @@ class DiagonalClassifier(nn.Module):
         logits = self.logits(z)
         return functional.logsigmoid(torch.stack([-logits, logits], dim=-1))
 
+    def of_one(self, place: int, z: Float[Tensor, "*rows 1"]) -> Float[Tensor, "*rows value"]:
+        """``log q(y_i | z_i)`` of both values of one of the labels, from its own latent."""
+        logits = full_precision(self.slope[place] * z + self.intercept[place])
+        return functional.logsigmoid(torch.cat([-logits, logits], dim=-1))
+
     def of(
         self, z: Float[Tensor, "*rows label"], labels: UInt8[Tensor, "*#rows label"]
     ) -> Float[Tensor, "*rows label"]:

@@ -85,8 +85,11 @@ class LabelCodes(nn.Module):
         return [of_label[:, :cardinality] for of_label, cardinality in each]
 
 
-def log_probability_of(
-    log_probabilities: Float[Tensor, "*rows label most"], labels: UInt8[Tensor, "*rows label"]
-) -> Float[Tensor, "*rows label"]:
-    """Those of each label's own value, label by label."""
-    return class_log_probability(log_probabilities, labels)
+def log_likelihood_of(
+    log_probabilities: Float[Tensor, "rows label most"],
+    labels: UInt8[Tensor, "rows label"],
+    observed: Bool[Tensor, "rows label"],
+) -> Float[Tensor, " rows"]:
+    """``log q(y_O)``, summed over the observed labels of each row."""
+    each = class_log_probability(log_probabilities, labels.masked_fill(~observed, 0))
+    return each.masked_fill(~observed, 0).sum(-1)

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.densities import standard_gaussian_kl
+from pipeline.models.densities import class_log_probability, standard_gaussian_kl
 from pipeline.models.image_vae import ImageVAEConfig, choose_network, pixel_density
 from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.models.label_codes import LabelCodes, log_probability_of
+from pipeline.models.label_codes import LabelCodes, log_likelihood_of
 from pipeline.networks import (
     CONVOLUTIONAL_FEATURES,
     ConditionedConvolutionalDecoder,
@@ -135,7 +135,7 @@ class M2(nn.Module):
         features = self.features(pixels)
         observed = batch.observed[:labelled]
         labels = batch.labels[:labelled].masked_fill(~observed, 0)
-        log_q_label = log_probability_of(log_q[:labelled], labels).masked_fill(~observed, 0).sum(-1)
+        log_q_label = log_likelihood_of(log_q[:labelled], labels, observed)
 
         # Rows of which all labels are known need one combination of labels, the others several.
         known = 0 if self.partly_observed else labelled
@@ -188,7 +188,7 @@ class M2(nn.Module):
         )
         combinations = self.combinations.expand(len(given), -1, -1)
         log_q = given[:, None].expand(-1, combinations.shape[1], -1, -1)
-        return (log_probability_of(log_q, combinations).sum(-1).exp() * each).sum(-1)
+        return (class_log_probability(log_q, combinations).sum(-1).exp() * each).sum(-1)
 
     def sampled(
         self,
@@ -207,7 +207,7 @@ class M2(nn.Module):
         noise = torch.randn(len(pixels), self.config.latent_size, device=pixels.device)
         each = self.reconstruction_bound(pixels, features, self.codes.code(labels), noise)
         # Without the score the classifier would learn from noise alone; without the baseline, from little else.
-        score = log_probability_of(given.expand(2, -1, -1, -1), labels).sum(-1)
+        score = class_log_probability(given.expand(2, -1, -1, -1), labels).sum(-1)
         advantage = (each - each.flip(0)).detach()
         return (each + advantage * (score - score.detach())).mean(0)
 

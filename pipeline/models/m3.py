@@ -88,8 +88,11 @@ class M3(CharacteristicVAE):
         block, place = self.layout.block_of(label)
         own = self.layout.latents_of(label)
         candidates = torch.randn(CANDIDATES, len(values), own.stop - own.start, device=values.device)
-        z_c = torch.zeros(CANDIDATES, len(values), self.layout.latents, device=values.device)
-        log_q = self.classifier(self.with_latents_of(label, z_c, candidates))[block][..., place, :]
+        classifier = self.classifier.blocks[block]
+        if isinstance(classifier, DiagonalClassifier):
+            log_q = classifier.of_one(place, candidates)
+        else:
+            log_q = classifier(candidates)[..., 0, :]
         log_q = log_q.gather(-1, values.long().expand(CANDIDATES, -1)[..., None])[..., 0]
         confident = log_q >= math.log(self.config.confidence)
         # The first confident draw; where there is none, the draw of the greatest probability.

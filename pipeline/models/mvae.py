@@ -29,7 +29,7 @@ from pipeline.models.characteristic_vae import CLASSIFYING_SAMPLES, sample
 from pipeline.models.densities import log_mean_exp, standard_gaussian_kl
 from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
 from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_codes import LabelCodes, log_probability_of
+from pipeline.models.label_codes import LabelCodes, log_likelihood_of
 from pipeline.networks import mlp, split_mean_and_scale
 
 
@@ -132,8 +132,8 @@ class MVAE(ImageVAE):
         image_term, image_term_of_joint = self.log_likelihood(both, torch.cat(z[:2])).split(
             [len(pixels), labelled]
         )
-        log_p = log_probability_of(self.log_p(torch.cat(z[1:])), labels.repeat(2, 1))
-        label_terms = log_p.masked_fill(~observed.repeat(2, 1), 0).sum(-1)
+        log_p = self.log_p(torch.cat(z[1:]))
+        label_terms = log_likelihood_of(log_p, labels.repeat(2, 1), observed.repeat(2, 1))
         label_term_of_joint, label_term = (self.config.label_weight * label_terms).split([labelled, labelled])
 
         elbo = image_term - kl[0]

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
+from jaxtyping import Float
+from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
@@ -60,14 +62,20 @@ class VAE(ImageVAE):
         pixels = to_pixels(batch.image)
         mean, scale = self.posterior(pixels)
         log_likelihood = self.log_likelihood(pixels, mean + scale * torch.randn_like(mean))
-        kl = standard_gaussian_kl(mean, scale)
-        objective = self.config.reconstruction_weight * log_likelihood - self.config.kl_weight * kl
-        return Losses(
-            objective=objective,
-            terms={
-                "objective": term(objective),
-                "elbo": term(log_likelihood - kl),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-            },
-        )
+        return weighted_bound(self.config, log_likelihood, standard_gaussian_kl(mean, scale))
+
+
+def weighted_bound(
+    config: WeightedVAEConfig, log_likelihood: Float[Tensor, " batch"], kl: Float[Tensor, " batch"]
+) -> Losses:
+    """Both terms with their weights as the objective; the bound itself is among the terms."""
+    objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
+    return Losses(
+        objective=objective,
+        terms={
+            "objective": term(objective),
+            "elbo": term(log_likelihood - kl),
+            "log_likelihood": term(log_likelihood),
+            "kl": term(kl),
+        },
+    )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.interface import DataShape
-from pipeline.models.label_codes import log_probability_of
+from pipeline.models.label_codes import log_likelihood_of
 from pipeline.models.m2 import M2, M2Config
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
@@ -160,7 +160,7 @@ def test_no_row_reads_another_one(name: str, draws: InjectedDraws) -> None:
 def test_labels_of_another_shape_than_their_probabilities_are_refused() -> None:
     log_q = noise(4, 2, 3, seed=0).log_softmax(-1)
     with pytest.raises(ValueError, match=r"classes of shape \(4, 1\) for rows \(4, 2\)"):
-        log_probability_of(log_q, torch.zeros(4, 1, dtype=torch.uint8))
+        log_likelihood_of(log_q, torch.zeros(4, 1, dtype=torch.uint8), torch.ones(4, 1, dtype=torch.bool))
 
 
 @torch.no_grad()
