@@ -14,7 +14,7 @@ if not __package__:  # run as a file: then Python searches launch/, not the fold
 
 import tyro
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
@@ -23,6 +23,7 @@ from data_prep.errors import TrackingError, report_user_errors
 from pipeline.figures.comparison import draw_comparison
 from pipeline.measures.summary import Row, metric_names, summarise
 from pipeline.measures.tables import as_csv, as_markdown, cells, headings
+from pipeline.measures.variants import what_is_common
 from pipeline.tracking import TrackingSettings, cells_with_state, public_uri, sync, tracking_uri
 from pipeline.tracking.runs import RecordedRun, list_sweeps, read_sweep
 
@@ -84,7 +85,8 @@ def compare(options: Compare) -> None:
             options.out or options.runs / sweep / "comparison", sweep, rows, metrics, options.csv, console
         )
     console.print(
-        f"{len(finished)} finished runs from {escape(public_uri(uri))}{left_out(runs)}", soft_wrap=True
+        f"{len(finished)} finished run{'s' * (len(finished) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",
+        soft_wrap=True,
     )
     if not metrics:
         raise TrackingError(f"no run of the sweep {sweep!r} is finished and measured yet")
@@ -148,12 +150,16 @@ def print_table(sweep: str, rows: Sequence[Row], metrics: Sequence[str], console
         shown -= 1
         table = _table(sweep, rows, metrics[:shown])
     console.print(table)
+    common = what_is_common(rows)
+    if common:
+        console.print(escape(common), soft_wrap=True, highlight=False)
 
 
 def _table(sweep: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
     table = Table(title=escape(sweep), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for number, heading in enumerate(headings(rows, metrics)):
-        table.add_column(heading.replace("_", "\n"), justify="left" if number < 2 else "right", no_wrap=True)
+    for heading in headings(rows, metrics):
+        justify: JustifyMethod = "left" if heading in ("data", "system", "variant") else "right"
+        table.add_column(heading.replace("_", "\n"), justify=justify, no_wrap=True)
     for row in rows:
         table.add_row(*(escape(cell) for cell in cells(row, rows, metrics)))
     return table

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from pipeline.measures.papers import PAPERS, paper_curve
 from pipeline.measures.summary import Row
+from pipeline.measures.variants import short_variants
 
-# Okabe and Ito's colours, told apart by people with any kind of colour blindness; markers differ as well.
+# Okabe and Ito's colours, told apart by people with any kind of colour blindness; there is one more marker than there are
+# colours, so that lines differ in one of them until there are 56.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX*"
+
+_LONGEST_INSIDE, _MOST_INSIDE = 40, 7
+"""Characters of a line's name, and number of lines, that a legend inside a panel has room for."""
+_WRAPPED_AT = 44
 
 
 def draw_comparison(rows: Sequence[Row], metric: str, path: Path) -> bool:
-    """Write a PNG with one panel per data set.
+    """Write a PNG with one panel per data set, the legend beside them where its names are long or many.
 
     Returns:
         Whether any row has the metric; without one there is no figure.
@@ -27,14 +34,25 @@ def draw_comparison(rows: Sequence[Row], metric: str, path: Path) -> bool:
     from matplotlib.figure import Figure
 
     datasets = sorted({row.dataset for row in rows})
-    lines = sorted({row.series[1:] for row in rows})
-    figure = Figure(figsize=(1.2 + 4.4 * len(datasets), 4.0), dpi=150, layout="constrained")
+    figure = Figure(dpi=150, layout="constrained")
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
+    lines = sorted({row.series[1:] for row in rows})
+    named: dict[str, Any] = {}
     for panel, dataset in zip(panels, datasets, strict=True):
-        inside = [row for row in rows if row.dataset == dataset]
-        _draw_panel(panel, inside, metric, lines)
+        _draw_panel(panel, [row for row in rows if row.dataset == dataset], metric, lines)
         panel.set_title(dataset.replace("_", " "))
+        named |= {name: handle for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
     panels[0].set_ylabel(metric.replace("_", " "))
+    width, height = 1.2 + 4.4 * len(datasets), 4.0
+    if max(map(len, named)) <= _LONGEST_INSIDE and len(named) <= _MOST_INSIDE * len(datasets):
+        for panel in panels:
+            panel.legend(fontsize="small", loc="best")
+    else:
+        names = [fill(name, _WRAPPED_AT, break_long_words=False, break_on_hyphens=False) for name in named]
+        figure.legend(list(named.values()), names, loc="outside right upper", fontsize="small")
+        width += 3.6
+        height = max(height, 0.5 + sum(0.05 + 0.16 * (1 + name.count("\n")) for name in names))
+    figure.set_size_inches(width, height)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return True
@@ -46,13 +64,16 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
         series[row.series].append(row)
     many_epochs = len({row.epochs for row in rows}) > 1
     rates = {row.supervision_rate for row in rows}
-    for (dataset, system, variant, epochs), members in sorted(series.items()):
+    variants = short_variants(rows)
+    # At a single rate all points would stand on top of each other.
+    apart = 1.05 if len(rates) == 1 else 1.0
+    for place, ((dataset, system, variant, epochs), members) in enumerate(sorted(series.items())):
         number = lines.index((system, variant, epochs))
         members.sort(key=lambda row: row.supervision_rate)
         found = [row.metrics[metric] for row in members]
-        label = " ".join(filter(None, [system, variant, f"{epochs} epochs" if many_epochs else ""]))
+        label = " ".join([system, *variants[variant], *([f"{epochs} epochs"] if many_epochs else [])])
         panel.errorbar(
-            [row.supervision_rate for row in members],
+            [row.supervision_rate * apart ** (place - (len(series) - 1) / 2) for row in members],
             [one.mean for one in found],
             yerr=[one.sd or 0.0 for one in found],
             color=COLOURS[number % len(COLOURS)],
@@ -68,7 +89,6 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
     panel.minorticks_off()
     panel.set_xlabel("supervision rate f")
     panel.grid(alpha=0.3)
-    panel.legend(fontsize="small", loc="best")
 
 
 def _draw_paper(panel: Any, dataset: str, system: str, metric: str, colour: str) -> set[float]:

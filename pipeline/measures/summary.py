@@ -14,7 +14,7 @@ from pipeline.measures.papers import PaperValue, paper_value
 FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
 """Metrics that a table shows first, in this order."""
 
-_VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
+_VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.", "measures.")
 
 _INCIDENTAL_TRAINING = (
     "checkpoint_every_epochs",
@@ -23,7 +23,12 @@ _INCIDENTAL_TRAINING = (
     "hang_seconds",
     "log_every_steps",
 )
-INCIDENTAL = frozenset({"data.folder", "data.loader", *(f"training.{name}" for name in _INCIDENTAL_TRAINING)})
+INCIDENTAL = frozenset(
+    {
+        *("data.folder", "data.loader", "measures.measure_batch_size", "measures.hang_seconds"),
+        *(f"training.{name}" for name in _INCIDENTAL_TRAINING),
+    }
+)
 """Params that do not decide a run's result, as :mod:`pipeline.config` marks them; they make no variant."""
 
 
@@ -62,8 +67,8 @@ class Row:
 
     dataset: str
     system: str
-    variant: str
-    """Params by which it differs from other rows of its kind, as ``name=value``; empty if by none."""
+    settings: tuple[tuple[str, str], ...]
+    """Params by which it differs from other rows of its kind, and their values; empty if by none."""
 
     supervision_rate: float
     epochs: str
@@ -71,6 +76,11 @@ class Row:
     run_ids: tuple[str, ...]
     metrics: dict[str, Statistic]
     """By name without ``test/``."""
+
+    @property
+    def variant(self) -> str:
+        """Its settings in words, ``name=value``."""
+        return " ".join(f"{name}={value}" for name, value in self.settings)
 
     @property
     def series(self) -> tuple[str, str, str, str]:
@@ -81,8 +91,8 @@ class Row:
 def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     """One row per data set, system, variant, supervision rate and number of epochs.
 
-    A variant is told by the params of model, optimiser, training and data that differ between runs of the same data
-    set, system, rate and epochs. Of runs that agree in their seed too, the last one counts.
+    A variant is told by the params of model, optimiser, training, data and measures that differ between runs of the same
+    data set, system, rate and epochs. Of runs that agree in their seed too, the last one counts.
     """
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
     for run in runs:
@@ -90,11 +100,11 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     rows = []
     for kind, members in kinds.items():
         differing = _differing(members)
-        variants: dict[str, dict[str, MeasuredRun]] = defaultdict(dict)
+        variants: dict[tuple[tuple[str, str], ...], dict[str, MeasuredRun]] = defaultdict(dict)
         for run in members:
-            variant = " ".join(f"{name}={run.params.get(name, '—')}" for name in differing)
-            variants[variant][run.params.get("seed", "")] = run
-        rows += [_row(kind, variant, by_seed) for variant, by_seed in variants.items()]
+            settings = tuple((name, run.params.get(name, "—")) for name in differing)
+            variants[settings][run.params.get("seed", "")] = run
+        rows += [_row(kind, settings, by_seed) for settings, by_seed in variants.items()]
     return sorted(rows, key=lambda row: (*row.series, row.supervision_rate))
 
 
@@ -118,7 +128,11 @@ def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
     return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]
 
 
-def _row(kind: tuple[str, str, float, str], variant: str, by_seed: Mapping[str, MeasuredRun]) -> Row:
+def _row(
+    kind: tuple[str, str, float, str],
+    settings: tuple[tuple[str, str], ...],
+    by_seed: Mapping[str, MeasuredRun],
+) -> Row:
     dataset, system, rate, epochs = kind
     values: dict[str, list[float]] = defaultdict(list)
     for run in by_seed.values():
@@ -130,7 +144,7 @@ def _row(kind: tuple[str, str, float, str], variant: str, by_seed: Mapping[str, 
         for name, found in values.items()
     }
     run_ids = tuple(run.run_id for run in by_seed.values())
-    return Row(dataset, system, variant, rate, epochs, tuple(by_seed), run_ids, metrics)
+    return Row(dataset, system, settings, rate, epochs, tuple(by_seed), run_ids, metrics)
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from pipeline.measures.summary import Row, Statistic, metric_names
+from pipeline.measures.variants import short_variants, what_is_common
 
 CSV_HEADER = (
     *(
@@ -57,8 +58,9 @@ def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
 
 def cells(row: Row, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """The cells of one row of the table of ``rows``."""
-    line = [row.dataset, row.system, *([row.variant] if any(other.variant for other in rows) else [])]
+    """The cells of one row of the table of ``rows``; a variant has a line for each of its settings."""
+    variant = ["\n".join(short_variants(rows)[row.variant])] if any(other.variant for other in rows) else []
+    line = [row.dataset, row.system, *variant]
     line += [f"{row.supervision_rate:g}", row.epochs, str(len(row.seeds))]
     for metric in metrics:
         found = row.metrics.get(metric)
@@ -72,12 +74,13 @@ def as_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     """A table, and a line that says which tables of which papers stand beside it."""
     names = headings(rows, metrics)
     lines = [names, ["---"] * 2 + ["---:"] * (len(names) - 2), *(cells(row, rows, metrics) for row in rows)]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in escaped)
     sources = sorted(
         {s.paper.source for row in rows for m in metrics if (s := row.metrics.get(m)) and s.paper}
     )
-    note = "mean ± standard deviation over n seeds"
-    return f"{table}\n\n{note}{'; paper: ' + '; '.join(sources) if sources else ''}\n"
+    notes = ["mean ± standard deviation over n seeds", *(["paper: " + "; ".join(sources)] if sources else [])]
+    return f"{table}\n\n{'; '.join([*notes, *filter(None, [what_is_common(rows)])])}\n"
 
 
 def mean_and_sd(found: Statistic) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from pipeline.config import DataConfig, OptimiserConfig, TrainingConfig
+from pipeline.config import DataConfig, MeasuresConfig, OptimiserConfig, TrainingConfig
 from pipeline.measures.summary import INCIDENTAL, metric_names, summarise
 
 
@@ -23,7 +23,12 @@ def run(run_id: str, seed: int, accuracy: float, **more: str) -> Run:
 
 
 def test_incidental_params_are_those_that_the_config_marks() -> None:
-    sections = {"data": DataConfig, "training": TrainingConfig, "optimiser": OptimiserConfig}
+    sections = {
+        "data": DataConfig,
+        "training": TrainingConfig,
+        "optimiser": OptimiserConfig,
+        "measures": MeasuresConfig,
+    }
     marked = {
         f"{section}.{entry.name}"
         for section, config in sections.items()
@@ -43,6 +48,11 @@ def test_runs_on_other_folders_are_seeds_of_one_row() -> None:
     assert found.sd == pytest.approx(math.sqrt(0.005))
     assert found.difference == pytest.approx(0.95 - 0.968)
     assert metric_names(rows) == ["classification_accuracy"]
+
+
+def test_measures_of_two_splits_are_two_rows() -> None:
+    rows = summarise([run(split, 0, 0.9, measures__split=split) for split in ("test", "valid")])
+    assert [row.variant for row in rows] == ["measures.split=test", "measures.split=valid"]
 
 
 def test_of_two_runs_with_one_seed_the_last_counts() -> None:

@@ -1,0 +1,50 @@
+"""Short names of variants: what most of them have in common is said once, not in each name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.measures.summary import Row
+
+COMMON = "common"
+"""Name of a variant that has nothing but what most have."""
+
+
+def short_variants(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """By a row's ``variant``: those of its settings that are not what most variants have, as ``name=value``.
+
+    Two variants of one kind differ in a setting, and at most one of them has there what most have: so do their names.
+    """
+    common = _common(rows)
+    short = _short_names(rows)
+    return {
+        row.variant: [f"{short[name]}={value}" for name, value in row.settings if common.get(name) != value]
+        or [COMMON] * bool(row.settings)
+        for row in rows
+    }
+
+
+def what_is_common(rows: Sequence[Row]) -> str:
+    """What the names of ``short_variants`` leave out, in a sentence; empty if nothing."""
+    common, short = _common(rows), _short_names(rows)
+    said = ", ".join(f"{short[name]}={value}" for name, value in common.items())
+    return f"where a variant does not say otherwise: {said}" if said else ""
+
+
+def _common(rows: Sequence[Row]) -> dict[str, str]:
+    """Param → the value that more than half of the variants have among which it differs."""
+    kinds = {(row.dataset, row.system, row.epochs, row.settings) for row in rows}
+    values: dict[str, Counter[str]] = {}
+    for *_, settings in sorted(kinds):
+        for name, value in settings:
+            values.setdefault(name, Counter())[value] += 1
+    most = {name: counts.most_common(1)[0] for name, counts in values.items()}
+    return {name: value for name, (value, count) in most.items() if 2 * count > values[name].total()}
+
+
+def _short_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Param → its name without the section, where no other section has one of that name."""
+    names = {name for row in rows for name, _ in row.settings}
+    ends = Counter(name.rpartition(".")[2] for name in names)
+    return {name: end if ends[end := name.rpartition(".")[2]] == 1 else name for name in names}

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pipeline.measures.summary import Row
+from pipeline.measures.tables import as_markdown, headings
+from pipeline.measures.variants import short_variants, what_is_common
+
+
+def row(*settings: tuple[str, str], system: str = "ccvae", rate: float = 0.06) -> Row:
+    return Row("mnist", system, settings, rate, "3", ("0",), ("a",), {})
+
+
+def names(*rows: Row) -> list[str]:
+    short = short_variants(rows)
+    return [" ".join(short[one.variant]) for one in rows]
+
+
+def ablation(weight: str, samples: str) -> Row:
+    return row(("model.weight", weight), ("model.samples", samples))
+
+
+def test_what_most_variants_have_is_said_once() -> None:
+    rows = [ablation("1", "1"), ablation("30", "1"), ablation("1", "4")]
+    assert names(*rows) == ["common", "weight=30", "samples=4"]
+    assert what_is_common(rows) == "where a variant does not say otherwise: weight=1, samples=1"
+    no_longer_most = [*rows, ablation("1", "9")]
+    assert names(*no_longer_most) == ["samples=1", "weight=30 samples=1", "samples=4", "samples=9"]
+
+
+def test_of_two_variants_both_say_what_they_have() -> None:
+    rows = [row(("model.preset", "paper")), row(("model.preset", "exact"))]
+    assert names(*rows) == ["preset=paper", "preset=exact"]
+    assert what_is_common(rows) == ""
+
+
+def test_a_row_of_a_single_kind_has_no_variant() -> None:
+    assert names(row(), row(system="m2")) == ["", ""]
+
+
+def test_params_of_one_name_in_two_sections_keep_them() -> None:
+    one = row(("data.width", "1"), ("model.width", "2"), ("model.depth", "3"))
+    other = row(("data.width", "2"), ("model.width", "4"), ("model.depth", "4"))
+    assert names(one, other)[0] == "data.width=1 model.width=2 depth=3"
+
+
+def test_a_table_says_what_its_variants_have_in_common() -> None:
+    rows = [ablation("1", "1"), ablation("30", "1"), ablation("1", "4")]
+    assert headings(rows, [])[:3] == ["data", "system", "variant"]
+    table = as_markdown(rows, [])
+    assert "| mnist | ccvae | weight=30 | 0.06 |" in table
+    assert table.endswith("where a variant does not say otherwise: weight=1, samples=1\n")
