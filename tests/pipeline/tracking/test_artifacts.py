@@ -1,0 +1,61 @@
+"""Figures and the final model of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+
+from tests.pipeline.tracking.bench import Bench
+from tests.pipeline.tracking.stores import quiet_mlflow
+
+pytestmark = quiet_mlflow
+
+
+def test_the_final_model_loads_again_and_figures_are_there(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh())
+    with bench.tracker() as tracker:
+        figures = bench.cell / "figures"
+        figures.mkdir()
+        (figures / "grid.png").write_bytes(b"first")
+        (bench.cell / "config.json").write_text("{}")
+        tracker.artifact(figures)
+        tracker.artifact(bench.cell / "config.json")
+        tracker.artifact(figures, "more/figures")
+        (figures / "grid.png").write_bytes(b"drawn again")
+        tracker.model(model)
+    with bench.tracker() as tracker:  # measured in another job: nothing is uploaded twice
+        tracker.model(model)
+    run_id = bench.only_run().info.run_id
+    names = {item.path for item in bench.client.list_artifacts(run_id)}
+    assert names == {"config.json", "figures", "more"}
+    assert [item.path for item in bench.client.list_artifacts(run_id, "more/figures")] == [
+        "more/figures/grid.png"
+    ]
+    grid = bench.client.download_artifacts(run_id, "figures/grid.png", str(tmp_path))
+    assert Path(grid).read_bytes() == b"drawn again"
+
+    (found,) = bench.client.search_logged_models([bench.sweep.experiment_id], f"source_run_id = '{run_id}'")
+    assert (found.name, found.model_type) == ("model", "ccvae")
+    assert [output.model_id for output in bench.only_run().outputs.model_outputs] == [found.model_id]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", bench.uri)
+    loaded = mlflow.pytorch.load_model(found.model_uri)
+    image = torch.randn(5, 4)
+    assert torch.equal(loaded(image), model(image))
+
+
+def test_a_model_that_cannot_be_pickled_does_not_end_the_run(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = torch.nn.Linear(2, 2)
+    model.register_forward_hook(lambda *_: None)
+    with bench.tracker() as tracker:
+        tracker.log("train", 1, {"loss": 1.0})
+        tracker.model(model)
+    assert "cannot be pickled" in caplog.text
+    assert bench.only_run().info.status == "FINISHED"
