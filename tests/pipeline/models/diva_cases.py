@@ -14,7 +14,7 @@ from pipeline.models.diva import Diva, DivaConfig
 from pipeline.models.interface import DataShape
 from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import BINARY, LABELS, batch_with, columns_of
+from tests.pipeline.models.labels_cases import BINARY, batch_with, known_values
 from tests.pipeline.models.labels_reference import ExactLabels, LabelsReference, Values
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, randomise
@@ -124,17 +124,16 @@ def written_out(
     """The objective of each row of IMAGES with those of its LABELS that are observed."""
     z_noise, drawn, baseline = given
     found = []
-    for row in range(len(observed)):
-        known = zip(LABELS[row, columns_of(data)].tolist(), observed[row].tolist(), strict=True)
+    for row, values in enumerate(known_values(data, observed)):
         found.append(
             reference.objective(
                 IMAGES[row] / 255,
-                [value if is_known else None for value, is_known in known],
+                values,
                 z_noise[row],
                 beta=beta,
                 alphas=alphas,
-                drawn=[int(values[row]) for values in drawn],
-                baseline=[int(values[row]) for values in baseline],
+                drawn=[int(of_label[row]) for of_label in drawn],
+                baseline=[int(of_label[row]) for of_label in baseline],
             )
         )
     return torch.stack(found)

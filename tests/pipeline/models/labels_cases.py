@@ -25,6 +25,12 @@ def columns_of(data: DataShape) -> list[int]:
     return [0, 2] if data is BINARY else [0, 1, 2]
 
 
+def known_values(data: DataShape, observed: Tensor) -> list[list[int | None]]:
+    """The labels of each row of ``observed`` as references take them: None where one is not observed."""
+    rows = zip(LABELS[: len(observed), columns_of(data)].tolist(), observed.tolist(), strict=True)
+    return [[y if known else None for y, known in zip(*row, strict=True)] for row in rows]
+
+
 def batch_with(
     data: DataShape,
     observed: Tensor,

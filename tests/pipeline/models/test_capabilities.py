@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models import interface
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import MIXED
@@ -28,17 +27,6 @@ def tiny(**options: Any) -> CCVAE:
 
 def posterior_mean(model: CCVAE) -> Tensor:
     return model.posterior(IMAGES / 255)[0]
-
-
-def test_ccvae_states_what_it_can_do() -> None:
-    model = tiny()
-    assert isinstance(model, interface.Classifies)
-    assert isinstance(model, interface.Reconstructs)
-    assert isinstance(model, interface.GeneratesFromLabels)
-    assert isinstance(model, interface.EncodesFactors)
-    assert isinstance(model, interface.Intervenes)
-    assert isinstance(model, interface.SwapsCharacteristics)
-    assert isinstance(model, interface.Traverses)
 
 
 @pytest.mark.parametrize("draws_per_image", [1, 3])

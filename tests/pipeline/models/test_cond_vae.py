@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.models import interface
 from pipeline.models.cond_vae import CondVAE, CondVAEConfig, CondVAEInfo, CondVAEInfoConfig
 from pipeline.models.interface import DataShape
 from tests.pipeline.models.csvae_reference import CondVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
+from tests.pipeline.models.labels_cases import (
+    BINARY,
+    LABELS,
+    MIXED,
+    OBSERVED,
+    batch_with,
+    columns_of,
+    known_values,
+)
 from tests.pipeline.models.quadrature import gaussian_grid, grid
 from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
@@ -34,14 +41,6 @@ def tiny(system: str, data: DataShape = MIXED, **options: Any) -> CondVAE | Cond
         model = CondVAEInfoConfig(adversary_width=6, **settings).build(data)
     randomise(model)
     return model
-
-
-def known_values(data: DataShape, observed: Tensor) -> list[list[int | None]]:
-    labels = LABELS[:, columns_of(data)].tolist()
-    return [
-        [y if known else None for y, known in zip(*row, strict=True)]
-        for row in zip(labels, observed.tolist(), strict=True)
-    ]
 
 
 @pytest.mark.parametrize("data", [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")])
@@ -155,20 +154,6 @@ def test_labels_are_hidden_from_the_networks_in_training_and_not_from_the_advers
 
 
 # what they can do
-
-
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_they_state_what_they_can_do(system: str) -> None:
-    model = tiny(system)
-    assert isinstance(model, interface.Reconstructs)
-    assert isinstance(model, interface.GeneratesFromLabels)
-    assert isinstance(model, interface.Intervenes)
-    assert isinstance(model, interface.Traverses)
-    assert isinstance(model, interface.HasFurtherPlayers) == (system == "cond_vae_info")
-    # A label has no latents here, and nothing predicts one from an image.
-    assert not isinstance(model, interface.Classifies)
-    assert not isinstance(model, interface.EncodesFactors)
-    assert not isinstance(model, interface.SwapsCharacteristics)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.models import interface
 from pipeline.models.csvae import CSVAE, CSVAEConfig
 from pipeline.models.interface import DataShape
 from tests.pipeline.models.csvae_reference import CSVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
+from tests.pipeline.models.labels_cases import BINARY, MIXED, OBSERVED, batch_with, columns_of, known_values
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
@@ -35,14 +34,6 @@ def tiny(data: DataShape, **options: Any) -> CSVAE:
     model = CSVAEConfig(**(settings | {"likelihood_scale": 0.5} | options)).build(data)
     randomise(model)
     return model
-
-
-def known_values(data: DataShape, observed: Tensor) -> list[list[int | None]]:
-    labels = LABELS[:, columns_of(data)].tolist()
-    return [
-        [y if known else None for y, known in zip(*row, strict=True)]
-        for row in zip(labels, observed.tolist(), strict=True)
-    ]
 
 
 def given_noise(model: CSVAE, rows: int = 5) -> tuple[Tensor, Tensor]:
@@ -215,18 +206,6 @@ def test_every_parameter_has_a_gradient_whatever_is_labelled(
 
 
 # what it can do
-
-
-def test_it_states_what_it_can_do() -> None:
-    model = tiny(MIXED)
-    assert isinstance(model, interface.Reconstructs)
-    assert isinstance(model, interface.GeneratesFromLabels)
-    assert isinstance(model, interface.EncodesFactors)
-    assert isinstance(model, interface.Intervenes)
-    assert isinstance(model, interface.SwapsCharacteristics)
-    assert isinstance(model, interface.Traverses)
-    assert isinstance(model, interface.HasFurtherPlayers)
-    assert not isinstance(model, interface.Classifies)  # nothing in it predicts a label from an image
 
 
 PRIOR = {0: (0.0, 0.1), 1: (3.0, 1.0)}

@@ -10,7 +10,6 @@ from torch import nn
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
-from pipeline.models import interface
 from pipeline.models.interface import DataShape
 from pipeline.models.m2 import M2Config, choose_estimator
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
@@ -87,26 +86,6 @@ def test_celebas_model_has_the_papers_convolutions() -> None:
 
 
 # what it can do
-
-
-@pytest.mark.usefixtures("float64")
-@torch.no_grad()
-def test_m2_states_what_it_can_do() -> None:
-    model = tiny_m2(M2Config(latent_size=2, hidden_width=8), MIXED)
-    able = {
-        name
-        for name in (
-            "Classifies",
-            "Reconstructs",
-            "GeneratesFromLabels",
-            "Intervenes",
-            "SwapsCharacteristics",
-        )
-        if isinstance(model, getattr(interface, name))
-    }
-    assert len(able) == 5
-    for name in ("Traverses", "EncodesFactors", "FlipsClosest"):  # labels have no latents
-        assert not isinstance(model, getattr(interface, name))
 
 
 def code(labels: list[int]) -> torch.Tensor:

@@ -15,7 +15,12 @@ from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
 from tests.pipeline.models.mvae_reference import MVAEReference, Values
 from tests.pipeline.models.quadrature import gaussian_grid, grid
-from tests.pipeline.models.tiny_models import CLASS_FREQUENCIES, IMAGES, gradients, randomise
+from tests.pipeline.models.tiny_models import (
+    CLASS_FREQUENCIES,
+    IMAGES,
+    assert_written_out,
+    randomise,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -130,9 +135,4 @@ def test_objective_and_gradient_are_those_written_out(
             for place, row in enumerate(order)
         ]
     )
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found_gradient = gradients((row_weights * found).sum(), model)
-    for parameter, gradient in gradients((row_weights * expected).sum(), model).items():
-        assert gradient.abs().max() > 0, parameter
-        torch.testing.assert_close(found_gradient[parameter], gradient, rtol=1e-8, atol=1e-9, msg=parameter)
+    assert_written_out(model, found, expected)

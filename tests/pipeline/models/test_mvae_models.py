@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from data_prep.errors import ConfigError
-from pipeline.models import interface
 from pipeline.models.interface import DataShape
 from pipeline.models.mvae import MVAE, MVAEConfig
 from tests.pipeline.models.every_system import DATA, batch_of
@@ -42,15 +41,6 @@ def tiny() -> tuple[MVAE, MVAEReference]:
     with torch.no_grad():  # so that images differ in the labels that are read from them
         model.label_decoder[0].weight.mul_(8)  # type: ignore[operator]
     return model, MVAEReference(model, MIXED.cardinalities, 2)
-
-
-@pytest.mark.usefixtures("float64")
-def test_mvae_states_what_it_can_do() -> None:
-    model, _ = tiny()
-    for name in CAN:
-        assert isinstance(model, getattr(interface, name)), name
-    for name in CANNOT:
-        assert not isinstance(model, getattr(interface, name)), name
 
 
 @pytest.mark.usefixtures("float64")

@@ -15,7 +15,15 @@ from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.csvae_reference import AttributeReference, kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.quadrature import gaussian_grid, grid
-from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, gradients, randomise, repeated
+from tests.pipeline.models.tiny_models import (
+    IMAGES,
+    LABELS,
+    TINY,
+    assert_written_out,
+    batch_of,
+    randomise,
+    repeated,
+)
 
 
 def tiny(**options: Any) -> VAE:
@@ -37,14 +45,10 @@ def test_objective_and_gradient_are_those_written_out(draws: InjectedDraws) -> N
     mean = torch.sigmoid(network(weights, "decoder", q.mean + q.stddev * z_noise))
     log_likelihood, kl = log_normal(x, mean, 0.2).sum(-1), kl_from_standard(q)
     expected = 3 * log_likelihood - 0.4 * kl
-    torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
+    assert_written_out(model, losses.objective, expected)
     assert float(losses.terms["elbo"][0]) == pytest.approx(
         float((log_likelihood - kl).detach().sum()), rel=1e-6
     )
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.objective).sum(), model)
-    for name, gradient in gradients((row_weights * expected).sum(), model).items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-8, atol=1e-10, msg=name)
 
 
 @pytest.mark.usefixtures("float64")

@@ -81,6 +81,22 @@ def gradients(value: Tensor, model: nn.Module) -> dict[str, Tensor]:
     return dict(zip(names, found, strict=True))
 
 
+def assert_written_out(
+    model: nn.Module, found: Tensor, expected: Tensor, *, every_parameter: bool = True
+) -> dict[str, Tensor]:
+    """Objectives of five rows and their gradient, in float64, are those written out; returns the gradient.
+
+    Rows count unequally in it, so that they cannot stand in for one another; where ``every_parameter``, none is zero.
+    """
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    gradient = gradients((row_weights * found).sum(), model)
+    for name, value in gradients((row_weights * expected).sum(), model).items():
+        assert value.any() or not every_parameter, name
+        torch.testing.assert_close(gradient[name], value, rtol=1e-8, atol=1e-8, msg=name)
+    return gradient
+
+
 def part(of: dict[str, Tensor], *networks: str) -> Tensor:
     """The gradients of the named networks as one vector."""
     return torch.cat([value.flatten() for name, value in of.items() if name.split(".")[0] in networks])
