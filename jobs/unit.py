@@ -93,8 +93,11 @@ def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker
 
 def limit_threads() -> None:
     """Give this rank its share of the node's processors: OMP_NUM_THREADS if set, else an equal share."""
-    if "OMP_NUM_THREADS" in os.environ:
-        threads = int(os.environ["OMP_NUM_THREADS"])
+    first = (
+        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    )  # one number for each level of nesting
+    if first.isdecimal():
+        threads = int(first)
     elif "SLURM_CPUS_PER_TASK" in os.environ:
         threads = int(os.environ["SLURM_CPUS_PER_TASK"])
     else:

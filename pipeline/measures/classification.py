@@ -15,7 +15,8 @@ def classification(model: Classifies, examples: MeasuredSplit) -> dict[str, floa
     """Accuracy over observed labels, beside what the majority of the training labels would score.
 
     ``classification_accuracy`` counts labels, not batches: each observed label of each example weighs the same.
-    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and classes.
+    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and classes. A number that the split
+    has no label for, or no label of two classes, is left out.
     """
     labels, observed = examples.labels, examples.observed
     batches = [model.classify(image) for image in examples.images()]
@@ -33,13 +34,12 @@ def classification(model: Classifies, examples: MeasuredSplit) -> dict[str, floa
             balanced.append(balanced_accuracy_score(truth, predicted))
             auroc.append(_auroc(truth, probability))
     count = int(observed.sum())
-    return {
-        "classification_accuracy": correct / count,
-        "majority_baseline": majority / count,
-        "balanced_accuracy": float(np.mean(balanced)),
-        "auroc": float(np.mean(auroc)),
-        "classified_labels": float(count),
-    }
+    numbers = {"classified_labels": float(count)}
+    if count:
+        numbers |= {"classification_accuracy": correct / count, "majority_baseline": majority / count}
+    if balanced:
+        numbers |= {"balanced_accuracy": float(np.mean(balanced)), "auroc": float(np.mean(auroc))}
+    return numbers
 
 
 def _auroc(truth: np.ndarray, probability: np.ndarray) -> float:

@@ -47,8 +47,13 @@ LABELS = np.array([[1, 0], [1, 0], [0, 0], [1, 1], [0, 1], [0, 1], [1, 1]], dtyp
 OBSERVED = np.array([[1, 1], [1, 1], [1, 1], [1, 1], [1, 0], [1, 1], [1, 1]], dtype=bool)
 
 
-def measured(batch_size: int, answers: np.ndarray = ANSWERS) -> dict[str, float]:
-    rows: Any = Rows(answers, LABELS, OBSERVED, batch_size)
+def measured(
+    batch_size: int,
+    answers: np.ndarray = ANSWERS,
+    labels: np.ndarray = LABELS,
+    observed: np.ndarray = OBSERVED,
+) -> dict[str, float]:
+    rows: Any = Rows(answers, labels, observed, batch_size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxtyping.config.jaxtyping_disable", True)
         return classification(Answers(), rows)
@@ -71,6 +76,12 @@ def test_always_answering_with_the_majority_scores_the_baseline_and_half_of_bala
     assert numbers["classification_accuracy"] == numbers["majority_baseline"]
     assert numbers["balanced_accuracy"] == pytest.approx(0.5)
     assert numbers["auroc"] == pytest.approx(0.5)
+
+
+def test_numbers_that_a_split_has_no_labels_for_are_left_out() -> None:
+    assert measured(4, observed=np.zeros_like(OBSERVED)) == {"classified_labels": 0}
+    of_one_class = measured(4, labels=np.ones_like(LABELS))
+    assert of_one_class.keys() == {"classified_labels", "classification_accuracy", "majority_baseline"}
 
 
 @pytest.mark.parametrize("batch_size", [7, 200])
