@@ -11,31 +11,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from pipeline.models.ccvae import CCVAEConfig
 from tests.pipeline.models.quadrature import grid
+from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal, network
 
 CLASSIFIER, CONDITIONAL_PRIOR = "classifier.blocks.0.network", "conditional_prior.blocks.0.network"
 """Names of the networks of the only label."""
-
-
-def log_normal(value: Tensor, mean: Tensor | float, scale: Tensor | float) -> Tensor:
-    """``log N(value; mean, scale²)`` of each number."""
-    scale = torch.as_tensor(scale)
-    return -(((value - mean) / scale) ** 2) / 2 - torch.log(scale) - math.log(2 * math.pi) / 2
-
-
-def network(weights: dict[str, Tensor], name: str, inputs: Tensor) -> Tensor:
-    """Linear layers ``name.0``, ``name.2``, … with ReLU between them."""
-    layers = sorted(
-        {int(key[len(name) + 1 :].split(".")[0]) for key in weights if key.startswith(f"{name}.")}
-    )
-    for layer in layers:
-        if layer != layers[0]:
-            inputs = inputs * (inputs > 0)
-        inputs = inputs @ weights[f"{name}.{layer}.weight"].T + weights[f"{name}.{layer}.bias"]
-    return inputs
 
 
 class CCVAEReference:
@@ -48,10 +30,7 @@ class CCVAEReference:
         self.log_p_y = [math.log(frequency) for frequency in class_frequencies]
 
     def gaussian(self, name: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation: the second half of the outputs through softplus, at least 1e-3."""
-        outputs = network(self.weights, name, inputs)
-        size = outputs.shape[-1] // 2
-        return outputs[..., :size], torch.clamp(softplus(outputs[..., size:]), min=1e-3)
+        return gaussian(network(self.weights, name, inputs))
 
     def characteristic(self, z: Tensor) -> Tensor:
         return z[..., : self.config.characteristic_size]
@@ -66,9 +45,7 @@ class CCVAEReference:
         return log_normal(z, *self.posterior(x)).sum(-1)
 
     def log_p_x(self, x: Tensor, z: Tensor) -> Tensor:
-        """``log p(x | z)``: ``x log p + (1 − x) log(1 − p)`` over the pixels, with ``p = 1 / (1 + exp(−logit))``."""
-        logits = network(self.weights, "decoder", z)
-        return -(x * softplus(-logits) + (1 - x) * softplus(logits)).sum(-1)
+        return log_bernoulli(x, network(self.weights, "decoder", z))
 
     def log_p_style(self, z: Tensor) -> Tensor:
         return log_normal(self.style(z), 0.0, 1.0).sum(-1)

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
-from torch.nn.functional import softplus
 
 from pipeline.models.attribute_vae import AttributeVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.interface import DataShape
-from tests.pipeline.models.ccvae_reference import log_normal, network
+from tests.pipeline.models.reference_densities import gaussian, log_normal, network
 
 Values = Sequence[int | None]
 """The value of each label, None where it is not observed."""
@@ -50,8 +49,7 @@ class AttributeReference:
 
     @staticmethod
     def gaussian(outputs: Tensor) -> Normal:
-        mean, raw = outputs.chunk(2, dim=-1)
-        return Normal(mean, torch.clamp(softplus(raw), min=1e-3))
+        return Normal(*gaussian(outputs))
 
     def log_p_x(self, x: Tensor, latents: Tensor) -> Tensor:
         mean = 1 / (1 + torch.exp(-network(self.weights, "decoder", latents)))
@@ -92,10 +90,8 @@ class CSVAEReference(AttributeReference):
     def q_w(self, x: Tensor, told: Values) -> Normal:
         """Of each dimension, (attribute, dimension)."""
         features = network(self.weights, "encoder", x)[..., 2 * self.latents :]
-        outputs = self.conditioned("subspace_encoder", features * (features > 0), self.y(told))
-        mean, raw = outputs.chunk(2, dim=-1)
         shape = (len(self.attributes), self.config.subspace_size)
-        q = self.gaussian(torch.cat([mean, raw], dim=-1))
+        q = self.gaussian(self.conditioned("subspace_encoder", features * (features > 0), self.y(told)))
         return Normal(q.mean.unflatten(-1, shape), q.stddev.unflatten(-1, shape))
 
     def p_w(self, present: bool) -> Normal:

@@ -12,11 +12,11 @@ from torch.nn.functional import softplus
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import Diva, DivaConfig
 from pipeline.models.interface import DataShape
-from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, batch_with, known_values
 from tests.pipeline.models.labels_reference import ExactLabels, LabelsReference, Values
 from tests.pipeline.models.quadrature import gaussian_grid
+from tests.pipeline.models.reference_densities import gaussian, log_normal, network
 from tests.pipeline.models.tiny_models import IMAGES, randomise
 
 PARTLY_OBSERVED: list[Values] = [(1, 0), (0, 0), (1, None), (None, 0), (None, None)]
@@ -48,9 +48,7 @@ class DivaReference(LabelsReference):
             place = self.binary.index(label)
             return 10 * mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
         one_hot = torch.tensor([float(each == y) for each in self.values(label)])
-        outputs = network(self.weights, self.network_of("conditional_prior", label), one_hot)
-        size = len(outputs) // 2
-        return outputs[:size], torch.clamp(softplus(outputs[size:]), min=1e-3)
+        return gaussian(network(self.weights, self.network_of("conditional_prior", label), one_hot))
 
     def objective(
         self,

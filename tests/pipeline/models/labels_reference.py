@@ -15,8 +15,8 @@ from torch.nn.functional import softplus
 
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataShape
-from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.quadrature import grid
+from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal, network
 
 Values = Sequence[int | None]
 """The value of each label, None where it is not observed."""
@@ -49,16 +49,13 @@ class LabelsReference:
         return math.log(self.frequencies[label][y])
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = network(self.weights, "encoder", x)
-        size = outputs.shape[-1] // 2
-        return outputs[..., :size], torch.clamp(softplus(outputs[..., size:]), min=1e-3)
+        return gaussian(network(self.weights, "encoder", x))
 
     def log_q_z(self, z: Tensor, x: Tensor) -> Tensor:
         return log_normal(z, *self.posterior(x)).sum(-1)
 
     def log_p_x(self, x: Tensor, z: Tensor) -> Tensor:
-        logits = network(self.weights, "decoder", z)
-        return -(x * softplus(-logits) + (1 - x) * softplus(logits)).sum(-1)
+        return log_bernoulli(x, network(self.weights, "decoder", z))
 
     def log_p_style(self, z: Tensor) -> Tensor:
         return log_normal(z[..., self.characteristic.stop :], 0.0, 1.0).sum(-1)
@@ -86,9 +83,7 @@ class LabelsReference:
             return log_normal(own[..., 0], mean, torch.clamp(scale, min=1e-3))
         one_hot = torch.tensor([float(each == y) for each in self.values(label)])
         outputs = network(self.weights, self.network_of("conditional_prior", label), one_hot)
-        size = outputs.shape[-1] // 2
-        scale = torch.clamp(softplus(outputs[size:]), min=1e-3)
-        return log_normal(own, outputs[:size], scale).sum(-1)
+        return log_normal(own, *gaussian(outputs)).sum(-1)
 
     def inner(self, label: int, z: Tensor, y: int) -> Tensor:
         """``log p(z_i | y_i) + log p(y_i) − log q(y_i | z_i)``."""

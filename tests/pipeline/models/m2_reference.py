@@ -13,10 +13,9 @@ from itertools import product
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
-from tests.pipeline.models.ccvae_reference import log_normal
 from tests.pipeline.models.quadrature import gaussian_grid, grid
+from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal
 
 Values = Sequence[int | None]
 
@@ -68,12 +67,10 @@ class M2Reference:
 
     def posterior(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of ``q(z | x, y)``."""
-        outputs = self.conditioned("encoder", x, code)
-        return outputs[: self.latent_size], torch.clamp(softplus(outputs[self.latent_size :]), min=1e-3)
+        return gaussian(self.conditioned("encoder", x, code))
 
     def log_p_x(self, x: Tensor, code: Tensor, z: Tensor) -> Tensor:
-        logits = self.conditioned("decoder", z, code)
-        return -(x * softplus(-logits) + (1 - x) * softplus(logits)).sum(-1)
+        return log_bernoulli(x, self.conditioned("decoder", z, code))
 
     def completions(self, y: Values) -> list[tuple[int, tuple[int, ...]]]:
         """The combinations of all labels that agree with the observed ones, with their numbers."""

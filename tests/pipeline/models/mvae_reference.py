@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
-from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.quadrature import gaussian_grid, grid
+from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal, network
 
 Values = Sequence[int | None]
 
@@ -25,18 +24,14 @@ class MVAEReference:
         self.weights: dict[str, Tensor] = dict(model.named_parameters())
         self.cardinalities, self.latent_size = cardinalities, latent_size
 
-    def gaussian(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        size = self.latent_size
-        return outputs[..., :size], torch.clamp(softplus(outputs[..., size:]), min=1e-3)
-
     def experts(self, x: Tensor | None, y: Values) -> list[tuple[Tensor, Tensor]]:
         """Mean and scale of every expert but the prior's."""
-        found = [] if x is None else [self.gaussian(network(self.weights, "encoder", x))]
+        found = [] if x is None else [gaussian(network(self.weights, "encoder", x))]
         for label, value in enumerate(y):
             if value is not None:
                 one_hot = torch.zeros(sum(self.cardinalities))
                 one_hot[sum(self.cardinalities[:label]) + value] = 1
-                found.append(self.gaussian(network(self.weights, "label_encoder", one_hot)))
+                found.append(gaussian(network(self.weights, "label_encoder", one_hot)))
         return found
 
     def posterior(self, x: Tensor | None, y: Values) -> tuple[Tensor, Tensor]:
@@ -49,8 +44,7 @@ class MVAEReference:
         return mean, variance.sqrt()
 
     def log_p_x(self, x: Tensor, z: Tensor) -> Tensor:
-        logits = network(self.weights, "decoder", z)
-        return -(x * softplus(-logits) + (1 - x) * softplus(logits)).sum(-1)
+        return log_bernoulli(x, network(self.weights, "decoder", z))
 
     def log_p_label(self, label: int, value: int, z: Tensor) -> Tensor:
         logits = network(self.weights, "label_decoder", z).split(list(self.cardinalities), dim=-1)[label]

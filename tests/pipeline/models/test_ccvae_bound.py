@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from tests.pipeline.models.ccvae_reference import CONDITIONAL_PRIOR, CCVAEReference, Exact, network
+from tests.pipeline.models.ccvae_reference import CONDITIONAL_PRIOR, CCVAEReference, Exact
 from tests.pipeline.models.injected_draws import InjectedDraws, spread_noise
 from tests.pipeline.models.quadrature import gaussian_grid
+from tests.pipeline.models.reference_densities import network
 from tests.pipeline.models.tiny_models import CLASS_FREQUENCIES, IMAGES, LABELS, repeated, tiny_ccvae
 
 pytestmark = pytest.mark.usefixtures("float64")

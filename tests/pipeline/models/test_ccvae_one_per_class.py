@@ -18,8 +18,9 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE
 from pipeline.models.interface import DataShape, KeepsExamples
 from pipeline.training.loop import train
-from tests.pipeline.models.ccvae_reference import CCVAEReference, log_normal
+from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
+from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import (
     CLASS_FREQUENCIES,
     IMAGES,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pipeline.models.ccvae import CCVAEConfig
-from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of
+from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, four_steps
 
 SMALL: dict[str, Any] = {
     "characteristic_size": 2,
@@ -55,15 +55,7 @@ def test_four_steps_of_training_give_the_recorded_numbers(name: str) -> None:
     config, first, fourth, squares, classified, generated = RECORDED[name]
     torch.manual_seed(0)
     model = config.build(TINY)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    found = []
-    for step in range(4):
-        torch.manual_seed(100 + step)
-        objective = model(batch_of(IMAGES, LABELS, 3)).objective
-        found.append(objective.tolist())
-        optimiser.zero_grad()
-        (-objective.mean()).backward()
-        optimiser.step()
+    found = four_steps(model)
     assert found[0] == pytest.approx(first, rel=1e-9)
     assert found[3] == pytest.approx(fourth, rel=1e-9)
     assert sum(float(p.detach().square().sum()) for p in model.parameters()) == pytest.approx(

@@ -15,7 +15,6 @@ from data_prep.errors import ConfigError
 from pipeline.models.diva_original import DivaOriginal, DivaOriginalConfig
 from pipeline.models.interface import DataShape
 from pipeline.models.label_estimators import LabelMarginal
-from tests.pipeline.models.ccvae_reference import network
 from tests.pipeline.models.diva_cases import (
     PARTLY_OBSERVED,
     TOLERANCE,
@@ -28,6 +27,7 @@ from tests.pipeline.models.diva_cases import (
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, MIXED, OBSERVED, batch_with
 from tests.pipeline.models.labels_reference import Values
+from tests.pipeline.models.reference_densities import gaussian, network
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, randomise
 
 DOMAIN = 1
@@ -47,13 +47,13 @@ class OriginalReference(DivaReference):
     """Of data whose last latents ``z_c`` are the domain's: in MIXED the third and fourth, in BINARY the second."""
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        halves = [
-            network(self.weights, f"encoder.{of}", x).chunk(2, dim=-1)
+        each = [
+            gaussian(network(self.weights, f"encoder.{of}", x))
             for of in ("of_labels", "of_domain", "of_style")
             if f"encoder.{of}.0.weight" in self.weights
         ]
-        mean, raw = (torch.cat(each, dim=-1) for each in zip(*halves, strict=True))
-        return mean, torch.clamp(torch.nn.functional.softplus(raw), min=1e-3)
+        mean, scale = (torch.cat(parts, dim=-1) for parts in zip(*each, strict=True))
+        return mean, scale
 
 
 @pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated", "jensen_sampled"])

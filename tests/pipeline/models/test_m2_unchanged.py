@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.models.m2 import M2Config
-from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of
+from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, four_steps
 
 FIRST = [-71.10174176872, -77.32020979556, -42.65062627423, -3.10186088251, -3.76195721121]
 FOURTH = [-65.51329548168, -69.15771640438, -46.38818773706, -3.0173883179, -3.51829216862]
@@ -20,15 +20,7 @@ CLASSIFIED = [-1.2528933259791963, -0.8909857228683968, -1.1904914297156486]
 def test_four_steps_of_training_give_the_recorded_numbers() -> None:
     torch.manual_seed(0)
     model = M2Config(latent_size=2, hidden_width=8).build(TINY)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    found = []
-    for step in range(4):
-        torch.manual_seed(100 + step)
-        objective = model(batch_of(IMAGES, LABELS, 3)).objective
-        found.append(objective.tolist())
-        optimiser.zero_grad()
-        (-objective.mean()).backward()
-        optimiser.step()
+    found = four_steps(model)
     assert found[0] == pytest.approx(FIRST, rel=1e-11)
     assert found[3] == pytest.approx(FOURTH, rel=1e-11)
     squares = sum(float(p.detach().square().sum()) for p in model.parameters())

@@ -13,11 +13,11 @@ from data_prep.errors import ConfigError
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataShape
 from pipeline.models.m3 import M3, M3Config
-from tests.pipeline.models.ccvae_reference import log_normal
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
 from tests.pipeline.models.labels_reference import LabelsReference
 from tests.pipeline.models.quadrature import gaussian_grid, grid
+from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, part, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)

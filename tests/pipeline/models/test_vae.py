@@ -11,10 +11,10 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.models.densities import gaussian_pixel_log_density
 from pipeline.models.vae import VAE, VAEConfig
-from tests.pipeline.models.ccvae_reference import log_normal, network
 from tests.pipeline.models.csvae_reference import AttributeReference, kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.quadrature import gaussian_grid, grid
+from tests.pipeline.models.reference_densities import log_normal, network
 from tests.pipeline.models.tiny_models import (
     IMAGES,
     LABELS,
