@@ -12,13 +12,16 @@ from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from data_prep.plan import PLAN_FILE, Plan
 from data_prep.progress import Progress
+from data_prep.stages import naming_unwritable_places
 from launch.clusters.backend import folder_for_jobs
+from launch.clusters.node_check import check_on_a_node
 from launch.clusters.preflight import asked_finding
 from launch.clusters.queue import QueuedJob, queued
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.clusters.slurm.data import foreseen_shards, merge_at_work, why_not_prepared, work_folder
 from launch.clusters.slurm.register import PREFIX, Register
+from launch.clusters.slurm.snapshot import take_snapshot
 from launch.plan import NeededData
 
 SECONDS_BETWEEN_LOOKS = 3.0
@@ -46,8 +49,10 @@ def prepare_on_slurm(
     backend = _backend(data, resources, config_file)
     while not data.is_ready():
         folder = backend.sweep
-        folder.mkdir(parents=True, exist_ok=True)
-        with exclusive_lock(folder / "launch.lock", _say_waiting) as lock:
+        with (
+            naming_unwritable_places(data.folder.parent),
+            exclusive_lock(folder / "launch.lock", _say_waiting) as lock,
+        ):
             queue = queued(comment=f"{PREFIX}/")
             if merge_at_work(data, Register(folder), queue) is None:
                 _look_before(backend, data)
@@ -83,9 +88,18 @@ def _backend(data: NeededData, resources: Resources, config_file: Path | None) -
 
 
 def _look_before(backend: SlurmBackend, data: NeededData) -> None:
-    finding = asked_finding(backend.errand(), backend.facts, 1, len(foreseen_shards(data)))
-    if finding.level == "problem":
-        raise LaunchError(finding.sentence)
+    resources = backend.errand()
+    findings = [asked_finding(resources, backend.facts, 1, len(foreseen_shards(data)))]
+    if findings[0].level != "problem":
+        code = take_snapshot(backend.sweep)
+        findings += check_on_a_node(
+            resources, folder=backend.sweep, data=[], tracking=None, code=code, option="--out"
+        )
+    for finding in findings:
+        if finding.level == "warning":
+            print(f"warning: {finding.sentence}", flush=True)
+        if finding.level == "problem":  # the first one: the code, for one, is in a folder that is not seen
+            raise LaunchError(finding.sentence)
 
 
 def _wait(data: NeededData, merge: str | None) -> None:

@@ -26,23 +26,25 @@ _WHERE = ("reservation", "exclude", "nodelist")
 
 
 def check_on_a_node(
-    resources: Resources, *, sweep: Path, data: Sequence[Path], tracking: str, code: Path, wait_s: int = 20
-) -> list[Finding]:
+    resources: Resources, *, folder: Path, data: Sequence[Path], tracking: str | None, code: Path, wait_s: int = 20,
+    option: str = "--runs",
+) -> list[Finding]:  # fmt: skip
     """Start one small task and judge what it sees; a warning where no node is free within ``wait_s`` seconds.
 
-    Writes two small files in the sweep's folder, which is made if it is not there, and removes them.
+    Writes two small files in ``folder``, a sweep's or a data set's for its jobs, which is made if it is not there, and
+    removes them. ``tracking`` is None where jobs need no store. ``option`` chooses the folder.
     """
-    sweep.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(8)
-    file = sweep / f".probe-{token}"
-    store_file = sqlite_file(tracking)
+    file = folder / f".probe-{token}"
+    store_file = None if tracking is None else sqlite_file(tracking)
     asked = {
         "file": str(file),
         "token": token,
-        "folders": [str(folder) for folder in data if folder.is_dir()],
+        "folders": [str(needed) for needed in data if needed.is_dir()],
         "code": str(code),
         "store_file": str(store_file) if store_file and store_file.is_file() else None,
-        **server_of(tracking),
+        **({} if tracking is None else server_of(tracking)),
     }
     back = file.with_name(f"{file.name}.back")
     try:
@@ -54,36 +56,43 @@ def check_on_a_node(
     finally:
         file.unlink(missing_ok=True)
         back.unlink(missing_ok=True)
-    return judged(seen, asked, tracking=tracking, came_back=came_back)
+    return judged(seen, asked, tracking=tracking, came_back=came_back, option=option)
 
 
-def judged(seen: dict[str, Any], asked: dict[str, Any], *, tracking: str, came_back: bool) -> list[Finding]:
+def judged(
+    seen: dict[str, Any],
+    asked: dict[str, Any],
+    *,
+    tracking: str | None,
+    came_back: bool,
+    option: str = "--runs",
+) -> list[Finding]:
     """Sentences for what a node saw (``node_probe.probe``)."""
-    node, sweep = f"node {seen['host']}", Path(asked["file"]).parent
+    node, folder = f"node {seen['host']}", Path(asked["file"]).parent
     findings = []
     if not seen["shared"]:
         findings.append(
             Finding(
                 "problem",
-                f"{node} does not see the sweep's folder {sweep}: use a disk that all nodes share (--runs)",
+                f"{node} does not see the folder {folder}: use a disk that all nodes share ({option})",
             )
         )
     elif not came_back:
         why = seen["write_error"] or "what it wrote does not appear here"
         findings.append(
-            Finding("problem", f"{node} cannot write to {sweep} ({why}): use another disk (--runs)")
+            Finding("problem", f"{node} cannot write to {folder} ({why}): use another disk ({option})")
         )
     else:
-        findings.append(Finding("ok", f"{node} reads and writes {sweep}"))
+        findings.append(Finding("ok", f"{node} reads and writes {folder}"))
     findings += [
         Finding(
             "problem",
-            f"{node} does not see the data in {folder}: use a disk that all nodes share (--data-root)",
+            f"{node} does not see the data in {missing}: use a disk that all nodes share (--data-root)",
         )
-        for folder in seen["missing"]
+        for missing in seen["missing"]
     ]
     findings.append(_code_finding(seen, asked["code"]))
-    if "store" in seen:
+    if tracking is not None and "store" in seen:
         findings.append(_store_finding(node, seen["store"], tracking))
     return findings
 

@@ -49,7 +49,7 @@ def preflight(
         )
     findings.append(asked_finding(resources, facts, ranks, len(cells)))
     if findings[-1].level != "problem":
-        findings += check_on_a_node(resources, sweep=sweep, data=data, tracking=tracking, code=code)
+        findings += check_on_a_node(resources, folder=sweep, data=data, tracking=tracking, code=code)
     return findings
 
 

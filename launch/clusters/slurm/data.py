@@ -150,12 +150,14 @@ def preparation(
 
 def why_not_prepared(data_folder: Path, register: Register) -> str:
     """What the jobs said that were to prepare a data set and did not."""
-    logs = [
-        log
+    folders = {
+        str(submission.job): Path(submission.folder)
         for submission in register.in_stages(["prepare", "merge"])
         if any(unit.partition("/")[0] == data_folder.name for unit in submission.units)
-        for log in sorted(Path(submission.folder).glob(f"{submission.job}_*_log.err"))
-    ]
+    }
+    logs = [log for job, folder in folders.items() for log in sorted(folder.glob(f"{job}_*_log.err"))]
+    if folders and not logs:
+        return f"its jobs left no log in {next(iter(folders.values())).parent}: do the nodes see that folder?"
     return last_error(logs)
 
 
