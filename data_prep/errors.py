@@ -69,9 +69,19 @@ def full_disk_sentence(error: BaseException) -> str | None:
     return f"the disk is full{where}; free some space and run the same command again"
 
 
+def _forbidden_sentence(error: OSError) -> str | None:
+    """What to tell a user who may not read or write a file; None for any other error."""
+    if error.filename is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return None
+    return f"{error.filename} cannot be opened: {os.strerror(error.errno)}"
+
+
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Turn a user's error into one sentence on stderr and exit status 2 (a full disk likewise; Ctrl-C: 130)."""
+    """Turn a user's error into one sentence on stderr and exit status 2; Ctrl-C: 130.
+
+    A disk that is full and a file that the user may not open count among them.
+    """
     try:
         yield
         sys.stdout.flush()
@@ -83,7 +93,7 @@ def report_user_errors() -> Iterator[None]:
             raise
         raise SystemExit(1) from None
     except OSError as error:
-        sentence = full_disk_sentence(error)
+        sentence = full_disk_sentence(error) or _forbidden_sentence(error)
         if sentence is None:
             raise
         print(f"error: {sentence}", file=sys.stderr)

@@ -18,7 +18,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a name beside ``path`` to write to; it becomes ``path`` when the block ends well, and goes when not.
 
     For writers that want a file name; where a handle will do, ``atomic_write`` is simpler. The folder of ``path``
-    is made if it is missing. An ``OSError`` without a file name (a full disk) leaves with that of ``path``.
+    is made if it is missing. An ``OSError`` without a file name (a full disk), or with that of the name beside, leaves
+    with that of ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
@@ -27,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(partial)
         partial.replace(path)
     except OSError as error:
-        if error.filename is None and error.errno is not None:
+        if str(error.filename) in ("None", str(partial)) and error.errno is not None:
             error.filename = str(path)
         raise
     finally:

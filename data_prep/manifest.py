@@ -90,6 +90,8 @@ class Manifest:
             return _manifest_from(record)
         except (FileNotFoundError, NotADirectoryError):
             raise DataSetError(f"{path} is missing: not a prepared data set, or one not finished") from None
+        except OSError as error:
+            raise DataSetError(f"{path} cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataSetError(
                 f"{path} is damaged ({type(error).__name__}: {error}); prepare it again"

@@ -109,15 +109,21 @@ def data_set_folder(source: Source, root: Path, *, seed: int = 0, rows_per_shard
 
 
 def make_plan(
-    source: Source, folder: Path, *, seed: int, rows_per_shard: int | None, progress: Progress
+    source: Source,
+    folder: Path,
+    *,
+    seed: int,
+    rows_per_shard: int | None,
+    progress: Progress,
+    workers: int | None = None,
 ) -> tuple[Plan, Path]:
     """Find and check the raw files, rank the rows where that takes a whole split, and write the plan.
 
-    Returns the plan and its file.
+    ``workers`` as in ``Source.verified``. Returns the plan and its file.
     """
     work = folder / WORK_FOLDER
     decided = identity(source, seed=seed, rows_per_shard=rows_per_shard)
-    ready = source.verified(work / "raw", progress)
+    ready = source.verified(work / "raw", progress, workers)
     plan = Plan(
         name=source.name,
         raw=str((ready.raw or work).absolute()),

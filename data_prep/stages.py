@@ -27,6 +27,13 @@ from data_prep.tasks import finished_shard, merge, run_shard
 
 Formats = Literal["auto", "arrow", "ffcv", "both"]
 
+_UNWRITABLE = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+        *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
+"""What the system answers where nothing can be written."""
 _ROWS_WORTH_A_PROCESS = 200_000
 """Rows of FFCV files below which another process is not worth its start."""
 _BYTES_WORTH_PROCESSES = 256 << 20
@@ -69,7 +76,7 @@ def prepare(
             if not is_complete(folder, betons=False):
                 (folder / MANIFEST_FILE).unlink(missing_ok=True)
                 plan, plan_file = make_plan(
-                    source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report
+                    source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report, workers=workers
                 )
                 del source  # it has read the lists, as large as the source; the tasks look into the plan
                 _write_shards(plan, plan_file, workers or _worthwhile_workers(plan), report)
@@ -91,7 +98,7 @@ def wants_betons(formats: Formats, folder: Path) -> bool:
         raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
     if formats == "auto":
         # A finished data set that others own is used as it is.
-        return ffcv_is_installed() and (not folder.exists() or os.access(folder, os.W_OK))
+        return ffcv_is_installed() and (not os.path.exists(folder) or os.access(folder, os.W_OK))
     if formats != "arrow" and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
     return formats != "arrow"
@@ -188,14 +195,20 @@ def _without_leftovers(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def naming_unwritable_places(root: Path) -> Iterator[None]:
-    """Turn what the system says of a folder that cannot be written into a sentence of the user's."""
+def naming_unwritable_places(place: Path, option: str = "--out") -> Iterator[None]:
+    """Turn what the system says of a file or folder that cannot be written into a sentence of the user's.
+
+    ``option`` chose ``place``; what is wrong elsewhere, as with a raw file, leaves as it is.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in _UNWRITABLE:
             raise
-        reason = os.strerror(error.errno)
+        chosen, found = (Path(path).absolute() for path in (place, error.filename or place))
+        is_above = chosen.is_relative_to(found)
+        if not is_above and (error.errno == errno.ENOENT or not found.is_relative_to(chosen)):
+            raise
         raise DataSetError(
-            f"{error.filename or root} cannot be written: {reason}; choose a folder with --out"
+            f"{found} cannot be written: {os.strerror(error.errno)}; choose another place with {option}"
         ) from None

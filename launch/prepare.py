@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,10 +23,9 @@ from data_prep.contact_sheet import write_contact_sheet
 from data_prep.errors import ConfigError, RawDataError, report_user_errors
 from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
 from data_prep.plan import data_set_folder
-from data_prep.shards.beton import ffcv_is_installed
 from data_prep.sources import SOURCES, source_named
-from data_prep.sources.options import described_options, parsed_options
-from data_prep.stages import find_prepared, prepare, wants_betons
+from data_prep.sources.options import described_options, option_names, parsed_options
+from data_prep.stages import find_prepared, naming_unwritable_places, prepare, wants_betons
 from launch.label_tables import print_label_tables
 from launch.shard_jobs import ShardJobs
 
@@ -88,11 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given[:1] == ["inspect"]:
             _inspect(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
             return
+        _refuse_options_of_sources(given)
         asked = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
+        _check_cluster(asked)
         if asked.dry_run:
             _describe(asked)
             return
-        _check_cluster(asked)
         began, before = time.monotonic(), time.time_ns()
         folder = _prepared(asked) if asked.cluster == "local" else _prepared_by_jobs(asked)
         if folder is None:
@@ -155,26 +158,43 @@ def _describe(asked: Prepare) -> None:
     options = parsed_options(asked.option)
     source = source_named(asked.name, asked.raw, options)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
-    missing: RawDataError | None = None
+    folder, missing = asked.out / f"{source.name}-DIGEST", None
     try:
         folder = data_set_folder(source, asked.out, seed=asked.seed)
         there = find_prepared(asked.name, asked.raw, asked.out, options=options, seed=asked.seed)
         print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
     except RawDataError as error:
         missing = error
-        print(f"folder:  {asked.out}/{source.name}-DIGEST, once the raw files are there")
-    print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
-    for label in source.labels():
-        print(f"label:   {label.name}: {', '.join(label.values)}")
+        print(f"folder:  {folder}, once the raw files are there")
+    with suppress(RawDataError):  # of some sources these are known without the raw files
+        print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
+    with suppress(RawDataError):
+        for label in source.labels():
+            print(f"label:   {label.name}: {', '.join(label.values)}")
     for option, values in described_options(SOURCES[source.name]).items():
         print(f"option:  {option}={source.options[option]} ({values})")
     print(f"raw:     {missing or source.where_raw()}")
-    with_ffcv = asked.format != "arrow" and ffcv_is_installed()
+    with_ffcv = wants_betons(asked.format, folder)
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
-    if asked.cluster == "slurm":
+    if asked.cluster == "slurm" and not missing:
         from launch.preparing_on_slurm import describe
 
         print(describe(_needed(asked), asked.slurm.resources(), asked.cluster_config))
+
+
+def _refuse_options_of_sources(given: Sequence[str]) -> None:
+    """``--count 200`` for ``--option count=200``: the parser would propose options of other names."""
+    names = [name for text in given if (name := text.lower().replace("-", "_")) in SOURCES]
+    ours = {entry.name for entry in dataclasses.fields(Prepare)}
+    for text in given:
+        option = text.removeprefix("--").partition("=")[0].replace("-", "_")
+        if (
+            text.startswith("--")
+            and names
+            and option not in ours
+            and option in option_names(SOURCES[names[0]])
+        ):
+            raise ConfigError(f"{option} is an option of {names[0]}'s own: --option {option}=VALUE")
 
 
 def _summary(folder: Path) -> None:
@@ -207,8 +227,10 @@ def _inspect(asked: Inspect) -> None:
     if asked.verify:
         verify_checksums(asked.folder, manifest)
         print("every file has the SHA-256 that the manifest states")
-    sheet = asked.sheet or asked.folder.with_name(f"{asked.folder.resolve().name}.png")
-    write_contact_sheet(asked.folder, sheet, next(iter(manifest.splits)))
+    folder = Path(os.path.abspath(asked.folder))  # "." has no name, and what a link leads to may be others'
+    sheet = asked.sheet or folder.with_name(f"{folder.name}.png")
+    with naming_unwritable_places(sheet, "--sheet"):
+        write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
     print(f"contact sheet: {sheet}")
 
 

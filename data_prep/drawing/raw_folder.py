@@ -41,10 +41,7 @@ def draw_raw_folder(
     for them) and however often the run was killed. ``part`` pictures are drawn between two notes of what is done.
     ``RawDataError`` where the folder holds something else, ``ConfigError`` where the numbers make no sense.
     """
-    if count < 1 or seed < 0:
-        raise ConfigError(
-            f"{count} pictures with the seed {seed} cannot be drawn: at least 1, and a seed of 0 or more"
-        )
+    check_numbers(count, seed)
     drawing = drawing_named(kind)
     asked = {"kind": kind, "version": drawing.version, "count": count, "seed": seed}
     if _recorded(folder / RECORD_FILE, asked):
@@ -65,6 +62,14 @@ def draw_raw_folder(
         remove_partial_files(folder)
         _record(folder / RECORD_FILE, asked)
     return folder
+
+
+def check_numbers(count: int, seed: int) -> None:
+    """``ConfigError`` unless so many pictures can be drawn with this seed."""
+    if count < 1 or seed < 0:
+        raise ConfigError(
+            f"{count} pictures with the seed {seed} cannot be drawn: at least 1, and a seed of 0 or more"
+        )
 
 
 def _draw_parts(

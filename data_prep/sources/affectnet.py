@@ -35,6 +35,7 @@ from data_prep.sources.affectnet_files import RawFaces, find_raw_faces
 from data_prep.sources.affectnet_lists import EXPRESSIONS, ListedFaces
 from data_prep.sources.face_alignment import SIDE, aligned, mean_shape
 from data_prep.sources.face_index import FACE, FaceIndex
+from data_prep.sources.picture_files import why_not_read
 from data_prep.sources.raw_files import cache_folder
 
 Reference = Literal["folder", "affectnet"]
@@ -83,7 +84,7 @@ class AffectNet:
             sizes.update(self._raw_faces.sizes(rows).tobytes())
         return {"lists": f"sha256:{faces.hexdigest()}", "sizes of pictures": f"sha256:{sizes.hexdigest()}"}
 
-    def verified(self, scratch: Path, progress: Progress) -> AffectNet:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> AffectNet:
         """Note below ``scratch`` what the tasks need; the pictures stay where they are, and each task checks its own."""
         chosen = self._chosen
         progress.say(f"{self.title}: {self._raw_faces.pictures}, {sum(map(len, chosen.values())):,} faces")
@@ -117,14 +118,11 @@ class AffectNet:
         image = np.empty((len(faces), *self.image_shape()), dtype=np.uint8)
         with refusing_bombs():
             for i, face in enumerate(faces):
-                path = index.raw.path_of(face)
                 try:
                     image[i] = aligned(index.raw.content_of(face), face["landmarks"], index.shape)
                 except (DamagedPicture, OSError) as error:
-                    reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-                    raise RawDataError(
-                        f"{path} ({index.raw.list_of(face)}, line {face['line']}) {reason}"
-                    ) from None
+                    where = f"{index.raw.path_of(face)} ({index.raw.list_of(face)}, line {face['line']})"
+                    raise RawDataError(f"{where} {why_not_read(error)}") from None
         return Rows(
             image=image,
             labels=np.array(faces["expression"]).reshape(-1, 1),

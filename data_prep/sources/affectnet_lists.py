@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 from data_prep.sources.face_alignment import POINTS
-from data_prep.sources.text_tables import Names, RowCollector, read_table
+from data_prep.sources.text_tables import Names, RowCollector, quoted, read_table
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 
@@ -94,7 +94,7 @@ def _picture_name(path: Path, line: int, text: str) -> str:
     if len(text.encode()) > LONGEST_NAME:
         raise RawDataError(f"{path}, line {line}: the name of a picture is longer than {LONGEST_NAME} bytes")
     if not text or name.is_absolute() or ".." in name.parts or not name.name:
-        raise RawDataError(f"{path}, line {line}: {text[:200]!r} is no path below the folder of the pictures")
+        raise RawDataError(f"{path}, line {line}: {quoted(text)} is no path below the folder of the pictures")
     return str(name)
 
 
@@ -102,7 +102,7 @@ def _expression(path: Path, line: int, text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) <= 2 and int(text) <= _MOST_EXPRESSION:
         return int(text)
     raise RawDataError(
-        f"{path}, line {line}: the expression is {text[:200]!r}, and only 0 to {_MOST_EXPRESSION} are possible"
+        f"{path}, line {line}: the expression is {quoted(text)}, and only 0 to {_MOST_EXPRESSION} are possible"
     )
 
 
@@ -112,7 +112,7 @@ def _points(path: Path, line: int, text: str) -> NDArray[np.float32]:
         points = np.array([float(number) for number in text.split(";")], dtype=np.float64)
     except ValueError:
         raise RawDataError(
-            f"{path}, line {line}: the landmarks {text[:60]!r} are no numbers parted by ;"
+            f"{path}, line {line}: the landmarks {quoted(text)} are no numbers parted by ;"
         ) from None
     if len(points) != 2 * POINTS:
         raise RawDataError(

@@ -32,9 +32,11 @@ _SIZE = (64, 64)
 _HOME = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 _LICENCE = "non-commercial research only, under the agreement on its home page; no redistribution"
 _LISTS = {"list_attr_celeba": "the attributes", "list_eval_partition": "the splits"}
-_FOLDERS = ("", "Anno/", "Eval/", "celeba/", "celeba/Anno/", "celeba/Eval/", "CelebA/Anno/", "CelebA/Eval/")
+_FOLDERS = tuple(
+    f"{inside}{part}" for inside in ("", "celeba/", "CelebA/") for part in ("", "Anno/", "Eval/", "Img/")
+)
+"""Where pictures and lists are met: beside one another, or parted as on the home page."""
 _PICTURES = "img_align_celeba"
-_PICTURE_FOLDERS = ("", "Img/", "celeba/", "celeba/Img/", "CelebA/Img/")
 _ARCHIVES = ("archive", "celeba-dataset", "celeba", "CelebA")
 """Names of archives that hold pictures and lists, as Kaggle and people pack them."""
 
@@ -185,7 +187,7 @@ def _pictures(raw: Path) -> PictureFiles | None:
     """The folder or else the archive of the pictures."""
     if raw.is_file():
         return PictureArchive(raw)
-    found = [raw / folder / _PICTURES for folder in _PICTURE_FOLDERS]
+    found = [raw / folder / _PICTURES for folder in _FOLDERS]
     for pictures in found:
         if pictures.is_dir():
             nested = pictures / _PICTURES  # as one much used copy is packed

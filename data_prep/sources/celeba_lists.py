@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from data_prep.celeba_names import ATTRIBUTES
 from data_prep.errors import RawDataError
-from data_prep.sources.text_tables import NamedRows, RowCollector, TextFile, read_table
+from data_prep.sources.text_tables import NamedRows, RowCollector, TextFile, quoted, read_table
 
 SPLITS = ("train", "valid", "test")
 
@@ -37,7 +37,7 @@ def read_attributes(path: TextFile, wanted: Sequence[str]) -> NamedRows:
         if not _SHOWN.keys() >= set(values):
             column = next(i for i, value in enumerate(values) if value not in _SHOWN)
             raise RawDataError(
-                f"{path}, line {line}: {names[column]} is {values[column]!r}, and only -1 and 1 are possible"
+                f"{path}, line {line}: {names[column]} is {quoted(values[column])}, and only -1 and 1 are possible"
             )
         rows.add(line, file_name(path, line, name), [_SHOWN[values[column]] for column in columns])
     found = rows.rows()
@@ -60,7 +60,7 @@ def read_partition(path: TextFile) -> NamedRows:
             continue
         if fields[1] not in _PARTITIONS:
             raise RawDataError(
-                f"{path}, line {line}: the split is {fields[1]!r}, and only 0, 1 and 2 are possible"
+                f"{path}, line {line}: the split is {quoted(fields[1])}, and only 0, 1 and 2 are possible"
             )
         rows.add(line, file_name(path, line, fields[0]), (_PARTITIONS[fields[1]],))
     return rows.rows()
@@ -70,7 +70,7 @@ def file_name(path: TextFile, line: int, text: str) -> str:
     """``img_align_celeba/000001.jpg``, in whatever folder and with either slash → ``000001.jpg``."""
     name = text.replace("\\", "/").rpartition("/")[2] if "/" in text or "\\" in text else text
     if not name.isprintable() or not name.lower().endswith((".jpg", ".jpeg")) or name.startswith("."):
-        raise RawDataError(f"{path}, line {line}: {text!r} is not the name of a .jpg file")
+        raise RawDataError(f"{path}, line {line}: {quoted(text)} is not the name of a .jpg file")
     return name
 
 
@@ -83,7 +83,7 @@ def _next(path: TextFile, table: Iterator[tuple[int, list[str]]]) -> tuple[int, 
 
 def _count(path: TextFile, line: int, text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise RawDataError(f"{path}, line {line} is {text!r}, where the number of rows is expected")
+        raise RawDataError(f"{path}, line {line} is {quoted(text)}, where the number of rows is expected")
     return int(text[:18])
 
 
@@ -93,7 +93,7 @@ def _attribute_names(path: TextFile, line: int, fields: list[str]) -> list[str]:
     names = []
     for field in fields:
         if field.lower() not in _KNOWN:
-            raise RawDataError(f"{path}, line {line}: {field!r} is none of CelebA's 40 attributes")
+            raise RawDataError(f"{path}, line {line}: {quoted(field)} is none of CelebA's 40 attributes")
         names.append(_KNOWN[field.lower()])
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])

@@ -18,7 +18,7 @@ from data_prep.sources.picture_archive import PictureArchive
 from data_prep.sources.picture_files import PictureFiles, PictureFolder
 from data_prep.sources.picture_index import Pictures
 from data_prep.sources.raw_files import cache_folder, find_in
-from data_prep.sources.text_tables import NamedRows, Names, RowCollector, TextFile, read_table
+from data_prep.sources.text_tables import NamedRows, Names, RowCollector, TextFile, quoted, read_table
 
 LABELS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five of Joy et al. 2021, C.2, in their order."""
@@ -128,7 +128,7 @@ def read_labels(path: TextFile, part: str) -> NamedRows:
         raise RawDataError(f"{path}, line {first} has no column {', '.join(missing)}")
     if len(columns) < len(header):
         twice = next(f for i, f in enumerate(header) if f.lower() in (g.lower() for g in header[:i]))
-        raise RawDataError(f"{path}, line {first}: the column {twice!r} is there twice")
+        raise RawDataError(f"{path}, line {first}: the column {quoted(twice)} is there twice")
     path_column, view_column = columns[_PATH], columns[_VIEW]
     label_columns = [columns[label.lower()] for label in LABELS]
     rows = RowCollector(path, len(LABELS) + 1)
@@ -140,14 +140,15 @@ def read_labels(path: TextFile, part: str) -> NamedRows:
         view = _VIEWS.get(fields[view_column].lower())
         if view is None:
             raise RawDataError(
-                f"{path}, line {line}: the view is {fields[view_column]!r}, neither Frontal nor Lateral"
+                f"{path}, line {line}: the view is {quoted(fields[view_column])}, neither Frontal nor Lateral"
             )
         try:
             values = [_VALUES[fields[column]] for column in label_columns]
         except KeyError:
             column = next(c for c in label_columns if fields[c] not in _VALUES)
             raise RawDataError(
-                f"{path}, line {line}: {header[column]} is {fields[column]!r}, and only 1, 0, -1 and blank are possible"
+                f"{path}, line {line}: {header[column]} is {quoted(fields[column])}, and only "
+                "1, 0, -1 and blank are possible"
             ) from None
         rows.add(line, _name(path, line, fields[path_column], part), (*values, view))
     return rows.rows()
@@ -159,7 +160,7 @@ def _name(path: TextFile, line: int, text: str, part: str) -> str:
     inside = folders[-1] if folders else ""
     if _NAME.fullmatch(name) is None or inside not in ("", ".", part):
         raise RawDataError(
-            f"{path}, line {line}: {text!r} does not end like {part}/patient00001/study1/view1_frontal.jpg"
+            f"{path}, line {line}: {quoted(text)} does not end like {part}/patient00001/study1/view1_frontal.jpg"
         )
     return f"{part}/{name}"
 

@@ -34,8 +34,8 @@ class DerivedImages:
     def checksums(self) -> Mapping[str, str]:
         return self.plain.checksums()
 
-    def verified(self: Derived, scratch: Path, progress: Progress) -> Derived:
-        return replace(self, plain=self.plain.verified(scratch, progress))
+    def verified(self: Derived, scratch: Path, progress: Progress, workers: int | None = None) -> Derived:
+        return replace(self, plain=self.plain.verified(scratch, progress, workers))
 
     def where_raw(self) -> str:
         return self.plain.where_raw()

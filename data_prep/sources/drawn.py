@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.drawing.kinds import drawing_named
-from data_prep.drawing.raw_folder import draw_raw_folder
+from data_prep.drawing.raw_folder import check_numbers, draw_raw_folder
 from data_prep.errors import RawDataError
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
@@ -60,6 +60,9 @@ class DrawnPictures:
     """the folder drawn earlier that the user names, or what ``verified`` left"""
     read_as: Callable[[Path | None], LabelledPictures]
 
+    def __post_init__(self) -> None:
+        check_numbers(self.count, self.seed)
+
     @property
     def home(self) -> str:
         return "drawn by this program: python -m data_prep.drawing --help"
@@ -81,17 +84,17 @@ class DrawnPictures:
     def checksums(self) -> Mapping[str, str]:
         return {"drawing": f"{self.kind} version {drawing_named(self.kind).version}"}
 
-    def verified(self, scratch: Path, progress: Progress) -> DrawnPictures:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> DrawnPictures:
         """Draw what is not drawn yet, and read its lists; the pictures stay in the cache for the next data set."""
         draw_raw_folder(
             self.kind,
             self._folder,
             count=self.count,
             seed=self.seed,
-            workers=None,
+            workers=workers,
             progress=progress,
         )
-        ready = self.read_as(self._folder).verified(scratch, progress)
+        ready = self.read_as(self._folder).verified(scratch, progress, workers)
         return replace(self, raw=ready.raw)
 
     def where_raw(self) -> str:

@@ -88,7 +88,7 @@ class IdxImages:
             return {file: f"md5:{self.md5[file]}" for file in _FILES}
         return {file: f"md5:{idx.unpacked_md5(self._found[file], d)}" for file, d in _FILES.items()}
 
-    def verified(self, scratch: Path, progress: Progress) -> IdxImages:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> IdxImages:
         """Copy the four files unpacked below ``scratch``, comparing their MD5 with the known ones on the way."""
         if self.raw is None and self._located() is None and self.mirrors:
             download(

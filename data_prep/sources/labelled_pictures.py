@@ -19,7 +19,7 @@ from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
 from data_prep.sources.picture_archive import PictureArchive
-from data_prep.sources.picture_files import PLACE, PictureFiles, PictureFolder
+from data_prep.sources.picture_files import GONE, PLACE, PictureFiles, PictureFolder, why_not_read
 from data_prep.sources.picture_index import PictureIndex, Pictures
 from data_prep.sources.text_tables import Names, TextFile
 
@@ -123,7 +123,7 @@ class LabelledPictures:
             "names and sizes of pictures": f"sha256:{sizes.hexdigest()}",
         }
 
-    def verified(self, scratch: Path, progress: Progress) -> LabelledPictures:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> LabelledPictures:
         """Note below ``scratch`` what the tasks need; the pictures stay where they are, and each task checks its own."""
         found = self._listing
         progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
@@ -177,10 +177,8 @@ class LabelledPictures:
                         raise DamagedPicture("has another size than when the preparation began")
                     images[i] = decode_jpeg(content, mode=self.mode, size=self.size, crop=self.crop)
                 except (DamagedPicture, OSError) as error:
-                    reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-                    raise RawDataError(
-                        f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]}) {reason}"
-                    ) from None
+                    where = f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]})"
+                    raise RawDataError(f"{where} {why_not_read(error)}") from None
         n = len(pictures)
         return Rows(
             image=images,
@@ -204,5 +202,7 @@ class LabelledPictures:
 
 
 def opened_files(path: Path) -> PictureFiles:
-    """The folder or archive at ``path``."""
+    """The folder or archive at ``path``; ``RawDataError`` if neither is there, where a plan has seen one."""
+    if not path.exists():
+        raise RawDataError(f"{path} {GONE}")
     return PictureFolder(path) if path.is_dir() else PictureArchive(path)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.decode import DamagedPicture
 from data_prep.errors import RawDataError
 from data_prep.sources.text_tables import Names
 
@@ -23,6 +24,9 @@ Places = NDArray[Any]
 
 MOST_BYTES = 64 << 20
 """A picture file that says it is larger is damage, or an attack."""
+
+GONE = "is not there any more, or not on this machine"
+"""Of a file that the plan has seen."""
 
 Read = Callable[[bytes, np.void], bytes]
 """Name and place of a picture → its bytes; ``DamagedPicture`` or ``OSError`` if they cannot be had."""
@@ -101,10 +105,15 @@ class PictureFolder:
         return str(self.path / os.fsdecode(name))
 
 
+def why_not_read(error: DamagedPicture | OSError) -> str:
+    """What completes a sentence that begins with the picture's name; the plan has seen that it is there."""
+    if isinstance(error, FileNotFoundError):
+        return GONE
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
 def first_not_among(found: Names, names: Names) -> bytes | None:
-    """The first of ``found`` (any order) that is not among ``names`` (sorted)."""
-    if not len(names):
-        return bytes(found.min())
+    """The first of ``found`` (any order) that is not among ``names`` (sorted, at least one)."""
     position = np.minimum(np.searchsorted(names, found), len(names) - 1)
     extra = found[names[position] != found]
     return bytes(np.sort(extra)[0]) if len(extra) else None

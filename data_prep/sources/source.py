@@ -62,10 +62,11 @@ class Source(Protocol):
         """Raw file, unpacked → checksum; quick, and without the files where these are known beforehand."""
         ...
 
-    def verified(self, scratch: Path, progress: Progress) -> Source:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> Source:
         """The same source reading raw files that were found, checked, and unpacked below ``scratch`` if packed.
 
-        May download. ``RawDataError`` says in one sentence what is missing, or wrong with which file.
+        May download. ``workers``: processes that it may start (None: one per core where there is work for them).
+        ``RawDataError`` says in one sentence what is missing, or wrong with which file.
         """
         ...
 

@@ -69,7 +69,7 @@ class SwissRoll:
     def checksums(self) -> Mapping[str, str]:
         return {}
 
-    def verified(self, scratch: Path, progress: Progress) -> SwissRoll:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> SwissRoll:
         return self
 
     def where_raw(self) -> str:

@@ -39,6 +39,12 @@ Names = NDArray[Any]
 
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 16
+_LONGEST_QUOTED = 80
+
+
+def quoted(text: str) -> str:
+    """What stands in a field, for a sentence: in quotes, and cut where it is long."""
+    return repr(text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…")
 
 
 def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:

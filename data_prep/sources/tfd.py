@@ -69,7 +69,7 @@ class TorontoFaces:
     def checksums(self) -> Mapping[str, str]:
         return {"TFD.mat": f"sha256:{checksum(self._path)}"}
 
-    def verified(self, scratch: Path, progress: Progress) -> TorontoFaces:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> TorontoFaces:
         """Label the faces, and leave those that are taken below ``scratch``. Needs memory for all of the file's images."""
         if not (scratch / _FACES).is_file():
             _take_faces(self._file, scratch, progress)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from data_prep.sources.options import Option
 from data_prep.stages import prepare
 
 TINY_ROWS = {"train": 600, "test": 200}
@@ -54,6 +56,17 @@ def write_raw(folder: Path, rows: dict[str, int] | None = None, *, packed: bool 
             else:
                 (folder / name).write_bytes(content)
     return folder
+
+
+def prepared(
+    name: str, raw: Path | None, root: Path, *, workers: int = 1, rows_per_shard: int | None = None,
+    options: Mapping[str, Option] | None = None,
+) -> Path:  # fmt: skip
+    """The folder of a data set of Arrow shards, prepared without a word."""
+    return prepare(
+        name, raw=raw, root=root, workers=workers, formats="arrow", rows_per_shard=rows_per_shard, options=options,
+        progress=False,
+    )  # fmt: skip
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.errors import report_user_errors
 from data_prep.files import atomic_write, checksum, remove_partial_files
 from data_prep.lock import exclusive_lock
 
@@ -44,6 +45,21 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path: Path) -> No
     with pytest.raises(OSError, match=r"target") as caught, atomic_write(tmp_path / "target"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(tmp_path / "target")
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "target" / "in the way").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as caught, atomic_write(tmp_path / "target") as file:
+        file.write(b"new")
+    assert caught.value.filename == str(tmp_path / "target")
+
+
+def test_a_file_that_may_not_be_opened_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"), report_user_errors():
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/list.txt")
+    assert capsys.readouterr().err == "error: /data/list.txt cannot be opened: Permission denied\n"
+    with pytest.raises(FileNotFoundError), report_user_errors():
+        raise FileNotFoundError(errno.ENOENT, "that is a bug of ours", "/data/list.txt")
 
 
 def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:

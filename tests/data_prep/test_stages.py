@@ -17,7 +17,7 @@ import pytest
 
 from data_prep.errors import ConfigError, DataSetError, MissingDependencyError
 from data_prep.manifest import Manifest, verify_checksums
-from data_prep.stages import find_prepared, prepare
+from data_prep.stages import find_prepared, naming_unwritable_places, prepare
 from tests.data_prep.fixtures import TINY_ROWS, TINY_ROWS_PER_SHARD, content, write_raw
 
 ROOT = Path(__file__).parents[2]
@@ -286,9 +286,26 @@ def test_arguments_that_cannot_work_are_refused(tiny_raw: Path, tmp_path: Path) 
         prepare("idx_folder", raw=tiny_raw, root=tmp_path, workers=0)
     with pytest.raises(ConfigError, match="is not a folder"):
         prepare("fashion_mnist", raw=tmp_path / "nowhere", root=tmp_path)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300, "/proc/nowhere/below"])
+def test_a_place_that_cannot_be_written_is_one_sentence(tiny_raw: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataSetError, match="cannot be written"):
-        prepare_tiny(tiny_raw, tmp_path / "file")
+    with pytest.raises(
+        DataSetError, match=r"cannot be written: .*; choose another place with --out"
+    ) as caught:
+        prepare_tiny(tiny_raw, tmp_path / place)
+    assert str(Path(place).parent) in str(caught.value)
+
+
+def test_what_is_wrong_with_another_file_is_not_said_of_the_place_chosen(tmp_path: Path) -> None:
+    missing, forbidden = (
+        FileNotFoundError(2, "No such file", str(tmp_path / "out" / "plan")),
+        PermissionError(13, "No", "/raw"),
+    )
+    for error in (missing, forbidden):
+        with pytest.raises(type(error)), naming_unwritable_places(tmp_path / "out"):
+            raise error
 
 
 def test_asking_for_ffcv_without_it_says_how_to_install_it(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.sources import SOURCES, source_named
 from launch.prepare import main
 from tests.data_prep.fixtures import content, write_raw
 
@@ -94,6 +97,20 @@ def test_inspect_shows_labels_and_draws_a_contact_sheet(
     assert (names.max(axis=(1, 2)) > 200).all(), "each line has its name"
 
 
+def test_inspect_takes_the_folder_that_one_is_in_and_refuses_a_sheet_that_cannot_be_written(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data" / "set"
+    shutil.copytree(tiny_data_set, folder)
+    monkeypatch.chdir(folder)
+    main(["inspect", "."])
+    assert folder.with_name("set.png").is_file()
+    for place in (tmp_path, folder / "manifest.json" / "sheet.png"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["inspect", ".", "--sheet", str(place)])
+        assert "choose another place with --sheet" in capsys.readouterr().err
+
+
 def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(
         ["idx-folder", "--raw", str(tiny_raw), "--out", str(tmp_path), "--format", "arrow", "--workers", "1"]
@@ -119,6 +136,13 @@ def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.Cap
         (("idx-folder", "--raw", "raw", "--workers", "0"), "workers is 0"),
         (("idx-folder", "--raw", "cut"), "is truncated"),
         (("inspect", "empty"), "is missing: not a prepared data set"),
+        (("drawn-faces", "--count", "200"), "count is an option of drawn_faces's own: --option count=VALUE"),
+        (("drawn-faces", "--option", "count=0", "--dry-run"), "0 pictures with the seed 0 cannot be drawn"),
+        (("idx-folder", "--raw", "raw", "--partition", "x", "--dry-run"), "--cluster slurm was not"),
+        (
+            ("idx-folder", "--raw", "raw", "--out", "raw/train-labels-idx1-ubyte"),
+            "choose another place with --out",
+        ),
     ],
 )
 def test_what_can_be_put_right_is_one_sentence(
@@ -152,6 +176,20 @@ def test_a_dry_run_without_the_raw_files_says_what_to_put_where(tmp_path: Path, 
     shown = capsys.readouterr().out
     assert "once the raw files are there" in shown
     assert f"{tmp_path} lacks img_align_celeba.zip" in shown
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_dry_run_states_source_licence_and_where_the_raw_files_are_or_how_to_get_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    main([name, "--dry-run"])
+    shown = dict(line.partition(":")[::2] for line in capsys.readouterr().out.splitlines())
+    source, licence = source_named(name), shown[next(iter(shown))]
+    assert source.home in next(iter(shown)) + ":" + licence
+    assert source.licence in licence
+    assert re.search("to be downloaded from|found in|none is needed|drawn into|--raw", shown["raw"])
     assert not list(tmp_path.iterdir())
 
 

@@ -90,9 +90,19 @@ def test_the_folder_is_named_by_count_seed_options_and_the_version_of_the_drawin
     assert len({*asked, folder()}) == 5
 
 
+def test_as_many_processes_draw_as_prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawing(*_: object, workers: int | None, **__: object) -> None:
+        raise ConfigError(f"{workers} draw")
+
+    monkeypatch.setattr("data_prep.sources.drawn.draw_raw_folder", drawing)
+    for workers in (1, 3, None):
+        with pytest.raises(ConfigError, match=f"{workers} draw"):
+            prepare("drawn_faces", root=tmp_path, workers=workers, progress=False)
+
+
 def test_wrong_options_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be drawn"):
-        prepared("drawn_faces", tmp_path, count=0)
+        source_named("drawn_faces", None, {"count": 0})
     with pytest.raises(ConfigError, match="read_as is 'cats'"):
         prepared("drawn_faces", tmp_path, read_as="cats")
 

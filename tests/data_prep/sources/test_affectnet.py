@@ -21,8 +21,7 @@ from data_prep.shards.arrow import open_split
 from data_prep.sources.affectnet import AffectNet, affectnet
 from data_prep.sources.affectnet_lists import EXPRESSIONS, read_faces
 from data_prep.sources.face_alignment import SIDE, aligned, mean_shape, similarity
-from data_prep.stages import prepare
-from tests.data_prep.fixtures import content
+from tests.data_prep.fixtures import content, prepared
 from tests.data_prep.sources.raw_faces import (
     HEADER,
     REFERENCES,
@@ -137,18 +136,7 @@ def test_affectnets_own_neutral_faces_may_be_the_references(raw: Path, tmp_path:
 
 
 def test_prepared_twice_it_is_the_same(raw: Path, tmp_path: Path) -> None:
-    folders = [
-        prepare(
-            "affectnet",
-            raw=raw,
-            root=tmp_path / name,
-            workers=1,
-            formats="arrow",
-            rows_per_shard=16,
-            progress=False,
-        )
-        for name in ("one", "two")
-    ]
+    folders = [prepared("affectnet", raw, tmp_path / name, rows_per_shard=16) for name in ("one", "two")]
     assert content(folders[0]) == content(folders[1])
     manifest = Manifest.load(folders[0])
     verify_checksums(folders[0], manifest)
@@ -238,7 +226,7 @@ def test_a_damaged_picture_is_named_and_nothing_half_written_is_left(
     with pytest.raises(
         RawDataError, match=r"face\d+\.\w+ \(.*training\.csv, line \d+\) cannot be decoded"
     ) as caught:
-        prepare("affectnet", raw=own, root=tmp_path / "out", workers=1, formats="arrow", progress=False)
+        prepared("affectnet", own, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "out").rglob("manifest.json"))
     assert not list((tmp_path / "out").rglob("*.arrow"))

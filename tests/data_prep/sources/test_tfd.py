@@ -20,8 +20,7 @@ from data_prep.shards.arrow import open_split
 from data_prep.sources.tfd import TorontoFaces, tfd
 from data_prep.sources.tfd_file import EXPRESSIONS, open_file
 from data_prep.sources.tfd_labelling import label_faces
-from data_prep.stages import prepare
-from tests.data_prep.fixtures import content
+from tests.data_prep.fixtures import content, prepared
 
 QUIET = Progress(shown=False)
 SIDE, LABELLED, UNLABELLED = 48, 420, 360
@@ -114,18 +113,7 @@ def test_sure_means_right_nine_times_of_ten_although_people_differ() -> None:
 
 
 def test_prepared_twice_it_is_the_same(raw: Path, tmp_path: Path) -> None:
-    folders = [
-        prepare(
-            "tfd",
-            raw=raw,
-            root=tmp_path / name,
-            workers=1,
-            formats="arrow",
-            rows_per_shard=200,
-            progress=False,
-        )
-        for name in ("one", "two")
-    ]
+    folders = [prepared("tfd", raw, tmp_path / name, rows_per_shard=200) for name in ("one", "two")]
     assert content(folders[0]) == content(folders[1])
     manifest = Manifest.load(folders[0])
     verify_checksums(folders[0], manifest)

@@ -49,7 +49,7 @@ class ColourRows:
     def checksums(self) -> Mapping[str, str]:
         return {}
 
-    def verified(self, scratch: Path, progress: Progress) -> ColourRows:
+    def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> ColourRows:
         return self
 
     def where_raw(self) -> str:

@@ -1,0 +1,117 @@
+"""What is wrong with CelebA's files is one sentence that names file and row, and leaves no data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import RawDataError
+from data_prep.progress import Progress
+from data_prep.sources import source_named
+from tests.data_prep.fixtures import prepared
+from tests.data_prep.sources.raw_pictures import jpeg, picture_name, write_celeba
+
+QUIET = Progress(shown=False)
+ROWS = 40
+
+
+def damage_picture(raw: Path) -> str:
+    path = raw / "img_align_celeba" / picture_name(11)
+    path.write_bytes(path.read_bytes()[:900])
+    return rf"{path} \(.*list_attr_celeba.txt, line 14\) cannot be decoded: .*truncated"
+
+
+def remove_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).unlink()
+    return r"000012.jpg is missing, and .*list_attr_celeba.txt, line 14 names it"
+
+
+def add_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / "000041.jpg").write_bytes(jpeg(218, 178, 1))
+    return r"000041.jpg is not named by .*list_attr_celeba.txt: the list is shorter"
+
+
+def text_instead_of_a_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).write_text("<html>404</html>")
+    return r"000012.jpg \(.*line 14\) is no JPEG file: it begins with 3c68746d"
+
+
+def small_picture(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).write_bytes(jpeg(64, 64, 1))
+    return r"000012.jpg \(.*line 14\) has 64 x 64 pixels, too few"
+
+
+def picture_for_a_folder(raw: Path) -> str:
+    (raw / "img_align_celeba" / picture_name(11)).unlink()
+    (raw / "img_align_celeba" / picture_name(11)).mkdir()
+    return r"000012.jpg .*cannot be read: Is a directory"
+
+
+def no_pictures(raw: Path) -> str:
+    (raw / "img_align_celeba").rename(raw / "elsewhere")
+    return r"lacks img_align_celeba.zip, or the folder .*get it from http.*--raw"
+
+
+def no_partition(raw: Path) -> str:
+    (raw / "list_eval_partition.txt").unlink()
+    return r"lacks list_eval_partition.txt or .csv .*agreement.*mmlab"
+
+
+def shorter_partition(raw: Path) -> str:
+    path = raw / "list_eval_partition.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    return r"list_attr_celeba.txt, line 42 names 000040.jpg, which .*list_eval_partition.txt does not"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_picture, remove_picture, add_picture, text_instead_of_a_picture, picture_for_a_folder, no_pictures,
+        no_partition, shorter_partition,
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_with_file_and_row_and_leaves_no_data_set(
+    tmp_path: Path, damage: Callable[[Path], str]
+) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    sentence = damage(raw)
+    with pytest.raises(RawDataError, match=sentence) as caught:
+        prepared(
+            "celeba", raw, tmp_path / "data", workers=2 if damage is damage_picture else 1, rows_per_shard=9
+        )
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "data").rglob("manifest.json"))
+    assert not list((tmp_path / "data").glob("*/.*.partial"))
+
+
+def test_a_picture_too_small_for_the_part_that_is_cut_out_is_named(tmp_path: Path) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    sentence = small_picture(raw)
+    assert prepared("celeba", raw, tmp_path / "data").is_dir(), "a whole picture of any size can be resized"
+    with pytest.raises(RawDataError, match=sentence):
+        prepared("celeba_glasses_facial_hair", raw, tmp_path / "data")
+
+
+def test_a_picture_that_changes_under_way_is_named(tmp_path: Path) -> None:
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
+    (raw / "img_align_celeba" / picture_name(3)).write_bytes(jpeg(218, 178, seed=77))
+    with pytest.raises(RawDataError, match=r"000004.jpg .*line 6\) has another size than when"):
+        source.rows("train", 0, 9)
+
+
+def test_pictures_that_a_task_does_not_see_are_named(tmp_path: Path) -> None:
+    """They are gone, or the task is on another machine, which does not have that disk."""
+    raw = write_celeba(tmp_path / "raw", ROWS)
+    source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
+    pictures = raw / "img_align_celeba"
+    (pictures / picture_name(3)).unlink()
+    with pytest.raises(
+        RawDataError, match=r"000004.jpg .*line 6\) is not there any more, or not on this machine"
+    ):
+        source.rows("train", 0, 9)
+    pictures.rename(raw / "elsewhere")
+    with pytest.raises(RawDataError, match=rf"{pictures} is not there any more, or not on this machine"):
+        source.rows("train", 0, 9)
