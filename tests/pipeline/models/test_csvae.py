@@ -303,8 +303,3 @@ def test_generated_images_are_decoded_from_the_prior_of_their_labels(draws: Inje
 def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         CSVAEConfig(**options)
-
-
-def test_data_without_labels_is_refused() -> None:
-    with pytest.raises(ConfigError, match="csvae takes a data set with labels; this one has none"):
-        CSVAEConfig().build(DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=()))

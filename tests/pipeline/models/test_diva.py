@@ -212,9 +212,3 @@ def test_a_batch_of_one_and_every_parameter_has_a_gradient(
 def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         DivaConfig(**options)
-
-
-def test_a_data_set_without_labels_is_refused() -> None:
-    data = DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=())
-    with pytest.raises(ConfigError, match=r"^diva takes a data set with labels; this one has none$"):
-        DivaConfig().build(data)

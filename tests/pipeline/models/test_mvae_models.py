@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from data_prep.errors import ConfigError
-from pipeline.models.interface import DataShape
 from pipeline.models.mvae import MVAE, MVAEConfig
 from tests.pipeline.models.every_system import DATA, batch_of
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
@@ -114,8 +113,3 @@ def test_generated_images_come_from_the_labels_posterior(draws: InjectedDraws) -
 def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         MVAEConfig(**options)
-
-
-def test_data_without_labels_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^mvae takes a data set with labels; this one has none$"):
-        MVAEConfig().build(DataShape(image_shape=(1, 2, 2), cardinalities=(), label_frequencies=()))

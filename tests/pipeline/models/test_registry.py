@@ -6,20 +6,18 @@ import math
 from typing import Any
 
 import pytest
-import torch
 
 from data_prep.errors import ConfigError
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.cond_vae import CondVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
-from pipeline.models.interface import (
-    DataShape,
-)
+from pipeline.models.interface import DataShape
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
-from pipeline.models.registry import PRESETS
+from pipeline.models.registry import PRESETS, SystemConfig
 from pipeline.models.vae import VAEConfig
 
 FASHION_MNIST = DataShape(
@@ -168,8 +166,18 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
 @pytest.mark.parametrize(
     ("config", "cardinalities", "sentence"),
     [
-        (M2Config(), (), "m2 takes a data set with labels; this one has none"),
-        (CCVAEConfig(), (), "ccvae takes a data set with labels; this one has none"),
+        *[
+            (config(), (), f"{config().system} takes a data set with labels; this one has none")
+            for config in (
+                M2Config,
+                CCVAEConfig,
+                M3Config,
+                DivaConfig,
+                MVAEConfig,
+                CondVAEConfig,
+                CSVAEConfig,
+            )
+        ],
         (
             CCVAEConfig(label_latents=(1,)),
             (2, 2),
@@ -183,7 +191,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
     ],
 )
 def test_data_that_a_system_does_not_take_is_refused(
-    config: CCVAEConfig | M2Config, cardinalities: tuple[int, ...], sentence: str
+    config: SystemConfig, cardinalities: tuple[int, ...], sentence: str
 ) -> None:
     shape = DataShape(
         image_shape=(1, 28, 28),
@@ -192,15 +200,3 @@ def test_data_that_a_system_does_not_take_is_refused(
     )
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         config.build(shape)
-
-
-def test_a_class_that_never_occurs_has_a_finite_log_prior() -> None:
-    shape = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=((0.25, 0.75, 0.0),))
-    log_prior = shape.log_label_prior(0)
-    torch.testing.assert_close(log_prior[:2].exp(), torch.tensor([0.25, 0.75]))
-    assert -90 < log_prior[2] < -80
-
-
-def test_a_label_that_is_never_observed_has_equally_probable_values() -> None:
-    shape = DataShape(image_shape=(1, 2, 2), cardinalities=(4,), label_frequencies=((0.0, 0.0, 0.0, 0.0),))
-    torch.testing.assert_close(shape.log_label_prior(0).exp(), torch.full((4,), 0.25))
