@@ -110,7 +110,8 @@ def meeting_port() -> int:
     Another one for each start: an older copy that SLURM holds for gone may still listen on its own, and ranks that met
     there would be counted among the old ones. All are below those that a system hands out by itself (Linux: from 32768).
     """
-    job = int(os.environ.get("SLURM_JOB_ID") or os.environ["SUBMITIT_LOCAL_JOB_ID"])
+    # submitit's first: runs that are side by side on this machine may all be in one job of SLURM's (``salloc``).
+    job = int(os.environ.get("SUBMITIT_LOCAL_JOB_ID") or os.environ["SLURM_JOB_ID"])
     restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     return MEETING_PORTS[(job + 7_919 * restart) % len(MEETING_PORTS)]
 

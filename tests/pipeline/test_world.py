@@ -19,6 +19,15 @@ def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.Monk
     assert all(20_000 <= port < 32_768 for port in ports)  # Linux hands out the others by itself
 
 
+def test_local_runs_within_one_job_meet_at_ports_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    ports = set()
+    for process in ("4711", "4712"):
+        monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", process)
+        ports.add(meeting_port())
+    assert len(ports) == 2
+
+
 def test_a_port_that_is_anothers_is_told_and_no_rank_is_called_lost(monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
