@@ -72,9 +72,9 @@ class Diva(ConditionalPriorVAE):
     def __init__(self, config: AnyDivaConfig, data: DataShape) -> None:
         super().__init__(config, data)
         self.label_marginal = config.label_marginal
-        weights = torch.full((self.layout.labels,), config.classifier_weight)
+        weights = torch.full((self.layout.labels,), float(config.classifier_weight))
         self.register_buffer("classifier_weights", weights, persistent=False)  # of arranged labels
-        self.register_buffer("kl_weight", torch.tensor(config.kl_weight), persistent=False)
+        self.register_buffer("kl_weight", torch.tensor(float(config.kl_weight)), persistent=False)
 
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example, from one sample of ``z``, whatever of its labels is observed."""

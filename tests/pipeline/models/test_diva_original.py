@@ -142,6 +142,14 @@ def test_beta_grows_by_equal_steps_and_is_full_at_the_end_of_the_warm_up() -> No
     assert not any("kl_weight" in name for name in model.state_dict())
 
 
+@pytest.mark.usefixtures("no_type_checks")
+def test_weights_given_as_whole_numbers_have_fractions_too() -> None:
+    model = tiny(kl_weight=1, classifier_weight=35, domain_classifier_weight=0.5)
+    model.begin_epoch(0)
+    assert float(model.kl_weight) == pytest.approx(0.01)
+    assert model.classifier_weights.tolist() == [35.0, 35.0, 0.5]
+
+
 @pytest.mark.slow
 def test_a_new_beta_is_used_by_the_compiled_model_and_compiles_nothing_anew() -> None:
     """In a process of its own: the shape checks of the tests cannot be compiled."""
