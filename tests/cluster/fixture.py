@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,18 @@ def slurm_cluster(slurm_installed: None) -> Iterator[Cluster]:
             yield cluster
     finally:
         clusters.down(folder)
+
+
+@pytest.fixture
+def hidden(slurm_cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """A disk that the nodes do not have: mounted here, and each node has a mount namespace of its own."""
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def _end_abandoned() -> None:

@@ -128,3 +128,22 @@ def test_what_the_cluster_cannot_do_is_one_sentence(
         main([*arguments, "--partition", "nowhere"])
     assert "partitions are main, urgent" in capsys.readouterr().err.splitlines()[-1]
     assert not queued(comment="traitvae/")
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_an_out_that_the_nodes_do_not_see_is_told_before_the_first_job_or_behind_the_last(
+    hidden: Path,
+    tiny_raw: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    looked: bool,
+) -> None:
+    if not looked:  # as where no node was free
+        monkeypatch.setattr(preparing_on_slurm, "check_on_a_node", lambda *_, **__: [])
+    with pytest.raises(SystemExit, match="2"):
+        main(["idx-folder", "--raw", str(tiny_raw), "--out", str(hidden / "out"), *ON_SLURM])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert str(hidden / "out" / ".jobs") in said
+    assert ("does not see the folder" if looked else "left no log") in said
+    assert ("(--out)" in said) == looked
+    assert not (looked and queued(comment="traitvae/"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -64,18 +63,6 @@ def test_the_stores_password_is_neither_sent_nor_shown(tmp_path, sweep, monkeypa
         shown = judged(SEEN | {"store": "refused"}, ASKED, tracking=uri, came_back=True)
         assert "server" in problem(shown)
         assert "geheim" not in problem(shown)
-
-
-@pytest.fixture
-def hidden(slurm_cluster, tmp_path) -> Iterator[Path]:
-    """A disk that the nodes do not have: mounted here, and each node has a mount namespace of its own."""
-    folder = tmp_path / "hidden"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.slurm
