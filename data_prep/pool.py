@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import TypeVar
 
-from data_prep.errors import DataSetError
+from data_prep.errors import ConfigError, DataSetError
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -24,6 +24,12 @@ Result = TypeVar("Result")
 def available_cores() -> int:
     """Cores this process may use (a SLURM job or a container often has fewer than the machine)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_workers(workers: int | None) -> None:
+    """``ConfigError`` unless so many processes can be asked for; None leaves it to us."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers is {workers}, and at least 1 is needed")
 
 
 def run_in_processes(

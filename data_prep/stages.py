@@ -18,7 +18,7 @@ from data_prep.files import remove_partial_files
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import MANIFEST_FILE, Manifest, ShardSpec, verify_sizes
 from data_prep.plan import WORK_FOLDER, Plan, data_set_folder, make_plan
-from data_prep.pool import available_cores, run_in_processes
+from data_prep.pool import available_cores, check_workers, run_in_processes
 from data_prep.progress import Progress
 from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed, write_beton
 from data_prep.sources import source_named
@@ -60,8 +60,7 @@ def prepare(
     is installed. ``seed`` decides the supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the
     disk is full; what was finished is found again by the next call.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}, and at least 1 is needed")
+    check_workers(workers)
     source = source_named(name, raw, options)
     folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
     with_betons = wants_betons(formats, folder)

@@ -10,10 +10,11 @@ from typing import Literal
 
 import tyro
 
-from data_prep.drawing.raw_folder import draw_raw_folder
+from data_prep.drawing.raw_folder import check_numbers, draw_raw_folder
 from data_prep.drawing.sheets import write_label_sheet, write_sheet
 from data_prep.errors import report_user_errors
 from data_prep.progress import Progress
+from data_prep.stages import naming_unwritable_places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
         asked = tyro.cli(Draw, args=arguments, prog="python -m data_prep.drawing")
-        if asked.sheet or asked.label_sheet:
-            write = write_sheet if asked.sheet else write_label_sheet
-            write(asked.kind, asked.out, count=asked.count, seed=asked.seed)
-        else:
-            with Progress(shown=True) as progress:
+        out = asked.out.expanduser().absolute()
+        check_numbers(asked.count, asked.seed)
+        with naming_unwritable_places(out), Progress(shown=True) as progress:
+            if asked.sheet or asked.label_sheet:
+                write = write_sheet if asked.sheet else write_label_sheet
+                write(asked.kind, out, count=asked.count, seed=asked.seed)
+            else:
                 draw_raw_folder(
-                    asked.kind, asked.out.expanduser().absolute(), count=asked.count, seed=asked.seed,
-                    workers=asked.workers, progress=progress,
-                )  # fmt: skip
+                    asked.kind,
+                    out,
+                    count=asked.count,
+                    seed=asked.seed,
+                    workers=asked.workers,
+                    progress=progress,
+                )
         print(asked.out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -83,8 +83,10 @@ class Drawing(Protocol):
         """Those that have a region."""
         ...
 
-    def lists(self, seed: int, count: int, known: Sequence[Known]) -> Mapping[str, Iterable[str]]:
-        """The raw layout's own lists: path in the raw folder → lines."""
+    def lists(
+        self, seed: int, count: int, known: Callable[[], Iterator[Known]]
+    ) -> Mapping[str, Iterable[str]]:
+        """The raw layout's own lists: path in the raw folder → lines. ``known`` begins anew with the first picture."""
         ...
 
 

@@ -1,14 +1,15 @@
 """Pictures and lists into a raw folder: in parts, by any number of processes, and on where a killed run ended.
 
 ``drawing.json`` is written last: a folder without it is not finished. Pictures themselves are not flushed to the disk one
-by one, which would take longer than drawing them; after a power cut a damaged one is found by whoever decodes it.
+by one, which would take longer than drawing them; after a power cut a damaged one is found by whoever decodes it. No
+process holds more than what is known of one part, however many pictures there are.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from data_prep.drawing.kinds import drawing_named
 from data_prep.errors import ConfigError, RawDataError
 from data_prep.files import atomic_write, remove_partial_files
 from data_prep.lock import exclusive_lock
-from data_prep.pool import available_cores, run_in_processes
+from data_prep.pool import available_cores, check_workers, run_in_processes
 from data_prep.progress import Progress
 
 RECORD_FILE = "drawing.json"
@@ -42,6 +43,7 @@ def draw_raw_folder(
     ``RawDataError`` where the folder holds something else, ``ConfigError`` where the numbers make no sense.
     """
     check_numbers(count, seed)
+    check_workers(workers)
     drawing = drawing_named(kind)
     asked = {"kind": kind, "version": drawing.version, "count": count, "seed": seed}
     if _recorded(folder / RECORD_FILE, asked):
@@ -52,15 +54,15 @@ def draw_raw_folder(
             return folder
         work = folder / _WORK_FOLDER
         if not _recorded(work / RECORD_FILE, asked):
-            if folder.is_dir() and any(folder.iterdir()):
+            if folder.is_dir() and any(entry != work for entry in folder.iterdir()):
                 raise RawDataError(f"{folder} is not empty, and what is in it was not drawn by this command")
             _record(work / RECORD_FILE, asked)
         parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
         _draw_parts(folder, parts, kind, count, seed, workers, progress)
         _write_lists(folder, parts, drawing, count, seed)
-        shutil.rmtree(work)
         remove_partial_files(folder)
         _record(folder / RECORD_FILE, asked)
+        shutil.rmtree(work)
     return folder
 
 
@@ -101,29 +103,15 @@ def _draw_part(part: range, *, folder: Path, kind: str, count: int, seed: int) -
 
 
 def _write_lists(folder: Path, parts: list[range], drawing: Drawing, count: int, seed: int) -> None:
-    known = []
-    for part in parts:
-        for labels, factors, boxes in json.loads(_part_file(folder, part).read_text()):
-            known.append(Known(labels, factors, {label: tuple(box) for label, box in boxes.items()}))
-    files = [drawing.file(index, count) for index in range(count)]
-    names = list(known[0].factors)
-    tables: dict[str, Iterable[str]] = {
+    def known() -> Iterator[Known]:
+        for part in parts:
+            for labels, factors, boxes in json.loads(_part_file(folder, part).read_text()):
+                yield Known(labels, factors, {label: tuple(box) for label, box in boxes.items()})
+
+    tables = {
         **drawing.lists(seed, count, known),
-        FACTORS_FILE: [
-            ",".join(["file", *names]),
-            *(
-                ",".join([file, *(f"{each.factors[f]:.6g}" for f in names)])
-                for file, each in zip(files, known, strict=True)
-            ),
-        ],
-        REGIONS_FILE: [
-            "file,label,left,upper,right,lower",
-            *(
-                f"{file},{label},{','.join(map(str, each.regions[label]))}"
-                for file, each in zip(files, known, strict=True)
-                for label in drawing.labels
-            ),
-        ],
+        FACTORS_FILE: _factor_lines(drawing, count, known()),
+        REGIONS_FILE: _region_lines(drawing, count, known()),
         README_FILE: [
             drawing.notes, f"Made by: python -m data_prep.drawing {drawing.name} --count {count} --seed {seed}",
             f"{FACTORS_FILE}: the numbers that each picture was drawn from; the code says what they mean.",
@@ -133,6 +121,20 @@ def _write_lists(folder: Path, parts: list[range], drawing: Drawing, count: int,
     for name, lines in tables.items():
         with atomic_write(folder / name) as file:
             file.writelines(f"{line}\n".encode() for line in lines)
+
+
+def _factor_lines(drawing: Drawing, count: int, known: Iterable[Known]) -> Iterator[str]:
+    yield ",".join(["file", *drawing.factors])
+    for index, each in enumerate(known):
+        values = (f"{each.factors[factor]:.6g}" for factor in drawing.factors)
+        yield ",".join([drawing.file(index, count), *values])
+
+
+def _region_lines(drawing: Drawing, count: int, known: Iterable[Known]) -> Iterator[str]:
+    yield "file,label,left,upper,right,lower"
+    for index, each in enumerate(known):
+        for label in drawing.labels:
+            yield f"{drawing.file(index, count)},{label},{','.join(map(str, each.regions[label]))}"
 
 
 def _part_file(folder: Path, part: range) -> Path:
@@ -150,7 +152,7 @@ def _recorded(path: Path, asked: dict[str, Any]) -> bool:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    except (ValueError, NotADirectoryError) as error:
+    except ValueError as error:
         raise RawDataError(f"{path} is damaged ({error}); remove {path.parent} and draw it again") from None
     if found != asked:
         differing = [

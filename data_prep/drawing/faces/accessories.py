@@ -67,7 +67,7 @@ def draw_glasses(canvas: Canvas, pose: Pose) -> None:
                 (side * EYE_X, y - 7),
             ]
         )
-        canvas.paint(canvas.covered(pose.place(glint * [1, 1], depth), soften=0.5).times(0.16), 255.0)
+        canvas.paint(canvas.covered(pose.place(glint, depth), soften=0.5).times(0.16), 255.0)
         ring = np.concatenate([lens, lens[:1]])
         rims.append(ring[len(ring) // 2 - 1 :] if kind == _HALF_RIMMED else ring)
     outlines = [stroke(rim, thick) for rim in rims]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +52,16 @@ class Faces:
         labels, _ = person(seed, index)
         return draw(portrait(seed, index, switched(labels, label, value)))
 
-    def lists(self, seed: int, count: int, known: Sequence[Known]) -> Mapping[str, Iterable[str]]:
+    def lists(
+        self, seed: int, count: int, known: Callable[[], Iterator[Known]]
+    ) -> Mapping[str, Iterable[str]]:
         valid, test = round(_TRAIN * count), round((_TRAIN + _VALID) * count)
         attributes = (
             f"{_name(index)} " + " ".join(" 1" if each.labels[name] else "-1" for name in ATTRIBUTES)
-            for index, each in enumerate(known)
+            for index, each in enumerate(known())
         )
         return {
-            "list_attr_celeba.txt": (str(count), " ".join(ATTRIBUTES), *attributes),
+            "list_attr_celeba.txt": chain((str(count), " ".join(ATTRIBUTES)), attributes),
             "list_eval_partition.txt": (f"{_name(i)} {(i >= valid) + (i >= test)}" for i in range(count)),
         }
 

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.celeba_names import CCVAE_LABELS
+from data_prep.drawing.drawing import Box
 from data_prep.drawing.faces.factors import Face
 from data_prep.drawing.faces.labels import switched
 from data_prep.drawing.faces.picture import paint, person, portrait
 from data_prep.drawing.faces.pose import EYES_Y, HEIGHT, WIDTH, Pose
-
-Box = tuple[int, int, int, int]
-"""(left, upper, right, lower) in pixels of the 178 x 218 picture, right and lower exclusive"""
 
 _VISIBLE = 4.0
 """Grey values; less is not to be seen beside the sensor's noise."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +62,18 @@ class Radiographs:
         found = radiograph(seed, *_view(index)).found
         return draw(radiograph(seed, *_view(index), completed({**found, label: value})))
 
-    def lists(self, seed: int, count: int, known: Sequence[Known]) -> Mapping[str, Iterable[str]]:
+    def lists(
+        self, seed: int, count: int, known: Callable[[], Iterator[Known]]
+    ) -> Mapping[str, Iterable[str]]:
         train = _train(count)
-        header = ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS])
-        rows = [self._row(seed, index, count, each) for index, each in enumerate(known)]
-        tables = {f"{_ROOT}/train.csv": [header, *rows[:train]]}
-        return tables | ({f"{_ROOT}/valid.csv": [header, *rows[train:]]} if rows[train:] else {})
+
+        def table(start: int, stop: int) -> Iterator[str]:
+            yield ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS])
+            for index, each in enumerate(islice(known(), start, stop), start):
+                yield self._row(seed, index, count, each)
+
+        tables = {f"{_ROOT}/train.csv": table(0, train)}
+        return tables | ({f"{_ROOT}/valid.csv": table(train, count)} if train < count else {})
 
     def _row(self, seed: int, index: int, count: int, known: Known) -> str:
         _, _, lateral = _view(index)

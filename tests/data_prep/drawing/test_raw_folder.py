@@ -100,6 +100,25 @@ def test_killed_outright_with_two_workers_it_goes_on(tmp_path: Path) -> None:
     assert content(drawn(folder)) == undisturbed
 
 
+def test_killed_before_its_first_note_or_behind_its_last_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = content(drawn(tmp_path / "undisturbed", count=2))
+    (tmp_path / "begun" / ".work").mkdir(parents=True)
+    (tmp_path / "begun" / ".work" / ".drawing.json.0011aabb.partial").touch()
+    assert content(drawn(tmp_path / "begun", count=2)) == undisturbed
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data_prep.drawing.raw_folder.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        drawn(tmp_path / "ended", count=2)
+    monkeypatch.undo()
+    found = content(drawn(tmp_path / "ended", count=2))
+    assert {name: found[name] for name in undisturbed} == undisturbed
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -126,6 +145,8 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 def test_numbers_that_make_no_sense_are_refused(count: int, seed: int, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be drawn"):
         drawn(tmp_path / "none", count=count, seed=seed)
+    with pytest.raises(ConfigError, match="workers is 0"):
+        drawn(tmp_path / "none", workers=0)
     assert not (tmp_path / "none").exists()
 
 
