@@ -5,13 +5,13 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
 from data_prep.decode import DamagedPicture, decode_jpeg, refusing_bombs
 from tests.data_prep.sources.raw_pictures import jpeg
@@ -20,22 +20,22 @@ CONTENT = jpeg(109, 89, seed=1)
 GOLDEN = np.array(
     [
         [
-            [158.7, 226.5, 230.1, 228.7],
-            [220.6, 214.9, 196.3, 220.1],
-            [216.9, 195.6, 180.7, 204.3],
-            [200.4, 207.8, 206.9, 209.2],
+            [80.6, 96.9, 107.0, 122.6],
+            [100.0, 150.9, 151.2, 122.1],
+            [150.4, 190.9, 212.9, 170.6],
+            [199.9, 206.6, 207.5, 204.6],
         ],
         [
-            [132.4, 165.3, 154.0, 163.1],
-            [148.8, 100.5, 64.9, 105.8],
-            [137.1, 71.3, 53.1, 81.6],
-            [143.1, 113.0, 103.8, 121.4],
+            [68.9, 86.2, 95.6, 111.4],
+            [69.1, 105.8, 103.2, 83.6],
+            [86.3, 118.3, 140.9, 104.6],
+            [128.3, 120.9, 125.1, 126.2],
         ],
         [
-            [88.6, 102.7, 91.5, 104.0],
-            [85.4, 44.8, 24.9, 46.1],
-            [74.1, 31.0, 27.7, 36.0],
-            [87.1, 61.5, 54.3, 64.6],
+            [61.0, 74.2, 86.5, 101.0],
+            [55.4, 87.4, 84.5, 66.1],
+            [63.0, 89.5, 109.4, 78.0],
+            [90.3, 92.0, 99.5, 93.1],
         ],
     ]
 )
@@ -43,9 +43,10 @@ GOLDEN = np.array(
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def flower(height: int, width: int) -> Image.Image:
-    """A part of a photograph that scikit-learn ships (by dany13, CC BY 2.0)."""
-    return Image.fromarray(load_sample_image("flower.jpg")[100 : 100 + height, 200 : 200 + width])
+def portrait(height: int, width: int) -> Image.Image:
+    """A part of a photograph in the public domain, of Rear Admiral Grace Hopper, which matplotlib ships."""
+    path = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    return Image.open(path).crop((170, 60, 170 + width, 60 + height))
 
 
 def as_jpeg(picture: Image.Image, **options: object) -> bytes:
@@ -63,8 +64,8 @@ def triangle_weights(before: int, after: int) -> NDArray[np.float64]:
 
 
 def test_a_photograph_goes_through_the_celeba_path_as_documented() -> None:
-    """178 x 218 → 64 x 64: the golden values of a real picture, and a transcription of the resize from first principles."""
-    content = as_jpeg(flower(218, 178))
+    """178 x 218 → 64 x 64: the golden values of a real face, and a transcription of the resize from first principles."""
+    content = as_jpeg(portrait(218, 178))
     decoded = decode_jpeg(content, mode="RGB", size=(64, 64))
     assert decoded.shape == (3, 64, 64)
     full = np.asarray(Image.open(BytesIO(content)), dtype=np.float64)
@@ -76,7 +77,7 @@ def test_a_photograph_goes_through_the_celeba_path_as_documented() -> None:
 
 
 def test_a_large_picture_is_decoded_in_full_not_at_an_eighth() -> None:
-    picture = flower(320, 400)
+    picture = portrait(320, 400)
     content = as_jpeg(picture)
     full = Image.open(BytesIO(content)).resize((32, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(
@@ -93,7 +94,7 @@ def test_a_large_picture_is_decoded_in_full_not_at_an_eighth() -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_grey_and_colour_come_out_as_asked(mode: str, progressive: bool) -> None:
-    content = as_jpeg(flower(218, 178).convert(mode), progressive=progressive)
+    content = as_jpeg(portrait(218, 178).convert(mode), progressive=progressive)
     grey, colour = (decode_jpeg(content, mode=m, size=(64, 64)) for m in ("L", "RGB"))
     assert grey.shape == (1, 64, 64)
     assert colour.shape == (3, 64, 64)
@@ -103,7 +104,7 @@ def test_grey_and_colour_come_out_as_asked(mode: str, progressive: bool) -> None
 
 
 def test_a_part_is_cut_out_before_the_resize() -> None:
-    picture = flower(218, 178)
+    picture = portrait(218, 178)
     whole = Image.open(BytesIO(as_jpeg(picture)))
     expected = whole.crop((15, 40, 163, 188)).resize((64, 64), Image.Resampling.BILINEAR)
     found = decode_jpeg(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
@@ -143,7 +144,7 @@ def test_no_picture_at_all_is_refused(content: bytes) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     file = BytesIO()
-    flower(30, 30).save(file, "PNG")
+    portrait(30, 30).save(file, "PNG")
     with pytest.raises(DamagedPicture, match="no JPEG file: it begins with 89504e47"):
         decode_jpeg(file.getvalue(), mode="RGB", size=(64, 64))
 
