@@ -1,45 +1,56 @@
 """CCVAE written out from its formulas (Joy et al. 2021, eq. 4, 5 and 8), slowly, for one image at a time.
 
-Nothing here comes from the code under test but the weights of its networks. Values are exact (``Exact``, by quadrature over
-``z`` and a sum over ``y``) or those of the estimator for given noise (``labelled_estimate``, ``unlabelled_estimate``).
+Nothing here comes from the code under test but the weights of its networks. Some labels, or all, may be unobserved. Values
+are those of the estimator for given noise (``CCVAEReference.estimate``) or exact (``Exact``, by quadrature and sums).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.interface import DataShape
 from tests.pipeline.models.quadrature import grid
 from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal, network
 
-CLASSIFIER, CONDITIONAL_PRIOR = "classifier.blocks.0.network", "conditional_prior.blocks.0.network"
-"""Names of the networks of the only label."""
+Values = Sequence[int | None]
+"""The value of each label, None where it is not observed."""
 
 
 class CCVAEReference:
-    """The densities of a CCVAE with Bernoulli pixels and one class label, over any leading axes of ``z``."""
+    """The densities of a CCVAE with Bernoulli pixels over any leading axes of ``z``; binary labels have one latent."""
 
-    def __init__(self, model: nn.Module, class_frequencies: Sequence[float], config: CCVAEConfig) -> None:
+    def __init__(self, model: nn.Module, data: DataShape, config: CCVAEConfig) -> None:
         self.weights: dict[str, Tensor] = dict(model.named_parameters())
-        self.config = config
-        self.classes = range(len(class_frequencies))
-        self.log_p_y = [math.log(frequency) for frequency in class_frequencies]
+        self.config, self.frequencies = config, data.label_frequencies
+        self.labels = range(len(data.cardinalities))
+        self.binary = [i for i in self.labels if data.cardinalities[i] == 2]
+        self.others = [i for i in self.labels if data.cardinalities[i] != 2]
+        size = config.characteristic_size
+        starts = {i: self.binary.index(i) for i in self.binary}
+        starts |= {i: len(self.binary) + size * place for place, i in enumerate(self.others)}
+        self.places = {
+            i: slice(starts[i], starts[i] + (1 if i in self.binary else size)) for i in self.labels
+        }
+        self.characteristic = slice(0, len(self.binary) + size * len(self.others))
 
-    def gaussian(self, name: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        return gaussian(network(self.weights, name, inputs))
+    def network_of(self, part: str, label: int) -> str:
+        return f"{part}.blocks.{bool(self.binary) + self.others.index(label)}.network"
 
-    def characteristic(self, z: Tensor) -> Tensor:
-        return z[..., : self.config.characteristic_size]
+    def values(self, label: int) -> range:
+        return range(len(self.frequencies[label]))
 
-    def style(self, z: Tensor) -> Tensor:
-        return z[..., self.config.characteristic_size :]
+    def log_p_y(self, label: int, y: int) -> float:
+        return math.log(self.frequencies[label][y])
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.gaussian("encoder", x)
+        return gaussian(network(self.weights, "encoder", x))
 
     def log_q_z(self, z: Tensor, x: Tensor) -> Tensor:
         return log_normal(z, *self.posterior(x)).sum(-1)
@@ -48,62 +59,122 @@ class CCVAEReference:
         return log_bernoulli(x, network(self.weights, "decoder", z))
 
     def log_p_style(self, z: Tensor) -> Tensor:
-        return log_normal(self.style(z), 0.0, 1.0).sum(-1)
+        return log_normal(z[..., self.characteristic.stop :], 0.0, 1.0).sum(-1)
 
-    def log_p_characteristic(self, z: Tensor, y: int) -> Tensor:
-        """``log p(z_c | y)``."""
-        one_hot = torch.tensor([float(each == y) for each in self.classes])
-        mean, scale = self.gaussian(CONDITIONAL_PRIOR, one_hot)
-        return log_normal(self.characteristic(z), mean, scale).sum(-1)
-
-    def log_q_y(self, z: Tensor, y: int) -> Tensor:
-        """``log q(y | z_c)``."""
-        logits = network(self.weights, CLASSIFIER, self.characteristic(z))
+    def log_q_y(self, label: int, z: Tensor, y: int) -> Tensor:
+        """``log q(y_i | z_i)``."""
+        own = z[..., self.places[label]]
+        if label in self.binary:
+            place = self.binary.index(label)
+            slope, intercept = (
+                self.weights[f"classifier.blocks.0.{name}"] for name in ("slope", "intercept")
+            )
+            probability = 1 / (1 + torch.exp(-(slope[place] * own[..., 0] + intercept[place])))
+            return torch.log(probability if y else 1 - probability)
+        logits = network(self.weights, self.network_of("classifier", label), own)
         return logits[..., y] - torch.log(torch.exp(logits).sum(-1))
 
-    # the estimators, for given noise
+    def prior(self, label: int, y: int) -> tuple[Tensor, Tensor]:
+        """Mean and scale of ``p(z_i | y_i)``."""
+        if label in self.binary:
+            mean, raw = (
+                self.weights[f"conditional_prior.blocks.0.{name}"] for name in ("raw_mean", "raw_scale")
+            )
+            place = self.binary.index(label)
+            return 10 * mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
+        one_hot = torch.tensor([float(each == y) for each in self.values(label)])
+        return gaussian(network(self.weights, self.network_of("conditional_prior", label), one_hot))
 
-    def labelled_estimate(self, x: Tensor, y: int, noise: Tensor, predictive_noise: Tensor) -> Tensor:
-        """Eq. 8 from noise of shape (importance sample, latent) and (predictive sample, characteristic)."""
+    def log_p_z(self, label: int, z: Tensor, y: int) -> Tensor:
+        """``log p(z_i | y_i)``."""
+        return log_normal(z[..., self.places[label]], *self.prior(label, y)).sum(-1)
+
+    def inner(self, label: int, z: Tensor, y: int) -> Tensor:
+        """``log p(z_i | y_i) + log p(y_i) − log q(y_i | z_i)``."""
+        return self.log_p_z(label, z, y) + self.log_p_y(label, y) - self.log_q_y(label, z, y)
+
+    # the estimator, for given noise
+
+    def estimate(
+        self,
+        x: Tensor,
+        y: Values,
+        noise: Tensor,
+        predictive_noise: Tensor,
+        drawn: Sequence[Tensor] = (),
+        baseline: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """The objective of an image from noise of shape (importance sample, latent) and (predictive sample, characteristic).
+
+        ``drawn`` and ``baseline`` hold the values sampled for each label, (importance sample,), where labels are sampled.
+        """
         config = self.config
         mean, scale = self.posterior(x)
         samples = [mean + scale * each for each in noise]
-        q_y = [
-            torch.exp(self.log_q_y(self.characteristic(mean) + self.characteristic(scale) * each, y))
-            for each in predictive_noise
-        ]
-        if config.bounded_weight:
-            q_y += [torch.exp(self.log_q_y(z, y)) for z in samples]
-        log_q_y_given_x = torch.log(torch.stack(q_y).mean())
-
+        observed = [i for i in self.labels if y[i] is not None]
+        log_q_y_given_x = (
+            self.log_predictive(x, y, predictive_noise, samples) if observed else torch.zeros(())
+        )
         weights, brackets = [], []
-        for z in samples:
+        for index, z in enumerate(samples):
             barred = z if config.reparameterise_classifier else z.detach()
-            log_q_y = self.log_q_y(barred, y)
+            log_q_y = torch.zeros(())
+            for i in observed:
+                log_q_y = log_q_y + self.log_q_y(i, barred, y[i])  # type: ignore[arg-type]
             if config.weight_gradient in ("denominator", "none"):
                 log_q_y = log_q_y.detach()
             # The factor 1 / q(y|x) is common to all samples: in self-normalised weights it cancels.
             weights.append(
-                self.limited(torch.exp(log_q_y - log_q_y_given_x))
-                if len(samples) == 1
-                else torch.exp(log_q_y)
+                torch.exp(log_q_y) if len(samples) > 1 else self.limited(torch.exp(log_q_y - log_q_y_given_x))
             )
-            brackets.append(
-                self.log_p_x(x, z)
-                + self.log_p_characteristic(z, y)
-                + self.log_p_style(z)
-                - log_q_y
-                - self.log_q_z(z, x)
-            )
+            bracket = self.log_p_x(x, z) + self.log_p_style(z) - log_q_y - self.log_q_z(z, x)
+            for i in self.labels:
+                known = y[i]
+                if known is not None:
+                    bracket = bracket + self.log_p_z(i, z, known)
+                else:
+                    sampled = [int(values[i][index]) for values in (drawn, baseline) if values]
+                    bracket = bracket + self.marginal(i, z, *sampled)
+            brackets.append(bracket)
         if len(samples) > 1:
             total = torch.stack(weights).sum()
             weights = [weight / total for weight in weights]
         if config.weight_gradient == "none":
             weights = [weight.detach() for weight in weights]
-        expectation = torch.zeros(())
+        value = config.classifier_weight * log_q_y_given_x
         for weight, bracket in zip(weights, brackets, strict=True):
-            expectation = expectation + weight * bracket
-        return expectation + config.classifier_weight * log_q_y_given_x + self.log_p_y[y]
+            value = value + weight * bracket
+        return value + sum(self.log_p_y(i, y[i]) for i in observed)  # type: ignore[arg-type, misc]
+
+    def log_predictive(self, x: Tensor, y: Values, noise: Tensor, samples: Sequence[Tensor]) -> Tensor:
+        """``log q(y_O | x)``."""
+        mean, scale = self.posterior(x)
+        c = self.characteristic
+        drawn = [mean[c] + scale[c] * each for each in noise]
+        drawn += [z[c] for z in samples] if self.config.bounded_weight else []
+        each = {
+            i: torch.stack([torch.exp(self.log_q_y(i, z, known)) for z in drawn])
+            for i, known in enumerate(y)
+            if known is not None
+        }
+        choice = self.config.posterior_predictive
+        if choice == "monte_carlo_joint":
+            return torch.log(torch.stack(list(each.values())).prod(0).mean())
+        total = torch.zeros(())
+        for i, values in each.items():
+            by_quadrature = choice == "quadrature" and i in self.binary
+            total = total + (self.q_y(x, i, y[i]) if by_quadrature else values.mean()).log()  # type: ignore[arg-type]
+        return total
+
+    def q_y(self, x: Tensor, label: int, y: int) -> Tensor:
+        """``∫ q(y_i | z_i) q(z_i | x) dz_i`` of a binary label by the trapezoidal rule."""
+        mean, scale = self.posterior(x)
+        standard, log_cell = grid(1, radius=9.0, points=2001)
+        place = self.places[label].start
+        z = torch.zeros(len(standard), len(mean))
+        z = torch.cat([z[:, :place], mean[place] + scale[place] * standard, z[:, place + 1 :]], dim=1)
+        weights = torch.exp(log_normal(standard[:, 0], 0.0, 1.0) + log_cell)
+        return (weights * torch.exp(self.log_q_y(label, z, y))).sum()
 
     def limited(self, weight: Tensor) -> Tensor:
         """``min(w, limit)``, its gradient that of ``w`` times ``limit / w`` where it is truncated."""
@@ -112,122 +183,126 @@ class CCVAEReference:
             return weight
         return weight * (limit / float(weight.detach()))
 
-    def unlabelled_estimate(
-        self, x: Tensor, noise: Tensor, drawn: Tensor | None = None, baseline: Tensor | None = None
-    ) -> Tensor:
-        """The unlabelled bound from noise of shape (importance sample, latent); classes drawn per sample."""
-        mean, scale = self.posterior(x)
-        total = torch.zeros(())
-        for index, each in enumerate(noise):
-            z = mean + scale * each
-            total = total + self.log_p_x(x, z) + self.log_p_style(z) - self.log_q_z(z, x)
-            if self.config.label_marginal == "exact":
-                p = [torch.exp(self.log_p_characteristic(z, y) + self.log_p_y[y]) for y in self.classes]
-                total = total + torch.log(torch.stack(p).sum())
-            elif self.config.label_marginal == "jensen_enumerated":
-                for y in self.classes:
-                    total = total + torch.exp(self.log_q_y(z, y)) * self.inner(z, y)
-            else:
-                assert drawn is not None
-                assert baseline is not None
-                y, other = int(drawn[index]), int(baseline[index])
-                advantage = (self.inner(z, y) - self.inner(z, other)).detach()
-                log_q_y = self.log_q_y(z, y)
-                # Adds nothing to the value, and advantage × ∇ log q(y|z) to the gradient.
-                total = total + self.inner(z, y) + advantage * (log_q_y - log_q_y.detach())
-        return total / len(noise)
-
-    def inner(self, z: Tensor, y: int) -> Tensor:
-        """``log p(z_c | y) + log p(y) − log q(y | z_c)``: what eq. 5 averages over ``q(y | z_c)``."""
-        return self.log_p_characteristic(z, y) + self.log_p_y[y] - self.log_q_y(z, y)
+    def marginal(self, label: int, z: Tensor, drawn: int = 0, baseline: int = 0) -> Tensor:
+        """What stands for ``log p(z_i)``."""
+        choice, values = self.config.label_marginal, self.values(label)
+        if choice == "exact":
+            p = [torch.exp(self.log_p_z(label, z, y) + self.log_p_y(label, y)) for y in values]
+            return torch.stack(p).sum(0).log()
+        if choice == "jensen_enumerated":
+            terms = [torch.exp(self.log_q_y(label, z, y)) * self.inner(label, z, y) for y in values]
+            return torch.stack(terms).sum(0)
+        # Adds nothing to the value, and advantage × ∇ log q(y|z) to the gradient.
+        advantage = (self.inner(label, z, drawn) - self.inner(label, z, baseline)).detach()
+        log_q_y = self.log_q_y(label, z, drawn)
+        return self.inner(label, z, drawn) + advantage * (log_q_y - log_q_y.detach())
 
 
 class Exact:
-    """Exact values for one image, by quadrature over ``z`` and summing over ``y``."""
+    """Exact values for one image and the labels observed of it, by quadrature over ``z`` and sums over labels."""
 
-    def __init__(self, reference: CCVAEReference, x: Tensor) -> None:
-        self.reference, self.x = reference, x
-        config = reference.config
-        size = config.characteristic_size + config.style_size
-        self.mean, self.scale = reference.posterior(x)
-        points = {1: 4001, 2: 161}[size]
-        standard, log_cell = grid(size, radius=9.0, points=points)
-        self.under_q = self.mean + self.scale * standard
+    def __init__(self, reference: CCVAEReference, x: Tensor, y: Values) -> None:
+        self.reference, self.x, self.y = reference, x, y
+        mean, scale = reference.posterior(x)
+        standard, log_cell = grid(len(mean), radius=9.0, points={1: 4001, 2: 161}[len(mean)])
+        self.under_q = mean + scale * standard
         """Nodes for expectations under ``q(z | x)``."""
         self.q_weights = torch.exp(log_normal(standard, 0.0, 1.0).sum(-1) + log_cell)
-        self.everywhere, self.log_cell = grid(size, radius=9.0, points=points)
+        self.everywhere, self.log_cell = standard, log_cell
         """Nodes for integrals over all of ``z``."""
+        self.observed = [i for i in reference.labels if y[i] is not None]
+        self.completions = list(
+            product(*[reference.values(i) if y[i] is None else [y[i]] for i in reference.labels])
+        )
+        """Every value of all labels that agrees with what is observed."""
 
-    def expectation(self, values: Tensor) -> Tensor:
-        """``E_{q(z|x)}`` of values at the nodes ``under_q``."""
-        return (self.q_weights * values).sum()
-
-    def log_joint(self, z: Tensor, y: int) -> Tensor:
-        """``log p(x, y, z)``."""
+    def log_joint(self, z: Tensor, y: Sequence[int | None]) -> Tensor:
+        """``log p(x, y, z)`` for all labels."""
         r = self.reference
-        return r.log_p_x(self.x, z) + r.log_p_characteristic(z, y) + r.log_p_style(z) + r.log_p_y[y]
-
-    def log_p_xy(self, y: int) -> Tensor:
-        return (self.log_joint(self.everywhere, y) + self.log_cell).logsumexp(0)
-
-    def log_p_x(self) -> Tensor:
-        return torch.stack([self.log_p_xy(y) for y in self.reference.classes]).logsumexp(0)
-
-    def q_y(self, y: int) -> Tensor:
-        """``q(y | x) = ∫ q(y | z_c) q(z | x) dz``."""
-        return self.expectation(torch.exp(self.reference.log_q_y(self.under_q, y)))
-
-    def unlabelled_bound(self) -> Tensor:
-        """``E_q [ log p(x, z) − log q(z | x) ]`` with the exact sum over ``y``."""
-        z = self.under_q
-        log_p = torch.stack([self.log_joint(z, y) for y in self.reference.classes]).logsumexp(0)
-        return self.expectation(log_p - self.reference.log_q_z(z, self.x))
-
-    def jensen_bound(self) -> Tensor:
-        """Eq. 5: ``E_{q(z|x) q(y|z_c)} [ log p(x, y, z) − log q(y | z_c) − log q(z | x) ]``."""
-        z, r = self.under_q, self.reference
-        log_q_z = r.log_q_z(z, self.x)
-        total = torch.zeros(())
-        for y in r.classes:
-            log_q_y = r.log_q_y(z, y)
-            total = total + self.expectation(torch.exp(log_q_y) * (self.log_joint(z, y) - log_q_y - log_q_z))
+        total = r.log_p_x(self.x, z) + r.log_p_style(z)
+        for i in r.labels:
+            total = total + r.log_p_z(i, z, y[i]) + r.log_p_y(i, y[i])  # type: ignore[arg-type]
         return total
 
-    def labelled_bound(self, y: int, limit: float = math.inf) -> Tensor:
-        """Eq. 4; with a limit, what it becomes where ``w`` is replaced by ``min(w, limit)``."""
+    def log_joint_of_observed(self, z: Tensor) -> Tensor:
+        """``log p(x, y_O, z)``."""
+        return torch.stack([self.log_joint(z, y) for y in self.completions]).logsumexp(0)
+
+    def log_q_observed(self, z: Tensor) -> Tensor:
+        """``log q(y_O | z_c)``."""
+        total = torch.zeros(len(z))
+        for i in self.observed:
+            total = total + self.reference.log_q_y(i, z, self.y[i])  # type: ignore[arg-type]
+        return total
+
+    def log_p_y(self) -> float:
+        """``log p(y_O)``."""
+        return sum(self.reference.log_p_y(i, self.y[i]) for i in self.observed)  # type: ignore[arg-type, misc]
+
+    def q_y(self) -> Tensor:
+        """``q(y_O | x) = ∫ q(y_O | z_c) q(z | x) dz``."""
+        return (self.q_weights * torch.exp(self.log_q_observed(self.under_q))).sum()
+
+    def bound(self, limit: float = math.inf) -> Tensor:
+        """Eq. 4 with the exact ``log p(z_i)`` of unobserved labels; ``limit`` makes ``w`` to ``min(w, limit)``."""
+        return self._bound(self.log_joint_of_observed(self.under_q), limit)
+
+    def jensen_bound(self) -> Tensor:
+        """The same with eq. 5: unobserved labels averaged over ``q(y_U | z_c)``."""
         z, r = self.under_q, self.reference
-        log_q_y, q_y = r.log_q_y(z, y), self.q_y(y)
+        total = torch.zeros(len(z))
+        for y in self.completions:
+            log_q = sum((r.log_q_y(i, z, y[i]) for i in r.labels if self.y[i] is None), torch.zeros(()))  # type: ignore[arg-type]
+            total = total + torch.exp(log_q) * (self.log_joint(z, y) - log_q)
+        return self._bound(total, math.inf)
+
+    def _bound(self, log_joint: Tensor, limit: float) -> Tensor:
+        log_q_y, q_y = self.log_q_observed(self.under_q), self.q_y()
         weight = torch.clamp(torch.exp(log_q_y) / q_y, max=limit)
-        bracket = (
-            r.log_p_x(self.x, z)
-            + r.log_p_characteristic(z, y)
-            + r.log_p_style(z)
-            - log_q_y
-            - r.log_q_z(z, self.x)
-        )
-        return self.expectation(weight * bracket) + torch.log(q_y) + r.log_p_y[y]
+        bracket = log_joint - self.log_p_y() - log_q_y - self.reference.log_q_z(self.under_q, self.x)
+        return (self.q_weights * weight * bracket).sum() + torch.log(q_y) + self.log_p_y()
 
-    def unlabelled_gap(self) -> Tensor:
-        """``KL(q(z | x) ‖ p(z | x))``, over all of ``z``."""
+    def log_likelihood(self) -> float:
+        """``log p(x, y_O)``."""
+        return float((self.log_joint_of_observed(self.everywhere) + self.log_cell).logsumexp(0))
+
+    def gap(self) -> float:
+        """``KL(q(z | x, y_O) ‖ p(z | x, y_O))`` with ``q(z | x, y_O) ∝ q(y_O | z_c) q(z | x)``."""
         z = self.everywhere
-        log_p = torch.stack([self.log_joint(z, y) for y in self.reference.classes]).logsumexp(0)
-        return self._divergence(self.reference.log_q_z(z, self.x), log_p)
+        log_q = self.reference.log_q_z(z, self.x) + self.log_q_observed(z)
+        return self._divergence(log_q, self.log_joint_of_observed(z))
 
-    def jensen_gap(self) -> Tensor:
-        """``KL(q(z, y | x) ‖ p(z, y | x))`` with ``q(z, y | x) = q(z | x) q(y | z_c)``, over all of ``z`` and ``y``."""
+    def jensen_gap(self) -> float:
+        """The same over ``z`` and the unobserved labels, with ``q(y_U | z_c)`` for those."""
         z, r = self.everywhere, self.reference
-        log_q = torch.cat([r.log_q_z(z, self.x) + r.log_q_y(z, y) for y in r.classes])
-        log_p = torch.cat([self.log_joint(z, y) for y in r.classes])
-        return self._divergence(log_q, log_p)
+        log_q_z = r.log_q_z(z, self.x)
+        log_q, log_p = [], []
+        for y in self.completions:
+            log_q.append(log_q_z + sum(r.log_q_y(i, z, y[i]) for i in r.labels))  # type: ignore[arg-type, misc]
+            log_p.append(self.log_joint(z, y))
+        return self._divergence(torch.cat(log_q), torch.cat(log_p))
 
-    def labelled_gap(self, y: int) -> Tensor:
-        """``KL(q(z | x, y) ‖ p(z | x, y))`` with ``q(z | x, y) ∝ q(y | z_c) q(z | x)``, over all of ``z``."""
-        z, r = self.everywhere, self.reference
-        return self._divergence(r.log_q_z(z, self.x) + r.log_q_y(z, y), self.log_joint(z, y))
+    def with_analytic_divergence(self) -> float:
+        """The trap: ``w`` times the analytic ``KL(q(z|x) ‖ p(z|y))`` in place of its sample; all labels observed."""
+        r, z = self.reference, self.under_q
+        log_q_z, log_q_y = r.log_q_z(z, self.x), self.log_q_observed(z)
+        prior = r.log_p_style(z) + sum(r.log_p_z(i, z, self.y[i]) for i in self.observed)  # type: ignore[arg-type, misc]
+        divergence = (self.q_weights * (log_q_z - prior)).sum()
+        weighted = torch.exp(log_q_y) / self.q_y() * (r.log_p_x(self.x, z) - log_q_y - divergence)
+        return float((self.q_weights * weighted).sum() + torch.log(self.q_y()) + self.log_p_y())
 
-    def _divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
-        """KL between two densities given up to their constants at the nodes ``everywhere`` (for each class)."""
-        log_cell = self.log_cell
-        log_q = log_q - (log_q + log_cell).logsumexp(0)
-        log_p = log_p - (log_p + log_cell).logsumexp(0)
-        return (torch.exp(log_q + log_cell) * (log_q - log_p)).sum()
+    def with_averaged_divergence(self) -> float:
+        """The trap: analytic divergences averaged over labels drawn from ``q(y | z_c)``; no label observed."""
+        r, z = self.reference, self.under_q
+        total = r.log_p_x(self.x, z) + r.log_p_style(z) - r.log_q_z(z, self.x)
+        for i in r.labels:
+            for y in r.values(i):
+                log_q_y = r.log_q_y(i, z, y)
+                apart = (self.q_weights * r.log_p_z(i, z, y)).sum()  # an expectation of its own
+                total = total + torch.exp(log_q_y) * (apart + r.log_p_y(i, y) - log_q_y)
+        return float((self.q_weights * total).sum())
+
+    def _divergence(self, log_q: Tensor, log_p: Tensor) -> float:
+        log_q = log_q - (log_q + self.log_cell).logsumexp(0)
+        log_p = log_p - (log_p + self.log_cell).logsumexp(0)
+        return float((torch.exp(log_q + self.log_cell) * (log_q - log_p)).sum())

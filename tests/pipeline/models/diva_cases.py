@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import Diva, DivaConfig
 from pipeline.models.interface import DataShape
+from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact, Values
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, batch_with, known_values
-from tests.pipeline.models.labels_reference import ExactLabels, LabelsReference, Values
 from tests.pipeline.models.quadrature import gaussian_grid
-from tests.pipeline.models.reference_densities import gaussian, log_normal, network
+from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import IMAGES, randomise
 
 PARTLY_OBSERVED: list[Values] = [(1, 0), (0, 0), (1, None), (None, 0), (None, None)]
@@ -32,23 +31,12 @@ def tiny(data: DataShape, **options: Any) -> Diva:
     return model
 
 
-class DivaReference(LabelsReference):
+class DivaReference(CCVAEReference):
     """The densities of a DIVA with Bernoulli pixels; binary labels have one latent."""
 
     def __init__(self, model: Diva, data: DataShape, *, size: int = 2) -> None:
         config = CCVAEConfig(characteristic_size=size, label_marginal=model.label_marginal)
         super().__init__(model, data, config)
-
-    def prior(self, label: int, y: int) -> tuple[Tensor, Tensor]:
-        """Mean and scale of ``p(z_i | y_i)``."""
-        if label in self.binary:
-            mean, raw = (
-                self.weights[f"conditional_prior.blocks.0.{name}"] for name in ("raw_mean", "raw_scale")
-            )
-            place = self.binary.index(label)
-            return 10 * mean[place, y : y + 1], torch.clamp(softplus(raw[place, y : y + 1]), min=1e-3)
-        one_hot = torch.tensor([float(each == y) for each in self.values(label)])
-        return gaussian(network(self.weights, self.network_of("conditional_prior", label), one_hot))
 
     def objective(
         self,
@@ -154,7 +142,7 @@ def likelihood_and_gap(reference: DivaReference, image: Tensor, y: Values) -> tu
 
     That is ``KL(q(z|x) ‖ p(z|x,y_O))``, and where labels are imputed the divergence over ``(z, y_U)``.
     """
-    exact = ExactLabels(reference, image / 255, y)
+    exact = Exact(reference, image / 255, y)
     z, log_cell = exact.everywhere, exact.log_cell
     log_q_z = reference.log_q_z(z, image / 255)
     if reference.config.label_marginal == "exact":
@@ -169,5 +157,4 @@ def likelihood_and_gap(reference: DivaReference, image: Tensor, y: Values) -> tu
         log_q, log_p = torch.cat(each_q), torch.cat(each_p)
     log_p = log_p - (log_p + log_cell).logsumexp(0)
     gap = float(((log_q + log_cell).exp() * (log_q - log_p)).sum())
-    log_p_y = sum(reference.log_p_y(i, int(y[i] or 0)) for i in exact.observed)
-    return exact.log_likelihood() - log_p_y, gap
+    return exact.log_likelihood() - exact.log_p_y(), gap

@@ -17,9 +17,9 @@ from tests.pipeline.models.ccvae_cases import (
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.tiny_models import (
-    CLASS_FREQUENCIES,
     IMAGES,
     LABELS,
+    TINY,
     batch_of,
     gradients,
     part,
@@ -30,24 +30,24 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 def log_predictive(model: CCVAE) -> Tensor:
     """``log q(y | x)`` for the noise of ``labelled_objective``."""
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, model.config)
+    reference = CCVAEReference(model, TINY, model.config)
     mean, scale = reference.posterior(IMAGES[0] / 255)
     z_c = mean[:2] + scale[:2] * noise(PREDICTIVE_SAMPLES, 1, 2, seed=2)[:, 0]
     if model.config.bounded_weight:
         own = mean + scale * noise(model.config.importance_samples, 1, 3, seed=1)[:, 0]
         z_c = torch.cat([z_c, own[:, :2]])
-    return torch.exp(reference.log_q_y(z_c, int(LABELS[0]))).mean().log()
+    return torch.exp(reference.log_q_y(0, z_c, int(LABELS[0]))).mean().log()
 
 
 @torch.no_grad()
 def weighted_bracket(model: CCVAE) -> Tensor:
     """``w`` times the bracket of eq. 8 for the noise of ``labelled_objective`` with one importance sample."""
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, model.config)
+    reference = CCVAEReference(model, TINY, model.config)
     x, y = IMAGES[0] / 255, int(LABELS[0])
     mean, scale = reference.posterior(x)
     z = mean + scale * noise(1, 1, 3, seed=1)[0, 0]
-    log_q_y = reference.log_q_y(z, y)
-    prior = reference.log_p_characteristic(z, y) + reference.log_p_style(z)
+    log_q_y = reference.log_q_y(0, z, y)
+    prior = reference.log_p_z(0, z, y) + reference.log_p_style(z)
     bracket = reference.log_p_x(x, z) + prior - log_q_y - reference.log_q_z(z, x)
     return torch.exp(log_q_y - log_predictive(model)) * bracket
 

@@ -16,9 +16,9 @@ from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact
 from tests.pipeline.models.injected_draws import InjectedDraws, noise, spread_noise
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import (
-    CLASS_FREQUENCIES,
     IMAGES,
     LABELS,
+    TINY,
     assert_written_out,
     batch_of,
     gradients,
@@ -69,7 +69,7 @@ def tiny(**choice: Any) -> CCVAE:
 def objectives(model: CCVAE, draws: InjectedDraws) -> tuple[Tensor, Tensor]:
     """The objective of five images (three of them labelled), and the same by the reference: (5,) each."""
     config = model.config
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
+    reference = CCVAEReference(model, TINY, config)
     samples, unlabelled = config.importance_samples, len(IMAGES) - LABELLED
     size = config.characteristic_size
     z_noise = noise(samples, len(IMAGES), size + config.style_size, seed=1)
@@ -82,11 +82,16 @@ def objectives(model: CCVAE, draws: InjectedDraws) -> tuple[Tensor, Tensor]:
     draws.give(z_noise, predictive, classes=(drawn[..., None], baseline[..., None]) if sampled else ())
     found = model(batch_of(IMAGES, LABELS, LABELLED)).objective
     expected = [
-        reference.labelled_estimate(IMAGES[row] / 255, int(LABELS[row]), z_noise[:, row], predictive[:, row])
+        reference.estimate(IMAGES[row] / 255, [int(LABELS[row])], z_noise[:, row], predictive[:, row])
         for row in range(LABELLED)
     ] + [
-        reference.unlabelled_estimate(
-            IMAGES[LABELLED + row] / 255, z_noise[:, LABELLED + row], drawn[:, row], baseline[:, row]
+        reference.estimate(
+            IMAGES[LABELLED + row] / 255,
+            [None],
+            z_noise[:, LABELLED + row],
+            predictive[:, 0],
+            [drawn[:, row]],
+            [baseline[:, row]],
         )
         for row in range(unlabelled)
     ]
@@ -143,15 +148,13 @@ def test_where_nothing_is_stopped_the_gradient_is_that_of_finite_differences(
     model = tiny(**choice)
     found, expected = objectives(model, draws)
     config = model.config
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
+    reference = CCVAEReference(model, TINY, config)
     z_noise, predictive = noise(importance_samples, 5, 3, seed=1), noise(5, LABELLED, 2, seed=2)
 
     @torch.no_grad()
     def by_reference() -> float:
-        labelled = reference.labelled_estimate(
-            IMAGES[1] / 255, int(LABELS[1]), z_noise[:, 1], predictive[:, 1]
-        )
-        return float(labelled + reference.unlabelled_estimate(IMAGES[3] / 255, z_noise[:, 3]))
+        labelled = reference.estimate(IMAGES[1] / 255, [int(LABELS[1])], z_noise[:, 1], predictive[:, 1])
+        return float(labelled + reference.estimate(IMAGES[3] / 255, [None], z_noise[:, 3], predictive[:, 1]))
 
     assert by_reference() == pytest.approx(float((expected[1] + expected[3]).detach()), abs=1e-12)
     gradient = gradients(found[1] + found[3], model)
@@ -185,8 +188,8 @@ def test_with_nothing_stopped_the_expected_gradient_is_that_of_equation_4(
         importance_samples=1 if one_sample else 8192,
     )
     model = tiny_ccvae(config)
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, config)
-    exact = gradients(Exact(reference, IMAGES[0] / 255).labelled_bound(int(LABELS[0])), model)
+    reference = CCVAEReference(model, TINY, config)
+    exact = gradients(Exact(reference, IMAGES[0] / 255, (int(LABELS[0]),)).bound(), model)
     if one_sample:
         z_noise, weights = gaussian_grid(1)
         predictive = spread_noise(1000)[:, None].expand(-1, len(z_noise), -1)
@@ -205,8 +208,8 @@ def test_with_nothing_stopped_the_expected_gradient_is_that_of_equation_4(
 def test_expected_unlabelled_gradient_is_that_of_its_bound(marginal: str, draws: InjectedDraws) -> None:
     config = CCVAEConfig(characteristic_size=1, hidden_width=8, label_marginal=marginal)  # type: ignore[arg-type]
     model = tiny_ccvae(config)
-    exact = Exact(CCVAEReference(model, CLASS_FREQUENCIES, config), IMAGES[0] / 255)
-    bound = exact.unlabelled_bound() if marginal == "exact" else exact.jensen_bound()
+    exact = Exact(CCVAEReference(model, TINY, config), IMAGES[0] / 255, (None,))
+    bound = exact.bound() if marginal == "exact" else exact.jensen_bound()
     z_noise, weights = gaussian_grid(1)
     draws.give(z_noise[None], torch.zeros(100, 0, 1))
     found = gradients((weights * model(repeated(IMAGES[0], len(z_noise))).objective).sum(), model)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
 from pipeline.models.interface import DataShape
+from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import (
     BINARY,
@@ -21,7 +22,6 @@ from tests.pipeline.models.labels_cases import (
     columns_of,
     known_values,
 )
-from tests.pipeline.models.labels_reference import LabelsReference
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, gradients, tiny_ccvae
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -86,7 +86,7 @@ def give_draws(model: CCVAE, draws: InjectedDraws, labelled: int, rows: int = 5)
 
 
 def by_reference(model: CCVAE, data: DataShape, given: dict[str, Any], observed: Tensor) -> Tensor:
-    reference = LabelsReference(model, data, model.config)
+    reference = CCVAEReference(model, data, model.config)
     expected = []
     for row, known in enumerate(known_values(data, observed)):
         predictive = given["predictive"]
@@ -202,7 +202,7 @@ def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
 @torch.no_grad()
 def test_classify_is_the_posterior_predictive_of_every_label() -> None:
     model = tiny(MIXED)
-    reference = LabelsReference(model, MIXED, model.config)
+    reference = CCVAEReference(model, MIXED, model.config)
     torch.manual_seed(0)
     repeated = IMAGES[:1].to(torch.uint8).reshape(1, 1, 2, 2).expand(400, -1, -1, -1)
     found = model.classify(repeated)
@@ -221,7 +221,7 @@ def test_classify_is_the_posterior_predictive_of_every_label() -> None:
 @torch.no_grad()
 def test_generated_images_are_those_of_their_labels() -> None:
     model = tiny(MIXED)
-    reference = LabelsReference(model, MIXED, model.config)
+    reference = CCVAEReference(model, MIXED, model.config)
     torch.manual_seed(0)
     labels = torch.tensor([[1, 2, 0]], dtype=torch.uint8).expand(40_000, -1)
     found = model.generate(labels).mean(0).flatten()

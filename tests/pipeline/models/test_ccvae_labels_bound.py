@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact, Values
 from tests.pipeline.models.injected_draws import InjectedDraws
 from tests.pipeline.models.labels_cases import BINARY, batch_with
-from tests.pipeline.models.labels_reference import ExactLabels, LabelsReference, Values
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, tiny_ccvae
 
@@ -22,7 +22,7 @@ TOLERANCE = 2e-3
 """Of the grids over two latents."""
 
 
-def tiny(**options: Any) -> tuple[CCVAE, LabelsReference]:
+def tiny(**options: Any) -> tuple[CCVAE, CCVAEReference]:
     settings: dict[str, Any] = {
         "label_marginal": "exact",
         "posterior_predictive": "quadrature",
@@ -30,7 +30,7 @@ def tiny(**options: Any) -> tuple[CCVAE, LabelsReference]:
         **options,
     }
     model = tiny_ccvae(CCVAEConfig(hidden_width=8, **settings), BINARY)
-    return model, LabelsReference(model, BINARY, model.config)
+    return model, CCVAEReference(model, BINARY, model.config)
 
 
 def objective(model: CCVAE, image: Tensor, y: Values, rows: int) -> Tensor:
@@ -54,7 +54,7 @@ def expected(model: CCVAE, draws: InjectedDraws, image: Tensor, y: Values) -> fl
 def test_objective_misses_the_exact_log_likelihood_by_its_divergence(y: Values, draws: InjectedDraws) -> None:
     model, reference = tiny()
     for image in IMAGES[:2]:
-        exact = ExactLabels(reference, image / 255, y)
+        exact = Exact(reference, image / 255, y)
         gap = exact.log_likelihood() - expected(model, draws, image, y)
         assert gap == pytest.approx(exact.gap(), abs=TOLERANCE)
         assert 0.1 < gap < 5
@@ -66,7 +66,7 @@ def test_jensens_objective_is_below_by_the_divergence_over_unobserved_labels_too
     y: Values, draws: InjectedDraws
 ) -> None:
     model, reference = tiny(label_marginal="jensen_enumerated")
-    exact = ExactLabels(reference, IMAGES[0] / 255, y)
+    exact = Exact(reference, IMAGES[0] / 255, y)
     gap = exact.log_likelihood() - expected(model, draws, IMAGES[0], y)
     assert gap == pytest.approx(exact.jensen_gap(), abs=TOLERANCE)
     if None in y:
@@ -90,7 +90,7 @@ def test_averages_over_torchs_own_draws_are_below_the_exact_log_likelihood(
     torch.manual_seed(3)
     for y in PARTLY_OBSERVED[::2]:
         values = objective(model, IMAGES[0], y, 4000)
-        exact = ExactLabels(reference, IMAGES[0] / 255, y)
+        exact = Exact(reference, IMAGES[0] / 255, y)
         error = float(values.std()) / len(values) ** 0.5
         assert error < 0.07
         assert float(values.mean()) + 4 * error < exact.log_likelihood()
@@ -104,7 +104,7 @@ def test_an_analytic_divergence_times_the_weight_is_another_number(draws: Inject
     """The trap in public code: ``w`` and ``log p(z | y)`` both depend on ``z``; taken apart, they are not the bound."""
     model, reference = tiny()
     for image in IMAGES[:3]:
-        exact = ExactLabels(reference, image / 255, (1, 0))
+        exact = Exact(reference, image / 255, (1, 0))
         apart = exact.with_analytic_divergence()
         assert abs(apart - expected(model, draws, image, (1, 0))) > 20 * TOLERANCE
 
@@ -114,7 +114,7 @@ def test_divergences_averaged_over_sampled_labels_are_another_number(draws: Inje
     """The same without labels: ``q(y | z_c)`` and ``log p(z_c | y)`` belong to one sample of ``z``."""
     model, reference = tiny(label_marginal="jensen_enumerated")
     for image in IMAGES[:3]:
-        apart = ExactLabels(reference, image / 255, (None, None)).with_averaged_divergence()
+        apart = Exact(reference, image / 255, (None, None)).with_averaged_divergence()
         assert abs(apart - expected(model, draws, image, (None, None))) > 20 * TOLERANCE
 
 
@@ -123,6 +123,6 @@ def test_the_probabilities_of_the_values_of_a_label_add_up(draws: InjectedDraws)
     """``p(y)`` is the frequency it is given as, used once: bounds of all values together stay below ``log p(x)``."""
     model, reference = tiny()
     bounds = [expected(model, draws, IMAGES[0], (a, b)) for a in (0, 1) for b in (0, 1)]
-    exact = ExactLabels(reference, IMAGES[0] / 255, (None, None)).log_likelihood()
+    exact = Exact(reference, IMAGES[0] / 255, (None, None)).log_likelihood()
     together = float(torch.tensor(bounds).logsumexp(0))
     assert exact - 1.5 < together < exact

@@ -66,18 +66,17 @@ def give(draws: InjectedDraws, agreement: Tensor, labelled: int = LABELLED) -> N
 
 def term_of_one_row(model: OnePerClassCCVAE, draw: Tensor) -> Tensor:
     """``E_{y ~ p(y), z_c ~ p(z_c|y)} log q(ỹ | z_c)`` from noise (class, latent), written out."""
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, model.config)
+    reference = CCVAEReference(model, TINY, model.config)
     total = torch.zeros(())
     for y, frequency in enumerate(CLASS_FREQUENCIES):
-        one_hot = torch.eye(3)[y]
-        mean, scale = reference.gaussian("conditional_prior.blocks.0.network", one_hot)
+        mean, scale = reference.prior(0, y)
         z_c = (mean + scale * draw[y]).detach()
         densities = []
         for x_y in STORED / 255:
             stored_mean, stored_scale = (of[:2] for of in reference.posterior(x_y))
             densities.append(float(log_normal(z_c, stored_mean, stored_scale).sum().detach()))
         nearest = densities.index(max(densities))
-        total = total + frequency * reference.log_q_y(z_c, nearest)
+        total = total + frequency * reference.log_q_y(0, z_c, nearest)
     return total
 
 

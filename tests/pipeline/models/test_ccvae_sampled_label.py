@@ -16,9 +16,9 @@ from tests.pipeline.models.ccvae_cases import (
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.tiny_models import (
-    CLASS_FREQUENCIES,
     IMAGES,
     LABELS,
+    TINY,
     batch_of,
     gradients,
     part,
@@ -31,11 +31,11 @@ pytestmark = pytest.mark.usefixtures("float64")
 def expected_sampled_gradient(draws: InjectedDraws, keep_score: bool) -> dict[str, Tensor]:
     """Exact expectation over the drawn classes of the gradient of ``jensen_sampled``, all nine pairs enumerated."""
     model = build(label_marginal="jensen_sampled")
-    reference = CCVAEReference(model, CLASS_FREQUENCIES, model.config)
+    reference = CCVAEReference(model, TINY, model.config)
     z_noise = noise(1, 5, 3, seed=1)
     total = torch.zeros(())
-    for drawn in reference.classes:
-        for baseline in reference.classes:
+    for drawn in range(3):
+        for baseline in range(3):
             draws.give(
                 z_noise,
                 torch.zeros(PREDICTIVE_SAMPLES, 0, 2),
@@ -46,18 +46,20 @@ def expected_sampled_gradient(draws: InjectedDraws, keep_score: bool) -> dict[st
                 x = IMAGES[row] / 255
                 mean, scale = reference.posterior(x)
                 z = (mean + scale * z_noise[0, row]).detach()
-                log_probability = reference.log_q_y(z, drawn) + reference.log_q_y(z, baseline)
+                log_probability = reference.log_q_y(0, z, drawn) + reference.log_q_y(0, z, baseline)
                 value = (
                     objective[row]
                     if keep_score
-                    else reference.unlabelled_estimate(x, z_noise[:, row], *both(drawn, drawn))
+                    else reference.estimate(
+                        x, [None], z_noise[:, row], torch.zeros(0, 2), *both(drawn, drawn)
+                    )
                 )
                 total = total + torch.exp(log_probability).detach() * value
     return gradients(total, model)
 
 
-def both(drawn: int, baseline: int) -> tuple[Tensor, Tensor]:
-    return torch.tensor([drawn]), torch.tensor([baseline])
+def both(drawn: int, baseline: int) -> tuple[list[Tensor], list[Tensor]]:
+    return [torch.tensor([drawn])], [torch.tensor([baseline])]
 
 
 def enumerated_gradient(draws: InjectedDraws) -> dict[str, Tensor]:

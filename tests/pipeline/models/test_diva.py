@@ -12,6 +12,7 @@ from data_prep.errors import ConfigError
 from pipeline.models.diva import DivaConfig
 from pipeline.models.interface import DataShape
 from pipeline.models.label_estimators import LabelMarginal
+from tests.pipeline.models.ccvae_reference import Values
 from tests.pipeline.models.diva_cases import (
     PARTLY_OBSERVED,
     TOLERANCE,
@@ -24,7 +25,6 @@ from tests.pipeline.models.diva_cases import (
 )
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
-from tests.pipeline.models.labels_reference import Values
 from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import IMAGES, TINY, assert_written_out, batch_of, gradients, part
 from tests.pipeline.models.tiny_models import LABELS as CLASSES

@@ -15,6 +15,7 @@ from data_prep.errors import ConfigError
 from pipeline.models.diva_original import DivaOriginal, DivaOriginalConfig
 from pipeline.models.interface import DataShape
 from pipeline.models.label_estimators import LabelMarginal
+from tests.pipeline.models.ccvae_reference import Values
 from tests.pipeline.models.diva_cases import (
     PARTLY_OBSERVED,
     TOLERANCE,
@@ -26,7 +27,6 @@ from tests.pipeline.models.diva_cases import (
 )
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, MIXED, OBSERVED, batch_with
-from tests.pipeline.models.labels_reference import Values
 from tests.pipeline.models.reference_densities import gaussian, network
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, randomise
 

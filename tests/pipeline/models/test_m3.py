@@ -13,9 +13,9 @@ from data_prep.errors import ConfigError
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataShape
 from pipeline.models.m3 import M3, M3Config
+from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
-from tests.pipeline.models.labels_reference import LabelsReference
 from tests.pipeline.models.quadrature import gaussian_grid, grid
 from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, part, randomise
@@ -45,8 +45,8 @@ def sure(data: DataShape, **options: Any) -> M3:
     return model
 
 
-def reference_of(model: M3, data: DataShape) -> LabelsReference:
-    return LabelsReference(model, data, CCVAEConfig(characteristic_size=model.config.characteristic_size))
+def reference_of(model: M3, data: DataShape) -> CCVAEReference:
+    return CCVAEReference(model, data, CCVAEConfig(characteristic_size=model.config.characteristic_size))
 
 
 def latents(model: M3) -> int:
