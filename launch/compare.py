@@ -22,7 +22,7 @@ from rich.table import Table
 from data_prep.errors import TrackingError, report_user_errors
 from pipeline.figures.comparison import draw_comparison
 from pipeline.measures.summary import Row, metric_names, summarise
-from pipeline.measures.tables import as_csv, as_markdown, cells, headings
+from pipeline.measures.tables import TEXT_COLUMNS, as_csv, as_markdown, body, headings
 from pipeline.measures.variants import what_is_common
 from pipeline.tracking import TrackingSettings, cells_with_state, public_uri, sync, tracking_uri
 from pipeline.tracking.runs import RecordedRun, list_sweeps, read_sweep
@@ -158,10 +158,10 @@ def print_table(sweep: str, rows: Sequence[Row], metrics: Sequence[str], console
 def _table(sweep: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
     table = Table(title=escape(sweep), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings(rows, metrics):
-        justify: JustifyMethod = "left" if heading in ("data", "system", "variant") else "right"
+        justify: JustifyMethod = "left" if heading in TEXT_COLUMNS else "right"
         table.add_column(heading.replace("_", "\n"), justify=justify, no_wrap=True)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in cells(row, rows, metrics)))
+    for line in body(rows, metrics):
+        table.add_row(*map(escape, line))
     return table
 
 

@@ -26,6 +26,9 @@ CSV_HEADER = (
     *("paper", "paper_sd", "difference", "paper_source", "run_ids"),
 )
 
+TEXT_COLUMNS = ("data", "system", "variant")
+"""Headings of columns that hold words; the others hold numbers."""
+
 
 def as_csv(sweep: str, rows: Sequence[Row]) -> str:
     """One line per row and metric; lists (seeds, run ids) are separated by spaces."""
@@ -48,7 +51,7 @@ def as_csv(sweep: str, rows: Sequence[Row]) -> str:
 
 
 def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """Headings of :func:`cells`: a metric that a paper has a number for takes three columns."""
+    """Headings of :func:`body`: a metric that a paper has a number for takes three columns."""
     names = ["data", "system", *(["variant"] if any(row.variant for row in rows) else []), "f", "epochs", "n"]
     for metric in metrics:
         names.append(metric)
@@ -57,23 +60,28 @@ def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     return names
 
 
-def cells(row: Row, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """The cells of one row of the table of ``rows``; a variant has a line for each of its settings."""
-    variant = ["\n".join(short_variants(rows)[row.variant])] if any(other.variant for other in rows) else []
-    line = [row.dataset, row.system, *variant]
-    line += [f"{row.supervision_rate:g}", row.epochs, str(len(row.seeds))]
-    for metric in metrics:
-        found = row.metrics.get(metric)
-        line.append("" if found is None else mean_and_sd(found))
-        if _has_paper(rows, metric):
-            line += _paper_cells(found)
-    return line
+def body(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
+    """The cells of each row, as many as :func:`headings` gives; a variant has a line for each of its settings."""
+    variants = short_variants(rows)
+    papers = {metric: _has_paper(rows, metric) for metric in metrics}
+    lines = []
+    for row in rows:
+        line = [row.dataset, row.system, *(["\n".join(variants[row.variant])] if any(variants) else [])]
+        line += [f"{row.supervision_rate:g}", row.epochs, str(len(row.seeds))]
+        for metric in metrics:
+            found = row.metrics.get(metric)
+            line.append("" if found is None else mean_and_sd(found))
+            if papers[metric]:
+                line += _paper_cells(found)
+        lines.append(line)
+    return lines
 
 
 def as_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     """A table, and a line that says which tables of which papers stand beside it."""
     names = headings(rows, metrics)
-    lines = [names, ["---"] * 2 + ["---:"] * (len(names) - 2), *(cells(row, rows, metrics) for row in rows)]
+    rules = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
+    lines = [names, rules, *body(rows, metrics)]
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
     table = "\n".join("| " + " | ".join(line) + " |" for line in escaped)
     sources = sorted(
