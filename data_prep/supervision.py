@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from data_prep.hash_order import hash64
 
 PAPER_RATES = (0.004, 0.06, 0.2, 1.0)
 """The supervision rates f of Joy et al. 2021, table 6."""
@@ -23,7 +24,9 @@ def supervision_rank(
     ``classes`` (n,), which must then be the whole split, it is (position + ½) / size of the class, the rows of a
     class being ordered by that hash: every class has its share among the labelled at every rate.
     """
-    keys = np.fromiter((_hash(seed, i) for i in ids), dtype=np.uint64, count=len(ids))
+    keys = np.fromiter(
+        (hash64(f"{seed}\0{row_id}".encode()) for row_id in ids), dtype=np.uint64, count=len(ids)
+    )
     if classes is None:
         return ((keys >> np.uint64(64 - _HASH_BITS)) / np.float64(1 << _HASH_BITS)).astype(np.float32)
     rank = np.empty(len(ids), dtype=np.float64)
@@ -54,7 +57,3 @@ def first_of_each_class(
     by_rank = known[np.argsort(supervision_rank[known], kind="stable")]
     _, first = np.unique(classes[by_rank], return_index=True)
     return by_rank[first]
-
-
-def _hash(seed: int, row_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}\0{row_id}".encode(), digest_size=8).digest(), "big")

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from data_prep.decode import DamagedPicture, refusing_bombs
 from data_prep.errors import RawDataError
+from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
@@ -189,8 +190,7 @@ def _divided(listed: ListedFaces, seed: int) -> dict[str, NDArray[np.int64]]:
 def _shuffled(seed: int, purpose: str, names: list[bytes]) -> NDArray[np.int64]:
     """Row numbers in the order of a hash of (seed, name)."""
     prefix = f"{purpose}\0{seed}\0".encode()
-    keys = [int.from_bytes(hashlib.blake2b(prefix + name, digest_size=8).digest(), "big") for name in names]
-    return np.argsort(np.array(keys, dtype=np.uint64), kind="stable")
+    return hash_order(prefix + name for name in names)
 
 
 def _faces(listed: ListedFaces, rows: NDArray[np.int64], *, reference: bool) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.decode import Box
 from data_prep.errors import RawDataError
+from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
 from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
 from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
@@ -235,8 +235,7 @@ def _with_and_without_glasses(names: list[bytes], attributes: Attributes) -> NDA
 def _with_and_without(names: list[bytes], shown: Attributes, *, times: int) -> NDArray[np.bool_]:
     """All rows that show it, and ``times`` as many that do not (or all of them), drawn by a hash of the name."""
     without = np.flatnonzero(shown == 0)
-    keys = [int.from_bytes(hashlib.blake2b(names[row], digest_size=8).digest(), "big") for row in without]
-    drawn = without[np.argsort(np.array(keys, dtype=np.uint64), kind="stable")[: times * int(shown.sum())]]
+    drawn = without[hash_order(names[row] for row in without)[: times * int(shown.sum())]]
     taken = shown.astype(np.bool_)
     taken[drawn] = True
     return taken

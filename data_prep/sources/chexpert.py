@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.hash_order import hash64
 from data_prep.manifest import LabelSpec
 from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
 from data_prep.sources.picture_archive import PictureArchive
@@ -173,10 +173,7 @@ def _splits_of(names: Names) -> NDArray[np.int64]:
     for row, name in enumerate(names.tolist()):
         patient = name.split(b"/")[1]
         if patient != patient_before:
-            patient_before, part = (
-                patient,
-                int.from_bytes(hashlib.blake2b(patient, digest_size=8).digest(), "big") / 2**64,
-            )
+            patient_before, part = patient, hash64(patient) / 2**64
         parts[row] = part
     return np.searchsorted(bounds, parts, side="right")
 

@@ -12,7 +12,6 @@ the size of the file that is there.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 from data_prep.files import atomic_path, atomic_write, checksum
+from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
@@ -141,8 +141,8 @@ class TorontoFaces:
         split_of = np.empty(len(self._faces), dtype=np.int64)
         for by_people in (True, False):
             group = np.flatnonzero(self._faces["by_people"] == by_people)
-            keys = [_key(self.seed, number) for number in self._faces["number"][group].tolist()]
-            shuffled = group[np.argsort(np.array(keys, dtype=np.uint64), kind="stable")]
+            numbers = self._faces["number"][group].tolist()
+            shuffled = group[hash_order(f"split\0{self.seed}\0{number}".encode() for number in numbers)]
             ends = [round(len(group) * end) for end in _SPLITS.values()]
             for split, part in enumerate(np.split(shuffled, ends[:-1])):
                 split_of[part] = split
@@ -179,10 +179,6 @@ def _take_faces(file: TFDFile, scratch: Path, progress: Progress) -> None:
         out.flush()
     with atomic_write(scratch / _FACES) as file_of_faces:  # last: it says that all is there
         np.save(file_of_faces, faces)
-
-
-def _key(seed: int, number: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"split\0{seed}\0{number}".encode(), digest_size=8).digest(), "big")
 
 
 def _id(number: int) -> str:

@@ -1,0 +1,19 @@
+"""A fixed pseudo-random order of names: by their hashes, so that it depends on nothing but the names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def hash64(text: bytes) -> int:
+    """A number from 0 to 2^64 - 1, evenly spread: BLAKE2b with a digest of 8 bytes, the first byte the highest."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def hash_order(texts: Iterable[bytes]) -> NDArray[np.int64]:
+    """Positions (n,) of the texts in the order of their hashes; of equal ones, however unlikely, the first comes first."""
+    return np.argsort(np.array([hash64(text) for text in texts], dtype=np.uint64), kind="stable")
