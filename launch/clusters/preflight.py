@@ -128,7 +128,8 @@ def asked_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: 
     ]
     if done.returncode != 0:
         words = "; ".join(dict.fromkeys(says)) or "without a word"
-        return Finding("problem", f"sbatch refuses such jobs ({words}): {why or 'ask for something else'}")
+        why = _not_shown(resources, facts) or why or "ask for something else"
+        return Finding("problem", f"sbatch refuses such jobs ({words}): {why}")
     if why is not None:
         return Finding("problem", f"such jobs would wait for ever: {why}")
     return Finding(
@@ -136,14 +137,25 @@ def asked_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: 
     )
 
 
+def _not_shown(resources: Resources, facts: ClusterFacts) -> str | None:
+    """That a partition is asked for which sinfo does not show: a hidden one, if sbatch takes it."""
+    asked = resources.partition.split(",") if resources.partition else []
+    if all(facts.named(name) for name in asked):
+        return None
+    return f"this cluster's partitions are {_names(facts)} (--partition)"
+
+
+def _names(facts: ClusterFacts) -> str:
+    return ", ".join(partition.name for partition in facts.partitions)
+
+
 def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str | None:
     """What is asked for and not there, with what is."""
-    names = ", ".join(partition.name for partition in facts.partitions)
     among = facts.named(resources.partition)
     if not among:
-        return f"this cluster's partitions are {names} (--partition)"
+        return None
     if not any(partition.is_up for partition in among):
-        return f"partition {among[0].name} takes no jobs at the moment; all partitions: {names}"
+        return f"partition {among[0].name} takes no jobs at the moment; all partitions: {_names(facts)}"
     limits = [partition.limit_minutes for partition in among]
     if resources.hours is not None and all(
         limit is not None and 60 * resources.hours > limit for limit in limits

@@ -53,6 +53,13 @@ def test_more_jobs_than_the_cluster_keeps_are_told_with_numbers(cells, level):
     assert all(f"{2 * cells} jobs" in finding.sentence for finding in findings)
 
 
+def test_a_partition_that_sinfo_hides_is_taken_where_sbatch_takes_it(tmp_path, monkeypatch):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: Job 1 to start at once on n1' >&2\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert asked_finding(Resources(partition="hidden"), FACTS, 1, 1).level == "ok"
+
+
 @pytest.mark.slurm
 def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set, sweep, store):
     slurm_cluster.wait_idle()
@@ -92,6 +99,7 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
             1,
             ("nvalid partition", "this cluster's partitions are main, urgent"),
         ),
+        (Resources(partition="main,nowhere"), 1, ("this cluster's partitions are main, urgent",)),
         (Resources(nodes=1, gpus_per_node=3), 3, ("not available", "has 3 GPUs, the most that one has is 2")),
         (Resources(nodes=5), 5, ("sbatch refuses", "has 4 nodes with")),
         (Resources(nodes=1, cpus_per_task=9), 1, ("sbatch refuses", "0 nodes with 9 processors")),
