@@ -116,6 +116,10 @@ def held(
                 replace(lease.holder, until=_now()).write(folder)
 
 
+def nobody_else() -> None:
+    """In place of ``Lease.check``: the guard of a folder in which nobody else can be at work."""
+
+
 def superseded(folder: Path, attempt: Attempt) -> bool:
     """Whether the cell is another's now: of a newer copy of this job, or of a living process of another job."""
     holder = Holder.read(folder)

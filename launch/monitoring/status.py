@@ -53,7 +53,7 @@ class Status:
     runs: Path = Path("runs")
     """folder that holds the sweeps"""
     watch: bool = False
-    """look again every few seconds until nothing runs or waits"""
+    """look again every few seconds until nothing of the sweep runs or waits"""
     all: bool = False
     """a row for every cell, even if the terminal is not high enough"""
 
@@ -82,6 +82,8 @@ def status(asked: Status) -> int:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=180)  # in a file or a pipe, nothing need be cut
     if asked.sweep is None:
+        if asked.watch:
+            raise LaunchError("--watch looks at one sweep; name it")
         return _list(asked.runs, console)
     sweep = SweepFolder.named(asked.sweep, asked.runs)
     if asked.watch:

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.data.dataset import DataSet
-
-
-def _unwatched() -> None:
-    """The sign of life of measures that no watchdog looks after."""
+from pipeline.training.watchdog import unwatched
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class MeasuredSplit:
     split: str
     device: torch.device
     batch_size: int
-    sign_of_life: Callable[[], None] = _unwatched
+    sign_of_life: Callable[[], None] = unwatched
     """Called at each batch."""
 
     def images(self) -> Iterator[Tensor]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from pipeline.lease import nobody_else
+
 Kind = Literal["train", "epoch", "test", "system"]
 
 _BAD_CHARACTER = re.compile(r"[^\w\-. /]")
@@ -64,10 +66,6 @@ def decode(line: bytes) -> Point | None:
 
 def _word(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def nobody_else() -> None:
-    """The guard of a cell in which nobody else can be at work."""
 
 
 class MetricLog:

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from data_prep.errors import LeaseLost
+from pipeline.lease import nobody_else
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
 from pipeline.tracking.final_model import save_model
-from pipeline.tracking.metric_log import Kind, MetricLog, nobody_else
+from pipeline.tracking.metric_log import Kind, MetricLog
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
 from pipeline.tracking.state import UploadState

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.lease import nobody_else
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
-from pipeline.tracking.metric_log import Point, nobody_else, read_lines
+from pipeline.tracking.metric_log import Point, read_lines
 from pipeline.tracking.run import RunInStore, ensure_run
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import connect, create_store, set_status

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking.address import public_uri
-from pipeline.tracking.metric_log import nobody_else
 from pipeline.tracking.state import UploadState, exclusive
 from pipeline.tracking.store import reason
 from pipeline.tracking.upload import Upload
@@ -35,7 +34,7 @@ class Uploader(threading.Thread):
         uri: str,
         state: UploadState,
         lock: threading.RLock,
-        guard: Callable[[], None] = nobody_else,
+        guard: Callable[[], None],
     ) -> None:
         super().__init__(name="mlflow-uploader", daemon=True)
         self.started = threading.Event()

@@ -18,6 +18,7 @@ import torch
 
 from data_prep.errors import RunError
 from data_prep.files import atomic_write, remove_partial_files
+from pipeline.lease import nobody_else
 from pipeline.training.markers import checkpoint_file, is_good, step_of, write_marker
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,8 @@ SECONDS_TO_APPEAR = 60.0
 """How long a rank waits for a file that rank 0 has seen: a network file system may show it to other nodes later."""
 
 
-def _nobody_else() -> None:
-    """The guard of a folder in which nobody else can be at work."""
-
-
 def save(
-    folder: Path, step: int, state: dict[str, Any], keep: int, guard: Callable[[], None] = _nobody_else
+    folder: Path, step: int, state: dict[str, Any], keep: int, guard: Callable[[], None] = nobody_else
 ) -> Path:
     """Write the state of a step, then remove all but the newest ``keep`` checkpoints.
 

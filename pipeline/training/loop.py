@@ -15,26 +15,20 @@ from data_prep.errors import Diverged, Interrupted
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
+from pipeline.lease import nobody_else
 from pipeline.models.interface import DataShape, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
 from pipeline.training.progress import Objectives, Progress
 from pipeline.training.step import Step
+from pipeline.training.watchdog import unwatched
 from pipeline.world import World
 
 log = logging.getLogger(__name__)
 
 Record = Callable[[Kind, int, dict[str, float]], None]
 """``record(kind, step, metrics)``: where rank 0's numbers go."""
-
-
-def _nobody_else() -> None:
-    """The guard of a folder in which nobody else can be at work."""
-
-
-def _unwatched() -> None:
-    """The sign of life of a run that no watchdog looks after."""
 
 
 STEPS_BETWEEN_STOP_CHECKS = 10
@@ -47,8 +41,8 @@ def train(
     world: World,
     record: Record,
     *,
-    guard: Callable[[], None] = _nobody_else,
-    sign_of_life: Callable[[], None] = _unwatched,
+    guard: Callable[[], None] = nobody_else,
+    sign_of_life: Callable[[], None] = unwatched,
 ) -> torch.nn.Module:
     """Train a run until its last epoch, from its newest good checkpoint if there is one.
 
@@ -67,7 +61,7 @@ def train(
     Raises:
         Interrupted: the run was asked to stop, and a checkpoint is written. On all ranks together.
         Diverged: the objective is not finite any more. On all ranks together.
-        LeaseLost: on rank 0 alone; the other ranks lose it.
+        LeaseLost: on rank 0 alone; the other ranks then lose rank 0.
     """
     step = Step(config, DataShape.of(data.manifest), world)
     examples = TrainingExamples(config, data, world)

@@ -34,6 +34,10 @@ class SignOfLife:
             self._armed = now
 
 
+def unwatched() -> None:
+    """In place of a ``SignOfLife``: that of work which no watchdog looks after."""
+
+
 @contextmanager
 def watching_for_hangs(seconds: float, log_file: Path) -> Iterator[SignOfLife]:
     """End this process with status 1 where the block gives no sign of life for ``seconds``, its stacks in ``log_file``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ def slurm_installed() -> None:
         if os.environ.get("TRAITVAE_REQUIRE_SLURM") == "1":
             pytest.fail(f"TRAITVAE_REQUIRE_SLURM=1, but {error}", pytrace=False)
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A new folder for a cluster of a test's own: pytest's folders may have longer paths than a cluster can take."""
+    folder = Path(tempfile.mkdtemp(prefix="traitvae-test-")).resolve()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

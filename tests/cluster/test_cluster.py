@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import submitit
 
 from tests.cluster.all_reduce import sum_over_ranks
 from tests.cluster.cluster import Cluster
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slurm
 
@@ -26,7 +26,7 @@ def output(cluster: Cluster, command: Sequence[str], timeout_s: float = 60.0) ->
 
 
 def submit(cluster: Cluster, folder: Path, script: str, *options: str, wait: bool = True) -> str:
-    """Submit a batch script, whose output goes to `; the job's id."""
+    """Submit a batch script, whose output goes to ``<array index>.out`` in the folder; the job's id."""
     file = folder / "job.sh"
     file.write_text(f"#!/bin/sh\n{script}\n")
     waiting = ["--wait"] if wait else []
@@ -35,13 +35,6 @@ def submit(cluster: Cluster, folder: Path, script: str, *options: str, wait: boo
     done = cluster.run(command, timeout_s=60)
     assert done.stdout.strip().isdigit(), done.stderr
     return done.stdout.strip()
-
-
-def wait_for(happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.1)
 
 
 def accounted_state(cluster: Cluster, job: str) -> str:
@@ -158,7 +151,7 @@ def test_torch_ranks_of_two_nodes_meet(
     executor = submitit.AutoExecutor(tmp_path, cluster="slurm")
     executor.update_parameters(nodes=2, tasks_per_node=2, cpus_per_task=1, timeout_min=10)
     job = executor.submit(sum_over_ranks)
-    wait_for(lambda: job.done(force_check=True), timeout_s=120)
+    wait_for(lambda: job.done(force_check=True), bound_s=120)
     assert job.results() == [("n1", 0, 10.0), ("n1", 1, 10.0), ("n2", 2, 10.0), ("n2", 3, 10.0)]
 
 

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("c") / "cluster"  # a short path
+def folder(short_folder: Path) -> Iterator[Path]:
+    folder = short_folder / "cluster"
     yield folder
     clusters.down(folder)
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slurm
-
-
-def wait_for(happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.1)
 
 
 def names(cluster: Cluster, node: str) -> set[str]:

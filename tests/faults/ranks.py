@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cell import Cell
-from tests.faults.sweep import wait_for
+from tests.waiting import wait_for
 
 _LOG = re.compile(r"/train-rank(\d+)\.txt$")
 

@@ -32,8 +32,9 @@ from tests.faults.injections import END_THE_START, KINDS, Scene
 from tests.faults.ranks import Rank, living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run, undisturbed
 from tests.faults.runs import run
-from tests.faults.sweep import Sweep, newest_record, wait_for
+from tests.faults.sweep import Sweep, newest_record
 from tests.pipeline.tracking.stores import Server
+from tests.waiting import wait_for
 
 SECONDS_TO_GO_ON = 600.0
 """A run that is not past the step of its fault by then is lost."""

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.cell import Cell
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks, wait_until_gone
-from tests.faults.sweep import wait_for
+from tests.waiting import wait_for
 
 
 def attempts(cell: Cell) -> list[dict[str, Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.cell import Cell
 from pipeline.tracking import read_points
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,17 +123,3 @@ def newest_record(cell: Cell) -> int:
         )
     except FileNotFoundError:
         return -1
-
-
-def wait_for(
-    happened: Callable[[], object],
-    bound_s: float,
-    story: Callable[[], str] = lambda: "",
-    every_s: float = 0.1,
-) -> float:
-    """Wait for something to be true; the seconds that it took, and a failed test where it takes longer."""
-    began = time.monotonic()
-    while not happened():
-        assert time.monotonic() - began < bound_s, f"not within {bound_s:.0f} s\n{story()}"
-        time.sleep(every_s)
-    return time.monotonic() - began

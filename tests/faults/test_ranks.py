@@ -17,8 +17,9 @@ from tests.faults.ranks import Rank, living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run
 from tests.faults.runs import HANG_SECONDS
 from tests.faults.story import attempts, held_back, restarts, told
-from tests.faults.sweep import Sweep, wait_for
+from tests.faults.sweep import Sweep
 from tests.pipeline.tracking.stores import quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 

@@ -62,14 +62,13 @@ def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def cluster_with_small_disk(
-    small_disk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    small_disk: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cluster]:
     """A SLURM of one node that was started behind the mount: the nodes of the others do not see it."""
-    folder = tmp_path_factory.mktemp("c")
-    cluster = clusters.up(folder, nodes=1, accounting=False)
+    cluster = clusters.up(short_folder, nodes=1, accounting=False)
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
     yield cluster
-    clusters.down(folder)
+    clusters.down(short_folder)
 
 
 def test_disk_full_while_a_checkpoint_is_written(

@@ -12,8 +12,9 @@ from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks
 from tests.faults.reference import Reference, assert_same_run
 from tests.faults.story import endings, job_ids, told
-from tests.faults.sweep import Sweep, newest_record, wait_for
+from tests.faults.sweep import Sweep, newest_record
 from tests.pipeline.tracking.stores import Server, quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 

@@ -13,8 +13,8 @@ import pytest
 
 from launch.clusters.slurm.register import Register
 from launch.sweep import main
-from tests.faults.sweep import wait_for
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ON_SLURM = ("--recipe", "tiny", "--cluster", "slurm", "--hours", "0.5")

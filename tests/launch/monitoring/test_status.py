@@ -91,6 +91,7 @@ def test_the_exit_status_is_0_when_all_is_done(sweep, runs, capsys, how):
     ("word", "arguments", "sentence"),
     [
         ("status", ["a b; echo x"], f"no sweep 'a b; echo x' in {{runs}}; did you mean {NAME}?"),
+        ("status", ["--watch"], "--watch looks at one sweep; name it"),
         ("status", ["../x"], f"no sweep '../x' in {{runs}}; there are: {NAME}"),
         ("logs", [NAME, "seed"], "3 cells of a b; echo 'x' are named like 'seed'"),
         ("logs", [NAME, "m2-mnist-f1-sed1"], "did you mean m2-mnist-f1-seed1-00000001?"),
@@ -159,7 +160,7 @@ def test_following_ends_with_the_cell(sweep, runs, capsys):
     assert said.err == f"[{cell.name} is done]\n"
 
 
-@pytest.mark.parametrize("word", ["status", "cancel", "logs"])
+@pytest.mark.parametrize("word", ["status", "cancel", "logs", "retry"])
 def test_help_teaches(word, capsys):
     with pytest.raises(SystemExit) as end:
         main(word, ["--help"])

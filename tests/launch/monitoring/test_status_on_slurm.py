@@ -16,6 +16,7 @@ from launch.monitoring.standing import look
 from pipeline.cell_folder import CellFolder
 from tests.cluster.cluster import Cluster
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
@@ -63,13 +64,6 @@ def jobs(slurm_cluster, sweep) -> Iterator[Jobs]:
     submitted = Jobs(slurm_cluster, sweep)
     yield submitted
     submitted.end()
-
-
-def wait_for(condition, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
 
 
 def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):

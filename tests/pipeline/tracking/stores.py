@@ -91,11 +91,3 @@ class Server:
         """Stop it for good."""
         self.stop()
         self._log.close()
-
-
-def wait_until(condition, bound_s: float = 30.0) -> None:
-    """Wait for a condition, and fail the test if it does not come true in time."""
-    end = time.monotonic() + bound_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.tracking import TrackingSettings, start_sweep, sync, tracking_uri
 from pipeline.tracking.store import connect
-from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow, wait_until
+from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = [quiet_mlflow, pytest.mark.slow]
 
@@ -82,7 +83,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     start_sweep(uri, "experiment", "sweep", {})
     logger = start_logger(tmp_path, "cell", 0, 10_000, 0.01)
     state = tmp_path / "sweep" / "cell" / "tracking.json"
-    wait_until(lambda: state.exists() and json.loads(state.read_text())["pushed_bytes"] > 0, bound_s=60)
+    wait_for(lambda: state.exists() and json.loads(state.read_text())["pushed_bytes"] > 0, bound_s=60)
     os.kill(logger.pid, signal.SIGKILL)
     logger.communicate()
     pushed = histories(tmp_path)["cell/RUNNING"]

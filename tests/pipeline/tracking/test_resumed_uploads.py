@@ -13,7 +13,8 @@ from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking import sync
 from pipeline.tracking.state import UploadState
 from tests.pipeline.tracking.bench import Bench
-from tests.pipeline.tracking.stores import quiet_mlflow, wait_until
+from tests.pipeline.tracking.stores import quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = quiet_mlflow
 
@@ -44,7 +45,7 @@ def test_an_older_copy_whose_cell_was_taken_over_leaves_store_and_files_as_they_
     older = bench.tracker(guard=guard)
     older.__enter__()
     older.log("train", 1, {"loss": 1.0})
-    wait_until(lambda: bench.state()["pushed_bytes"])
+    wait_for(lambda: bench.state()["pushed_bytes"])
     taken[0] = True
     with bench.tracker() as newer:
         newer.log("train", 2, {"loss": 0.5})
@@ -85,7 +86,7 @@ def test_a_run_whose_files_were_lost_is_found_by_its_cell(bench: Bench) -> None:
         (bench.cell / name).unlink()
     for first in (1, 2):  # the second time with a file that is short, but not empty
         with bench.tracker() as tracker:
-            wait_until(lambda: bench.state()["run_id"])
+            wait_for(lambda: bench.state()["run_id"])
             for step in range(first, first + 3):
                 tracker.log("train", step, {"loss": 1.0 / step})
     assert bench.steps("train/loss") == [1, 4, 2, 3]  # in the order of time
@@ -117,7 +118,7 @@ def test_an_answer_that_got_lost_doubles_nothing(bench: Bench, monkeypatch: pyte
             return set(lost.values()) == {0}
         return False
 
-    wait_until(all_lost_and_all_there)
+    wait_for(all_lost_and_all_there)
     assert bench.steps("train/loss") == list(range(30))
     models = bench.client.search_logged_models([bench.sweep.experiment_id])
     assert [str(model.status) for model in models] == ["READY"]

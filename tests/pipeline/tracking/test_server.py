@@ -15,7 +15,8 @@ import torch
 from data_prep.errors import TrackingError
 from pipeline.tracking import DatasetInput, Tracker, TrackingSettings, start_sweep, sync
 from pipeline.tracking.store import connect
-from tests.pipeline.tracking.stores import Server, quiet_mlflow, wait_until
+from tests.pipeline.tracking.stores import Server, quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = [quiet_mlflow, pytest.mark.slow]
 
@@ -74,14 +75,14 @@ def test_a_server_that_is_away_for_a_while_loses_no_point_and_doubles_none(
 
     with tracker() as first:
         log(first, 0, 300)
-        wait_until(lambda: len(history("train/loss")) >= 100)
+        wait_for(lambda: len(history("train/loss")) >= 100)
         server.stop()
         assert log(first, 300, 600) < 0.5  # training does not wait for the server
-        wait_until(lambda: "does not take the points" in caplog.text)
+        wait_for(lambda: "does not take the points" in caplog.text)
         server.start()
         log(first, 600, 700)
-        wait_until(lambda: len(history("train/loss")) == 700)
-        wait_until(lambda: "is back" in caplog.text)
+        wait_for(lambda: len(history("train/loss")) == 700)
+        wait_for(lambda: "is back" in caplog.text)
         server.stop()
         log(first, 700, 800)
         first.model(torch.nn.Linear(2, 2))

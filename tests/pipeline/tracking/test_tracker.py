@@ -9,7 +9,8 @@ import torch
 
 from pipeline.tracking import Tracker, TrackingSettings, read_points
 from tests.pipeline.tracking.bench import Bench
-from tests.pipeline.tracking.stores import quiet_mlflow, wait_until
+from tests.pipeline.tracking.stores import quiet_mlflow
+from tests.waiting import wait_for
 
 pytestmark = quiet_mlflow
 
@@ -68,14 +69,18 @@ def test_an_exception_ends_the_run_with_its_status(
 
 def test_system_metrics_are_sampled_and_go_on_after_a_restart(bench: Bench) -> None:
     for _ in range(2):
-        before = _samples(bench.cell)
-        with bench.tracker(system_metrics=True, system_metrics_every_s=0.05):
-            wait_until(lambda before=before: _samples(bench.cell) >= before + 2)
+        _sample_twice(bench)
     steps = bench.steps("system/cpu_utilization_percentage")
     assert steps == list(range(_samples(bench.cell)))
     names = {name for name in bench.only_run().data.metrics if name.startswith("system/")}
     assert {"system/system_memory_usage_megabytes", "system/disk_available_megabytes"} < names
     assert bench.only_run().data.tags["node"]
+
+
+def _sample_twice(bench: Bench) -> None:
+    before = _samples(bench.cell)
+    with bench.tracker(system_metrics=True, system_metrics_every_s=0.05):
+        wait_for(lambda: _samples(bench.cell) >= before + 2)
 
 
 def _samples(cell: Path) -> int:

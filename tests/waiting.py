@@ -1,0 +1,20 @@
+"""Waiting for what other processes do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def wait_for(
+    happened: Callable[[], object],
+    bound_s: float = 60.0,
+    story: Callable[[], str] = lambda: "",
+    every_s: float = 0.1,
+) -> float:
+    """Wait for something to be true; the seconds that it took, and a failed test where it takes longer."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < bound_s, f"not within {bound_s:.0f} s\n{story()}"
+        time.sleep(every_s)
+    return time.monotonic() - began
