@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(partial)
         partial.replace(path)
     except OSError as error:
-        if str(error.filename) in ("None", str(partial)) and error.errno is not None:
+        if error.errno is not None and (error.filename is None or str(error.filename) == str(partial)):
             error.filename = str(path)
         raise
     finally:

@@ -167,7 +167,7 @@ def _describe(asked: Prepare) -> None:
         missing = error
         print(f"folder:  {folder}, once the raw files are there")
     with suppress(RawDataError):  # of some sources these are known without the raw files
-        print(f"image:   {' x '.join(map(str, source.image_shape()))} uint8 (channels x height x width)")
+        _print_shape(source.image_shape())
     with suppress(RawDataError):
         for label in source.labels():
             print(f"label:   {label.name}: {', '.join(label.values)}")
@@ -223,6 +223,7 @@ def _inspect(asked: Inspect) -> None:
     manifest = Manifest.load(asked.folder)
     verify_sizes(asked.folder, manifest)
     _summary(asked.folder)
+    _print_origin(manifest)
     print_label_tables(asked.folder, manifest, _console())
     if asked.verify:
         verify_checksums(asked.folder, manifest)
@@ -232,6 +233,21 @@ def _inspect(asked: Inspect) -> None:
     with naming_unwritable_places(sheet, "--sheet"):
         write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
     print(f"contact sheet: {sheet}")
+
+
+def _print_origin(manifest: Manifest) -> None:
+    """What a row holds beside its labels, and what all was made from."""
+    _print_shape(manifest.image_shape)
+    if manifest.factors:
+        print(f"factors: {', '.join(manifest.factors)}")
+    options = {**manifest.options, "seed of the supervision ranks": manifest.seed}
+    print(f"options: {', '.join(f'{name}={value}' for name, value in options.items())}")
+    for file, digest in manifest.sources.items():
+        print(f"source:  {file} ({digest})")
+
+
+def _print_shape(image_shape: tuple[int, int, int]) -> None:
+    print(f"image:   {' x '.join(map(str, image_shape))} uint8 (channels x height x width)")
 
 
 def _console() -> Console:

@@ -82,6 +82,8 @@ def test_inspect_shows_labels_and_draws_a_contact_sheet(
     main(["inspect", str(tiny_data_set), "--verify", "--sheet", str(tmp_path / "sheet.png")])
     said = capsys.readouterr().out
     for part in (
+        "image:   1 x 28 x 28",
+        "source:  t10k-labels-idx1-ubyte (md5:",
         "class: 9",
         "rows of train used at each rate",
         "0.1000",
