@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -16,17 +15,14 @@ if not __package__:  # run as a file: then Python searches launch/, not the fold
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
-from data_prep.contact_sheet import write_contact_sheet
 from data_prep.errors import ConfigError, RawDataError, report_user_errors
-from data_prep.manifest import MANIFEST_FILE, Manifest, verify_checksums, verify_sizes
+from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
-from data_prep.stages import find_prepared, naming_unwritable_places, prepare, wants_betons
-from launch.label_tables import print_label_tables
+from data_prep.stages import find_prepared, prepare, wants_betons
+from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
 from launch.shard_jobs import ShardJobs
 
 if TYPE_CHECKING:
@@ -71,24 +67,12 @@ class Prepare:
     slurm: tyro.conf.OmitArgPrefixes[ShardJobs] = field(default_factory=ShardJobs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspect:
-    """Show what is in a prepared data set, and draw a contact sheet beside its shards' folder."""
-
-    folder: tyro.conf.Positional[Path]
-    """the data set: OUT/NAME-DIGEST"""
-    verify: bool = False
-    """compare the SHA-256 of every file with the manifest"""
-    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
-    """where to put the contact sheet (default: FOLDER.png)"""
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with report_user_errors():
         if given[:1] == ["inspect"]:
-            _inspect(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
+            inspect_data_set(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
             return
         _refuse_options_of_sources(given)
         asked = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
@@ -100,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = _prepared(asked) if asked.cluster == "local" else _prepared_by_jobs(asked)
         if folder is None:
             return
-        _summary(folder)
+        print_summary(folder)
         untouched = (folder / MANIFEST_FILE).stat().st_mtime_ns < before
         print(f"{'it was there already' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
 
@@ -167,7 +151,7 @@ def _describe(asked: Prepare) -> None:
         missing = error
         print(f"folder:  {folder}, once the raw files are there")
     with suppress(RawDataError):  # of some sources these are known without the raw files
-        _print_shape(source.image_shape())
+        print_shape(source.image_shape())
     with suppress(RawDataError):
         for label in source.labels():
             print(f"label:   {label.name}: {', '.join(label.values)}")
@@ -195,64 +179,6 @@ def _refuse_options_of_sources(given: Sequence[str]) -> None:
             and option in option_names(SOURCES[names[0]])
         ):
             raise ConfigError(f"{option} is an option of {names[0]}'s own: --option {option}=VALUE")
-
-
-def _summary(folder: Path) -> None:
-    manifest = Manifest.load(folder)
-    rates = list(next(iter(manifest.splits.values())).labels_used)
-    table = Table(title=f"{manifest.name}, digest {manifest.digest}", title_justify="left")
-    for column in (
-        "split",
-        "rows",
-        *(f"labels at f={rate}" for rate in rates),
-        "shards",
-        "FFCV",
-        "MB",
-    ):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for split in manifest.splits.values():
-        used = (f"{sum(split.labels_used[rate]):,}" for rate in rates)
-        size = sum(file.bytes for file in split.files) / 1e6
-        ffcv = "-" if split.beton is None else split.beton.file
-        table.add_row(split.name, f"{split.rows:,}", *used, str(len(split.shards)), ffcv, f"{size:.1f}")
-    _console().print(table)
-    print(folder)
-
-
-def _inspect(asked: Inspect) -> None:
-    manifest = Manifest.load(asked.folder)
-    verify_sizes(asked.folder, manifest)
-    _summary(asked.folder)
-    _print_origin(manifest)
-    print_label_tables(asked.folder, manifest, _console())
-    if asked.verify:
-        verify_checksums(asked.folder, manifest)
-        print("every file has the SHA-256 that the manifest states")
-    folder = Path(os.path.abspath(asked.folder))  # "." has no name, and what a link leads to may be others'
-    sheet = asked.sheet or folder.with_name(f"{folder.name}.png")
-    with naming_unwritable_places(sheet, "--sheet"):
-        write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
-    print(f"contact sheet: {sheet}")
-
-
-def _print_origin(manifest: Manifest) -> None:
-    """What a row holds beside its labels, and what all was made from."""
-    _print_shape(manifest.image_shape)
-    if manifest.factors:
-        print(f"factors: {', '.join(manifest.factors)}")
-    options = {**manifest.options, "seed of the supervision ranks": manifest.seed}
-    print(f"options: {', '.join(f'{name}={value}' for name, value in options.items())}")
-    for file, digest in manifest.sources.items():
-        print(f"source:  {file} ({digest})")
-
-
-def _print_shape(image_shape: tuple[int, int, int]) -> None:
-    print(f"image:   {' x '.join(map(str, image_shape))} uint8 (channels x height x width)")
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=140)  # in a log, tables must not fold
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""What a person sees of a prepared data set: ``prepare.py inspect FOLDER``, and the summary behind a preparation."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from data_prep.contact_sheet import write_contact_sheet
+from data_prep.manifest import Manifest, verify_checksums, verify_sizes
+from data_prep.stages import naming_unwritable_places
+from launch.label_tables import print_label_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect:
+    """Show what is in a prepared data set, and draw a contact sheet beside its shards' folder."""
+
+    folder: tyro.conf.Positional[Path]
+    """the data set: OUT/NAME-DIGEST"""
+    verify: bool = False
+    """compare the SHA-256 of every file with the manifest"""
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    """where to put the contact sheet (default: FOLDER.png)"""
+
+
+def inspect_data_set(asked: Inspect) -> None:
+    """Print what is in it, check what is to be checked, and draw the contact sheet."""
+    manifest = Manifest.load(asked.folder)
+    verify_sizes(asked.folder, manifest)
+    print_summary(asked.folder)
+    _print_origin(manifest)
+    print_label_tables(asked.folder, manifest, _console())
+    if asked.verify:
+        verify_checksums(asked.folder, manifest)
+        print("every file has the SHA-256 that the manifest states")
+    folder = Path(os.path.abspath(asked.folder))  # "." has no name, and what a link leads to may be others'
+    sheet = asked.sheet or folder.with_name(f"{folder.name}.png")
+    with naming_unwritable_places(sheet, "--sheet"):
+        write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
+    print(f"contact sheet: {sheet}")
+
+
+def print_summary(folder: Path) -> None:
+    """Rows, labels used at each rate, and files of each split."""
+    manifest = Manifest.load(folder)
+    rates = list(next(iter(manifest.splits.values())).labels_used)
+    table = Table(title=f"{manifest.name}, digest {manifest.digest}", title_justify="left")
+    for column in (
+        "split",
+        "rows",
+        *(f"labels at f={rate}" for rate in rates),
+        "shards",
+        "FFCV",
+        "MB",
+    ):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in manifest.splits.values():
+        used = (f"{sum(split.labels_used[rate]):,}" for rate in rates)
+        size = sum(file.bytes for file in split.files) / 1e6
+        ffcv = "-" if split.beton is None else split.beton.file
+        table.add_row(split.name, f"{split.rows:,}", *used, str(len(split.shards)), ffcv, f"{size:.1f}")
+    _console().print(table)
+    print(folder)
+
+
+def _print_origin(manifest: Manifest) -> None:
+    """What a row holds beside its labels, and what all was made from."""
+    print_shape(manifest.image_shape)
+    if manifest.factors:
+        print(f"factors: {', '.join(manifest.factors)}")
+    options = {**manifest.options, "seed of the supervision ranks": manifest.seed}
+    print(f"options: {', '.join(f'{name}={value}' for name, value in options.items())}")
+    for file, digest in manifest.sources.items():
+        print(f"source:  {file} ({digest})")
+
+
+def print_shape(image_shape: tuple[int, int, int]) -> None:
+    """One line on the images."""
+    print(f"image:   {' x '.join(map(str, image_shape))} uint8 (channels x height x width)")
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=140)  # in a log, tables must not fold
