@@ -72,7 +72,7 @@ def open_file(path: Path) -> TFDFile:
     variables = _variables(path)
     if missing := [name for name in ("images", *_LABELS) if name not in variables]:
         raise RawDataError(
-            f"{path} has no variable {' and no '.join(missing)}, so it is not the database's file"
+            f"{path} has no variable {' and no '.join(missing)}, so it is not the database's file, or not all of it"
         )
     shape, kind = variables["images"]
     if len(shape) != 3 or kind != "uint8" or 0 in shape:
