@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,9 @@ def test_presets_are_the_papers_models() -> None:
     celeba = configs["ccvae-celeba"]
     assert isinstance(celeba, CCVAEConfig)
     assert celeba.style_size == 27
+    assert configs["ccvae-constant"] == replace(
+        celeba, weight_gradient="none", classifier_weight=1000.0, bounded_weight=True
+    )
     assert configs["revae-one-per-class"] == CCVAEConfig(nearest_example_weight=5.0)
     assert [name for name, preset in PRESETS.items() if preset.one_per_class] == ["revae-one-per-class"]
     revae, exact = configs["revae"], configs["ccvae-exact"]
