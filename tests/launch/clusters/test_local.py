@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from launch.clusters.this_machine import gpus_here
 from pipeline.cell import Cell
 from pipeline.config import RunConfig, TrainingConfig
 from tests.launch.clusters import local_units
+from tests.waiting import wait_for
 
 
 def make_cells(sweep: Path, *ranks: int, device: str = "auto") -> list[Cell]:
@@ -36,10 +36,7 @@ def backend_of(sweep: Path, **asked: int) -> LocalBackend:
 
 def run_to_the_end(backend: LocalBackend, cells: list[Cell]) -> dict[str, State]:
     backend.submit(cells)
-    deadline = time.monotonic() + 60
-    while any(state.phase in ("waiting", "training") for state in backend.states().values()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: {state.phase for state in backend.states().values()} <= {"done", "failed"}, 240)
     return backend.states()
 
 
