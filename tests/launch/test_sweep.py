@@ -143,6 +143,7 @@ def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
 def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
     options = ["--recipe", "tiny", "--only", "ccvae", "--epochs", "40", *places]
@@ -167,7 +168,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
         assert "the same command goes on from the checkpoints" in printed
         cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
         assert "stopped behind step" in (cell / "log" / "train-rank0.txt").read_text()
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560)
     assert again.returncode == 0, again.stdout + again.stderr
     cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
     assert "going on behind step" in (cell / "log" / "train-rank0.txt").read_text()
@@ -210,6 +211,7 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.slurm
 def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -223,7 +225,7 @@ def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, 
     first.kill()
     first.wait()
     submitted = [entry["stage"] for entry in json.loads(register.read_text())["submissions"]]
-    again = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=560)
     assert again.returncode == 0, again.stdout + again.stderr
     assert [entry["stage"] for entry in json.loads(register.read_text())["submissions"]] == submitted
 
