@@ -93,8 +93,8 @@ def poison(cell: Cell) -> int:
     newest = checkpoint.newest_good(cell.checkpoints)
     assert newest is not None
     state = checkpoint.load(cell.checkpoints, newest, torch.device("cpu"))
-    for group in state["optimiser"]["param_groups"]:
-        group["lr"] = 1e18
+    for moments in state["optimiser"]["state"].values():
+        moments["exp_avg"].fill_(1e25)
     checkpoint.save(cell.checkpoints, newest, state, keep=2)
     return newest
 
