@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from data_prep import sources
-from data_prep.errors import Interrupted
 from data_prep.sources.mnist import idx_folder
 from data_prep.sources.rotated_mnist import RotatedImages
 from data_prep.stages import prepare
@@ -19,8 +18,8 @@ from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.diva_original import DivaOriginal, DivaOriginalConfig
 from pipeline.training.loop import train
-from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
-from tests.pipeline.training.test_resume import ALONE, Killed, Recorder, ask_to_stop, die
+from tests.pipeline.runs import small_run
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, assert_goes_on_bitwise, die
 
 STEPS = 12
 """Of an epoch: 600 rows, 50 at a time."""
@@ -58,15 +57,9 @@ def test_a_model_is_told_of_every_epoch_once(
 def test_a_run_resumed_in_its_warm_up_is_bitwise_equal(
     rotated_data_set: Path, tmp_path: Path, step: int, how
 ) -> None:
-    data, config = DataSet(rotated_data_set), run_of(rotated_data_set)
+    config = run_of(rotated_data_set)
     config = replace(config, training=replace(config.training, log_every_steps=1))
-    whole, first, second = Recorder(), Recorder(step, how), Recorder()
-    train(config, tmp_path / "whole", data, ALONE, whole)
-    with pytest.raises((Interrupted, Killed)):
-        train(config, tmp_path / "resumed", data, ALONE, first)
-    train(config, tmp_path / "resumed", data, ALONE, second)
-    assert_bitwise_equal(final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "resumed"))
-    assert first.points | second.points == whole.points
+    assert_goes_on_bitwise(config, tmp_path, step, how)
 
 
 def test_the_warm_up_weighs_the_divergence_while_it_lasts(rotated_data_set: Path, tmp_path: Path) -> None:

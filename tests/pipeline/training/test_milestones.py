@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_prep.errors import ConfigError, Interrupted
+from data_prep.errors import ConfigError
 from pipeline.config import OptimiserConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.interface import DataShape
 from pipeline.training.loop import train
 from pipeline.training.step import Step
-from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
-from tests.pipeline.training.test_resume import ALONE, Killed, Recorder, ask_to_stop, die
+from tests.pipeline.runs import final_parameters, small_run
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, assert_goes_on_bitwise, die
 
 FALLING = OptimiserConfig(learning_rate=1e-3, milestones=(1, 3, 9), decay=0.25)
 STEPS = 12  # of an epoch
@@ -51,19 +51,12 @@ def test_every_players_step_size_falls_from_its_own(tiny_data_set: Path) -> None
 def test_a_resumed_run_has_the_step_size_of_its_epoch(
     tiny_data_set: Path, tmp_path: Path, step: int, how
 ) -> None:
-    data = DataSet(tiny_data_set)
     config = replace(
         small_run(tiny_data_set, epochs=3, log_every_steps=4), optimiser=replace(FALLING, milestones=(1, 2))
     )
-    whole, first, second = Recorder(), Recorder(step, how), Recorder()
-    train(config, tmp_path / "whole", data, ALONE, whole)
-    with pytest.raises((Interrupted, Killed)):
-        train(config, tmp_path / "resumed", data, ALONE, first)
-    train(config, tmp_path / "resumed", data, ALONE, second)
-    assert_bitwise_equal(final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "resumed"))
-    assert first.points | second.points == whole.points
+    assert_goes_on_bitwise(config, tmp_path, step, how)
     steady = replace(config, optimiser=replace(FALLING, milestones=()))
-    train(steady, tmp_path / "steady", data, ALONE, Recorder())
+    train(steady, tmp_path / "steady", DataSet(tiny_data_set), ALONE, Recorder())
     fallen, not_fallen = final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "steady")
     assert any((fallen[name] != value).any() for name, value in not_fallen.items())
 

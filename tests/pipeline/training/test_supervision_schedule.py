@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_prep.errors import Interrupted
 from pipeline.data.dataset import DataSet
 from pipeline.training.loop import train
-from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_run
-from tests.pipeline.training.test_resume import ALONE, Killed, Recorder, ask_to_stop, die
+from tests.pipeline.runs import assert_bitwise_equal, small_run
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, assert_goes_on_bitwise, die
 
 STEPS = 12  # of an epoch
 
@@ -21,17 +20,11 @@ STEPS = 12  # of an epoch
 def test_a_run_resumed_in_the_middle_of_its_schedule_is_bitwise_equal(
     tiny_data_set: Path, tmp_path: Path, step: int, how
 ):
-    data, config = DataSet(tiny_data_set), small_run(tiny_data_set, epochs=3, log_every_steps=4)
+    config = small_run(tiny_data_set, epochs=3, log_every_steps=4)
     config = replace(
         config, data=replace(config.data, supervision_rate=0.9, supervision_schedule=((1, 0.5), (2, 0.1)))
     )
-    whole, first, second = Recorder(), Recorder(step, how), Recorder()
-    train(config, tmp_path / "whole", data, ALONE, whole)
-    with pytest.raises((Interrupted, Killed)):
-        train(config, tmp_path / "resumed", data, ALONE, first)
-    train(config, tmp_path / "resumed", data, ALONE, second)
-    assert_bitwise_equal(final_parameters(tmp_path / "whole"), final_parameters(tmp_path / "resumed"))
-    assert first.points | second.points == whole.points
+    assert_goes_on_bitwise(config, tmp_path, step, how)
 
 
 def test_a_schedule_changes_what_is_learned_from_the_epoch_on_where_it_begins(
