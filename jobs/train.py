@@ -6,8 +6,6 @@ one. A cell that is trained already is left as it is.
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ from pipeline.training.interruption import listening_for_stop
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
-from pipeline.world import joined_world
+from pipeline.world import joined_world, leave_at_once
 
 
 def train_cell(config_file: Path) -> None:
@@ -105,11 +103,7 @@ def main() -> None:
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.train")
     run_unit("train", arguments.config)
-    # All is written. While an interpreter is taken down a thread of gloo's may still end the process with SIGABRT (seen
-    # once in some hundred runs), for which torchrun ends the other ranks, rank 0 in the middle of its last upload.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave_at_once()
 
 
 if __name__ == "__main__":

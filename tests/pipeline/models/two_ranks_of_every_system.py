@@ -13,6 +13,7 @@ from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.data.batch import Batch
+from pipeline.world import leave_at_once
 from tests.pipeline.models.every_system import CASES, batch_of, take_noise_out
 
 CUT = 3
@@ -53,6 +54,7 @@ def _rank(rank: int, port: int, result: Path) -> None:
     if rank == 0:
         torch.save(found, result)
     dist.destroy_process_group()
+    leave_at_once()
 
 
 def gradient(model: nn.Module, forward: nn.Module, batch: Batch, ranks: int) -> dict[str, Tensor]:

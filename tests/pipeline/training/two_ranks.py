@@ -14,7 +14,7 @@ from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.interface import DataShape
 from pipeline.training.step import Step
-from pipeline.world import joined_world
+from pipeline.world import joined_world, leave_at_once
 
 
 def gradients_of_first_step(config: RunConfig, folder: Path) -> dict[str, torch.Tensor]:
@@ -49,3 +49,4 @@ def _step_of_rank(rank: int, config: RunConfig, port: int, result: Path) -> None
         step(batch, 0, batch_size)
         if world.is_first:
             torch.save({name: value.grad for name, value in step.model.named_parameters()}, result)
+    leave_at_once()
