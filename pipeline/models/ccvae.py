@@ -60,7 +60,8 @@ class CCVAEConfig(CharacteristicVAEConfig):
     weight_limit: float | None = 3.0
     """Largest weight, larger ones being truncated (Ionides 2008); not with several, self-normalised samples."""
     reparameterise_classifier: bool = False
-    """Drop the bars of eq. 8, so that gradients reach the encoder through ``q(y | z_c)`` (the study of figure 8)."""
+    """Drop the bars of eq. 8, so that gradients reach the encoder through ``q(y | z_c)`` (the study of figure 8); only
+    with weight_gradient=as_printed, the others having no gradient there."""
     classifier_weight: float = 1.0
     """Factor of ``log q(y | x)``; 1 is the bound."""
     nearest_example_weight: float = 0.0
@@ -74,6 +75,11 @@ class CCVAEConfig(CharacteristicVAEConfig):
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
                 "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
+            )
+        if self.reparameterise_classifier and self.weight_gradient != "as_printed":
+            raise ConfigError(
+                "ccvae: reparameterise_classifier needs weight_gradient=as_printed:"
+                f" {self.weight_gradient} has no gradient there"
             )
         if self.weight_limit is not None and not self.weight_limit >= 1:
             raise ConfigError(

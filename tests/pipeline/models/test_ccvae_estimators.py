@@ -129,10 +129,14 @@ def test_choices_of_gradient_leave_the_objective_as_it_is(draws: InjectedDraws) 
         float(
             labelled_objective(build(weight_gradient=choice, reparameterise_classifier=reparameterise), draws)
         )
-        for choice in ("as_printed", "denominator", "none")
-        for reparameterise in (False, True)
+        for choice, reparameterise in (
+            ("as_printed", False),
+            ("as_printed", True),
+            ("denominator", False),
+            ("none", False),
+        )
     ]
-    assert values == pytest.approx([values[0]] * 6, rel=1e-12)
+    assert values == pytest.approx([values[0]] * 4, rel=1e-12)
 
 
 @torch.no_grad()

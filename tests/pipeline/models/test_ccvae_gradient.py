@@ -50,6 +50,7 @@ CHOICES: list[dict[str, Any]] = [
         [None, LIMIT],
     )
     if not (weight_gradient == "denominator" and importance_samples > 1)
+    and not (weight_gradient != "as_printed" and reparameterise)
 ]
 
 

@@ -81,8 +81,10 @@ def test_a_limited_weight_is_the_smaller_of_weight_and_limit(bounded: bool) -> N
         assert torch.equal(limited[weight <= limit], weight[weight <= limit])
 
 
-@pytest.mark.parametrize("reparameterise", [False, True])
-@pytest.mark.parametrize("weight_gradient", ["as_printed", "denominator"])
+@pytest.mark.parametrize(
+    ("weight_gradient", "reparameterise"),
+    [("as_printed", False), ("as_printed", True), ("denominator", False)],
+)
 def test_a_truncated_weights_gradient_is_scaled_down_as_its_value_is(
     weight_gradient: str, reparameterise: bool
 ) -> None:

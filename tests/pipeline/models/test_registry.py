@@ -134,6 +134,14 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none",
         ),
         (
+            {"reparameterise_classifier": True},
+            "ccvae: reparameterise_classifier needs weight_gradient=as_printed: denominator has no gradient there",
+        ),
+        (
+            {"reparameterise_classifier": True, "weight_gradient": "none"},
+            "ccvae: reparameterise_classifier needs weight_gradient=as_printed: none has no gradient there",
+        ),
+        (
             {"predictive_samples": 0, "bounded_weight": False},
             r"ccvae: predictive_samples is 0; q\(y\|x\) needs at least one sample",
         ),
