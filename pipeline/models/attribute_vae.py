@@ -19,8 +19,9 @@ class AttributeVAEConfig(WeightedVAEConfig):
     """The fields of systems whose networks are told labels."""
 
     likelihood: Likelihood = "gaussian"
-    """``p(x | ...)``, Gaussian as in the paper; `auto`: Laplace for images in colour or of 64 x 64 pixels, else
-    Bernoulli."""
+    """``p(x | ...)``, Gaussian of one fixed scale (``likelihood_scale``), where the paper's decoder gives σ(w, z) beside
+    the mean: what weighs as much as its β_1 = 20 depends on that scale. `auto`: Laplace for images in colour or of
+    64 x 64 pixels, else Bernoulli."""
     hidden_labels: float = 0.1
     """Share of the examples whose labels the networks are not told at a step (but how often each value occurs, as of
     unlabelled examples), so that they learn to do without; 0 in the paper, where labels are always given."""

@@ -5,7 +5,8 @@
 
 Networks take labels as attributes ``y ∈ {0, 1}^k``. The paper knows all labels. Here an unknown one stands as the
 frequencies of its values: a condition like others, so that what an unlabelled example adds is a bound of
-``log p(x | labels unknown)``. It has no part in the adversary's game, which is over observed labels.
+``log p(x | labels unknown)``. It has no part in the adversary's game, which is over observed labels. The paper's decoder
+gives mean and scale of a Gaussian; ours gives the mean, the scale is fixed (``likelihood_scale``).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class AttributeDecoderVAE(ImageVAE):
     ) -> Float[Tensor, "draw batch channel height width"]:
         """Attribute switching (section 4.3, p = 1): the posterior mean, decoded with the attribute of this label alone.
 
-        Nothing in it is drawn: all draws are the same.
+        Nothing in it is drawn: all draws are the same. The paper encodes with the original label; here it is unknown.
         """
         z, _ = self.without_labels(image)
         switched = self.decode(torch.cat([z, self.attributes.of_one(label, values)], dim=-1))
@@ -138,7 +139,10 @@ class AttributeDecoderVAE(ImageVAE):
         start: int = 0,
         end: int = 1,
     ) -> Float[Tensor, "step batch channel height width"]:
-        """The same while the label's attributes go straight from those of one value to those of the other."""
+        """The same while the label's attributes go straight from those of one value to those of the other.
+
+        Here too the label of the image itself is not told to the encoder.
+        """
         z, _ = self.without_labels(image)
         ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
         first, last = self.attributes.of_one(label, ends)

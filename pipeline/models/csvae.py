@@ -61,7 +61,7 @@ class CSVAEConfig(AdversarialVAEConfig):
     """Let examples with the attribute lie at the origin of its subspace, as the paper's formula has it, and those
     without away from it; its prose and its attribute switching have it the other way round."""
     reconstruction_weight: float = 20.0
-    """Weight β_1 of ``log p(x | w, z)``."""
+    """Weight β_1 of ``log p(x | w, z)``; what 20 amounts to depends on ``likelihood_scale``, learned in the paper."""
     subspace_kl_weight: float = 1.0
     """Weight β_2 of ``KL(q(w | x, y) ‖ p(w | y))``."""
     kl_weight: float = 0.2

@@ -26,7 +26,7 @@ class DataShape:
     cardinalities: tuple[int, ...]
     """Number of values of each label."""
     label_frequencies: tuple[tuple[float, ...], ...]
-    """Share of each value among the observed labels of the training split: ``p(y)``."""
+    """Share of each value among all observed labels of the training split, whatever the supervision rate: ``p(y)``."""
     partly_observed: bool = True
     """Whether an example may have some of its labels observed and others not; where it may not, less is computed."""
 
@@ -55,7 +55,8 @@ class DataShape:
     def log_label_prior(self, label: int) -> Float[Tensor, " value"]:
         """``log p(y_i)`` of a label; a value that never occurs gets the smallest positive float32.
 
-        Where the label is never observed, its values are equally probable.
+        The labels that a supervision rate below 1 hides are counted too. Where the label is never observed, its values
+        are equally probable.
         """
         frequencies = torch.tensor(self.label_frequencies[label], dtype=torch.get_default_dtype())
         if not any(self.label_frequencies[label]):

@@ -14,7 +14,8 @@ from pipeline.networks import one_hot
 class LabelAttributes(nn.Module):
     """A binary label is one attribute, present at its value 1; a label of several values has one for each.
 
-    It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies.
+    It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies, those of all
+    its observed labels, whatever the supervision rate.
     """
 
     places: Tensor

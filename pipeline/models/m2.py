@@ -62,7 +62,7 @@ class M2Config(ImageVAEConfig):
     latent_size: int = 10
     """Number of latents ``z``."""
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | x)`` on observed labels."""
+    """Factor α of ``log q(y | x)`` on observed labels; 50 is ours, Kingma et al. take 0.1 N, Joy et al. name none."""
     label_estimator: LabelEstimator = "auto"
     """The expectation over unobserved labels: the sum over their combinations (`enumerated`), or from samples
     (`score_function`, unbiased; `straight_through`, biased); `auto`: enumerated where there is one label or at most 16

@@ -39,7 +39,7 @@ class M3Config(CharacteristicVAEConfig):
 
     system: Annotated[Literal["m3"], tyro.conf.Suppress] = "m3"
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | z_c)`` on observed labels."""
+    """Factor α of ``log q(y | z_c)`` on observed labels; 50 is ours, Joy et al. name none."""
     confidence: float = 0.9
     """Probability λ of a label that the classifier must reach where latents are drawn for it or changed to flip it."""
 
@@ -84,7 +84,10 @@ class M3(CharacteristicVAE):
         )
 
     def accepted_latents(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows own"]:
-        """For each row a draw of ``z_i ~ N(0, I)`` among those with ``q(y_i | z_i)`` of its value at least λ."""
+        """For each row a draw of ``z_i ~ N(0, I)`` among those with ``q(y_i | z_i)`` of its value at least λ.
+
+        Where none of 1,000 draws is accepted, it is the one of the greatest probability, which is below λ.
+        """
         block, place = self.layout.block_of(label)
         own = self.layout.latents_of(label)
         candidates = torch.randn(CANDIDATES, len(values), own.stop - own.start, device=values.device)
@@ -102,7 +105,10 @@ class M3(CharacteristicVAE):
     # what it can do
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
-        """``E[x | z]`` for ``z ~ p(z)``, accepted label by label where the classifier is confident of the label."""
+        """``E[x | z]`` for ``z ~ p(z)``, accepted label by label where the classifier is confident of the label.
+
+        Where it is of none of 1,000 draws, the most convincing one is taken.
+        """
         z = torch.randn(len(labels), self.layout.latents + self.config.style_size, device=labels.device)
         for label in range(self.layout.labels):
             z = self.with_latents_of(label, z, self.accepted_latents(label, labels[:, label]))
@@ -115,7 +121,10 @@ class M3(CharacteristicVAE):
         values: UInt8[Tensor, " batch"],
         draws: int = 1,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """``E[x | z]`` for accepted latents of the label; all others are the posterior mean's."""
+        """``E[x | z]`` for accepted latents of the label; all others are the posterior mean's.
+
+        Where none of 1,000 draws is accepted, the most convincing one is taken.
+        """
         latents = self.accepted_latents(label, values.repeat(draws)).unflatten(0, (draws, -1))
         return self.decode(self.with_latents_of(label, self.posterior_mean(image), latents))
 
@@ -124,6 +133,8 @@ class M3(CharacteristicVAE):
     ) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z]`` with the closest ``z_i`` at which the other value of a binary label has probability λ.
 
+        It stays within ±10, where a classifier that hardly looks at its latent may not be as sure of the other value.
+
         Raises:
             ConfigError: the label has several values, or several latents: then there is no closed form.
         """
@@ -131,7 +142,10 @@ class M3(CharacteristicVAE):
         return self.decode(self.with_latents_of(label, z, self.closest_flip(label, z)))
 
     def closest_flip(self, label: int, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1"]:
-        """The ``z_i`` closest to that of ``z`` at which ``a z_i + b = ±logit λ``, with the sign of the other value."""
+        """The ``z_i`` closest to that of ``z`` at which ``a z_i + b = ±logit λ``, with the sign of the other value.
+
+        It is clamped to ±10, so a classifier that hardly looks at its latent may be less sure there than λ.
+        """
         block, place = self.layout.block_of(label)
         classifier = self.classifier.blocks[block]
         if not isinstance(classifier, DiagonalClassifier):

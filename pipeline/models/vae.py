@@ -2,8 +2,8 @@
 
     β_x E_{q(z|x)} [ log p(x|z) ] − β_z KL(q(z|x) ‖ p(z))
 
-With both weights 1 it is the bound; β_z alone makes it a β-VAE. Klys et al. 2018 switch an attribute of it by vector
-arithmetic, ``decode(posterior_mean(x) − m_i + m_j)`` with means ``m`` over the examples that have the attribute.
+With both weights 1 it is the bound; β_z alone makes it a β-VAE. It only reconstructs: the vector arithmetic by which Klys
+et al. 2018 switch an attribute of it, ``decode(posterior_mean(x) − m_i + m_j)``, is not here.
 """
 
 from __future__ import annotations
