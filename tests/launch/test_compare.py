@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import statistics
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Store:
         values = {
             "test/classification_accuracy": accuracy,
             "test/majority_baseline": 0.1,
+            "test/balanced_accuracy": accuracy - 0.1,
             "test/elbo": -math.inf,
         }
         values["train/elbo"] = -200.0
@@ -118,6 +120,21 @@ def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
         "table.md"
     ].read_text(encoding="utf-8")
     assert written["classification_accuracy.png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_beside_the_accuracy_stand_the_majority_and_the_balanced_accuracy(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    for seed in (0, 1):
+        store.add("full", parent, seed=seed, accuracy=0.85 + 0.01 * seed)
+    store.compare("--out", str(tmp_path))
+    shown = capsys.readouterr().out
+    assert re.search("classification .*majority +balanced", shown)
+    assert re.search(r"0\.855 ± 0\.007 .* 0\.100 ± 0\.000 +0\.755 ± 0\.007", shown)
+    heading, _, line = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()[:3]
+    assert "classification_accuracy | paper | difference | majority_baseline | balanced_accuracy" in heading
+    assert "0.855 ± 0.007 | 0.865 | -0.010 | 0.100 ± 0.000 | 0.755 ± 0.007" in line
 
 
 def test_variants_are_told_by_the_params_that_differ(store: Store, tmp_path: Path) -> None:
