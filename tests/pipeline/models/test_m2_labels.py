@@ -233,3 +233,11 @@ def test_the_order_of_labels_does_not_matter(estimator: str, draws: InjectedDraw
     torch.testing.assert_close(first["encoder.rest.1.0.weight"], second["encoder.rest.1.0.weight"])
     torch.testing.assert_close(first["classifier.0.weight"], second["classifier.0.weight"])
     torch.testing.assert_close(first["classifier.4.bias"][places], second["classifier.4.bias"])
+    image = batch.image
+    with torch.no_grad():
+        for label, old in enumerate(order):
+            torch.testing.assert_close(permuted.classify(image)[label], model.classify(image)[old])
+            for value in range(MIXED.cardinalities[old]):
+                values = torch.full((5,), value, dtype=torch.uint8)
+                pictures = permuted.intervene(image, label, values)
+                torch.testing.assert_close(pictures, model.intervene(image, old, values))
