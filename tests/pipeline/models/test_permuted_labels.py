@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
 from pipeline.models.characteristic_vae import CharacteristicVAE
+from pipeline.models.diva_original import DivaOriginal
 from pipeline.models.interface import Classifies, DataShape, Intervenes
+from pipeline.models.m3 import CANDIDATES
 from tests.pipeline.models.every_system import CASES, Case, batch_of, narrow, ready, take_noise_out
+from tests.pipeline.models.injected_draws import noise
 
 ORDERS = {"radiographs": [3, 0, 4, 1, 2], "mixed": [2, 0, 1]}
 """Label j of the data in another order is label ORDERS[j]."""
+AROUND_THE_DOMAIN = {"radiographs": [3, 1, 4, 0, 2], "mixed": [2, 1, 0]}
+"""The same for ``diva_original``, whose label 1 is the domain."""
 NOT_HERE = {
     "m2": "tests/pipeline/models/test_m2_labels.py permutes them",
-    "diva_original": "its labels are not alike: one of them is the domain",
     "vae": "it sees no labels",
 }
 OF_ATTRIBUTES: dict[str, dict[str, tuple[str, int, int]]] = {
@@ -108,9 +112,14 @@ def permuted_latents(
                     found[f"{part}.blocks.{number}.{own}"] = (
                         value[list(old_places)] if block.is_diagonal else value
                     )
-    last = max(int(name.split(".")[1]) for name in found if name.startswith("encoder."))
-    both = torch.tensor([*places, *(len(places) + place for place in places)])
-    for name in (f"encoder.{last}.weight", f"encoder.{last}.bias"):
+    encoder, own_places = "encoder", places
+    if isinstance(
+        model, DivaOriginal
+    ):  # another encoder has the domain, whose latents stand behind all others' here
+        encoder, own_places = "encoder.of_labels", places[: model.domain.start]
+    last = max(int(name.split(".")[-2]) for name in found if name.startswith(f"{encoder}."))
+    both = torch.tensor([*own_places, *(len(own_places) + place for place in own_places)])
+    for name in (f"{encoder}.{last}.weight", f"{encoder}.{last}.bias"):
         found[name] = found[name][both]
     found["decoder.0.weight"] = found["decoder.0.weight"][:, places]
     return found
@@ -120,10 +129,13 @@ def permuted_latents(
 @torch.no_grad()
 def test_permuted_labels_permute_objective_and_results(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     take_noise_out(monkeypatch.setattr)
-    order = ORDERS[case.data]
-    model: Any = case.build(network="mlp")
+    monkeypatch.setattr(torch, "randn", zeros_but_for_candidates)
+    order = (AROUND_THE_DOMAIN if case.system == "diva_original" else ORDERS)[case.data]
+    model: Any = case.build(network="mlp", hidden_width=32)
     spread(model)
-    other: Any = ready(narrow(case.preset, network="mlp").build(in_order(case.shape, order)), case.shape)
+    other: Any = ready(
+        narrow(case.preset, network="mlp", hidden_width=32).build(in_order(case.shape, order)), case.shape
+    )
     has_latents = isinstance(model, CharacteristicVAE)
     weights = (
         permuted_latents(model, other, order) if has_latents else permuted_attributes(case, model, order)
@@ -145,15 +157,21 @@ def test_permuted_labels_permute_objective_and_results(case: Case, monkeypatch: 
             values = batch.labels[:, old]
             pictures = model.intervene(batch.image, old, values)
             torch.testing.assert_close(other.intervene(batch.image, label, values), pictures)
+            others = (values + 1) % case.shape.cardinalities[old]
+            assert (model.intervene(batch.image, old, others) - pictures).abs().amax() > 1e-4
     assert (other(batch_with_wrong_labels(reordered)).objective - expected.objective)[:2].abs().max() > 1e-4
+
+
+def zeros_but_for_candidates(*shape: int, **_: Any) -> Tensor:
+    """No noise, except that what M3 chooses from is the same spread for every label of a size."""
+    return noise(*shape, seed=0).float() if shape[0] == CANDIDATES else torch.zeros(*shape)
 
 
 def spread(model: nn.Module) -> None:
     """Make labels differ: at the start all classifiers and tables of priors are alike."""
     for index, (name, parameter) in enumerate(model.named_parameters()):
         if "blocks" in name:
-            generator = torch.Generator().manual_seed(index)
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+            parameter.add_(0.5 * noise(*parameter.shape, seed=index))
 
 
 def batch_with_wrong_labels(batch: Batch) -> Batch:
