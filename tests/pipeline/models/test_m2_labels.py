@@ -237,7 +237,7 @@ def test_the_order_of_labels_does_not_matter(estimator: str, draws: InjectedDraw
     with torch.no_grad():
         for label, old in enumerate(order):
             torch.testing.assert_close(permuted.classify(image)[label], model.classify(image)[old])
-            for value in range(MIXED.cardinalities[old]):
-                values = torch.full((5,), value, dtype=torch.uint8)
+            for switched in range(MIXED.cardinalities[old]):
+                values = torch.full((5,), switched, dtype=torch.uint8)
                 pictures = permuted.intervene(image, label, values)
                 torch.testing.assert_close(pictures, model.intervene(image, old, values))

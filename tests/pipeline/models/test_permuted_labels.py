@@ -113,9 +113,8 @@ def permuted_latents(
                         value[list(old_places)] if block.is_diagonal else value
                     )
     encoder, own_places = "encoder", places
-    if isinstance(
-        model, DivaOriginal
-    ):  # another encoder has the domain, whose latents stand behind all others' here
+    if isinstance(model, DivaOriginal):
+        # Another encoder has the domain, whose latents stand behind those of all other labels here.
         encoder, own_places = "encoder.of_labels", places[: model.domain.start]
     last = max(int(name.split(".")[-2]) for name in found if name.startswith(f"{encoder}."))
     both = torch.tensor([*own_places, *(len(own_places) + place for place in own_places)])
