@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import recall_score, roc_auc_score
 
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.models.interface import Classifies
@@ -15,7 +15,7 @@ def classification(model: Classifies, examples: MeasuredSplit) -> dict[str, floa
     """Accuracy over observed labels, beside what the majority of the training labels would score.
 
     ``classification_accuracy`` counts labels, not batches: each observed label of each example weighs the same.
-    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and classes. A number that the split
+    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and the classes that occur. A number that the split
     has no label for, or no label of two classes, is left out.
     """
     labels, observed = examples.labels, examples.observed
@@ -30,8 +30,9 @@ def classification(model: Classifies, examples: MeasuredSplit) -> dict[str, floa
         predicted = probability.argmax(axis=1)
         correct += int((predicted == truth).sum())
         majority += int((truth == int(np.argmax(frequencies[index]))).sum())
-        if len(np.unique(truth)) > 1:
-            balanced.append(balanced_accuracy_score(truth, predicted))
+        classes = np.unique(truth)
+        if len(classes) > 1:
+            balanced.append(recall_score(truth, predicted, labels=classes, average="macro"))
             auroc.append(_auroc(truth, probability))
     count = int(observed.sum())
     numbers = {"classified_labels": float(count)}

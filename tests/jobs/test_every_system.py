@@ -1,0 +1,65 @@
+"""Every system of the registry, trained and measured as a cell, on each kind of data that it takes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from data_prep.manifest import Manifest
+from jobs.evaluate import evaluate_cell
+from jobs.train import train_cell
+from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.models.registry import PRESETS
+from pipeline.tracking import TrackingSettings
+from tests.data_prep.fixtures import prepared
+from tests.pipeline.models.every_system import REFUSED, narrow
+from tests.pipeline.runs import small_cell
+
+RATES = {"digits": 0.0, "radiographs": 0.5, "mixed": 1.0}
+"""Kind of data → the supervision rate of the run on it: none, some and all rows have labels."""
+CASES = [
+    (preset, data)
+    for preset in PRESETS
+    for data in RATES
+    if (preset, data) not in REFUSED and (data == "digits" or preset == PRESETS[preset].config().system)
+]
+"""A system's further presets are run on the quickest data alone."""
+
+
+@pytest.fixture(scope="module")
+def data_sets(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A class label; five labels, some of them unknown; sixteen labels in colour, one of them of five values."""
+    root = tmp_path_factory.mktemp("every-system")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        return {
+            "digits": tiny_data_set,
+            "radiographs": prepared("drawn_radiographs", None, root, options={"count": 100}),
+            "mixed": prepared("drawn_faces", None, root, options={"count": 40, "read_as": "celeba_hair"}),
+        }
+
+
+@pytest.mark.parametrize(("preset", "data"), CASES)
+def test_a_system_is_trained_and_measured(
+    data_sets: dict[str, Path], tmp_path: Path, preset: str, data: str
+) -> None:
+    config = RunConfig(
+        data=DataConfig(
+            name=Manifest.load(data_sets[data]).name,
+            folder=str(data_sets[data]),
+            supervision_rate=RATES[data],
+            one_per_class=PRESETS[preset].one_per_class,
+        ),
+        model=narrow(preset),
+        training=TrainingConfig(epochs=1, batch_size=10 if data == "mixed" else 20, log_every_steps=1),
+        tracking=TrackingSettings(enabled=False),
+    )
+    cell = small_cell(tmp_path, config)
+    train_cell(cell.config_file)
+    numbers = evaluate_cell(cell.config_file)
+    assert cell.is_done()
+    assert numbers
+    assert all(math.isfinite(value) for value in numbers.values())
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in cell.figures.iterdir())
