@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +115,28 @@ def test_each_system_states_what_it_can_do(case: Case) -> None:
     model = small_model_of(case)
     protocols = (*CAPABILITIES, interface.FollowsEpochs, interface.HasFurtherPlayers)
     assert {each.__name__ for each in protocols if isinstance(model, each)} == CAN[case.system]
+
+
+def test_the_documentation_has_what_each_system_can_do() -> None:
+    """Its columns are in the order of the protocols, but for ``EncodesFactors``, which only the figures ask for."""
+    columns = (
+        interface.Classifies,
+        interface.Reconstructs,
+        interface.GeneratesFromLabels,
+        interface.Intervenes,
+        interface.FlipsClosest,
+        interface.SwapsCharacteristics,
+        interface.Traverses,
+    )
+    documented = {}
+    for line in (Path(__file__).parents[3] / "docs" / "systems.md").read_text().splitlines():
+        if line.startswith("| `"):
+            system, _, *ticks = (cell.strip() for cell in line.strip("|").split("|"))
+            documented[system.strip("`")] = {
+                column.__name__ for column, tick in zip(columns, ticks, strict=True) if tick
+            }
+    names = {column.__name__ for column in columns}
+    assert documented == {system: can & names for system, can in CAN.items()}
 
 
 @cases_with(interface.Classifies)
