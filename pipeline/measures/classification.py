@@ -15,8 +15,8 @@ def classification(model: Classifies, examples: MeasuredSplit) -> dict[str, floa
     """Accuracy over observed labels, beside what the majority of the training labels would score.
 
     ``classification_accuracy`` counts labels, not batches: each observed label of each example weighs the same.
-    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and the classes that occur. A number that the split
-    has no label for, or no label of two classes, is left out.
+    ``balanced_accuracy`` and ``auroc`` (one against the rest) are means over labels and the classes that occur. A
+    number that the split has no label for, or no label of two classes, is left out.
     """
     labels, observed = examples.labels, examples.observed
     batches = [model.classify(image) for image in examples.images()]
