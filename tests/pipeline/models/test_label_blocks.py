@@ -114,7 +114,8 @@ def test_given_values_are_picked_label_by_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steepness", "error"), [(0.3, 1e-10), (1.0, 1e-10), (2.0, 1e-9), (3.0, 1e-6), (5.0, 1e-3)]
+    ("steepness", "error"),
+    [(0.3, 1e-10), (1.0, 1e-10), (2.0, 1e-9), (3.0, 1e-6), (5.0, 1e-5), (10.0, 1e-5), (40.0, 1e-9)],
 )
 @torch.no_grad()
 def test_quadrature_is_as_exact_as_it_says(steepness: float, error: float) -> None:
@@ -122,10 +123,10 @@ def test_quadrature_is_as_exact_as_it_says(steepness: float, error: float) -> No
     classifier = DiagonalClassifier(1)
     classifier.slope.fill_(4.0)
     classifier.intercept.fill_(-0.5)
-    standard, log_cell = grid(1, radius=10.0, points=20_001)
+    standard, log_cell = grid(1, radius=20.0, points=40_001)
     log_density = -0.5 * standard[:, 0] ** 2 - 0.5 * math.log(2 * math.pi) + log_cell
     scale = steepness / 4
-    for mean in torch.linspace(-2, 2, 9):
+    for mean in torch.linspace(-60, 60, 41):
         for y in (0, 1):
             labels = torch.full((1, 1), y, dtype=torch.uint8)
             found = GaussHermite().log_predictive(
@@ -135,11 +136,14 @@ def test_quadrature_is_as_exact_as_it_says(steepness: float, error: float) -> No
             assert float(found) == pytest.approx(float((log_q + log_density).logsumexp(0)), abs=error)
 
 
-def test_quadratures_gradient_is_that_of_finite_differences() -> None:
+@pytest.mark.parametrize("steepness", [1, 10])
+def test_quadratures_gradient_is_that_of_finite_differences(steepness: int) -> None:
     classifier = DiagonalClassifier(2)
     labels = torch.tensor([[1, 0], [0, 1], [1, 1]], dtype=torch.uint8)
     mean, scale = noise(3, 2, seed=0).requires_grad_(), (0.5 + noise(3, 2, seed=1).abs()).requires_grad_()
     inputs = (mean, scale, classifier.slope, classifier.intercept)
+    with torch.no_grad():
+        classifier.slope.mul_(steepness)
     rule = GaussHermite()
     assert torch.autograd.gradcheck(lambda m, s, *_: rule.log_predictive(classifier, m, s, labels), inputs)
 
@@ -153,3 +157,17 @@ def test_quadrature_stays_finite_in_float32_where_the_classifier_is_all_but_cert
     assert log_q.flatten().tolist() == pytest.approx([-299.5, 0.0], abs=1e-2)
     (gradient,) = torch.autograd.grad(log_q.sum(), mean)
     assert gradient.flatten().tolist() == pytest.approx([1.0, 0.0], abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 3.1, 10.0, 1000.0])
+def test_quadrature_and_its_gradient_stay_finite_in_float32_wherever_the_posterior_lies(scale: float) -> None:
+    torch.set_default_dtype(torch.float32)  # the fixture sets it back
+    classifier = DiagonalClassifier(1)
+    far = torch.logspace(-2, 7, 100)
+    mean = torch.cat([-far, far])[:, None].requires_grad_()
+    scales = torch.full_like(mean, scale).requires_grad_()
+    log_q = GaussHermite().log_predictive(classifier, mean, scales, torch.ones(200, 1, dtype=torch.uint8))
+    assert log_q.isfinite().all()
+    assert log_q.max() < 1e-6
+    for gradient in torch.autograd.grad(log_q.sum(), (mean, scales, *classifier.parameters())):
+        assert gradient.isfinite().all()
