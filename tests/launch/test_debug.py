@@ -29,7 +29,7 @@ def options(tiny_raw: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("preset", ["ccvae", "ccvae-exact", "revae", "m2"])
-def test_every_preset_trains_and_is_measured_in_this_process(preset, options, tmp_path, capsys, caplog):
+def test_a_preset_trains_and_is_measured_in_this_process(preset, options, tmp_path, capsys, caplog):
     with caplog.at_level(logging.INFO):
         main([preset, *options])
     assert "epoch 2 of 2" in caplog.text  # no other process could have logged here
