@@ -56,14 +56,14 @@ RECIPES = {
         "the same as celeba-table1 on 20,000 drawn faces, which need no download", drawn_faces
     ),
     "drawn-faces-quick": Recipe(
-        "6,000 drawn faces: CCVAE at 4 rates, the others at f = 0.2, 5 epochs: 2 minutes a run on a free core",
+        "6,000 drawn faces: 5 systems, 4 rates, 5 epochs: 2 minutes a run on a free core",
         drawn_faces_quick,
     ),
     "drawn-radiographs": Recipe(
         "the same as chexpert-table1 on 20,000 drawn radiographs, which need no download", drawn_radiographs
     ),
     "drawn-radiographs-quick": Recipe(
-        "4,000 drawn radiographs: CCVAE at 4 rates, the others at f = 0.2, 5 epochs: a minute a run",
+        "4,000 drawn radiographs: 5 systems, 4 rates, 5 epochs: a minute a run",
         drawn_radiographs_quick,
     ),
     "estimators-drawn-faces": Recipe(

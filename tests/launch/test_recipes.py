@@ -82,7 +82,7 @@ def test_a_quick_recipe_is_quick(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cells"), [("drawn-faces-quick", 8), ("hair-multiclass-quick", 2), ("csvae-table1-quick", 4)]
+    ("name", "cells"), [("drawn-faces-quick", 20), ("hair-multiclass-quick", 2), ("csvae-table1-quick", 4)]
 )
 def test_drawn_data_are_planned_without_any_file(
     name: str, cells: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
