@@ -152,11 +152,15 @@ def reached(objective: Tensor, model: nn.Module) -> set[int]:
 
 
 def objective_and_gradient(case: Case, dtype: torch.dtype, narrow_type: bool) -> tuple[Tensor, Tensor]:
-    """Objectives of all players, and the gradient of their sum, of MLPs with the weights that float32 begins with."""
-    weights = dict(case.build(network="mlp").named_parameters())
+    """Objectives of all players, and the gradient of their sum, with the weights that float32 begins with.
+
+    Networks are convolutional on radiographs, and on no others, for time.
+    """
+    network = "convolutional" if case.data == "radiographs" else "mlp"
+    weights = dict(case.build(network=network).named_parameters())
     torch.set_default_dtype(dtype)
     try:
-        model = case.build(network="mlp")
+        model = case.build(network=network)
         model.load_state_dict(weights, strict=False)
         with torch.autocast("cpu", torch.bfloat16, enabled=narrow_type):
             losses = model(batch_of(case.shape))
@@ -176,6 +180,9 @@ ERRORS = {"float32": (2e-6, 2e-5), "bf16": (0.01, 0.05)}
 ERRORS_OF_SELF_NORMALISED = {"float32": (2e-6, 5e-4), "bf16": (0.01, 0.2)}
 """Where gradients pass through normalised weights, differences of brackets of thousands of nats make them."""
 
+OF_CONVOLUTIONS = {"float32": 2e-5, "bf16": 0.1}
+"""Largest error of the gradient through ten layers, relative to its norm."""
+
 
 @pytest.mark.parametrize("precision", ERRORS)
 @every_case
@@ -190,6 +197,8 @@ def test_float32_and_bf16_stay_near_float64(
     (exact, exact_gradient), (found, gradient) = results
     errors = ERRORS_OF_SELF_NORMALISED if case.preset == "ccvae-exact" else ERRORS
     of_objective, of_gradient = errors[precision]
+    if case.data == "radiographs":
+        of_gradient = max(of_gradient, OF_CONVOLUTIONS[precision])
     assert ((found - exact).abs() / (1 + exact.abs())).max() < of_objective
     assert (gradient - exact_gradient).norm() / exact_gradient.norm() < of_gradient
 
