@@ -114,6 +114,44 @@ def test_the_bound_is_below_the_likelihood_by_the_divergence_of_the_posterior(
         torch.testing.assert_close(losses.terms["elbo"][0], losses.objective.sum().float(), rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("values", [(1, 0), (0, None), (None, None)])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_the_bound_of_two_labels_is_below_the_likelihood_by_the_divergence_of_the_posterior(
+    values: tuple[int | None, int | None], draws: InjectedDraws
+) -> None:
+    unweighted = dict.fromkeys(WEIGHTS, 1.0) | {"entropy_weight": 0.0}
+    model = tiny(BINARY, latent_size=1, subspace_size=1, **unweighted)
+    reference = CSVAEReference(model, BINARY, model.config)
+    z_axis = torch.linspace(-7, 7, 29, dtype=torch.float64)
+    w_axis = torch.linspace(-8, 11, 191, dtype=torch.float64)
+    latents = torch.cartesian_prod(z_axis, w_axis, w_axis)
+    z, w = latents[:, :1], latents[:, 1:, None]
+    log_cell = math.log(0.5 * 0.1**2)
+    log_joint = torch.distributions.Normal(0.0, 1.0).log_prob(z)[:, 0] + reference.log_p_y(values)
+    for label, value in enumerate(values):
+        log_joint += (
+            reference.log_p_w_marginal(w, label) if value is None else reference.log_p_w(w, label, value)
+        )
+    x = IMAGES[0] / 255
+    log_joint += reference.log_p_x(x, latents)
+    log_evidence = (log_joint + log_cell).logsumexp(0)
+    log_q = reference.q_z(x).log_prob(z)[:, 0] + reference.q_w(x, values).log_prob(w)[..., 0].sum(-1)
+    divergence = ((log_q + log_cell).exp() * (log_q - log_joint + log_evidence)).sum()
+
+    axes = [torch.linspace(-7, 7, points, dtype=torch.float64) for points in (21, 113, 113)]
+    standard = torch.cartesian_prod(*axes)  # the logarithm of the marginal prior has bends 0.1 wide
+    log_weights = torch.distributions.Normal(0.0, 1.0).log_prob(standard).sum(-1) + math.log(0.7 * 0.125**2)
+    observed = torch.tensor([value is not None for value in values]).expand(len(standard), -1)
+    labels = torch.tensor([value or 0 for value in values]).expand(len(standard), -1)
+    rows = len(standard) if observed.any() else 0
+    batch = batch_with(BINARY, observed, rows, images=IMAGES[0].expand(len(standard), -1), labels=labels)
+    draws.give(standard[:, :1], standard[:, 1:, None])
+    bound = (log_weights.exp() * model(batch).objective).sum()
+    assert divergence > 0.05
+    assert float(log_evidence - bound) == pytest.approx(float(divergence), rel=2e-3, abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("weight", "name", "sign"),
     [
