@@ -54,14 +54,12 @@ def test_what_is_not_tried_for_ever(
     hopeless = sweep("hopeless", "--recipe", "faults-alike", "--retries", "1")
     launcher = hopeless.start()
     killed, diverging = hopeless.cell(0), hopeless.cell(1)
-    for restart in (0, 1):
-        ranks = wait_for_ranks(hopeless, killed, restart)
-        ranks[1].signal(signal.SIGKILL)
-        wait_until_gone(ranks, 120, hopeless.story)
+    kill_a_rank(hopeless, killed, restart=0)
     hopeless.wait_for_step(diverging, 200)
     job = living_ranks(diverging)[0].job
     with held_back(slurm_cluster, job, diverging):
         newest = poison(diverging)
+        kill_a_rank(hopeless, killed, restart=1)
     assert launcher.wait(timeout=600) == 1, hopeless.story()
 
     given_up = (killed.folder / "FAILED").read_text()
@@ -103,6 +101,13 @@ def heal(cell: Cell) -> None:
     """Put back what ``poison`` took away."""
     shutil.rmtree(cell.checkpoints)
     (cell.folder / "good").rename(cell.checkpoints)
+
+
+def kill_a_rank(sweep: Sweep, cell: Cell, restart: int) -> None:
+    """Kill a rank of an attempt as soon as it is there, and wait until the attempt is over."""
+    ranks = wait_for_ranks(sweep, cell, restart)
+    ranks[1].signal(signal.SIGKILL)
+    wait_until_gone(ranks, 120, sweep.story)
 
 
 def wait_for_ranks(sweep: Sweep, cell: Cell, restart: int) -> list[Rank]:
