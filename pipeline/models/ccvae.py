@@ -221,7 +221,7 @@ class CCVAE(ConditionalPriorVAE):
         for block, classifier in enumerate(self.classifier.blocks):
             given = self.layout.split_labels(labels)[block]
             if isinstance(classifier, DiagonalClassifier):
-                each.append(self.gauss_hermite.log_predictive(classifier, means[block], scales[block], given))
+                each.append(self.quadrature.log_predictive(classifier, means[block], scales[block], given))
             else:
                 z = self.predictive_sample(means[block], scales[block], owns[block])
                 each.append(log_mean_exp(classifier.of(z, given)))  # type: ignore[operator]

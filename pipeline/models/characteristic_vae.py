@@ -14,7 +14,7 @@ from pipeline.models.densities import log_mean_exp
 from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
 from pipeline.models.interface import DataShape, to_pixels
 from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier
-from pipeline.models.label_estimators import GaussHermite
+from pipeline.models.label_estimators import SigmoidQuadrature
 from pipeline.models.label_layout import LabelLayout, label_blocks, latents_per_label
 from pipeline.networks import concatenated
 
@@ -55,7 +55,7 @@ class CharacteristicVAE(ImageVAE):
         super().__init__(config, data, latents=layout.latents + config.style_size)
         self.layout = layout
         self.classifier = LabelClassifier(layout)
-        self.gauss_hermite = GaussHermite()
+        self.quadrature = SigmoidQuadrature()
 
     def split(self, z: Float[Tensor, "*rows latent"]) -> tuple[Tensor, Tensor]:
         """``z_c`` and ``z_s``."""
@@ -79,7 +79,7 @@ class CharacteristicVAE(ImageVAE):
         for classifier, block_mean, block_scale in zip(self.classifier.blocks, *latents, strict=True):
             if isinstance(classifier, DiagonalClassifier):
                 both = [
-                    self.gauss_hermite.log_predictive(
+                    self.quadrature.log_predictive(
                         classifier, block_mean, block_scale, torch.full_like(block_mean, y, dtype=torch.uint8)
                     )
                     for y in (0, 1)

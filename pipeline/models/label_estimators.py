@@ -60,7 +60,7 @@ def monte_carlo(
     return log_mean_exp(log_q).masked_fill(~observed, 0).sum(-1)
 
 
-class GaussHermite(nn.Module):
+class SigmoidQuadrature(nn.Module):
     """``log E_u [σ(m + s u)]`` under a standard normal ``u``, by Gauss–Hermite quadrature where ``s`` is small.
 
     Where it is not, the two change roles: it is ``log E_T [Φ((m − T) / s)]`` under a logistic ``T``, and the trapezoidal

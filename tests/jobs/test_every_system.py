@@ -15,6 +15,7 @@ from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
 from tests.data_prep.fixtures import prepared
 from tests.pipeline.models.every_system import REFUSED, narrow
+from tests.pipeline.models.test_every_capability import CAN
 from tests.pipeline.runs import small_cell
 
 RATES = {"digits": 0.0, "radiographs": 0.5, "mixed": 1.0}
@@ -26,6 +27,14 @@ CASES = [
     if (preset, data) not in REFUSED and (data == "digits" or preset == PRESETS[preset].config().system)
 ]
 """A system's further presets are run on the quickest data alone."""
+FIGURES = {
+    "reconstructions": "Reconstructs",
+    "conditional_generations": "GeneratesFromLabels",
+    "interventions": "Intervenes",
+    "swaps": "SwapsCharacteristics",
+    "traversals": "Traverses",
+    "latent_histogram": "EncodesFactors",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +69,10 @@ def test_a_system_is_trained_and_measured(
     train_cell(cell.config_file)
     numbers = evaluate_cell(cell.config_file)
     assert cell.is_done()
-    assert numbers
     assert all(math.isfinite(value) for value in numbers.values())
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in cell.figures.iterdir())
+    can = CAN[config.model.system]
+    assert "elbo" in numbers
+    assert ("classification_accuracy" in numbers) == ("Classifies" in can)
+    drawn = [path.stem for path in cell.figures.iterdir() if path.read_bytes().startswith(b"\x89PNG")]
+    for figure, capability in FIGURES.items():
+        assert any(stem.startswith(figure) for stem in drawn) == (capability in can), figure

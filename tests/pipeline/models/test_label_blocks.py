@@ -11,7 +11,7 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.conditional_prior import ConditionalPrior
 from pipeline.models.interface import DataShape
 from pipeline.models.label_classifier import DiagonalClassifier, LabelClassifier
-from pipeline.models.label_estimators import GaussHermite
+from pipeline.models.label_estimators import SigmoidQuadrature
 from pipeline.models.label_layout import LabelBlock, LabelLayout, label_blocks
 from tests.pipeline.models.injected_draws import noise
 from tests.pipeline.models.labels_cases import MIXED
@@ -129,7 +129,7 @@ def test_quadrature_is_as_exact_as_it_says(steepness: float, error: float) -> No
     for mean in torch.linspace(-60, 60, 41):
         for y in (0, 1):
             labels = torch.full((1, 1), y, dtype=torch.uint8)
-            found = GaussHermite().log_predictive(
+            found = SigmoidQuadrature().log_predictive(
                 classifier, mean.view(1, 1), torch.full((1, 1), scale), labels
             )
             log_q = classifier.of(mean + scale * standard, labels)[:, 0]
@@ -144,7 +144,7 @@ def test_quadratures_gradient_is_that_of_finite_differences(steepness: int) -> N
     inputs = (mean, scale, classifier.slope, classifier.intercept)
     with torch.no_grad():
         classifier.slope.mul_(steepness)
-    rule = GaussHermite()
+    rule = SigmoidQuadrature()
     assert torch.autograd.gradcheck(lambda m, s, *_: rule.log_predictive(classifier, m, s, labels), inputs)
 
 
@@ -153,7 +153,7 @@ def test_quadrature_stays_finite_in_float32_where_the_classifier_is_all_but_cert
     classifier = DiagonalClassifier(1)
     mean = torch.tensor([[-300.0], [300.0]], requires_grad=True)
     labels = torch.ones(2, 1, dtype=torch.uint8)
-    log_q = GaussHermite().log_predictive(classifier, mean, torch.ones(2, 1), labels)
+    log_q = SigmoidQuadrature().log_predictive(classifier, mean, torch.ones(2, 1), labels)
     assert log_q.flatten().tolist() == pytest.approx([-299.5, 0.0], abs=1e-2)
     (gradient,) = torch.autograd.grad(log_q.sum(), mean)
     assert gradient.flatten().tolist() == pytest.approx([1.0, 0.0], abs=1e-4)
@@ -166,7 +166,9 @@ def test_quadrature_and_its_gradient_stay_finite_in_float32_wherever_the_posteri
     far = torch.logspace(-2, 7, 100)
     mean = torch.cat([-far, far])[:, None].requires_grad_()
     scales = torch.full_like(mean, scale).requires_grad_()
-    log_q = GaussHermite().log_predictive(classifier, mean, scales, torch.ones(200, 1, dtype=torch.uint8))
+    log_q = SigmoidQuadrature().log_predictive(
+        classifier, mean, scales, torch.ones(200, 1, dtype=torch.uint8)
+    )
     assert log_q.isfinite().all()
     assert log_q.max() < 1e-6
     for gradient in torch.autograd.grad(log_q.sum(), (mean, scales, *classifier.parameters())):
