@@ -16,14 +16,14 @@ from data_prep.errors import Interrupted, RunError, report_user_errors
 from jobs.outcome import Outcome, leave_outcome
 from jobs.run import run_unit
 from jobs.unit import limit_threads, logged, open_data, tracker_for
-from pipeline.attempt import Attempt
 from pipeline.cell import Cell
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.lease import held
 from pipeline.figures.draw import draw_figures
-from pipeline.lease import held
 from pipeline.measures.classification import classification
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.likelihood import likelihood
-from pipeline.models.interface import Classifies, DataShape
+from pipeline.models.interface import Classifies, DataSpec
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
 from pipeline.training.memory import keep_freed_memory
@@ -70,16 +70,16 @@ def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest, log_file: Path) -
         if state is None or state["step"] != wanted:
             found = "no checkpoint" if state is None else f"step {state['step']}"
             raise RunError(f"{cell.folder} is not trained yet: it has {found} of {wanted}; train it first")
-        model = config.model.build(DataShape.of(data.manifest)).to(device).eval()
+        model = config.model.build(DataSpec.of(data.manifest)).to(device).eval()
         model.load_state_dict(state["model"])
         torch.manual_seed(config.seed)
         asked = config.measures
         try:
             with (
                 stop.ends_at_once("asked to stop while it was measured; started again, it is measured anew"),
-                watching_for_hangs(asked.hang_seconds, log_file) as sign_of_life,
+                watching_for_hangs(asked.hang_seconds, log_file) as heartbeat,
             ):
-                examples = MeasuredSplit(data, asked.split, device, asked.measure_batch_size, sign_of_life)
+                examples = MeasuredSplit(data, asked.split, device, asked.measure_batch_size, heartbeat)
                 numbers = likelihood(model, examples)
                 if isinstance(model, Classifies):
                     numbers |= classification(model, examples)

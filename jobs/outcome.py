@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 from data_prep.errors import Interrupted, LeaseLost, LostRank, UserError, full_disk_sentence
 from data_prep.files import atomic_write
-from pipeline.attempt import Attempt
-from pipeline.cell_folder import FORGIVEN, CellFolder
-from pipeline.lease import Holder, superseded
-from pipeline.training.markers import newest_step
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.checkpoint_markers import newest_step
+from pipeline.cells.folder import FORGIVEN, CellFolder
+from pipeline.cells.lease import Holder, superseded
 
 OUTCOME_FILE = "outcome.json"
 

@@ -20,7 +20,7 @@ def run_unit(unit: str, config_file: Path) -> None:
 
     Raises:
         SystemExit: 2 behind an error of the user's, which was told in one sentence. Where it was asked to stop 75, but
-            under SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.after``).
+            under SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.epilogue``).
     """
     with _deaf_afterwards(), listening_for_stop(), report_user_errors():
         try:

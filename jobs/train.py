@@ -16,14 +16,14 @@ from data_prep.errors import Diverged, Interrupted, report_user_errors
 from jobs.outcome import Outcome, leave_outcome
 from jobs.run import run_unit
 from jobs.unit import limit_threads, logged, open_data, take_rank_from_submitit, tracker_for
-from pipeline.attempt import Attempt
 from pipeline.cell import Cell
-from pipeline.lease import held
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.lease import held
 from pipeline.training.interruption import listening_for_stop
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
-from pipeline.world import joined_world, leave_at_once
+from pipeline.world import leave_at_once, process_group
 
 
 def train_cell(config_file: Path) -> None:
@@ -54,11 +54,11 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
     keep_freed_memory()
     data, settings = open_data(cell), cell.config.training
     with (
-        joined_world(settings.ranks, settings.device, settings.hang_seconds) as world,
+        process_group(settings.ranks, settings.device, settings.hang_seconds) as world,
         ExitStack() as of_first,
     ):
         lease = tracker = None
-        if world.is_first:
+        if world.is_rank_zero:
             lease = of_first.enter_context(held(cell.folder, attempt, "train"))
             Outcome.clear(cell.folder)
             tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
@@ -66,14 +66,14 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
         guarded = {} if lease is None else {"guard": lease.check}
         record = (lambda *_: None) if tracker is None else tracker.log
         try:
-            with watching_for_hangs(settings.hang_seconds, log_file) as sign_of_life:
+            with watching_for_hangs(settings.hang_seconds, log_file) as heartbeat:
                 model = train(
                     cell.config,
                     cell.checkpoints,
                     data,
                     world,
                     record,
-                    sign_of_life=sign_of_life,
+                    heartbeat=heartbeat,
                     **guarded,
                 )
         except Exception as error:

@@ -13,8 +13,8 @@ import torch
 
 from data_prep.errors import ConfigError, UserError
 from jobs.outcome import Unit, begins
-from pipeline.attempt import Attempt
 from pipeline.cell import Cell
+from pipeline.cells.attempt import Attempt
 from pipeline.config import flat
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import DatasetInput, Tracker

@@ -9,7 +9,7 @@ from pathlib import Path
 from launch.clusters.backend import Backend
 from launch.clusters.local import LocalBackend
 from launch.clusters.slurm.backend import SlurmBackend
-from launch.estimate import Held, by_recorded_speed, training_rows, upper_bound
+from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound
 from launch.plan import NeededData
 from pipeline.cell import Cell
 
@@ -32,11 +32,11 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
         return "\n".join(lines)
     lines.append(backend.describe(cells, data))
 
-    def held(ranks: int, on_gpus: bool) -> Held:
+    def held(ranks: int, on_gpus: bool) -> Allocation:
         if isinstance(backend, SlurmBackend):
-            return Held.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
+            return Allocation.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
         takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
-        return Held(ranks, "GPU" if takes_gpus else "CPU", 0.0)
+        return Allocation(ranks, "GPU" if takes_gpus else "CPU", 0.0)
 
     needed = {str(entry.folder): entry for entry in data}
 

@@ -14,14 +14,14 @@ from launch.clusters.resources import Resources
 from launch.monitoring.progress import ProgressReader
 from launch.plan import NeededData
 from pipeline.cell import Cell
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 _MOST_READ = 12
 """Recorded cells that are read for one system and data set, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Allocation:
     """What a job holds while it runs."""
 
     devices: int
@@ -31,7 +31,7 @@ class Held:
     limit_hours: float
 
     @classmethod
-    def by(cls, asked: Resources, ranks: int) -> Held:
+    def by(cls, asked: Resources, ranks: int) -> Allocation:
         """By a job of so many ranks that gets these resources."""
         whole = asked.completed()
         nodes = min(whole.nodes or 1, ranks)
@@ -40,7 +40,7 @@ class Held:
         return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0)
 
 
-def upper_bound(cells: Sequence[Cell], held: Callable[[int, bool], Held]) -> list[str]:
+def upper_bound(cells: Sequence[Cell], held: Callable[[int, bool], Allocation]) -> list[str]:
     """What the jobs of these cells hold if each of them uses up its time limit, one line for GPUs and one for processors.
 
     Args:
@@ -65,7 +65,10 @@ def upper_bound(cells: Sequence[Cell], held: Callable[[int, bool], Held]) -> lis
 
 
 def by_recorded_speed(
-    cells: Sequence[Cell], rows: Callable[[str], int | None], runs: Path, held: Callable[[int, bool], Held]
+    cells: Sequence[Cell],
+    rows: Callable[[str], int | None],
+    runs: Path,
+    held: Callable[[int, bool], Allocation],
 ) -> list[str]:
     """What the training of these cells takes, going by cells that ran before.
 

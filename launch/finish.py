@@ -9,7 +9,7 @@ from data_prep.errors import LaunchError, report_user_errors
 from launch.compare import Compare, compare
 from launch.store import wait_for_store
 from pipeline.cell import Cell
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 from pipeline.tracking import finish_sweep, tracking_uri
 
 

@@ -103,7 +103,7 @@ def _prepared(asked: Prepare) -> Path:
 
 def _prepared_by_jobs(asked: Prepare) -> Path | None:
     """The folder of the data set once jobs have written it; None where they are left to themselves."""
-    from launch.preparing_on_slurm import come_back, prepare_on_slurm  # here: torch takes seconds
+    from launch.clusters.slurm.preparing import come_back, prepare_on_slurm  # here: torch takes seconds
 
     data = _needed(asked)
     try:
@@ -161,7 +161,7 @@ def _describe(asked: Prepare) -> None:
     with_ffcv = wants_betons(asked.format, folder)
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
     if asked.cluster == "slurm" and not missing:
-        from launch.preparing_on_slurm import describe
+        from launch.clusters.slurm.preparing import describe
 
         print(describe(_needed(asked), asked.slurm.resources(), asked.cluster_config))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from data_prep.errors import TrackingError
-from launch.clusters.node_check import server_of
-from launch.clusters.node_probe import store_error
+from launch.clusters.slurm.node_check import server_of
+from launch.clusters.slurm.node_probe import store_error
 from pipeline.tracking import public_uri
 
 PATIENCE_S = 60.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.errors import RunError
 from data_prep.files import atomic_write
 from pipeline import config as run_config
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 from pipeline.config import RunConfig
 
 

@@ -30,11 +30,11 @@ class World:
     device: torch.device
 
     @property
-    def is_first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Rank 0 writes checkpoints, metrics and everything else that is written once."""
         return self.rank == 0
 
-    def add_up(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         """Sum over ranks, in place."""
         if self.size > 1:
             dist.all_reduce(values)
@@ -44,7 +44,9 @@ class World:
         """For each flag, whether it is set on at least one rank: all ranks get the same answer."""
         if self.size == 1:
             return list(flags)
-        return self.add_up(torch.tensor(flags, dtype=torch.float32, device=self.device)).bool().tolist()
+        return (
+            self.all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=self.device)).bool().tolist()
+        )
 
     def gather(self, values: Tensor) -> Tensor:
         """The values of all ranks, on every rank: (rank, *shape)."""
@@ -54,11 +56,11 @@ class World:
         dist.all_gather(gathered, values)
         return torch.stack(gathered)
 
-    def least(self, number: int) -> int:
+    def all_reduce_min(self, number: int) -> int:
         """The smallest of the ranks' numbers, on every rank."""
         return int(self.gather(torch.tensor([number], device=self.device)).min().item())
 
-    def of_first(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Rank 0's number, on every rank."""
         return int(self.gather(torch.tensor([number], device=self.device))[0].item())
 
@@ -127,7 +129,7 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 
 
 @contextmanager
-def joined_world(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
+def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
     """Join the other ranks of the run (gloo on CPUs, nccl on GPUs), and leave them at the end.
 
     A rank that waits for the others for longer than ``hang_seconds``, and for 11 minutes, ends with an error.

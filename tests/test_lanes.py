@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[1]
     ("file", "test", "in_the_lane"),
     [
         ("tests/faults/test_nodes.py", "test_nodes_killed_one_after_the_other", True),  # as all of its file
-        ("tests/launch/clusters/test_facts.py", "test_the_real_cluster_is_read", True),
-        ("tests/launch/clusters/test_facts.py", "test_gpus_of_a_node", False),
+        ("tests/launch/clusters/slurm/test_facts.py", "test_the_real_cluster_is_read", True),
+        ("tests/launch/clusters/slurm/test_facts.py", "test_gpus_of_a_node", False),
         ("tests/test_readme.py", "test_on_a_cluster", True),
         ("tests/test_readme.py", "test_step_by_step", False),
-        ("tests/jobs/test_after.py", "test_a_crashed_cell_goes_back_into_the_queue", False),  # a fixture named slurm
+        ("tests/jobs/test_epilogue.py", "test_a_crashed_cell_goes_back_into_the_queue", False),  # a fixture named slurm
     ],
 )  # fmt: skip
 def test_what_needs_a_slurm_is_known_from_its_file(file: str, test: str, in_the_lane: bool):

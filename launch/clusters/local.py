@@ -20,9 +20,9 @@ from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
-from pipeline.attempt import Attempt
 from pipeline.cell import Cell
-from pipeline.lease import is_at_work
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.lease import is_at_work
 
 SECONDS_TO_STOP = 60.0
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import LaunchError
-from launch.clusters import queue as slurm_queue
+from launch.clusters.slurm import queue as slurm_queue
+from launch.monitoring.cell_status import look
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
-from launch.monitoring.standing import look
-from pipeline.cell_folder import CANCELLED
+from pipeline.cells.folder import CANCELLED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from typing import Literal
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
+from launch.monitoring.cell_status import look
 from launch.monitoring.named import CellName, SweepFolder, SweepName
-from launch.monitoring.standing import look
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 UNITS = ("train", "evaluate")
 _SECONDS_BETWEEN_READS = 0.5

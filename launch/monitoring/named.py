@@ -14,7 +14,7 @@ import tyro
 
 from data_prep.errors import LaunchError
 from launch.clusters.slurm.register import REGISTER_FILE
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 SweepName = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
 CellName = Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]

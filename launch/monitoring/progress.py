@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 from pipeline.tracking.metric_log import Point, decode
 
 _TAIL_BYTES = 8192

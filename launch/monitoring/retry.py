@@ -11,8 +11,8 @@ from rich.console import Console
 from data_prep.errors import LaunchError
 from launch.asked import in_words, kept
 from launch.clusters.resources import Resources
+from launch.monitoring.cell_status import look
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
-from launch.monitoring.standing import look
 
 
 @dataclass(frozen=True, kw_only=True)

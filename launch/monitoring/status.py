@@ -19,13 +19,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import LaunchError, report_user_errors
-from launch.clusters import queue as slurm_queue
+from launch.clusters.slurm import queue as slurm_queue
 from launch.monitoring.cancel import Cancel, cancel
+from launch.monitoring.cell_status import Look, gone_jobs, look
 from launch.monitoring.logs import Logs, show_logs
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
 from launch.monitoring.retry import Retry, retry
-from launch.monitoring.standing import Look, gone_jobs, look
 from launch.monitoring.table import COLOURS
 from launch.monitoring.watch import Watch, failures, picture
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from launch.clusters.backend import State
 from launch.monitoring.progress import Progress, ProgressReader
 from launch.monitoring.table import Row, chosen, rest_line, summary, sweep_table
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 _MANY = 20
 """With more cells than this, lines tell of every tenth part of a run, not of every epoch."""

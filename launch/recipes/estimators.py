@@ -7,7 +7,7 @@ from itertools import product
 
 from pipeline.config import DataConfig, MeasuresConfig, OptimiserConfig, RunConfig, TrainingConfig
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.image_vae import Network
+from pipeline.models.parts.image_vae import Network
 
 _PLAIN = CCVAEConfig(label_marginal="exact", bounded_weight=False, weight_limit=None)
 _CONSTANT = replace(_PLAIN, weight_gradient="none")

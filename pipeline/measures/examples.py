@@ -21,14 +21,14 @@ class MeasuredSplit:
     split: str
     device: torch.device
     batch_size: int
-    sign_of_life: Callable[[], None] = unwatched
+    heartbeat: Callable[[], None] = unwatched
     """Called at each batch."""
 
     def images(self) -> Iterator[Tensor]:
         """Images (row, channel, height, width), uint8, a batch at a time; the last batch may be shorter."""
         mapped = self.data.images(self.split)
         for start in range(0, len(mapped), self.batch_size):
-            self.sign_of_life()
+            self.heartbeat()
             rows = np.arange(start, min(start + self.batch_size, len(mapped)))
             yield torch.from_numpy(mapped.gather(rows)).to(self.device)
 

@@ -28,12 +28,12 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.characteristic_vae import CharacteristicVAEConfig, sample
-from pipeline.models.conditional_prior_vae import ConditionalPriorVAE
-from pipeline.models.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_classifier import DiagonalClassifier, beside
-from pipeline.models.label_estimators import LabelMarginal, PosteriorPredictive, monte_carlo
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.characteristic_vae import CharacteristicVAEConfig, sample
+from pipeline.models.parts.conditional_prior_vae import ConditionalPriorVAE
+from pipeline.models.parts.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
+from pipeline.models.parts.label_classifier import DiagonalClassifier, concat_blocks
+from pipeline.models.parts.label_estimators import LabelMarginal, PosteriorPredictive, monte_carlo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,7 @@ class CCVAEConfig(CharacteristicVAEConfig):
         """ReVAE's term for one label per class, with its factor; latents as in its comparison on MNIST."""
         return cls(nearest_example_weight=5.0)
 
-    def build(self, data: DataShape) -> CCVAE:
+    def build(self, data: DataSpec) -> CCVAE:
         if self.nearest_example_weight:
             from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE  # which derives from CCVAE
 
@@ -138,7 +138,7 @@ class CCVAEConfig(CharacteristicVAEConfig):
 class CCVAE(ConditionalPriorVAE):
     """CCVAE for images with any labels."""
 
-    def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
+    def __init__(self, config: CCVAEConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.config = config
 
@@ -168,7 +168,7 @@ class CCVAE(ConditionalPriorVAE):
         log_style_prior = standard_gaussian_log_density(z_s)
         bracket = log_likelihood + log_style_prior - log_posterior  # (sample, batch)
         # Only rows with an observed label, which stand first, pay for what follows.
-        labels, observed = self.layout.arranged(batch.labels[:labelled], batch.observed[:labelled])
+        labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         labels_prior = self.conditional_prior.log_prior(labels)
         prior_given_labels = (
             self.conditional_prior.given([block[:, :labelled] for block in joint], labels) - labels_prior
@@ -189,7 +189,7 @@ class CCVAE(ConditionalPriorVAE):
         supervised = supervised + labels_prior.masked_fill(~observed, 0).sum(-1)
         unsupervised = (bracket[:, labelled:] + marginal_prior[:, labelled - first :].sum(-1)).mean(0)
         objective = torch.cat([supervised, unsupervised])
-        log_prior = log_style_prior + beside([block.logsumexp(-1) for block in joint]).sum(-1)
+        log_prior = log_style_prior + concat_blocks([block.logsumexp(-1) for block in joint]).sum(-1)
         return Losses(
             objective=objective,
             terms={
@@ -225,7 +225,7 @@ class CCVAE(ConditionalPriorVAE):
             else:
                 z = self.predictive_sample(means[block], scales[block], owns[block])
                 each.append(log_mean_exp(classifier.of(z, given)))  # type: ignore[operator]
-        return beside(each).masked_fill(~observed, 0).sum(-1)
+        return concat_blocks(each).masked_fill(~observed, 0).sum(-1)
 
     def predictive_sample(
         self, mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], own: Tensor

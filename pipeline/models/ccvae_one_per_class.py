@@ -20,8 +20,8 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from pipeline.models.densities import gaussian_log_density
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.densities import gaussian_log_density
 
 
 class OnePerClassCCVAE(CCVAE):
@@ -29,7 +29,7 @@ class OnePerClassCCVAE(CCVAE):
 
     examples: Tensor
 
-    def __init__(self, config: CCVAEConfig, data: DataShape) -> None:
+    def __init__(self, config: CCVAEConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         labels = len(data.cardinalities)
         if labels != 1:

@@ -22,13 +22,13 @@ from torch.nn import functional
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, told
-from pipeline.models.densities import standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE, straight_path
-from pipeline.models.interface import DataShape, Losses, Player, term, to_pixels
-from pipeline.models.label_adversary import LabelAdversary
-from pipeline.models.label_attributes import LabelAttributes
-from pipeline.models.label_codes import log_likelihood_of
+from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
+from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, told
+from pipeline.models.parts.densities import standard_gaussian_kl
+from pipeline.models.parts.image_vae import ImageVAE, straight_path
+from pipeline.models.parts.label_adversary import LabelAdversary
+from pipeline.models.parts.label_attributes import LabelAttributes
+from pipeline.models.parts.label_codes import log_likelihood_of
 from pipeline.models.vae import weighted_bound
 from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
 
@@ -42,7 +42,7 @@ class CondVAEConfig(AttributeVAEConfig):
 
     system: Annotated[Literal["cond_vae"], tyro.conf.Suppress] = "cond_vae"
 
-    def build(self, data: DataShape) -> CondVAE:
+    def build(self, data: DataSpec) -> CondVAE:
         return CondVAE(self, data)
 
 
@@ -62,7 +62,7 @@ class CondVAEInfoConfig(AdversarialVAEConfig):
         AdversarialVAEConfig.__post_init__(self)
         check_at_least(0, self, self.system, "information_weight")
 
-    def build(self, data: DataShape) -> CondVAEInfo:
+    def build(self, data: DataSpec) -> CondVAEInfo:
         return CondVAEInfo(self, data)
 
 
@@ -70,7 +70,7 @@ class AttributeDecoderVAE(ImageVAE):
     """``q(z | x)``, ``p(x | z, y)`` with labels as attributes, and what they are enough for."""
 
     def __init__(
-        self, config: AttributeVAEConfig, data: DataShape, *, encoder_outputs: int | None = None
+        self, config: AttributeVAEConfig, data: DataSpec, *, encoder_outputs: int | None = None
     ) -> None:
         attributes, latents = LabelAttributes(data, config.system), config.latent_size
         super().__init__(
@@ -152,7 +152,7 @@ class AttributeDecoderVAE(ImageVAE):
 class CondVAE(AttributeDecoderVAE):
     """CondVAE for images with any labels; ``q(z | x, y)`` is told them behind the features of the image."""
 
-    def __init__(self, config: CondVAEConfig, data: DataShape) -> None:
+    def __init__(self, config: CondVAEConfig, data: DataSpec) -> None:
         width = config.hidden_width
         super().__init__(config, data, encoder_outputs=width)
         self.config = config
@@ -176,12 +176,12 @@ class CondVAE(AttributeDecoderVAE):
 class CondVAEInfo(AttributeDecoderVAE):
     """CondVAE-info for images with any labels, and its adversary."""
 
-    def __init__(self, config: CondVAEInfoConfig, data: DataShape) -> None:
+    def __init__(self, config: CondVAEInfoConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.config = config
         self.adversary = LabelAdversary(config.latent_size, config.adversary_width, self.attributes.codes)
 
-    def further_players(self) -> tuple[Player, ...]:
+    def adversaries(self) -> tuple[Player, ...]:
         """The adversary, which predicts the labels from ``z``."""
         return (self.adversary.player(self.config.adversary_learning_rate),)
 
@@ -199,5 +199,5 @@ class CondVAEInfo(AttributeDecoderVAE):
         return Losses(
             objective=objective,
             terms=bound.terms | terms,
-            further={"adversary": log_likelihood_of(self.adversary(z.detach()), labels, observed)},
+            adversaries={"adversary": log_likelihood_of(self.adversary(z.detach()), labels, observed)},
         )

@@ -32,13 +32,13 @@ from torch.nn import functional
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.attribute_vae import AdversarialVAEConfig, told
-from pipeline.models.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE, straight_path
-from pipeline.models.interface import DataShape, Losses, Player, term, to_pixels
-from pipeline.models.label_adversary import LabelAdversary, entropy
-from pipeline.models.label_attributes import LabelAttributes
-from pipeline.models.label_codes import log_likelihood_of
+from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
+from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, told
+from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
+from pipeline.models.parts.image_vae import ImageVAE, straight_path
+from pipeline.models.parts.label_adversary import LabelAdversary, entropy
+from pipeline.models.parts.label_attributes import LabelAttributes
+from pipeline.models.parts.label_codes import log_likelihood_of
 from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
 
 AWAY = 3.0
@@ -76,14 +76,14 @@ class CSVAEConfig(AdversarialVAEConfig):
         check_at_least(1, self, "csvae", "subspace_size")
         check_at_least(0, self, "csvae", "subspace_kl_weight", "entropy_weight", "adversary_weight")
 
-    def build(self, data: DataShape) -> CSVAE:
+    def build(self, data: DataSpec) -> CSVAE:
         return CSVAE(self, data)
 
 
 class CSVAE(ImageVAE):
     """CSVAE for images with any labels. Both posteriors share the features of the image, which see no label."""
 
-    def __init__(self, config: CSVAEConfig, data: DataShape) -> None:
+    def __init__(self, config: CSVAEConfig, data: DataSpec) -> None:
         attributes = LabelAttributes(data, "csvae")
         width, subspaces = config.hidden_width, attributes.count * config.subspace_size
         super().__init__(
@@ -96,7 +96,7 @@ class CSVAE(ImageVAE):
         self.subspace_encoder = ConditionedMLP(width, attributes.count, [width, 2 * subspaces])
         self.adversary = LabelAdversary(config.latent_size, config.adversary_width, attributes.codes)
 
-    def further_players(self) -> tuple[Player, ...]:
+    def adversaries(self) -> tuple[Player, ...]:
         """The adversary, which predicts the labels from ``z``."""
         return (self.adversary.player(self.config.adversary_learning_rate),)
 
@@ -157,7 +157,7 @@ class CSVAE(ImageVAE):
                 "label_entropy": term(label_entropy),
                 "labelled/adversary_log_likelihood": term(read[: batch.labelled]),
             },
-            further={"adversary": config.adversary_weight * read},
+            adversaries={"adversary": config.adversary_weight * read},
         )
 
     def subspace_kl_given_labels(

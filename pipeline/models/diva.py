@@ -28,12 +28,12 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.characteristic_vae import CharacteristicVAEConfig
-from pipeline.models.conditional_prior_vae import ConditionalPriorVAE
-from pipeline.models.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_classifier import beside
-from pipeline.models.label_estimators import LabelMarginal
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.characteristic_vae import CharacteristicVAEConfig
+from pipeline.models.parts.conditional_prior_vae import ConditionalPriorVAE
+from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
+from pipeline.models.parts.label_classifier import concat_blocks
+from pipeline.models.parts.label_estimators import LabelMarginal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ class DivaConfig(AnyDivaConfig):
 
     system: Annotated[Literal["diva"], tyro.conf.Suppress] = "diva"
 
-    def build(self, data: DataShape) -> Diva:
+    def build(self, data: DataSpec) -> Diva:
         return Diva(self, data)
 
 
@@ -69,7 +69,7 @@ class Diva(ConditionalPriorVAE):
     kl_weight: Tensor
     classifier_weights: Tensor
 
-    def __init__(self, config: AnyDivaConfig, data: DataShape) -> None:
+    def __init__(self, config: AnyDivaConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.label_marginal = config.label_marginal
         weights = torch.full((self.layout.labels,), float(config.classifier_weight))
@@ -85,7 +85,7 @@ class Diva(ConditionalPriorVAE):
         log_likelihood = self.log_likelihood(pixels, z)
 
         # Only rows with an observed label, which stand first, pay for what needs its value.
-        labels, observed = self.layout.arranged(batch.labels[:labelled], batch.observed[:labelled])
+        labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         label_kl = self.kl_given(labels, mean_c[:labelled], scale_c[:labelled])
         # The only label of a labelled row is observed; with several, some of a row's may not be.
         first = labelled if self.layout.labels == 1 else 0
@@ -119,7 +119,7 @@ class Diva(ConditionalPriorVAE):
     ) -> Float[Tensor, "rows label"]:
         """``KL(q(z_i | x) ‖ p(z_i | y_i))`` of each label, in closed form."""
         each = map(self.layout.latents_by_label, (mean, scale, *self.conditional_prior.of_labels(labels)))
-        return beside([gaussian_kl(*block) for block in zip(*each, strict=True)])
+        return concat_blocks([gaussian_kl(*block) for block in zip(*each, strict=True)])
 
     def kl_from_marginal(
         self,
@@ -129,7 +129,7 @@ class Diva(ConditionalPriorVAE):
     ) -> Float[Tensor, "rows label"]:
         """``log q(z_i | x) − log p(z_i)`` of each label at a sample, ``log p(z_i)`` by the chosen estimator."""
         each = map(self.layout.latents_by_label, (z_c, mean, scale))
-        log_posterior = beside([gaussian_log_density(*block) for block in zip(*each, strict=True)])
+        log_posterior = concat_blocks([gaussian_log_density(*block) for block in zip(*each, strict=True)])
         return log_posterior - self.marginal_prior(
             self.label_marginal, z_c, self.conditional_prior.joint(z_c)
         )

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
 from pipeline.models.diva import AnyDivaConfig, Diva
-from pipeline.models.image_vae import Network, choose_network
-from pipeline.models.interface import DataShape
-from pipeline.models.label_layout import latents_per_label
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.image_vae import Network, choose_network
+from pipeline.models.parts.label_layout import latents_per_label
 from pipeline.networks import convolutional_encoder, mlp
 
 DIGIT_SIDE = 28
@@ -65,7 +65,7 @@ class DivaOriginalConfig(AnyDivaConfig):
         check_at_least(1, self, "diva_original", "domain_size")
         check_at_least(0, self, "diva_original", "domain_label", "domain_classifier_weight", "warm_up_epochs")
 
-    def build(self, data: DataShape) -> DivaOriginal:
+    def build(self, data: DataSpec) -> DivaOriginal:
         labels = len(data.cardinalities)
         if labels < 2:
             raise ConfigError(
@@ -82,7 +82,7 @@ class DivaOriginalConfig(AnyDivaConfig):
 class SeparateEncoders(nn.Module):
     """Encoders of ``z_y``, ``z_d`` and ``z_x`` that share nothing; their outputs stand in the order of the latents."""
 
-    def __init__(self, config: DivaOriginalConfig, data: DataShape, *, of_labels: int, domain: slice) -> None:
+    def __init__(self, config: DivaOriginalConfig, data: DataSpec, *, of_labels: int, domain: slice) -> None:
         super().__init__()
         self.domain = domain
         self.of_labels = encoder(config, data, 2 * of_labels)
@@ -99,7 +99,7 @@ class SeparateEncoders(nn.Module):
         return torch.cat([before, of_domain, behind, *of_style], dim=-1).flatten(1)
 
 
-def encoder(config: DivaOriginalConfig, data: DataShape, outputs: int) -> nn.Module:
+def encoder(config: DivaOriginalConfig, data: DataSpec, outputs: int) -> nn.Module:
     """An encoder of images to that many numbers."""
     channels, *size = data.image_shape
     if choose_network(config.network, data, config.system) == "convolutional":
@@ -120,7 +120,7 @@ def digit_encoder(channels: int, outputs: int) -> nn.Sequential:
 class DivaOriginal(Diva):
     """DIVA for images of several domains with any other labels."""
 
-    def __init__(self, config: DivaOriginalConfig, data: DataShape) -> None:
+    def __init__(self, config: DivaOriginalConfig, data: DataSpec) -> None:
         sizes = list(
             latents_per_label(
                 data.cardinalities, config.label_latents, config.characteristic_size, config.system

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DataShape:
+class DataSpec:
     """All that a model knows of a data set: no files, no splits."""
 
     image_shape: tuple[int, int, int]
@@ -31,7 +31,7 @@ class DataShape:
     """Whether an example may have some of its labels observed and others not; where it may not, less is computed."""
 
     @classmethod
-    def of(cls, manifest: Manifest) -> DataShape:
+    def of(cls, manifest: Manifest) -> DataSpec:
         train = manifest.splits["train"]
         return cls(
             image_shape=manifest.image_shape,
@@ -72,14 +72,14 @@ class Losses:
     """The quantity to maximise, in nats, per example."""
     terms: dict[str, Float[Tensor, "sum_and_count"]]
     """Named parts of it for the record: (sum, number of examples that have it), so that ranks can be added up."""
-    further: dict[str, Float[Tensor, " batch"]] = field(default_factory=dict)
+    adversaries: dict[str, Float[Tensor, " batch"]] = field(default_factory=dict)
     """What each further player maximises, by its name. A player's objective reaches the parameters of that player alone:
     in everyone else's they are held fixed, so that one backward pass over the sum of all gives each its own gradient."""
 
     @property
     def of_all_players(self) -> Float[Tensor, " batch"]:
         """The sum of all players' objectives."""
-        return sum(self.further.values(), start=self.objective)
+        return sum(self.adversaries.values(), start=self.objective)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Player:
     """One who is trained beside the model, at the same steps, for an objective of its own: an adversary, say."""
 
     name: str
-    """Of its objective in ``Losses.further``."""
+    """Of its objective in ``Losses.adversaries``."""
     parameters: tuple[nn.Parameter, ...]
     """Those that it owns; the model owns all others."""
     learning_rate: float | None = None
@@ -95,10 +95,10 @@ class Player:
 
 
 @runtime_checkable
-class HasFurtherPlayers(Protocol):
+class HasAdversaries(Protocol):
     """Trains others beside itself."""
 
-    def further_players(self) -> tuple[Player, ...]:
+    def adversaries(self) -> tuple[Player, ...]:
         """They, each parameter in one of them at most."""
         ...
 
@@ -129,7 +129,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class FollowsEpochs(Protocol):
+class HasSchedule(Protocol):
     """Has an objective that changes from epoch to epoch, as a warm-up does."""
 
     def begin_epoch(self, epoch: int) -> None:

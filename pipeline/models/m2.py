@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.densities import class_log_probability, standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAEConfig, choose_network, pixel_density
-from pipeline.models.interface import DataShape, Losses, term, to_image, to_pixels
-from pipeline.models.label_codes import LabelCodes, log_likelihood_of
+from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
+from pipeline.models.parts.densities import class_log_probability, standard_gaussian_kl
+from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
+from pipeline.models.parts.label_codes import LabelCodes, log_likelihood_of
 from pipeline.networks import (
     CONVOLUTIONAL_FEATURES,
     ConditionedConvolutionalDecoder,
@@ -78,7 +78,7 @@ class M2Config(ImageVAEConfig):
         """27 latents, as many as CCVAE has beside those of CelebA's 18 labels; the paper does not say what its M2 had."""
         return cls(latent_size=27)
 
-    def build(self, data: DataShape) -> M2:
+    def build(self, data: DataSpec) -> M2:
         return M2(self, data)
 
 
@@ -101,7 +101,7 @@ class M2(nn.Module):
     log_prior: Tensor
     combinations: Tensor
 
-    def __init__(self, config: M2Config, data: DataShape) -> None:
+    def __init__(self, config: M2Config, data: DataSpec) -> None:
         super().__init__()
         self.config, self.image_shape = config, data.image_shape
         self.codes = codes = LabelCodes(data.labels_for("m2"))

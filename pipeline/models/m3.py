@@ -22,10 +22,10 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig
-from pipeline.models.densities import standard_gaussian_kl
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_classifier import DiagonalClassifier
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig
+from pipeline.models.parts.densities import standard_gaussian_kl
+from pipeline.models.parts.label_classifier import DiagonalClassifier
 
 CANDIDATES = 1000
 """Latents that are drawn for a label; where none convinces the classifier, the most convincing one is taken."""
@@ -51,14 +51,14 @@ class M3Config(CharacteristicVAEConfig):
                 f"m3: confidence is {self.confidence}; it is a probability, 0.5 or more, below 1"
             )
 
-    def build(self, data: DataShape) -> M3:
+    def build(self, data: DataSpec) -> M3:
         return M3(self, data)
 
 
 class M3(CharacteristicVAE):
     """M3 for images with any labels."""
 
-    def __init__(self, config: M3Config, data: DataShape) -> None:
+    def __init__(self, config: M3Config, data: DataSpec) -> None:
         super().__init__(config, data)
         self.config = config
 
@@ -69,7 +69,7 @@ class M3(CharacteristicVAE):
         z = mean + scale * torch.randn_like(mean)
         log_likelihood, kl = self.log_likelihood(pixels, z), standard_gaussian_kl(mean, scale)
         elbo = log_likelihood - kl
-        labels, observed = self.layout.arranged(batch.labels[:labelled], batch.observed[:labelled])
+        labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         log_q = self.classifier.of(self.split(z)[0][:labelled], labels).masked_fill(~observed, 0).sum(-1)
         objective = torch.cat([elbo[:labelled] + self.config.classifier_weight * log_q, elbo[labelled:]])
         return Losses(

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.characteristic_vae import CLASSIFYING_SAMPLES, sample
-from pipeline.models.densities import log_mean_exp, standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
-from pipeline.models.label_codes import LabelCodes, log_likelihood_of
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.characteristic_vae import CLASSIFYING_SAMPLES, sample
+from pipeline.models.parts.densities import log_mean_exp, standard_gaussian_kl
+from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
+from pipeline.models.parts.label_codes import LabelCodes, log_likelihood_of
 from pipeline.networks import mlp, split_mean_and_scale
 
 
@@ -55,7 +55,7 @@ class MVAEConfig(ImageVAEConfig):
         """45 latents, as many as CCVAE has for CelebA; the paper does not say what its MVAE had."""
         return cls(latent_size=45)
 
-    def build(self, data: DataShape) -> MVAE:
+    def build(self, data: DataSpec) -> MVAE:
         return MVAE(self, data)
 
 
@@ -88,7 +88,7 @@ class Experts:
 class MVAE(ImageVAE):
     """MVAE for images with any labels; its ``encoder`` gives the image's expert."""
 
-    def __init__(self, config: MVAEConfig, data: DataShape) -> None:
+    def __init__(self, config: MVAEConfig, data: DataSpec) -> None:
         super().__init__(config, data, latents=config.latent_size)
         self.config = config
         self.codes = LabelCodes(data.labels_for("mvae"))

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.densities import standard_gaussian_kl
-from pipeline.models.image_vae import ImageVAE, ImageVAEConfig
-from pipeline.models.interface import DataShape, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.densities import standard_gaussian_kl
+from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,14 +46,14 @@ class VAEConfig(WeightedVAEConfig):
 
     system: Annotated[Literal["vae"], tyro.conf.Suppress] = "vae"
 
-    def build(self, data: DataShape) -> VAE:
+    def build(self, data: DataSpec) -> VAE:
         return VAE(self, data)
 
 
 class VAE(ImageVAE):
     """A VAE for images."""
 
-    def __init__(self, config: VAEConfig, data: DataShape) -> None:
+    def __init__(self, config: VAEConfig, data: DataSpec) -> None:
         super().__init__(config, data, latents=config.latent_size)
         self.config = config
 

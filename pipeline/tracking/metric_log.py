@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from pipeline.lease import nobody_else
+from pipeline.cells.lease import nobody_else
 
 Kind = Literal["train", "epoch", "test", "system"]
 

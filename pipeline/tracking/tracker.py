@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from data_prep.errors import LeaseLost
-from pipeline.lease import nobody_else
+from pipeline.cells.lease import nobody_else
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
 from pipeline.tracking.final_model import save_model

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.lease import nobody_else
+from pipeline.cells.lease import nobody_else
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
 from pipeline.tracking.metric_log import Point, read_lines

@@ -18,8 +18,8 @@ import torch
 
 from data_prep.errors import RunError
 from data_prep.files import atomic_write, remove_partial_files
-from pipeline.lease import nobody_else
-from pipeline.training.markers import checkpoint_file, is_good, step_of, write_marker
+from pipeline.cells.checkpoint_markers import checkpoint_file, is_good, step_of, write_marker
+from pipeline.cells.lease import nobody_else
 
 log = logging.getLogger(__name__)
 

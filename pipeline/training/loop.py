@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import Diverged, Interrupted
+from pipeline.cells.lease import nobody_else
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
-from pipeline.lease import nobody_else
-from pipeline.models.interface import DataShape, KeepsExamples
+from pipeline.models.interface import DataSpec, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, listening_for_stop
@@ -42,7 +42,7 @@ def train(
     record: Record,
     *,
     guard: Callable[[], None] = nobody_else,
-    sign_of_life: Callable[[], None] = unwatched,
+    heartbeat: Callable[[], None] = unwatched,
 ) -> torch.nn.Module:
     """Train a run until its last epoch, from its newest good checkpoint if there is one.
 
@@ -53,7 +53,7 @@ def train(
         world: the ranks that train together; each calls this.
         record: gets rank 0's numbers.
         guard: asked by rank 0 before it writes; raises LeaseLost where a newer copy has the folder.
-        sign_of_life: called at each step.
+        heartbeat: called at each step.
 
     Returns:
         The model.
@@ -63,13 +63,13 @@ def train(
         Diverged: the objective is not finite any more. On all ranks together.
         LeaseLost: on rank 0 alone; the other ranks then lose rank 0.
     """
-    step = Step(config, DataShape.of(data.manifest), world)
+    step = Step(config, DataSpec.of(data.manifest), world)
     examples = TrainingExamples(config, data, world)
     try:
         if isinstance(step.model, KeepsExamples):
             step.model.keep_examples(examples.of_each_class())
         with listening_for_stop() as stop:
-            _Run(config, checkpoints, world, record, step, examples, stop, guard, sign_of_life).run()
+            _Run(config, checkpoints, world, record, step, examples, stop, guard, heartbeat).run()
     finally:
         examples.close()
     return step.model
@@ -86,11 +86,11 @@ class _Run:
         examples: TrainingExamples,
         stop: StopRequest,
         guard: Callable[[], None],
-        sign_of_life: Callable[[], None],
+        heartbeat: Callable[[], None],
     ) -> None:
         self.config, self.checkpoints, self.world, self.record = config, checkpoints, world, record
         self.step, self.examples, self.stop = step, examples, stop
-        self.guard, self.sign_of_life = guard, sign_of_life
+        self.guard, self.heartbeat = guard, heartbeat
         self.last_step = config.last_step(examples.rows)
         self.steps = self.last_step // config.training.epochs
 
@@ -113,7 +113,7 @@ class _Run:
             self.progress.sums += terms
             self.progress.step += 1
             self.objectives.keep(terms)
-            self.sign_of_life()
+            self.heartbeat()
             ends = self.progress.step % self.steps == 0
             if ends or self.progress.step % self.config.training.log_every_steps == 0:
                 self._record("train", self.progress.since_record, {"epoch": self.progress.step / self.steps})
@@ -132,7 +132,7 @@ class _Run:
     def _heed_requests(self) -> None:
         """At a step boundary: save if it is time, stop if a rank was asked to."""
         minutes = (time.monotonic() - self.saved_at) / 60
-        due = self.world.is_first and minutes >= self.config.training.checkpoint_every_minutes
+        due = self.world.is_rank_zero and minutes >= self.config.training.checkpoint_every_minutes
         stop, save = self.world.any_of([self.stop.asked, due])
         if (stop or save) and self.saved_step != self.progress.step:
             self._save()
@@ -146,7 +146,7 @@ class _Run:
 
     def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
         """Add the terms up over ranks, read them, hand them to rank 0's record, and start counting anew."""
-        totals = self.world.add_up(sums.clone()).tolist()
+        totals = self.world.all_reduce_sum(sums.clone()).tolist()
         sums.zero_()
         means = {
             name: total / count
@@ -157,13 +157,15 @@ class _Run:
             raise self._diverged(means["objective"])
         self.recorded_step = self.progress.step
         self.objectives.forget()
-        if self.world.is_first:
+        if self.world.is_rank_zero:
             self.record(kind, self.progress.step, means | also)
 
     def _diverged(self, objective: float) -> Diverged:
         """The error that names the first step since the last record at which a rank's objective was not finite."""
         own = min(self.recorded_step + self.objectives.finite_steps() + 1, self.progress.step)
-        return Diverged(f"the objective is {objective} behind step {self.world.least(own)}; {self._advice()}")
+        return Diverged(
+            f"the objective is {objective} behind step {self.world.all_reduce_min(own)}; {self._advice()}"
+        )
 
     def _advice(self) -> str:
         there = (
@@ -179,18 +181,18 @@ class _Run:
         (diverged,) = self.world.any_of([not self.step.is_finite()])
         if diverged:
             raise Diverged(f"a parameter is not finite behind step {self.progress.step}; {self._advice()}")
-        if self.world.is_first:
+        if self.world.is_rank_zero:
             state = self.step.state() | {"step": self.progress.step, "sums": sums}
             keep = self.config.training.keep_checkpoints
             checkpoint.save(self.checkpoints, self.progress.step, state, keep, self.guard)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.world.barrier()
-        self.sign_of_life()
+        self.heartbeat()
 
     def _resume(self) -> Progress:
-        found = checkpoint.newest_good(self.checkpoints) if self.world.is_first else None
+        found = checkpoint.newest_good(self.checkpoints) if self.world.is_rank_zero else None
         # Rank 0 decides for all: each by itself, they might find different ones.
-        step = self.world.of_first(-1 if found is None else found)
+        step = self.world.broadcast(-1 if found is None else found)
         if step < 0:
             zeros = torch.zeros(2, len(self.step.term_names), 2, device=self.world.device)
             return Progress(0, zeros)

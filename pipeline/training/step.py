@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape, FollowsEpochs, HasFurtherPlayers, Losses, Player
+from pipeline.models.interface import DataSpec, HasAdversaries, HasSchedule, Losses, Player
 from pipeline.world import World
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -52,12 +52,12 @@ def parameter_groups(model: nn.Module, players: tuple[Player, ...]) -> list[dict
 class Step:
     """Model and optimiser of one rank, and how one batch changes them."""
 
-    def __init__(self, config: RunConfig, data: DataShape, world: World) -> None:
+    def __init__(self, config: RunConfig, data: DataSpec, world: World) -> None:
         self.config, self.world = config, world
         self.precision = choose_precision(config.training.precision, world.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
-        self.players = self.model.further_players() if isinstance(self.model, HasFurtherPlayers) else ()
+        self.players = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
         self.optimiser = torch.optim.Adam(
             parameter_groups(self.model, self.players),
             lr=config.optimiser.learning_rate,
@@ -82,15 +82,15 @@ class Step:
         losses = self._losses(batch)
         self.term_names = tuple(losses.terms)
         names = tuple(player.name for player in self.players)
-        if set(names) != set(losses.further):
-            raise ValueError(f"players {names}, objectives of {sorted(losses.further)}")
+        if set(names) != set(losses.adversaries):
+            raise ValueError(f"players {names}, objectives of {sorted(losses.adversaries)}")
         losses.of_all_players.sum().backward()
         self._losses(batch).of_all_players.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)
 
     def begin_epoch(self, epoch: int) -> None:
         """Be told which epoch the next steps belong to, counted from 0; also where a run goes on in the middle of one."""
-        if isinstance(self.model, FollowsEpochs):
+        if isinstance(self.model, HasSchedule):
             self.model.begin_epoch(epoch)
         decay = self.config.optimiser.decay_in(epoch)
         for group, learning_rate in zip(self.optimiser.param_groups, self._learning_rates, strict=True):

@@ -23,8 +23,8 @@ from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.data.loaders import LOADERS, LoaderName, make_loader
 from pipeline.data.order import shares
-from pipeline.models.densities import bernoulli_log_density
-from pipeline.models.interface import DataShape, to_pixels
+from pipeline.models.interface import DataSpec, to_pixels
+from pipeline.models.parts.densities import bernoulli_log_density
 from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
@@ -105,7 +105,7 @@ def _training(
 ) -> Callable[[], int]:
     config = _run(data, preset, rate)
     config = replace(config, data=replace(config.data, loader=loader))
-    step, examples = Step(config, DataShape.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
+    step, examples = Step(config, DataSpec.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
     step.warm_up(examples.first())
 
     def work() -> int:

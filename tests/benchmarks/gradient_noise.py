@@ -26,8 +26,8 @@ from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.interface import DataShape
-from pipeline.models.label_estimators import LabelMarginal, PosteriorPredictive
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.label_estimators import LabelMarginal, PosteriorPredictive
 from pipeline.training.step import Step
 from pipeline.world import World
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def gradient_noise(asked: GradientNoise) -> Iterator[tuple[str, dict[str, dict[str, Noise]]]]:
     """Title of a table, and by estimator and part of the model (encoder, classifier) the noise of its gradient."""
     data = DataSet(asked.data)
-    shape = DataShape.of(data.manifest)
+    shape = DataSpec.of(data.manifest)
     config = RunConfig(
         data=DataConfig(
             name=data.manifest.name, folder=str(asked.data), supervision_rate=asked.supervision_rate

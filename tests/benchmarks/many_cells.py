@@ -21,8 +21,8 @@ import tyro
 
 from launch import recipes
 from launch.clusters.resources import Resources
+from launch.monitoring.cell_status import look
 from launch.monitoring.named import SweepFolder
-from launch.monitoring.standing import look
 from launch.plan import DataPlaces
 from launch.sweep import Sweep, run_sweep
 from pipeline.config import RunConfig

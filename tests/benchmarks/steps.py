@@ -23,8 +23,8 @@ from data_prep.errors import ConfigError, report_user_errors
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.densities import laplace_log_density
-from pipeline.models.interface import DataShape, to_pixels
+from pipeline.models.interface import DataSpec, to_pixels
+from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.registry import PRESETS
 from pipeline.networks import ConvolutionalDecoder, convolutional_encoder
 from pipeline.training.memory import keep_freed_memory
@@ -34,7 +34,7 @@ from tests.benchmarks.clock import rates, show
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 LABELS = 18
-FACES = DataShape(
+FACES = DataSpec(
     image_shape=(3, 64, 64), cardinalities=(2,) * LABELS, label_frequencies=((0.7, 0.3),) * LABELS
 )
 PAPER = "ccvae-celeba"

@@ -9,9 +9,9 @@ import pytest
 
 from data_prep.errors import ConfigError, Diverged, Interrupted, LeaseLost, LostRank
 from jobs.outcome import Outcome, attempts, begins, leave_outcome, next_move
-from pipeline.attempt import Attempt
-from pipeline.cell_folder import CellFolder
-from pipeline.lease import held
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.lease import held
 
 RETRIES = 2
 

@@ -17,8 +17,8 @@ import pytest
 from jobs.evaluate import evaluate_cell
 from jobs.outcome import Outcome, attempts, next_move
 from jobs.train import train_cell
-from pipeline.attempt import Attempt
 from pipeline.cell import Cell
+from pipeline.cells.attempt import Attempt
 from pipeline.tracking import read_points
 from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_cell, small_run, start_ranks
 

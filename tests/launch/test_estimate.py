@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from launch.clusters.resources import Resources
-from launch.estimate import Held, by_recorded_speed, recorded_speeds, upper_bound
+from launch.estimate import Allocation, by_recorded_speed, recorded_speeds, upper_bound
 from tests.launch.clusters.slurm.plans import cells
 
 ROWS = 60_000
@@ -22,17 +22,17 @@ def record(runs: Path, number: int, ranks: int, speed: float) -> None:
     (folder / "metrics.jsonl").write_text(json.dumps(point) + "\n")
 
 
-def held(ranks: int, on_gpus: bool) -> Held:
+def held(ranks: int, on_gpus: bool) -> Allocation:
     """A GPU for each rank, or two processors."""
     asked = Resources(hours=3.0, gpus_per_node=4 if on_gpus else 0, cpus_per_task=2)
-    return Held.by(asked, ranks)
+    return Allocation.by(asked, ranks)
 
 
 def test_a_job_of_several_ranks_holds_a_device_for_each_of_them():
-    assert held(4, True) == Held(4, "GPU", 3.0)
-    assert held(3, False) == Held(6, "CPU", 3.0)
+    assert held(4, True) == Allocation(4, "GPU", 3.0)
+    assert held(3, False) == Allocation(6, "CPU", 3.0)
     over_two_nodes = Resources(hours=1.0, nodes=2, gpus_per_node=2)
-    assert Held.by(over_two_nodes, 4).devices == 4
+    assert Allocation.by(over_two_nodes, 4).devices == 4
 
 
 def test_the_upper_bound_counts_training_on_all_ranks_and_measuring_on_one(tmp_path: Path):

@@ -14,7 +14,7 @@ from launch.recipes import RECIPES
 from launch.sweep import main
 from pipeline.config import RunConfig, from_json, identity, readable_name, to_json
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.data_prep.sources.raw_pictures import write_celeba, write_chexpert
 
 # Other tests give recipes of their own a name there.
@@ -26,11 +26,11 @@ def data_of(run: RunConfig) -> str:
     return " ".join([run.data.name, *run.data.options])
 
 
-def shape_of(run: RunConfig) -> DataShape:
+def shape_of(run: RunConfig) -> DataSpec:
     """What its model will know of the data, all values of a label equally frequent; no raw file is looked at."""
     source = source_named(run.data.name, None, parsed_options(run.data.options))
     cardinalities = tuple(label.cardinality for label in source.labels())
-    return DataShape(
+    return DataSpec(
         image_shape=source.image_shape(),
         cardinalities=cardinalities,
         label_frequencies=tuple((1 / values,) * values for values in cardinalities),

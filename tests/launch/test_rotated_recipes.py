@@ -8,7 +8,7 @@ from data_prep.sources import source_named
 from data_prep.sources.options import parsed_options
 from launch.recipes import RECIPES
 from pipeline.models.diva_original import DivaOriginalConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 
 
 @pytest.mark.parametrize(("name", "cells"), [("rotated-mnist", 18), ("rotated-mnist-quick", 1)])
@@ -24,7 +24,7 @@ def test_each_run_holds_a_rotation_out_and_knows_the_others(name: str, cells: in
         held_out.add((source.options["held_out"], run.seed))
     assert len(held_out) == len(runs) == cells
     assert isinstance(runs[0].model, DivaOriginalConfig)
-    shape = DataShape(
+    shape = DataSpec(
         image_shape=source.image_shape(),
         cardinalities=(digit.cardinality, domain.cardinality),
         label_frequencies=((0.1,) * 10, (0.2,) * 5),

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from data_prep.lock import exclusive_lock
-from launch.clusters.facts import read_facts
-from launch.clusters.queue import cancel, queued
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import submission
 from launch.clusters.slurm.backend import SlurmBackend
+from launch.clusters.slurm.facts import read_facts
+from launch.clusters.slurm.queue import cancel, queued
 from launch.clusters.slurm.register import Register
 from launch.clusters.slurm.sbatch import call_sbatch
 from launch.plan import DataPlaces, NeededData, located, needed_data, planned_cells, write_cells

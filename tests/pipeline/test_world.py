@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from data_prep.errors import LostRank
-from pipeline.world import joined_world, meeting_port
+from pipeline.world import meeting_port, process_group
 
 
 def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch):
@@ -38,6 +38,6 @@ def test_a_port_that_is_anothers_is_told_and_no_rank_is_called_lost(monkeypatch:
             monkeypatch.setenv(name, value)
         with (
             pytest.raises(LostRank, match=f"port {port}, at which the ranks were to meet"),
-            joined_world(2, "cpu"),
+            process_group(2, "cpu"),
         ):
             pass

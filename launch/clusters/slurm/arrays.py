@@ -17,7 +17,7 @@ class Unit:
     name: str
     """Of the cell, of the shard, of the data set."""
     unit: str
-    """What ``jobs.after`` knows it as: ``train``, ``evaluate``, ``prepare``, ..."""
+    """What ``jobs.epilogue`` knows it as: ``train``, ``evaluate``, ``prepare``, ..."""
     config: str | None
     """The cell's ``config.json`` or the preparation's plan, absolute."""
     function: Callable[..., Any]
@@ -33,7 +33,7 @@ class Array:
     """By array index."""
     parameters: dict[str, Any]
     """submitit's, as ``Resources.parameters`` gives them."""
-    behind: list[Behind] = field(default_factory=list)
+    behind: list[Dependency] = field(default_factory=list)
     at_once: int | None = None
     """Most tasks that run at the same time; None: as many as the cluster lets."""
     job: str | None = None
@@ -57,7 +57,7 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class Dependency:
     """That an array waits: for an array of the same plan, or for a job that SLURM knows."""
 
     kind: Kind
@@ -85,14 +85,14 @@ def hold_to(most: int, chains: Sequence[Chain]) -> None:
     sizes = [sum(len(array.units) for chain in lane for array in chain) for lane in lanes]
     for lane, share in zip(lanes, _shares(most, sizes), strict=True):
         for before, after in pairwise(lane):
-            after[0].behind += [Behind("afterany", array) for array in before]
+            after[0].behind += [Dependency("afterany", array) for array in before]
         for chain in lane:
             first, *rest = chain
             first.at_once = share - len(rest) if share >= 3 else share
             for array in rest:
                 array.at_once = 1 if share >= 3 else share
                 if share < 3:
-                    array.behind.append(Behind("afterany", first))
+                    array.behind.append(Dependency("afterany", first))
 
 
 def _shares(most: int, sizes: Sequence[int]) -> list[int]:
@@ -106,7 +106,7 @@ def _shares(most: int, sizes: Sequence[int]) -> list[int]:
     return [1 + share for share in shares]
 
 
-def dependency(behind: Iterable[Behind], named: Callable[[Array | str], str]) -> str | None:
+def dependency(behind: Iterable[Dependency], named: Callable[[Array | str], str]) -> str | None:
     """What sbatch takes as ``--dependency``: all of them must hold; None where there is none."""
     kinds: dict[str, list[str]] = {}
     for entry in behind:

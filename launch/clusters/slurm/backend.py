@@ -13,22 +13,22 @@ from typing import Any, BinaryIO
 
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
-from launch.clusters.facts import ClusterFacts, read_facts
-from launch.clusters.preflight import preflight
-from launch.clusters.queue import QueuedJob, cancel, queued
 from launch.clusters.resources import Resources
-from launch.clusters.site import resolve
 from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.data import Preparation
+from launch.clusters.slurm.facts import ClusterFacts, read_facts
+from launch.clusters.slurm.preflight import preflight
+from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S
+from launch.clusters.slurm.site import resolve
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
 from launch.clusters.slurm.stages import Limits, Standing, planned, standing
 from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
 from pipeline.cell import Cell
-from pipeline.lease import forget
+from pipeline.cells.lease import forget
 
 
 class SlurmBackend:

@@ -9,10 +9,10 @@ from pathlib import Path
 from data_prep.errors import LaunchError
 from data_prep.manifest import MANIFEST_FILE
 from launch.clusters.backend import Phase, State
-from launch.clusters.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.data import why_not_prepared
+from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
-from launch.monitoring.standing import state_of
+from launch.monitoring.cell_status import state_of
 from pipeline.cell import Cell
 
 SECONDS_UNTIL_GONE = 10.0

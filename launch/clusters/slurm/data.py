@@ -19,8 +19,8 @@ from data_prep.stages import is_complete, naming_unwritable_places
 from data_prep.tasks import finished_shard
 from jobs.prepare import main as prepare_unit
 from launch.clusters.backend import last_error
-from launch.clusters.queue import QueuedJob
-from launch.clusters.slurm.arrays import Array, Behind, Unit, split
+from launch.clusters.slurm.arrays import Array, Dependency, Unit, split
+from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register, Submission
 from launch.plan import NeededData
 
@@ -136,14 +136,14 @@ def preparation(
     ]
     if at_once is not None:
         for before, after in pairwise(arrays):
-            after.behind.append(Behind("afterok", before))
+            after.behind.append(Dependency("afterok", before))
     # Of an older array only the tasks that are left: another of its tasks may have failed, and is written anew here.
     waits_for: list[Array | str] = [*arrays, *sorted(set(at_work.values()))]
     merge = Array(
         stage="merge",
         units={0: unit(data.folder.name, "merge", "--merge", *(["--ffcv"] if data.ffcv else []))},
         parameters=parameters,
-        behind=[Behind("afterok", what) for what in waits_for],
+        behind=[Dependency("afterok", what) for what in waits_for],
     )
     return Preparation(data, (*arrays, merge), merge)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError
 from data_prep.files import atomic_write
-from launch.clusters.queue import QueuedJob
+from launch.clusters.slurm.queue import QueuedJob
 
 REGISTER_FILE = "jobs.json"
 PREFIX = "traitvae"

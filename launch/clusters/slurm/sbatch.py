@@ -15,8 +15,8 @@ from pathlib import Path
 from submitit.slurm.slurm import _make_sbatch_string
 
 from data_prep.errors import LaunchError
-from launch.clusters.queue import queued
 from launch.clusters.slurm.arrays import Array
+from launch.clusters.slurm.queue import queued
 
 CLIENT_TIMEOUT_S = 120.0
 PATIENCE_S = 60.0
@@ -50,7 +50,7 @@ def sbatch_text(array: Array, script: Script) -> str:
     """The batch script of an array; submitit writes it.
 
     Each task finds its pickle by its array index, under a name that was known before sbatch was called: a launcher that
-    is killed right behind sbatch leaves jobs that run. Behind srun, ``jobs.after`` decides whether the job is done.
+    is killed right behind sbatch leaves jobs that run. Behind srun, ``jobs.epilogue`` decides whether the job is done.
     """
     limit = "" if array.at_once is None else f"%{array.at_once}"
     further = dict(array.parameters.get("additional_parameters") or {})
@@ -84,7 +84,7 @@ def pickle_file(folder: Path, index: int) -> Path:
 
 
 def units_file(folder: Path) -> Path:
-    """What ``jobs.after`` reads: a list with an entry for each array index."""
+    """What ``jobs.epilogue`` reads: a list with an entry for each array index."""
     return folder / "units.json"
 
 
@@ -98,7 +98,7 @@ def _setup(script: Script) -> list[str]:
 
 
 def _teardown(script: Script) -> list[str]:
-    after = [sys.executable, "-m", "jobs.after", "--units", str(units_file(script.folder))]
+    after = [sys.executable, "-m", "jobs.epilogue", "--units", str(units_file(script.folder))]
     return [
         "status=$?",
         f"exec {shlex.join(after)} --status $status --retries {script.retries}",

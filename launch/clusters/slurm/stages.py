@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.run import run_unit
-from launch.clusters.queue import QueuedJob
-from launch.clusters.slurm.arrays import Array, Behind, Chain, Unit, hold_to, split
+from launch.clusters.slurm.arrays import Array, Chain, Dependency, Unit, hold_to, split
 from launch.clusters.slurm.data import Preparation
+from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register
 from launch.finish import finish_on_node
 from pipeline.cell import Cell
@@ -117,7 +117,7 @@ def planned(
     if not measuring:
         return arrays
     compare = Unit(sweep.name, "compare", None, finish_on_node, (str(sweep), sorted(names)))
-    behind = [Behind("afterany", what) for what in measuring]
+    behind = [Dependency("afterany", what) for what in measuring]
     return [*arrays, Array(stage="compare", units={0: compare}, parameters=limits.errand, behind=behind)]
 
 
@@ -133,7 +133,7 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
 
     chains = []
     for (ranks, on_gpus, folder), group in _grouped(cells, alike):
-        behind = [Behind("afterok", preparations[folder].ready_behind)] if folder else []
+        behind = [Dependency("afterok", preparations[folder].ready_behind)] if folder else []
         for units in split([_unit("train", cell) for cell in group], limits.max_array):
             train = Array(
                 stage="train",
@@ -149,7 +149,7 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
                 stage="evaluate",
                 units=same,
                 parameters=limits.parameters(1, on_gpus=on_gpus),
-                behind=[Behind("aftercorr", train)],
+                behind=[Dependency("aftercorr", train)],
             )
             chains.append([train, measure])
     return chains
@@ -171,7 +171,7 @@ def _measuring_behind(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limi
                 stage="evaluate",
                 units={index: _unit("evaluate", cell) for index, cell in sorted(cells.items())},
                 parameters=limits.parameters(1, on_gpus=any(_on_gpus(cell) for cell in cells.values())),
-                behind=[Behind("aftercorr", array)],
+                behind=[Dependency("aftercorr", array)],
             )
         ]
         for array, cells in trained_by.items()
@@ -185,10 +185,10 @@ def _hold(most: int, now: Standing, preparations: Sequence[Preparation], chains:
     merges = [entry.ready_behind for entry in preparations]
     before = [] if left >= 1 else sorted(now.running)
     for chain in chains:
-        chain[0].behind += [Behind("afterany", what) for what in [*merges, *before]]
+        chain[0].behind += [Dependency("afterany", what) for what in [*merges, *before]]
     for first, second in pairwise(preparations):
         for array in second.arrays:
-            array.behind.append(Behind("afterany", first.ready_behind))
+            array.behind.append(Dependency("afterany", first.ready_behind))
 
 
 def _on_gpus(cell: Cell) -> bool:

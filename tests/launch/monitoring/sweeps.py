@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launch.monitoring.status import main
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 NAME = "a b; echo 'x'"
 """Of the sweep: no character of it may mean anything to a shell."""

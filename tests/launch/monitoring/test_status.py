@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from launch.clusters import queue
 from launch.clusters.backend import State
+from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register
+from launch.monitoring.cell_status import look
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
-from launch.monitoring.standing import look
 from launch.monitoring.status import main
-from pipeline.attempt import Attempt
-from pipeline.lease import held
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.lease import held
 from tests.launch.clusters.slurm.plans import entered, in_queue
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
 
@@ -67,8 +67,8 @@ def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, m
     jobs = in_queue(entered(register, "train", [cell.name, other.name], "12"), "12", state="RUNNING")
     cancelled: list[str] = []
     monkeypatch.setattr(queue, "cancel", cancelled.extend)
-    monkeypatch.setattr("launch.monitoring.standing.queued", lambda **_: jobs)
-    monkeypatch.setattr("launch.monitoring.standing.ended", lambda _: queue.Accounting(is_there=False))
+    monkeypatch.setattr("launch.monitoring.cell_status.queued", lambda **_: jobs)
+    monkeypatch.setattr("launch.monitoring.cell_status.ended", lambda _: queue.Accounting(is_there=False))
     assert say("cancel", NAME, "seed0", runs=runs) == 0
     assert cancelled == ["12_0"]
     del jobs["12_0"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.clusters import queue
+from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register, Submission
+from launch.monitoring.cell_status import look
 from launch.monitoring.named import SweepFolder
-from launch.monitoring.standing import look
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 from tests.cluster.cluster import Cluster
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
 from tests.waiting import wait_for

@@ -11,7 +11,7 @@ from launch.clusters.backend import Phase, State
 from launch.monitoring.progress import Progress, ProgressReader
 from launch.monitoring.table import chosen, short_names
 from launch.monitoring.watch import Watch, failures, picture
-from pipeline.cell_folder import CellFolder
+from pipeline.cells.folder import CellFolder
 
 
 def cell(sweep: Path, number: int, epochs: int = 100) -> CellFolder:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from pipeline.models.attribute_vae import AttributeVAEConfig
 from pipeline.models.csvae import CSVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.attribute_vae import AttributeVAEConfig
 from tests.pipeline.models.reference_densities import gaussian, log_normal, network
 
 Values = Sequence[int | None]
@@ -24,7 +24,7 @@ Values = Sequence[int | None]
 class AttributeReference:
     """Labels as attributes, Gaussian pixels, networks with a condition, and the adversary."""
 
-    def __init__(self, model: nn.Module, data: DataShape, config: AttributeVAEConfig) -> None:
+    def __init__(self, model: nn.Module, data: DataSpec, config: AttributeVAEConfig) -> None:
         self.weights: dict[str, Tensor] = dict(model.named_parameters())
         self.config, self.frequencies, self.latents = config, data.label_frequencies, config.latent_size
         self.attributes = [

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import Diva, DivaConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.pipeline.models.ccvae_reference import CCVAEReference, Exact, Values
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, batch_with, known_values
@@ -24,7 +24,7 @@ TOLERANCE = 2e-3
 """Of the grids over two latents."""
 
 
-def tiny(data: DataShape, **options: Any) -> Diva:
+def tiny(data: DataSpec, **options: Any) -> Diva:
     settings = {"characteristic_size": 2, "style_size": 1, "hidden_width": 8, **options}
     model = DivaConfig(**settings).build(data)
     randomise(model)
@@ -34,7 +34,7 @@ def tiny(data: DataShape, **options: Any) -> Diva:
 class DivaReference(CCVAEReference):
     """The densities of a DIVA with Bernoulli pixels; binary labels have one latent."""
 
-    def __init__(self, model: Diva, data: DataShape, *, size: int = 2) -> None:
+    def __init__(self, model: Diva, data: DataSpec, *, size: int = 2) -> None:
         config = CCVAEConfig(characteristic_size=size, label_marginal=model.label_marginal)
         super().__init__(model, data, config)
 
@@ -100,7 +100,7 @@ def give_draws(model: Diva, draws: InjectedDraws, rows: int = 5) -> tuple[Tensor
 
 def written_out(
     reference: DivaReference,
-    data: DataShape,
+    data: DataSpec,
     given: tuple[Tensor, list[Tensor], list[Tensor]],
     observed: Tensor,
     *,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape, FollowsEpochs, KeepsExamples
+from pipeline.models.interface import DataSpec, HasSchedule, KeepsExamples
 from pipeline.models.registry import PRESETS
 
 NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8}
@@ -31,9 +31,9 @@ REFUSED: dict[tuple[str, str], str] = {
 """What is said of a kind of data that a preset does not take."""
 
 
-def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...], *, partly_observed: bool) -> DataShape:
+def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...], *, partly_observed: bool) -> DataSpec:
     """Data whose values differ in how often they occur."""
-    return DataShape(
+    return DataSpec(
         image_shape=image,
         cardinalities=cardinalities,
         label_frequencies=tuple(
@@ -66,7 +66,7 @@ class Case:
         return f"{self.preset}-{self.data}"
 
     @property
-    def shape(self) -> DataShape:
+    def shape(self) -> DataSpec:
         return DATA[self.data]
 
     @property
@@ -90,9 +90,9 @@ def narrow(preset: str, **options: Any) -> Any:
     return replace(config, **{name: value for name, value in (NARROW | options).items() if name in names})
 
 
-def ready(model: nn.Module, data: DataShape) -> nn.Module:
+def ready(model: nn.Module, data: DataSpec) -> nn.Module:
     """The model, told what the loop tells it before the first step; of a warm-up the middle."""
-    if isinstance(model, FollowsEpochs):
+    if isinstance(model, HasSchedule):
         model.begin_epoch(50)
     if isinstance(model, KeepsExamples):
         classes = data.cardinalities[0]
@@ -113,13 +113,13 @@ def model_of(case: Case) -> nn.Module:
     return case.build()
 
 
-def images(data: DataShape, rows: int, seed: int = 0) -> Tensor:
+def images(data: DataSpec, rows: int, seed: int = 0) -> Tensor:
     """Random pictures."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, (rows, *data.image_shape), dtype=torch.uint8, generator=generator)
 
 
-def labels(data: DataShape, rows: int, seed: int = 0) -> Tensor:
+def labels(data: DataSpec, rows: int, seed: int = 0) -> Tensor:
     """Random values of every label."""
     generator = torch.Generator().manual_seed(seed)
     columns = [
@@ -129,7 +129,7 @@ def labels(data: DataShape, rows: int, seed: int = 0) -> Tensor:
     return torch.cat(columns, dim=1)
 
 
-def batch_of(data: DataShape, labelled: int = 2, rows: int = SIZE) -> Batch:
+def batch_of(data: DataSpec, labelled: int = 2, rows: int = SIZE) -> Batch:
     """A batch with so many labelled rows; where labels may be observed in part, the second row has one alone."""
     observed = (torch.arange(rows)[:, None] < labelled).expand(-1, len(data.cardinalities)).clone()
     if data.partly_observed and labelled > 1:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.pipeline.models.tiny_models import IMAGES
 
-BINARY = DataShape(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.7, 0.3), (0.4, 0.6)))
-MIXED = DataShape(
+BINARY = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.7, 0.3), (0.4, 0.6)))
+MIXED = DataSpec(
     image_shape=(1, 2, 2),
     cardinalities=(2, 3, 2),
     label_frequencies=((0.7, 0.3), (0.5, 0.3, 0.2), (0.4, 0.6)),
@@ -20,19 +20,19 @@ OBSERVED = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0]])
 """All labels of the first row, some of the next two, none of the last two."""
 
 
-def columns_of(data: DataShape) -> list[int]:
+def columns_of(data: DataSpec) -> list[int]:
     """The columns of LABELS that are the labels of a data set."""
     return [0, 2] if data is BINARY else [0, 1, 2]
 
 
-def known_values(data: DataShape, observed: Tensor) -> list[list[int | None]]:
+def known_values(data: DataSpec, observed: Tensor) -> list[list[int | None]]:
     """The labels of each row of ``observed`` as references take them: None where one is not observed."""
     rows = zip(LABELS[: len(observed), columns_of(data)].tolist(), observed.tolist(), strict=True)
     return [[y if known else None for y, known in zip(*row, strict=True)] for row in rows]
 
 
 def batch_with(
-    data: DataShape,
+    data: DataSpec,
     observed: Tensor,
     labelled: int,
     *,

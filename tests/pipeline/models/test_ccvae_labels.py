@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import (
@@ -45,7 +45,7 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
-def tiny(data: DataShape, **choice: Any) -> CCVAE:
+def tiny(data: DataSpec, **choice: Any) -> CCVAE:
     settings = {"characteristic_size": 2, "style_size": 1, "hidden_width": 8, "weight_limit": None, **choice}
     return tiny_ccvae(CCVAEConfig(predictive_samples=SAMPLES, **settings), data)
 
@@ -85,7 +85,7 @@ def give_draws(model: CCVAE, draws: InjectedDraws, labelled: int, rows: int = 5)
     return {"noise": z_noise, "predictive": predictive, "drawn": by_label[0], "baseline": by_label[1]}
 
 
-def by_reference(model: CCVAE, data: DataShape, given: dict[str, Any], observed: Tensor) -> Tensor:
+def by_reference(model: CCVAE, data: DataSpec, given: dict[str, Any], observed: Tensor) -> Tensor:
     reference = CCVAEReference(model, data, model.config)
     expected = []
     for row, known in enumerate(known_values(data, observed)):
@@ -103,7 +103,7 @@ def by_reference(model: CCVAE, data: DataShape, given: dict[str, Any], observed:
     return torch.stack(expected)
 
 
-def by_equation_8(model: CCVAE, data: DataShape, given: dict[str, Any]) -> Tensor:
+def by_equation_8(model: CCVAE, data: DataSpec, given: dict[str, Any]) -> Tensor:
     """The supervised objective of five rows, all their labels known, from one sample of ``z``."""
     reference, found = CCVAEReference(model, data, model.config), []
     for row, values in enumerate(LABELS[:, columns_of(data)].tolist()):
@@ -123,7 +123,7 @@ def by_equation_8(model: CCVAE, data: DataShape, given: dict[str, Any]) -> Tenso
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
 def test_objective_and_gradient_are_those_written_out(
-    choice: dict[str, Any], data: DataShape, draws: InjectedDraws
+    choice: dict[str, Any], data: DataSpec, draws: InjectedDraws
 ) -> None:
     model = tiny(data, classifier_weight=1.7, **choice)
     observed = OBSERVED[:, columns_of(data)]
@@ -137,7 +137,7 @@ def test_objective_and_gradient_are_those_written_out(
 @pytest.mark.parametrize("data", DATA)
 @torch.no_grad()
 def test_with_no_label_observed_the_formula_is_the_unlabelled_one(
-    data: DataShape, predictive: str, draws: InjectedDraws
+    data: DataSpec, predictive: str, draws: InjectedDraws
 ) -> None:
     """Also where the rows are among those that pay for ``q(y | x)``: both ends of one formula."""
     for samples in (1, 3):
@@ -154,7 +154,7 @@ def test_with_no_label_observed_the_formula_is_the_unlabelled_one(
 
 @pytest.mark.parametrize("data", DATA)
 def test_with_every_label_observed_the_formula_is_the_supervised_one(
-    data: DataShape, draws: InjectedDraws
+    data: DataSpec, draws: InjectedDraws
 ) -> None:
     observed = torch.ones(5, len(data.cardinalities), dtype=torch.bool)
     found = []
@@ -175,7 +175,7 @@ def test_quadrature_is_the_limit_of_both_monte_carlo_estimates() -> None:
         model = tiny(MIXED, posterior_predictive=choice, bounded_weight=False)
         object.__setattr__(model.config, "predictive_samples", 200_000)
         mean, scale = model.posterior(IMAGES / 255)
-        labels, known = model.layout.arranged(batch_with(MIXED, observed, 5).labels, observed)
+        labels, known = model.layout.in_block_order(batch_with(MIXED, observed, 5).labels, observed)
         torch.manual_seed(0)
         log_q[choice] = model.log_predictive(mean, scale, torch.zeros(1, 5, 4), labels, known)
     torch.testing.assert_close(log_q["monte_carlo"], log_q["quadrature"], rtol=0, atol=0.01)
@@ -186,7 +186,7 @@ def test_quadrature_is_the_limit_of_both_monte_carlo_estimates() -> None:
 def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
     """The labels of MIXED in the order 1, 2, 0: the two binary ones change places, and so do their latents."""
     order = [1, 2, 0]
-    renamed_data = DataShape(
+    renamed_data = DataSpec(
         image_shape=(1, 2, 2),
         cardinalities=tuple(MIXED.cardinalities[i] for i in order),
         label_frequencies=tuple(MIXED.label_frequencies[i] for i in order),
@@ -262,7 +262,7 @@ def test_generated_images_are_those_of_their_labels() -> None:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated", "jensen_sampled"])
 def test_a_batch_of_one_and_every_parameter_has_a_gradient(
-    marginal: str, data: DataShape, labelled: int
+    marginal: str, data: DataSpec, labelled: int
 ) -> None:
     model = tiny(data, label_marginal=marginal)
     observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)

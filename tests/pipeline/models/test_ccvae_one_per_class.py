@@ -16,7 +16,7 @@ from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE
-from pipeline.models.interface import DataShape, KeepsExamples
+from pipeline.models.interface import DataSpec, KeepsExamples
 from pipeline.training.loop import train
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
@@ -151,7 +151,7 @@ def test_the_encoder_is_run_once_per_step() -> None:
 def test_it_is_there_only_where_it_is_asked_for_and_takes_one_class_label() -> None:
     assert not isinstance(CCVAEConfig().build(TINY), KeepsExamples)
     assert isinstance(CCVAEConfig.one_per_class().build(TINY), KeepsExamples)
-    several = DataShape(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)
+    several = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)
     with pytest.raises(ConfigError, match="nearest_example_weight takes a data set with one class label"):
         CCVAEConfig.one_per_class().build(several)
     with pytest.raises(ConfigError, match="nearest_example_weight is -1"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.label_estimators import label_marginal
+from pipeline.models.parts.label_estimators import label_marginal
 from tests.pipeline.models.ccvae_cases import (
     PREDICTIVE_SAMPLES,
     build,

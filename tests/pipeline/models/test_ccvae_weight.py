@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE
-from pipeline.models.characteristic_vae import sample
+from pipeline.models.parts.characteristic_vae import sample
 from tests.pipeline.models.ccvae_cases import (
     NETWORKS,
     build,

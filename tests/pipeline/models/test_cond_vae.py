@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.models.cond_vae import CondVAE, CondVAEConfig, CondVAEInfo, CondVAEInfoConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.pipeline.models.csvae_reference import CondVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import (
@@ -32,7 +32,7 @@ ATTRIBUTES = [(0, 1), (1, 0), (1, 1), (1, 2), (2, 1)]
 """Label and value of each attribute of MIXED."""
 
 
-def tiny(system: str, data: DataShape = MIXED, **options: Any) -> CondVAE | CondVAEInfo:
+def tiny(system: str, data: DataSpec = MIXED, **options: Any) -> CondVAE | CondVAEInfo:
     settings: dict[str, Any] = {"latent_size": 2, "hidden_width": 8, "hidden_labels": 0.0}
     settings |= {"likelihood_scale": 0.5} | options
     if system == "cond_vae":
@@ -47,7 +47,7 @@ def tiny(system: str, data: DataShape = MIXED, **options: Any) -> CondVAE | Cond
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.usefixtures("float64")
 def test_objectives_and_gradients_are_those_written_out(
-    system: str, data: DataShape, draws: InjectedDraws
+    system: str, data: DataSpec, draws: InjectedDraws
 ) -> None:
     options = {"reconstruction_weight": 3.0, "kl_weight": 0.4}
     options |= {"information_weight": 2.5} if system == "cond_vae_info" else {}
@@ -69,7 +69,7 @@ def test_objectives_and_gradients_are_those_written_out(
     found = gradients((row_weights * losses.of_all_players).sum(), model)
     right = gradients((row_weights * expected).sum(), model)
     if system == "cond_vae_info":
-        torch.testing.assert_close(losses.further["adversary"], gain, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(losses.adversaries["adversary"], gain, rtol=1e-11, atol=1e-11)
         of_adversary = gradients((row_weights * written_out()[1]).sum(), model)
         right |= {name: value for name, value in of_adversary.items() if name.startswith("adversary.")}
     for name, gradient in found.items():
@@ -116,7 +116,7 @@ def test_the_encoder_gains_where_the_adversary_errs(draws: InjectedDraws) -> Non
         model = tiny("cond_vae_info", information_weight=weight)
         draws.give(noise(5, 2, seed=1))
         found.append(model(batch_with(MIXED, OBSERVED, 3)))
-    read = found[0].further["adversary"]
+    read = found[0].adversaries["adversary"]
     assert (read[:3] < 0).all()
     assert (read[3:] == 0).all()  # no label of theirs is observed
     torch.testing.assert_close(found[1].objective - found[0].objective, -read)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.models.csvae import CSVAE, CSVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from tests.pipeline.models.csvae_reference import CSVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, MIXED, OBSERVED, batch_with, columns_of, known_values
@@ -20,11 +20,11 @@ from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
-ONE = DataShape(image_shape=(1, 2, 2), cardinalities=(2,), label_frequencies=((0.7, 0.3),))
+ONE = DataSpec(image_shape=(1, 2, 2), cardinalities=(2,), label_frequencies=((0.7, 0.3),))
 WEIGHTS = ("reconstruction_weight", "subspace_kl_weight", "kl_weight", "entropy_weight")
 
 
-def tiny(data: DataShape, **options: Any) -> CSVAE:
+def tiny(data: DataSpec, **options: Any) -> CSVAE:
     settings: dict[str, Any] = {
         "latent_size": 2,
         "hidden_width": 8,
@@ -41,7 +41,7 @@ def given_noise(model: CSVAE, rows: int = 5) -> tuple[Tensor, Tensor]:
     return noise(rows, model.config.latent_size, seed=1), noise(rows, attributes, size, seed=2)
 
 
-def written_out(model: CSVAE, data: DataShape, observed: Tensor) -> tuple[Tensor, Tensor]:
+def written_out(model: CSVAE, data: DataSpec, observed: Tensor) -> tuple[Tensor, Tensor]:
     reference = CSVAEReference(model, data, model.config)
     rows = zip(IMAGES / 255, known_values(data, observed), *given_noise(model), strict=True)
     both = [reference.objectives(x, values, values, *noises) for x, values, *noises in rows]
@@ -52,7 +52,7 @@ def written_out(model: CSVAE, data: DataShape, observed: Tensor) -> tuple[Tensor
 @pytest.mark.parametrize("at_origin", [False, True])
 @pytest.mark.usefixtures("float64")
 def test_both_objectives_and_all_gradients_are_those_written_out(
-    data: DataShape, at_origin: bool, draws: InjectedDraws
+    data: DataSpec, at_origin: bool, draws: InjectedDraws
 ) -> None:
     """The gradient of the sum over players is, for each parameter, that of its own player's objective alone."""
     model = tiny(data, attribute_at_origin=at_origin, adversary_weight=0.7, subspace_size=3)
@@ -61,7 +61,7 @@ def test_both_objectives_and_all_gradients_are_those_written_out(
     losses = model(batch_with(data, observed, 3))
     expected, expected_of_adversary = written_out(model, data, observed)
     torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(losses.further["adversary"], expected_of_adversary, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(losses.adversaries["adversary"], expected_of_adversary, rtol=1e-11, atol=1e-11)
 
     row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
     found = gradients((row_weights * losses.of_all_players).sum(), model)
@@ -226,14 +226,14 @@ def test_labels_are_hidden_from_the_encoder_alone_and_in_training_alone(
 @pytest.mark.parametrize("any_label", [False, True])
 @pytest.mark.parametrize("data", DATA)
 def test_every_parameter_has_a_gradient_whatever_is_labelled(
-    data: DataShape, any_label: bool, rows: int
+    data: DataSpec, any_label: bool, rows: int
 ) -> None:
     """Also in a batch of one: DistributedDataParallel waits for all of them."""
     model = tiny(data, hidden_labels=0.5)
     observed = torch.zeros(rows, len(data.cardinalities), dtype=torch.bool)
     observed[0, -1] = any_label
     losses = model(batch_with(data, observed, int(any_label), images=IMAGES[:rows]))
-    assert losses.objective.shape == losses.further["adversary"].shape == (rows,)
+    assert losses.objective.shape == losses.adversaries["adversary"].shape == (rows,)
     assert losses.objective.dtype == torch.float32
     losses.of_all_players.sum().backward()
     for name, parameter in model.named_parameters():

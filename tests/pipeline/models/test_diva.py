@@ -10,8 +10,8 @@ import torch
 
 from data_prep.errors import ConfigError
 from pipeline.models.diva import DivaConfig
-from pipeline.models.interface import DataShape
-from pipeline.models.label_estimators import LabelMarginal
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.label_estimators import LabelMarginal
 from tests.pipeline.models.ccvae_reference import Values
 from tests.pipeline.models.diva_cases import (
     PARTLY_OBSERVED,
@@ -38,7 +38,7 @@ MARGINALS: list[LabelMarginal] = ["exact", "jensen_enumerated", "jensen_sampled"
 @pytest.mark.parametrize(("beta", "alpha"), [(1.0, 0.0), (0.3, 50.0), (0.0, 1.0)])
 @pytest.mark.usefixtures("float64")
 def test_objective_and_gradient_are_those_written_out(
-    beta: float, alpha: float, marginal: LabelMarginal, data: DataShape, draws: InjectedDraws
+    beta: float, alpha: float, marginal: LabelMarginal, data: DataSpec, draws: InjectedDraws
 ) -> None:
     model = tiny(data, kl_weight=beta, classifier_weight=alpha, label_marginal=marginal)
     observed = OBSERVED[:, columns_of(data)]
@@ -177,7 +177,7 @@ def test_rows_without_an_observed_label_are_the_same_wherever_they_are_counted(d
 @pytest.mark.parametrize("data", [*DATA, pytest.param(TINY, id="class")])
 @pytest.mark.parametrize("marginal", MARGINALS)
 def test_a_batch_of_one_and_every_parameter_has_a_gradient(
-    marginal: LabelMarginal, data: DataShape, labelled: int
+    marginal: LabelMarginal, data: DataSpec, labelled: int
 ) -> None:
     model = tiny(data, label_marginal=marginal)
     observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)

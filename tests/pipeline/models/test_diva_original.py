@@ -13,8 +13,8 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.models.diva_original import DivaOriginal, DivaOriginalConfig
-from pipeline.models.interface import DataShape
-from pipeline.models.label_estimators import LabelMarginal
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.label_estimators import LabelMarginal
 from tests.pipeline.models.ccvae_reference import Values
 from tests.pipeline.models.diva_cases import (
     PARTLY_OBSERVED,
@@ -36,7 +36,7 @@ IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 REPOSITORY = Path(__file__).parents[3]
 
 
-def tiny(data: DataShape = MIXED, **options: Any) -> DivaOriginal:
+def tiny(data: DataSpec = MIXED, **options: Any) -> DivaOriginal:
     settings = {"domain_size": 2, "characteristic_size": 2, "style_size": 1, "hidden_width": 8, **options}
     model = DivaOriginalConfig(**settings).build(data)
     randomise(model)
@@ -158,9 +158,9 @@ import torch
 from torch._dynamo.testing import CompileCounter
 from pipeline.data.batch import Batch
 from pipeline.models.diva_original import DivaOriginalConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 
-data = DataShape(image_shape=(1, 2, 2), cardinalities=(3, 2), label_frequencies=((0.5, 0.3, 0.2), (0.5, 0.5)))
+data = DataSpec(image_shape=(1, 2, 2), cardinalities=(3, 2), label_frequencies=((0.5, 0.3, 0.2), (0.5, 0.5)))
 model = DivaOriginalConfig(hidden_width=8).build(data)
 counter = CompileCounter()
 model.compile(backend=counter)
@@ -200,7 +200,7 @@ assert kl > 1
     ],
 )
 def test_encoders_follow_the_size_of_the_image(side: int, network: Any, first_layer: tuple[int, ...]) -> None:
-    data = DataShape(
+    data = DataSpec(
         image_shape=(1, side, side), cardinalities=(10, 5), label_frequencies=((0.1,) * 10, (0.2,) * 5)
     )
     torch.manual_seed(0)
@@ -317,7 +317,7 @@ def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentenc
 def test_data_without_its_domain_are_refused(
     domain: int, cardinalities: tuple[int, ...], sentence: str
 ) -> None:
-    data = DataShape(
+    data = DataSpec(
         image_shape=(1, 2, 2),
         cardinalities=cardinalities,
         label_frequencies=tuple((1 / values,) * values for values in cardinalities),

@@ -101,11 +101,11 @@ CAN = {
     "m2": ALWAYS | SWITCHES | READS | {"SwapsCharacteristics"},  # labels have no latents
     "mvae": ALWAYS | SWITCHES | READS,  # no latents belong to a label
     "diva": ALWAYS | SWITCHES | READS | OWN_LATENTS | PATHS,
-    "diva_original": ALWAYS | SWITCHES | READS | OWN_LATENTS | PATHS | {"FollowsEpochs"},
+    "diva_original": ALWAYS | SWITCHES | READS | OWN_LATENTS | PATHS | {"HasSchedule"},
     "vae": ALWAYS,  # it sees no labels
     "cond_vae": ALWAYS | SWITCHES | PATHS,  # nothing predicts a label from an image, in these three
-    "cond_vae_info": ALWAYS | SWITCHES | PATHS | {"HasFurtherPlayers"},
-    "csvae": ALWAYS | SWITCHES | OWN_LATENTS | PATHS | {"HasFurtherPlayers"},
+    "cond_vae_info": ALWAYS | SWITCHES | PATHS | {"HasAdversaries"},
+    "csvae": ALWAYS | SWITCHES | OWN_LATENTS | PATHS | {"HasAdversaries"},
 }
 """What each system can do, and what it needs of the loop, by the names of the protocols."""
 
@@ -113,7 +113,7 @@ CAN = {
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_system_states_what_it_can_do(case: Case) -> None:
     model = small_model_of(case)
-    protocols = (*CAPABILITIES, interface.FollowsEpochs, interface.HasFurtherPlayers)
+    protocols = (*CAPABILITIES, interface.HasSchedule, interface.HasAdversaries)
     assert {each.__name__ for each in protocols if isinstance(model, each)} == CAN[case.system]
 
 

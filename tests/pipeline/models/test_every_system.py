@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
-from pipeline.models.interface import HasFurtherPlayers, KeepsExamples
+from pipeline.models.interface import HasAdversaries, KeepsExamples
 from pipeline.models.registry import PRESETS
 from tests.pipeline.models.every_system import (
     CASES,
@@ -47,7 +47,7 @@ def test_objectives_are_finite_and_gradients_reach_every_parameter(case: Case, l
     torch.manual_seed(0)
     model = model_of(case)
     losses = model(batch_of(case.shape, LABELLED[labelled]))
-    for objective in (losses.objective, *losses.further.values()):
+    for objective in (losses.objective, *losses.adversaries.values()):
         assert objective.shape == (SIZE,)
         assert objective.dtype == torch.float32
         assert objective.isfinite().all()
@@ -80,8 +80,8 @@ def test_an_example_has_the_same_objective_in_any_company(
             torch.testing.assert_close(
                 together.objective, torch.cat([one.objective for one in alone]), rtol=1e-4, atol=1e-3
             )
-            for name, values in together.further.items():
-                apart = torch.cat([one.further[name] for one in alone])
+            for name, values in together.adversaries.items():
+                apart = torch.cat([one.adversaries[name] for one in alone])
                 torch.testing.assert_close(values, apart, rtol=1e-4, atol=1e-3)
 
 
@@ -129,15 +129,15 @@ def test_a_players_objective_reaches_its_own_parameters_and_no_others(case: Case
     torch.manual_seed(0)
     model = model_of(case)
     losses = model(batch_of(case.shape))
-    players = model.further_players() if isinstance(model, HasFurtherPlayers) else ()
-    assert {player.name for player in players} == set(losses.further)
+    players = model.adversaries() if isinstance(model, HasAdversaries) else ()
+    assert {player.name for player in players} == set(losses.adversaries)
     owned = {player.name: {id(parameter) for parameter in player.parameters} for player in players}
     every_players = [parameter for own in owned.values() for parameter in own]
     assert len(set(every_players)) == len(every_players)
     everybodys = {id(parameter) for parameter in model.parameters()}
     assert reached(losses.objective, model) == everybodys - set(every_players)
     for name, own in owned.items():
-        assert reached(losses.further[name], model) == own
+        assert reached(losses.adversaries[name], model) == own
 
 
 def reached(objective: Tensor, model: nn.Module) -> set[int]:
@@ -168,7 +168,7 @@ def objective_and_gradient(case: Case, dtype: torch.dtype, narrow_type: bool) ->
         gradients = [
             parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None
         ]
-        return torch.stack([losses.objective, *losses.further.values()]).double(), torch.cat(
+        return torch.stack([losses.objective, *losses.adversaries.values()]).double(), torch.cat(
             gradients
         ).double()
     finally:
@@ -219,7 +219,7 @@ def test_autocast_narrows_the_networks_and_no_density(case: Case, monkeypatch: p
         with monkeypatch.context() as patch, torch.autocast("cpu", torch.bfloat16, enabled=narrow_type):
             fix_noise(patch.setattr)
             losses = model(batch_of(case.shape))
-        found.append(torch.stack([losses.objective, *losses.further.values()]))
+        found.append(torch.stack([losses.objective, *losses.adversaries.values()]))
     assert torch.equal(*found)
 
 

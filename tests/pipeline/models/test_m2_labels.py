@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.interface import DataShape
-from pipeline.models.label_codes import log_likelihood_of
+from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2, M2Config
+from pipeline.models.parts.label_codes import log_likelihood_of
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import (
     BINARY,
@@ -31,17 +31,17 @@ DATA = {"binary": BINARY, "mixed": MIXED}
 COMBINATIONS = {"binary": 4, "mixed": 12}
 
 
-def tiny(data: DataShape, latent_size: int = 1, **options: Any) -> tuple[M2, M2Reference]:
+def tiny(data: DataSpec, latent_size: int = 1, **options: Any) -> tuple[M2, M2Reference]:
     settings = {"latent_size": latent_size, "hidden_width": 8, "classifier_weight": 0.0, **options}
     model = tiny_m2(M2Config(**settings), data)
     return model, M2Reference(model, data.label_frequencies, latent_size)
 
 
-def observed_of(data: DataShape) -> Tensor:
+def observed_of(data: DataSpec) -> Tensor:
     return OBSERVED[:, columns_of(data)]
 
 
-def values_of(data: DataShape, row: int) -> Values:
+def values_of(data: DataSpec, row: int) -> Values:
     """The labels of a row of LABELS, None where OBSERVED says that they are not."""
     return known_values(data, observed_of(data))[row]
 
@@ -116,7 +116,7 @@ def test_objectives_average_below_the_exact_log_likelihoods_with_torchs_own_draw
 @torch.no_grad()
 def test_what_is_all_observed_needs_no_enumeration(draws: InjectedDraws) -> None:
     """A data set whose examples never lack single labels is told apart, and gives the same numbers for less."""
-    whole = DataShape(
+    whole = DataSpec(
         image_shape=MIXED.image_shape,
         cardinalities=MIXED.cardinalities,
         label_frequencies=MIXED.label_frequencies,
@@ -133,7 +133,7 @@ def test_what_is_all_observed_needs_no_enumeration(draws: InjectedDraws) -> None
     torch.testing.assert_close(found.terms, expected.terms)
 
 
-def objective_of(model: M2, data: DataShape, draws: InjectedDraws, rows: list[int]) -> Tensor:
+def objective_of(model: M2, data: DataSpec, draws: InjectedDraws, rows: list[int]) -> Tensor:
     """Of rows of IMAGES, each with noise that is its own, and as much observed as OBSERVED says."""
     observed = observed_of(data)[rows]
     labelled = int(observed.any(1).sum())
@@ -170,7 +170,7 @@ def test_the_prior_of_a_label_counts_once_and_as_the_frequencies_that_it_is_give
     draws: InjectedDraws,
 ) -> None:
     """Exactly ``log p'(y) − log p(y)`` more for another prior; passed through a sigmoid once more it would be less."""
-    other = DataShape(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.1, 0.9), (0.8, 0.2)))
+    other = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.1, 0.9), (0.8, 0.2)))
     (model, reference), (changed, _) = tiny(BINARY), tiny(other)
     observed = torch.tensor([[True, True], [True, False], [False, False]])
     found = []
@@ -192,7 +192,7 @@ def test_the_prior_of_a_label_counts_once_and_as_the_frequencies_that_it_is_give
 def test_the_order_of_labels_does_not_matter(estimator: str, draws: InjectedDraws) -> None:
     order = [2, 0, 1]  # new label k is what label order[k] was: binary, binary, of three values
     places = [5, 6, 0, 1, 2, 3, 4]  # and so for the values, side by side
-    permuted_data = DataShape(
+    permuted_data = DataSpec(
         image_shape=(1, 2, 2),
         cardinalities=(2, 2, 3),
         label_frequencies=tuple(MIXED.label_frequencies[label] for label in order),

@@ -10,7 +10,7 @@ from torch import nn
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2Config, choose_estimator
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import MIXED, OBSERVED, batch_with
@@ -20,15 +20,15 @@ IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 ESTIMATORS = ["enumerated", "score_function", "straight_through"]
 
 
-def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...]) -> DataShape:
-    return DataShape(
+def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...]) -> DataSpec:
+    return DataSpec(
         image_shape=image,
         cardinalities=cardinalities,
         label_frequencies=tuple(tuple([1 / values] * values) for values in cardinalities),
     )
 
 
-def batch(data: DataShape, observed: torch.Tensor) -> Batch:
+def batch(data: DataSpec, observed: torch.Tensor) -> Batch:
     generator = torch.Generator().manual_seed(0)
     rows = len(observed)
     return Batch(

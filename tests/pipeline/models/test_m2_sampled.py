@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2, M2Config
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, batch_with, columns_of
@@ -23,13 +23,13 @@ NETWORKS = ("classifier", "encoder", "decoder")
 CASES = [(BINARY, (None, None)), (BINARY, (1, None)), (MIXED, (None, None, None)), (MIXED, (None, 2, None))]
 
 
-def tiny(data: DataShape, estimator: Any, weight: float = 0.0) -> tuple[M2, M2Reference]:
+def tiny(data: DataSpec, estimator: Any, weight: float = 0.0) -> tuple[M2, M2Reference]:
     config = M2Config(latent_size=1, hidden_width=8, classifier_weight=weight, label_estimator=estimator)
     model = tiny_m2(config, data)
     return model, M2Reference(model, data.label_frequencies, 1)
 
 
-def objectives(model: M2, data: DataShape, y: Values, times: int) -> Tensor:
+def objectives(model: M2, data: DataSpec, y: Values, times: int) -> Tensor:
     """Objectives of the first image in many rows, with its labels in ``y`` observed."""
     observed = torch.tensor([value is not None for value in y])
     batch = batch_with(
@@ -44,7 +44,7 @@ def objectives(model: M2, data: DataShape, y: Values, times: int) -> Tensor:
 
 @pytest.mark.parametrize(("data", "y"), CASES)
 def test_over_all_pairs_of_samples_the_score_function_is_enumeration(
-    data: DataShape, y: Values, draws: InjectedDraws
+    data: DataSpec, y: Values, draws: InjectedDraws
 ) -> None:
     model, reference = tiny(data, "score_function", weight=3.0)
     of_z = noise(1, 1, seed=1)
@@ -114,7 +114,7 @@ def test_a_likelihood_that_is_higher_everywhere_changes_no_draw_of_the_score_fun
 
 @pytest.mark.parametrize(("data", "y"), CASES)
 def test_straight_through_passes_the_gradient_of_the_code_on_to_the_probabilities(
-    data: DataShape, y: Values, draws: InjectedDraws
+    data: DataSpec, y: Values, draws: InjectedDraws
 ) -> None:
     model, reference = tiny(data, "straight_through", weight=3.0)
     of_z = noise(1, 1, seed=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.m3 import M3, M3Config
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
@@ -24,14 +24,14 @@ IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
 
 
-def tiny(data: DataShape, **options: Any) -> M3:
+def tiny(data: DataSpec, **options: Any) -> M3:
     settings = {"characteristic_size": 2, "style_size": 1, "hidden_width": 8, **options}
     model = M3Config(**settings).build(data)
     randomise(model)
     return model
 
 
-def sure(data: DataShape, **options: Any) -> M3:
+def sure(data: DataSpec, **options: Any) -> M3:
     """A model whose classifier reaches any value of each label within the latents that the prior draws."""
     model = tiny(data, **options)
     with torch.no_grad():
@@ -45,7 +45,7 @@ def sure(data: DataShape, **options: Any) -> M3:
     return model
 
 
-def reference_of(model: M3, data: DataShape) -> CCVAEReference:
+def reference_of(model: M3, data: DataSpec) -> CCVAEReference:
     return CCVAEReference(model, data, CCVAEConfig(characteristic_size=model.config.characteristic_size))
 
 
@@ -53,7 +53,7 @@ def latents(model: M3) -> int:
     return model.layout.latents + model.config.style_size
 
 
-def written_out(model: M3, data: DataShape, z_noise: Tensor, observed: Tensor) -> Tensor:
+def written_out(model: M3, data: DataSpec, z_noise: Tensor, observed: Tensor) -> Tensor:
     reference, found = reference_of(model, data), []
     for row, image in enumerate(IMAGES[: len(observed)]):
         mean, scale = reference.posterior(image / 255)
@@ -72,7 +72,7 @@ def written_out(model: M3, data: DataShape, z_noise: Tensor, observed: Tensor) -
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 50.0])
 @pytest.mark.usefixtures("float64")
 def test_objective_and_gradient_are_those_written_out(
-    alpha: float, data: DataShape, draws: InjectedDraws
+    alpha: float, data: DataSpec, draws: InjectedDraws
 ) -> None:
     model = tiny(data, classifier_weight=alpha)
     observed = OBSERVED[:, columns_of(data)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models import mvae
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.mvae import MVAE, Experts, MVAEConfig
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import BINARY, LABELS, MIXED, OBSERVED, batch_with, columns_of
@@ -24,25 +24,25 @@ from tests.pipeline.models.tiny_models import (
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-CLASS = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(CLASS_FREQUENCIES,))
+CLASS = DataSpec(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(CLASS_FREQUENCIES,))
 DATA = {"binary": BINARY, "mixed": MIXED, "class": CLASS}
 
 
-def columns(data: DataShape) -> list[int]:
+def columns(data: DataSpec) -> list[int]:
     """The columns of LABELS that are the labels of a data set."""
     return [1] if data is CLASS else columns_of(data)
 
 
-def observed_of(data: DataShape) -> Tensor:
+def observed_of(data: DataSpec) -> Tensor:
     return OBSERVED[:, [0]] if data is CLASS else OBSERVED[:, columns(data)]
 
 
-def values_of(data: DataShape, row: int) -> Values:
+def values_of(data: DataSpec, row: int) -> Values:
     known = zip(LABELS[row, columns(data)].tolist(), observed_of(data)[row].tolist(), strict=True)
     return tuple(value if observed else None for value, observed in known)
 
 
-def tiny(data: DataShape, latent_size: int = 1, **options: Any) -> tuple[MVAE, MVAEReference]:
+def tiny(data: DataSpec, latent_size: int = 1, **options: Any) -> tuple[MVAE, MVAEReference]:
     settings = {"latent_size": latent_size, "hidden_width": 8, "label_width": 8, **options}
     model = MVAEConfig(**settings).build(data)
     randomise(model)

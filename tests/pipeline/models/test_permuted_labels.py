@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
-from pipeline.models.characteristic_vae import CharacteristicVAE
 from pipeline.models.diva_original import DivaOriginal
-from pipeline.models.interface import Classifies, DataShape, Intervenes
+from pipeline.models.interface import Classifies, DataSpec, Intervenes
 from pipeline.models.m3 import CANDIDATES
+from pipeline.models.parts.characteristic_vae import CharacteristicVAE
 from tests.pipeline.models.every_system import CASES, Case, batch_of, narrow, ready, take_noise_out
 from tests.pipeline.models.injected_draws import noise
 
@@ -53,8 +53,8 @@ is, and how many such rows it holds."""
 PERMUTED = [case for case in CASES if case.data in ORDERS and case.system not in NOT_HERE]
 
 
-def in_order(data: DataShape, order: list[int]) -> DataShape:
-    return DataShape(
+def in_order(data: DataSpec, order: list[int]) -> DataSpec:
+    return DataSpec(
         image_shape=data.image_shape,
         cardinalities=tuple(data.cardinalities[label] for label in order),
         label_frequencies=tuple(data.label_frequencies[label] for label in order),

@@ -14,18 +14,16 @@ from pipeline.models.cond_vae import CondVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
 from pipeline.models.registry import PRESETS, SystemConfig
 from pipeline.models.vae import VAEConfig
 
-FASHION_MNIST = DataShape(
-    image_shape=(1, 28, 28), cardinalities=(10,), label_frequencies=(tuple([0.1] * 10),)
-)
+FASHION_MNIST = DataSpec(image_shape=(1, 28, 28), cardinalities=(10,), label_frequencies=(tuple([0.1] * 10),))
 
-ROTATED_MNIST = DataShape(
+ROTATED_MNIST = DataSpec(
     image_shape=(1, 28, 28),
     cardinalities=(10, 5),
     label_frequencies=(tuple([0.1] * 10), tuple([0.2] * 5)),
@@ -35,7 +33,7 @@ WITHOUT_CLASSIFIER = ("vae", "cond_vae", "cond_vae_info", "csvae")
 """The papers of these predict no label from an image."""
 
 
-def data_of(preset: str) -> DataShape:
+def data_of(preset: str) -> DataSpec:
     return ROTATED_MNIST if preset == "diva_original" else FASHION_MNIST
 
 
@@ -205,7 +203,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
 def test_data_that_a_system_does_not_take_is_refused(
     config: SystemConfig, cardinalities: tuple[int, ...], sentence: str
 ) -> None:
-    shape = DataShape(
+    shape = DataSpec(
         image_shape=(1, 28, 28),
         cardinalities=cardinalities,
         label_frequencies=tuple((0.5, 0.5) for _ in cardinalities),

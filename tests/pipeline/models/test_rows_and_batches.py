@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.interface import DataShape, Losses
+from pipeline.models.interface import DataSpec, Losses
 from pipeline.models.m2 import M2Config
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.tiny_models import (
@@ -49,7 +49,7 @@ def config(request: pytest.FixtureRequest) -> CCVAEConfig | M2Config:
     return CONFIGS[request.param]
 
 
-def tiny(config: CCVAEConfig | M2Config, data: DataShape = TINY) -> nn.Module:
+def tiny(config: CCVAEConfig | M2Config, data: DataSpec = TINY) -> nn.Module:
     model = config.build(data)
     randomise(model)
     return model
@@ -101,7 +101,7 @@ def test_the_names_of_classes_do_not_matter(config: CCVAEConfig | M2Config, draw
     new_name = order.argsort()
     frequencies = tuple(CLASS_FREQUENCIES[k] for k in order)
     renamed = config.build(
-        DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(frequencies,))
+        DataSpec(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(frequencies,))
     )
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     weights = {name: value for name, value in weights.items() if "prior" not in name.split(".")[-1]}
@@ -152,7 +152,7 @@ def test_the_class_prior_counts_once_in_a_labelled_objective(
     other = (0.1, 0.2, 0.7)
     found = []
     for frequencies in (CLASS_FREQUENCIES, other):
-        shape = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(frequencies,))
+        shape = DataSpec(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(frequencies,))
         found.append(objective(tiny(config, shape), config, draws, [0, 1, 2], 3))
     log_ratio = (torch.tensor(other) / torch.tensor(CLASS_FREQUENCIES)).log()
     torch.testing.assert_close(found[1] - found[0], log_ratio[LABELS[:3]])

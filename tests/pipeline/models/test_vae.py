@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.models.densities import gaussian_pixel_log_density
+from pipeline.models.parts.densities import gaussian_pixel_log_density
 from pipeline.models.vae import VAE, VAEConfig
 from tests.pipeline.models.csvae_reference import AttributeReference, kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise

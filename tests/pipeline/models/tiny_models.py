@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2, M2Config
 from tests.pipeline.models.injected_draws import noise
 
 CLASS_FREQUENCIES = (0.5, 0.3, 0.2)
-TINY = DataShape(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(CLASS_FREQUENCIES,))
+TINY = DataSpec(image_shape=(1, 2, 2), cardinalities=(3,), label_frequencies=(CLASS_FREQUENCIES,))
 IMAGES = torch.tensor([[0, 1, 1, 0], [1, 1, 0, 1], [0, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0]]) * 255
 """Five binary images of 1 × 2 × 2 pixels, flat."""
 LABELS = torch.tensor([2, 0, 1, 0, 2])
@@ -39,13 +39,13 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
                 last.bias[len(last.bias) // 2 :] = 0.3  # standard deviations around softplus(0.3) = 0.85
 
 
-def tiny_ccvae(config: CCVAEConfig, data: DataShape = TINY, seed: int = 0) -> CCVAE:
+def tiny_ccvae(config: CCVAEConfig, data: DataSpec = TINY, seed: int = 0) -> CCVAE:
     model = config.build(data)
     randomise(model, seed)
     return model
 
 
-def tiny_m2(config: M2Config, data: DataShape = TINY, seed: int = 0) -> M2:
+def tiny_m2(config: M2Config, data: DataSpec = TINY, seed: int = 0) -> M2:
     model = config.build(data)
     randomise(model, seed)
     return model

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from data_prep.errors import LeaseLost
+from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.training import checkpoint
-from pipeline.training.markers import newest_step
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from data_prep.errors import ConfigError
 from pipeline.config import OptimiserConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.csvae import CSVAEConfig
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.training.loop import train
 from pipeline.training.step import Step
 from tests.pipeline.runs import final_parameters, small_run
@@ -35,7 +35,7 @@ def test_the_step_size_in_each_epoch_is_that_of_torchs_multi_step_schedule() -> 
 def test_every_players_step_size_falls_from_its_own(tiny_data_set: Path) -> None:
     model = CSVAEConfig(hidden_width=8, adversary_width=8)
     config = replace(small_run(tiny_data_set), model=model, optimiser=FALLING)
-    step = Step(config, DataShape.of(DataSet(tiny_data_set).manifest), ALONE)
+    step = Step(config, DataSpec.of(DataSet(tiny_data_set).manifest), ALONE)
     step.optimiser.param_groups[1]["lr"] = 0.5  # what a checkpoint may hold
     first: list[float] = []
     last: list[float] = []

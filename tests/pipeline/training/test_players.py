@@ -15,7 +15,7 @@ from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.csvae import CSVAE
-from pipeline.models.interface import DataShape, Losses, Player
+from pipeline.models.interface import DataSpec, Losses, Player
 from pipeline.training.step import Step, seed_step
 from pipeline.world import World
 from tests.pipeline.runs import small_run
@@ -33,7 +33,7 @@ def csvae_run(data_set: Path, precision: str = "float32", **options: Any) -> Run
 def start(config: RunConfig) -> tuple[Step, list[tuple[Batch, int]]]:
     """A step behind its warm-up, and the batches of the first epoch."""
     data = DataSet(Path(config.data.folder))
-    step, examples = Step(config, DataShape.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
+    step, examples = Step(config, DataSpec.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
     step.warm_up(examples.first())
     batches = list(examples.epoch(0))
     examples.close()
@@ -78,7 +78,7 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
     config = csvae_run(tiny_data_set, adversary_learning_rate=2e-3)
     step, batches = start(config)
     torch.manual_seed(config.seed)
-    model = config.model.build(DataShape.of(DataSet(tiny_data_set).manifest))
+    model = config.model.build(DataSpec.of(DataSet(tiny_data_set).manifest))
     assert isinstance(model, CSVAE)
     adversary = list(model.adversary.parameters())
     others = [value for name, value in model.named_parameters() if not name.startswith("adversary.")]
@@ -87,7 +87,7 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
         (
             adversary,
             torch.optim.Adam(adversary, lr=2e-3, fused=True),
-            lambda losses: losses.further["adversary"],
+            lambda losses: losses.adversaries["adversary"],
         ),
     ]
     for number, (batch, size) in enumerate(batches[:5]):
@@ -138,6 +138,6 @@ def test_a_parameter_of_two_players_is_refused(tiny_data_set: Path, monkeypatch:
         own = tuple(self.adversary.parameters())
         return Player("adversary", own), Player("again", own)
 
-    monkeypatch.setattr(CSVAE, "further_players", two)
+    monkeypatch.setattr(CSVAE, "adversaries", two)
     with pytest.raises(ValueError, match="more than one parameter group"):
         start(csvae_run(tiny_data_set))

@@ -13,10 +13,10 @@ from pipeline.training.watchdog import watching_for_hangs
 def waits_for_another():
     threading.Event().wait()
 
-with watching_for_hangs(1.0, Path(sys.argv[1])) as sign_of_life:
+with watching_for_hangs(1.0, Path(sys.argv[1])) as heartbeat:
     for _ in range(int(sys.argv[2])):
         time.sleep(0.1)
-        sign_of_life()
+        heartbeat()
     if sys.argv[3] == "hangs":
         waits_for_another()
 time.sleep(1.5)

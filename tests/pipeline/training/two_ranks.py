@@ -12,9 +12,9 @@ from torch.multiprocessing.spawn import start_processes
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
-from pipeline.models.interface import DataShape
+from pipeline.models.interface import DataSpec
 from pipeline.training.step import Step
-from pipeline.world import joined_world, leave_at_once
+from pipeline.world import leave_at_once, process_group
 
 
 def gradients_of_first_step(config: RunConfig, folder: Path) -> dict[str, torch.Tensor]:
@@ -39,14 +39,14 @@ def _step_of_rank(rank: int, config: RunConfig, port: int, result: Path) -> None
     setattr(torch, "randn_like", torch.zeros_like)  # noqa: B010
     setattr(torch, "rand", torch.ones)  # noqa: B010
     data = DataSet(Path(config.data.folder))
-    with joined_world(config.training.ranks, "cpu") as world:
+    with process_group(config.training.ranks, "cpu") as world:
         step, examples = (
-            Step(config, DataShape.of(data.manifest), world),
+            Step(config, DataSpec.of(data.manifest), world),
             TrainingExamples(config, data, world),
         )
         step.warm_up(examples.first())
         batch, batch_size = next(examples.epoch(0))
         step(batch, 0, batch_size)
-        if world.is_first:
+        if world.is_rank_zero:
             torch.save({name: value.grad for name, value in step.model.named_parameters()}, result)
     leave_at_once()

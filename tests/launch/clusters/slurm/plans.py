@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from launch.clusters.queue import QueuedJob
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.arrays import Array, Unit
 from launch.clusters.slurm.data import Preparation, preparation
+from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register, Submission
 from launch.clusters.slurm.stages import Limits
 from launch.plan import NeededData

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.clusters.slurm.arrays import Array, Behind, dependency, hold_to, ranges, split
+from launch.clusters.slurm.arrays import Array, Dependency, dependency, hold_to, ranges, split
 from tests.launch.clusters.slurm.plans import array
 
 chains = st.lists(
@@ -82,7 +82,7 @@ def test_array_indices_are_written_as_sbatch_reads_them(indices: set[int]) -> No
 
 def test_what_an_array_waits_for_is_one_option() -> None:
     first, second = array("train", 1), array("train", 1)
-    behind = [Behind("aftercorr", first), Behind("afterany", second), Behind("afterany", "12")]
+    behind = [Dependency("aftercorr", first), Dependency("afterany", second), Dependency("afterany", "12")]
     names = {id(first): "10", id(second): "11"}
     text = dependency(behind, lambda what: what if isinstance(what, str) else names[id(what)])
     assert text == "aftercorr:10,afterany:11:12"

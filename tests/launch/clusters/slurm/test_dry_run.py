@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.clusters.facts import ClusterFacts, NodeKind, Partition
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.backend import SlurmBackend
+from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition
 from launch.plan import NeededData
 from tests.launch.clusters.slurm.plans import cells
 

@@ -1,0 +1,128 @@
+"""What the batch script of a SLURM job runs behind its work: is the unit done, does the job go back into the queue?
+
+``python -m jobs.epilogue --units FILE.json --status N --retries R``. FILE.json is a list with an entry for each index of the
+array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; the units other than
+train and evaluate have no ``config``. N is the exit status of srun.
+
+Exit status: 0 for a unit that is done; otherwise that of srun, or 1, so that what depends on the job does not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import ConfigError, report_user_errors
+from jobs.outcome import Move, next_move
+from pipeline.cells.attempt import Attempt
+from pipeline.cells.folder import CellFolder
+
+SECONDS_TO_BE_REQUEUED = 120.0
+"""How long a job that is back in the queue waits for SLURM to end it."""
+SECONDS_WITHOUT_SLURMCTLD = 600.0
+"""How long it asks again while the controller does not answer."""
+
+_STATE = re.compile(r"\bJobState=(\w+)")
+_CONTROLLER_IS_AWAY = re.compile(r"contact|connect|timed out|time out|socket|zero bytes|communication", re.I)
+_RESTARTS = re.compile(r"\bRestarts=(\d+)")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.epilogue", description=__doc__)
+    parser.add_argument("--units", type=Path, required=True, help="JSON list, an entry for each array index")
+    parser.add_argument("--status", type=int, required=True, help="exit status of srun")
+    parser.add_argument("--retries", type=int, required=True, help="how often a crashed unit is tried again")
+    given = parser.parse_args(arguments)
+    with report_user_errors():
+        attempt = Attempt.here()
+        entry = _own_entry(given.units)
+        move = _move(entry, attempt, given.status, given.retries)
+        if move == "again":
+            _say(f"job {attempt.job} goes back into the queue")
+            _ask_slurm(["scontrol", "requeue", attempt.job])
+            time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
+    raise SystemExit(0 if move == "done" else given.status or 1)
+
+
+def _own_entry(units: Path) -> dict[str, Any]:
+    index = int(os.environ.get("SLURM_ARRAY_TASK_ID") or 0)
+    try:
+        entries = json.loads(units.read_bytes())
+        entry = entries[index]
+        if isinstance(entry["unit"], str):
+            return dict(entry)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"{units} names no unit for the array index {index} ({error})") from None
+    raise ConfigError(f"{units} names no unit for the array index {index}")
+
+
+def _move(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) -> Move:
+    unit = entry["unit"]
+    if unit in ("train", "evaluate"):
+        cell = CellFolder.of(Path(str(entry.get("config"))))
+        return next_move(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
+    if status == 0:
+        return "done"
+    if status == 2:  # an error of the user's
+        return "give_up"
+    if attempt.restart >= retries:
+        return "give_up"
+    return "again" if _is_the_newest_start(attempt) else "leave"
+
+
+def _is_the_newest_start(attempt: Attempt) -> bool:
+    """Whether SLURM takes the job for running, as this start or an earlier one.
+
+    It does not where the job was cancelled or put back already, nor where it holds this start's node for lost. A controller
+    that was killed may have forgotten the newest restarts.
+    """
+    said = _ask_slurm(["scontrol", "--oneliner", "show", "job", attempt.job])
+    state, restarts = _STATE.search(said), _RESTARTS.search(said)
+    if state is None or state[1] != "RUNNING":
+        _say(f"job {attempt.job} is {state[1] if state else 'not known any more'}: it is left alone")
+        return False
+    if restarts is not None and int(restarts[1]) > attempt.restart:
+        _say(f"job {attempt.job} was started again already: it is left alone")
+        return False
+    return True
+
+
+def _ask_slurm(command: list[str]) -> str:
+    """What a SLURM command prints; while the controller does not answer it is asked again."""
+    deadline = time.monotonic() + SECONDS_WITHOUT_SLURMCTLD
+    while True:
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            raise ConfigError(f"{command[0]} is not there: this runs in the batch script of a job") from None
+        except subprocess.TimeoutExpired:
+            problem = "no answer"
+        else:
+            problem = ended.stderr.strip()
+            if ended.returncode == 0:
+                return ended.stdout
+            if "Invalid job id" in problem:
+                return ""
+            if not _CONTROLLER_IS_AWAY.search(problem):
+                raise ConfigError(f"{' '.join(command)}: {problem}")
+        if time.monotonic() > deadline:
+            raise ConfigError(f"{' '.join(command)}: {problem}")
+        _say(f"{' '.join(command[:2])}: {problem}; asking again")
+        time.sleep(5.0)
+
+
+def _say(sentence: str) -> None:
+    print(f"after: {sentence}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

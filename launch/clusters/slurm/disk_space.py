@@ -1,0 +1,62 @@
+"""Whether the checkpoints of a sweep find room."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from data_prep.manifest import MANIFEST_FILE, Manifest
+from launch.clusters.slurm.findings import Finding
+from pipeline.cell import Cell
+from pipeline.models.interface import DataSpec
+from pipeline.models.registry import ModelConfig
+
+BYTES_PER_PARAMETER = 12
+"""Of a checkpoint: the parameter and Adam's two moments, in float32."""
+GUESSED_PARAMETERS = 5_000_000
+"""Of a model whose data set is not prepared yet, so that it cannot be built."""
+
+
+def disk_finding(sweep: Path, cells: Sequence[Cell]) -> Finding:
+    """The room that the checkpoints of all cells take, beside what is free; a user's quota is not known here."""
+    guessed, needed = False, 0
+    alike = Counter(
+        (cell.config.model, cell.config.data.folder, cell.config.training.keep_checkpoints) for cell in cells
+    )
+    for (model, folder, kept), count in alike.items():
+        parameters = _parameters(model, Path(folder))
+        guessed |= parameters is None
+        # One more than are kept: the newest is written before the oldest goes.
+        needed += count * (kept + 1) * BYTES_PER_PARAMETER * (parameters or GUESSED_PARAMETERS)
+    there = next(folder for folder in (sweep, *sweep.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    about = "at a guess, since their data is not prepared yet," if guessed else "about"
+    numbers = f"the checkpoints of {len(cells)} cells take {about} {_amount(needed)}; {_amount(free)} are free in {there}"
+    if needed > free:
+        return Finding("problem", f"{numbers}: choose another disk (--runs) or fewer cells (--only)")
+    if needed > free / 2:
+        return Finding("warning", f"{numbers}: others' files may fill it meanwhile")
+    return Finding("ok", numbers)
+
+
+def _parameters(model: ModelConfig, data: Path) -> int | None:
+    """Number of parameters of a model; None where its data set is not prepared."""
+    if not (data / MANIFEST_FILE).is_file():
+        return None
+    shape = DataSpec.of(Manifest.load(data))
+    # On the processor: models that look into their data's labels cannot be built where tensors have no values.
+    with torch.random.fork_rng(devices=[]):
+        return sum(parameter.numel() for parameter in model.build(shape).parameters())
+
+
+def _amount(count: float) -> str:
+    """Bytes in words: "1.4 GB"."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,225 @@
+"""A task of seconds on a node: are the folders, the code and the tracking store there as they are here?"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from launch.clusters.resources import Resources
+from launch.clusters.slurm import node_probe
+from launch.clusters.slurm.findings import Finding
+from pipeline.tracking.address import public_uri, sqlite_file
+
+MINUTES = 2
+SECONDS_TO_WRITE_BACK = 10.0
+_DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_WHERE = ("reservation", "exclude", "nodelist")
+"""Further options that choose the node; srun has them under the same names."""
+
+
+def check_on_a_node(
+    resources: Resources, *, folder: Path, data: Sequence[Path], tracking: str | None, code: Path, wait_s: int = 20,
+    option: str = "--runs",
+) -> list[Finding]:  # fmt: skip
+    """Start one small task and judge what it sees; a warning where no node is free within ``wait_s`` seconds.
+
+    Writes two small files in ``folder``, a sweep's or a data set's for its jobs, which is made if it is not there, and
+    removes them. ``tracking`` is None where jobs need no store. ``option`` chooses the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(8)
+    file = folder / f".probe-{token}"
+    store_file = None if tracking is None else sqlite_file(tracking)
+    asked = {
+        "file": str(file),
+        "token": token,
+        "folders": [str(needed) for needed in data if needed.is_dir()],
+        "code": str(code),
+        "store_file": str(store_file) if store_file and store_file.is_file() else None,
+        **({} if tracking is None else server_of(tracking)),
+    }
+    back = file.with_name(f"{file.name}.back")
+    try:
+        file.write_text(token)
+        seen, failed = _on_a_node(resources, asked, wait_s)
+        if seen is None:
+            return [failed] if failed else []
+        came_back = seen["shared"] and seen["write_error"] is None and _appears(back, token)
+    finally:
+        file.unlink(missing_ok=True)
+        back.unlink(missing_ok=True)
+    return judged(seen, asked, tracking=tracking, came_back=came_back, option=option)
+
+
+def judged(
+    seen: dict[str, Any],
+    asked: dict[str, Any],
+    *,
+    tracking: str | None,
+    came_back: bool,
+    option: str = "--runs",
+) -> list[Finding]:
+    """Sentences for what a node saw (``node_probe.probe``)."""
+    node, folder = f"node {seen['host']}", Path(asked["file"]).parent
+    findings = []
+    if not seen["shared"]:
+        findings.append(
+            Finding(
+                "problem",
+                f"{node} does not see the folder {folder}: use a disk that all nodes share ({option})",
+            )
+        )
+    elif not came_back:
+        why = seen["write_error"] or "what it wrote does not appear here"
+        findings.append(
+            Finding("problem", f"{node} cannot write to {folder} ({why}): use another disk ({option})")
+        )
+    else:
+        findings.append(Finding("ok", f"{node} reads and writes {folder}"))
+    findings += [
+        Finding(
+            "problem",
+            f"{node} does not see the data in {missing}: use a disk that all nodes share (--data-root)",
+        )
+        for missing in seen["missing"]
+    ]
+    findings.append(_code_finding(seen, asked["code"]))
+    if tracking is not None and "store" in seen:
+        findings.append(_store_finding(node, seen["store"], tracking))
+    return findings
+
+
+def _code_finding(seen: dict[str, Any], code: str) -> Finding:
+    node = f"node {seen['host']}"
+    if not seen["code"]:
+        return Finding(
+            "problem", f"{node} does not see the code in {code}: put it on a disk that all nodes share"
+        )
+    if seen["import_errors"]:
+        return Finding(
+            "problem",
+            f"on {node} the code cannot run: {'; '.join(seen['import_errors'])}; install traitvae for {sys.executable},"
+            " on a disk that all nodes share",
+        )
+    if not seen["torch"]:
+        return Finding(
+            "problem",
+            f"{node} finds no torch with {sys.executable}: install traitvae for it, on a disk that all nodes share",
+        )
+    return Finding("ok", f"{node} imports the code with Python {seen['python']}, and finds torch")
+
+
+def _store_finding(node: str, error: str | None, tracking: str) -> Finding:
+    store = public_uri(tracking)
+    if error is None:
+        return Finding("ok", f"{node} reaches the tracking store {store}")
+    if sqlite_file(tracking) is not None:
+        return Finding(
+            "problem",
+            f"{node} does not see the tracking store {store}: start 'mlflow server' where all nodes reach it, and set"
+            " MLFLOW_TRACKING_URI",
+        )
+    host = urlsplit(store).hostname
+    what = (
+        "that address means the node itself there: start the server with --host 0.0.0.0 and name this machine"
+        if host in ("localhost", "127.0.0.1", "::1")
+        else "see that it runs, and listens to the nodes (mlflow server --host and --allowed-hosts)"
+    )
+    return Finding("problem", f"{node} does not reach the tracking store {store} ({error}): {what}")
+
+
+def server_of(tracking: str) -> dict[str, Any]:
+    """How a store's server is tried; without user and password, which others could read among a task's arguments."""
+    if sqlite_file(tracking) is not None:
+        return {}
+    parts = urlsplit(public_uri(tracking))
+    if parts.scheme in ("http", "https"):
+        return {"store_url": parts._replace(path=parts.path.rstrip("/") + "/health", query="").geturl()}
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme.partition("+")[0])
+    return {"store_address": [parts.hostname, port]} if parts.hostname and port else {}
+
+
+def _on_a_node(
+    resources: Resources, asked: dict[str, Any], wait_s: int
+) -> tuple[dict[str, Any] | None, Finding | None]:
+    """What the task saw, or why it could not be asked."""
+    options = {name: getattr(resources, name) for name in ("partition", "account", "qos", "constraint")}
+    options |= {name: resources.sbatch.get(name) for name in _WHERE}
+    command = [
+        "srun",
+        *("--nodes=1", "--ntasks=1", f"--time={MINUTES}", f"--immediate={wait_s}"),
+        *("--job-name=traitvae-preflight", "--chdir=/", "--input=none"),
+        *(f"--{name}={value}" for name, value in options.items() if value),
+        *(sys.executable, "-c", Path(node_probe.__file__).read_text(), json.dumps(asked)),
+    ]
+    output, says = _ended(command, wait_s + 60 * MINUTES + 30)
+    for line in output.splitlines():
+        if line.startswith(node_probe.MARK):
+            return json.loads(line.removeprefix(node_probe.MARK)), None
+    if "execve()" in says:
+        return None, Finding(
+            "problem",
+            f"a node does not have the Python that runs here, {sys.executable}: use an environment on a disk that all"
+            " nodes share",
+        )
+    if "busy" in says or "Immediate" in says or "immediate" in says:
+        return None, Finding(
+            "warning",
+            f"no node was free within {wait_s} s, so that folders, code and tracking store were not looked at from one",
+        )
+    words = (
+        "; ".join(line.partition("error: ")[2] or line for line in says.splitlines()[-3:]) or "without a word"
+    )
+    return None, Finding(
+        "warning",
+        f"the check on a node did not run ({words}), so that folders, code and tracking store were not looked at from"
+        " one",
+    )
+
+
+def _ended(command: list[str], timeout_s: float) -> tuple[str, str]:
+    """What a command wrote to stdout and stderr; it is ended when it takes longer."""
+    environment = dict(os.environ)
+    if "SLURM_JOB_ID" in environment:
+        # In a job, srun would take its step from that job's own nodes.
+        environment = {
+            name: value
+            for name, value in environment.items()
+            if not name.startswith("SLURM_") or name == "SLURM_CONF"
+        }
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
+    ) as process:
+        try:
+            return process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # srun then ends its job
+            try:
+                output, says = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, says = process.communicate()
+            return output, f"{says}\nno end within {timeout_s:.0f} s".strip()
+
+
+def _appears(file: Path, token: str) -> bool:
+    """Whether the node's file is seen here, which may take a network disk a while."""
+    deadline = time.monotonic() + SECONDS_TO_WRITE_BACK
+    while True:
+        try:
+            os.listdir(file.parent)  # has NFS look anew
+            if file.read_text() == token:
+                return True
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)

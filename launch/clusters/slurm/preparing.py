@@ -1,0 +1,161 @@
+"""A data set prepared by SLURM: an array over its shards and a merge behind it, submitted and waited for."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from data_prep.lock import exclusive_lock
+from data_prep.plan import PLAN_FILE, Plan
+from data_prep.progress import Progress
+from data_prep.stages import naming_unwritable_places
+from launch.clusters.backend import folder_for_jobs
+from launch.clusters.resources import Resources
+from launch.clusters.slurm.backend import SlurmBackend
+from launch.clusters.slurm.data import foreseen_shards, merge_at_work, why_not_prepared, work_folder
+from launch.clusters.slurm.node_check import check_on_a_node
+from launch.clusters.slurm.preflight import asked_finding
+from launch.clusters.slurm.queue import QueuedJob, queued
+from launch.clusters.slurm.register import PREFIX, Register
+from launch.clusters.slurm.snapshot import take_snapshot
+from launch.plan import NeededData
+
+SECONDS_BETWEEN_LOOKS = 3.0
+SECONDS_UNTIL_GONE = 10.0
+"""How long a data set whose jobs have left the queue is given to appear here: disks are shared, and slow."""
+
+
+def describe(data: NeededData, resources: Resources, config_file: Path | None) -> str:
+    """The arrays that would be submitted if nothing of the data set were there, with the exact text for sbatch."""
+    return _backend(data, resources, config_file).describe([], [data])
+
+
+def prepare_on_slurm(
+    data: NeededData, resources: Resources, config_file: Path | None, *, detach: bool = False
+) -> bool:
+    """Have a data set prepared and, unless ``detach``, wait for it; returns whether it is there.
+
+    The raw files are found, downloaded and checked here. Jobs of the same data set that are in the queue already, this
+    command's or a sweep's, are waited for and not submitted twice.
+
+    Raises:
+        UserError: raw files are missing or damaged, SLURM refuses the jobs, or a job failed, with its own sentence.
+        KeyboardInterrupt: as it comes; the jobs go on, and ``come_back`` says what to do.
+    """
+    backend = _backend(data, resources, config_file)
+    while not data.is_ready():
+        folder = backend.sweep
+        with (
+            naming_unwritable_places(data.folder.parent),
+            exclusive_lock(folder / "launch.lock", _say_waiting) as lock,
+        ):
+            queue = queued(comment=f"{PREFIX}/")
+            if merge_at_work(data, Register(folder), queue) is None:
+                _look_before(backend, data)
+            backend.prepare([data])
+            backend.submit([], lock)
+        own, queue = Register(folder).newest("merge", data.folder.name), queued(comment=f"{PREFIX}/")
+        merge = merge_at_work(data, Register(folder), queue)
+        if detach:
+            return False
+        _wait(data, merge)
+        if own is not None and merge in (None, own.job) and not data.is_ready():
+            raise LaunchError(f"{why_not_prepared(data.folder, Register(folder))} (logs: {folder / 'jobs'})")
+    return True
+
+
+def come_back(data: NeededData) -> str:
+    """How jobs that go on without this command are found again."""
+    jobs = sorted({job.partition("_")[0] for job in _own(data)})
+    ends = f", and 'scancel {' '.join(jobs)}' ends them" if jobs else ""
+    return (
+        f"the jobs go on without this command: 'squeue --me' shows them, the same command waits for them again{ends};"
+        f" their logs are in {shlex.quote(str(_jobs_of(data) / 'jobs'))}"
+    )
+
+
+def _jobs_of(data: NeededData) -> Path:
+    """Where job folders, the register and the code are: beside the data sets, whose own folders hold data only."""
+    return data.folder.parent / ".jobs" / data.folder.name
+
+
+def _backend(data: NeededData, resources: Resources, config_file: Path | None) -> SlurmBackend:
+    return SlurmBackend(folder_for_jobs(_jobs_of(data)), resources, config_file=config_file)
+
+
+def _look_before(backend: SlurmBackend, data: NeededData) -> None:
+    resources = backend.errand()
+    findings = [asked_finding(resources, backend.facts, 1, len(foreseen_shards(data)))]
+    if findings[0].level != "problem":
+        code = take_snapshot(backend.sweep)
+        findings += check_on_a_node(
+            resources, folder=backend.sweep, data=[], tracking=None, code=code, option="--out"
+        )
+    for finding in findings:
+        if finding.level == "warning":
+            print(f"warning: {finding.sentence}", flush=True)
+        if finding.level == "problem":  # the first one: the code, for one, is in a folder that is not seen
+            raise LaunchError(finding.sentence)
+
+
+def _wait(data: NeededData, merge: str | None) -> None:
+    """Until the merge has left the queue and, for a while, until what it wrote is seen here."""
+    with Progress(shown=True) as progress:
+        said, shown = "", -1
+        while merge is not None:
+            try:
+                queue = queued(comment=f"{PREFIX}/")
+            except LaunchError as silent:
+                said = _say_new(progress, str(silent), said)
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                continue
+            if f"{merge}_0" not in queue:
+                break
+            shown = _show_written(data, progress, shown)
+            said = _say_new(progress, _standing(_own(data, queue) or queue), said)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    deadline = time.monotonic() + SECONDS_UNTIL_GONE
+    while not data.is_ready() and time.monotonic() < deadline:
+        time.sleep(min(1.0, SECONDS_BETWEEN_LOOKS))
+
+
+def _show_written(data: NeededData, progress: Progress, shown: int) -> int:
+    """Bring the bar to the number of shards that are written; ``shown`` is what it was told before (-1: nothing)."""
+    work = work_folder(data)
+    if not (work / PLAN_FILE).exists():
+        return shown
+    written = len(list(work.glob("*.arrow.json")))
+    if shown < 0:
+        progress.begin("shards", total=len(Plan.load(work / PLAN_FILE).tasks), done=written)
+    elif written > shown:
+        progress.advance(written - shown)
+    return max(written, shown)
+
+
+def _standing(queue: Mapping[str, QueuedJob]) -> str:
+    """How many tasks run, and why the others wait."""
+    words = Counter("running" if job.is_running else job.says or "waiting" for job in queue.values())
+    return "jobs: " + ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+
+
+def _say_new(progress: Progress, line: str, said: str) -> str:
+    if line != said:
+        progress.say(line)
+    return line
+
+
+def _own(data: NeededData, queue: Mapping[str, QueuedJob] | None = None) -> dict[str, QueuedJob]:
+    tag = Register(_jobs_of(data)).tag
+    try:
+        jobs = queued(comment=f"{tag}/") if queue is None else queue
+    except LaunchError:
+        return {}
+    return {job: entry for job, entry in jobs.items() if entry.comment.startswith(f"{tag}/")}
+
+
+def _say_waiting() -> None:
+    print("another launcher is at work on this data set; waiting for it to submit its jobs", flush=True)

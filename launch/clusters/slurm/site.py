@@ -1,0 +1,169 @@
+"""From what was asked to what jobs get: the command line, a site's files, and for the rest the cluster itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from data_prep.errors import LaunchError
+from launch.clusters.resources import HOURS, Resources
+from launch.clusters.slurm.facts import ClusterFacts, Partition
+from launch.clusters.slurm.site_file import read_site_file, site_file
+
+MOST_CPUS_PER_TASK = 16
+
+
+def resolve(
+    asked: Resources,
+    config_file: Path | None,
+    facts: ClusterFacts | None,
+    ranks: int,
+    *,
+    on_gpus: bool = True,
+) -> tuple[Resources, list[str]]:
+    """What a job of that many ranks gets, and a sentence for each part that the command line did not say.
+
+    First the command line counts, then ``config_file``, then the user's own file, then sbatch's variables in the
+    environment, then what the cluster (``facts``) suggests, then what is built in. ``on_gpus``: take the partition's
+    GPUs where nobody says how many.
+
+    Raises:
+        ConfigError: a file cannot be read or has something in it that cannot be meant.
+        LaunchError: the ranks can never run as asked.
+    """
+    merged, sentences = asked, []
+    files = [] if config_file is None else [config_file]
+    files += [site_file()] if site_file().is_file() else []
+    for file in files:
+        from_file = read_site_file(file)
+        merged, before = merged.over(from_file), merged
+        if merged != before:
+            sentences.append(f"{_added(before, merged)}: from {file}")
+    if facts is not None:
+        merged, before = merged.over(_environment()), merged
+        if merged != before:
+            sentences.append(f"{_added(before, merged)}: from sbatch's variables in the environment")
+        merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
+        sentences += chosen
+    return merged.completed(), sentences
+
+
+def choose(
+    asked: Resources, facts: ClusterFacts, ranks: int, *, on_gpus: bool = True
+) -> tuple[Resources, list[str]]:
+    """Fill what is open from what the cluster has, and say what was chosen.
+
+    Raises:
+        LaunchError: there is no default partition and none was named, or the ranks can never run as asked.
+    """
+    among = facts.named(asked.partition)
+    if not among:
+        names = ", ".join(partition.name for partition in facts.partitions) or "none"
+        if asked.partition is None:
+            raise LaunchError(f"the cluster has no default partition: name one with --partition ({names})")
+        # It may be hidden from sinfo: sbatch has the last word.
+        return asked, [f"partition {asked.partition} is none of those that sinfo shows ({names})"]
+    partition, sentences = among[0], []
+    if asked.partition is None:
+        asked = replace(asked, partition=partition.name)
+        sentences.append(f"partition {partition.name}: the cluster's default one")
+    if asked.hours is None:
+        limit = min((one.limit_minutes for one in among if one.limit_minutes is not None), default=None)
+        hours, why = _hours(limit, partition.name)
+        asked = replace(asked, hours=hours)
+        sentences.append(f"time limit {hours:g} h: {why}")
+    asked, more = _spread(asked, partition, ranks, on_gpus=on_gpus)
+    return asked, sentences + more
+
+
+def _environment() -> Resources:
+    """What a person or a site has set for every sbatch: stated here, it holds for the choice and the checks too."""
+    return Resources(
+        partition=os.environ.get("SBATCH_PARTITION") or None,
+        account=os.environ.get("SBATCH_ACCOUNT") or None,
+        qos=os.environ.get("SBATCH_QOS") or None,
+        constraint=os.environ.get("SBATCH_CONSTRAINT") or None,
+    )
+
+
+def _hours(limit_minutes: float | None, partition: str) -> tuple[float, str]:
+    if limit_minutes is None:
+        return HOURS, f"partition {partition} has no limit"
+    if limit_minutes >= 60 * HOURS:
+        return HOURS, f"partition {partition} allows {limit_minutes / 60:g} h"
+    # SLURM counts in whole minutes.
+    return max(1, int(limit_minutes)) / 60, f"the limit of partition {partition}"
+
+
+def _spread(
+    asked: Resources, partition: Partition, ranks: int, *, on_gpus: bool
+) -> tuple[Resources, list[str]]:
+    """Nodes, GPUs and processors."""
+    sentences: list[str] = []
+    gpus = asked.gpus_per_node
+    use_gpus = gpus > 0 if gpus is not None else on_gpus and partition.most_gpus > 0
+    nodes = asked.nodes
+    if nodes is None:
+        nodes = _fewest_nodes(asked, partition, ranks, use_gpus=use_gpus)
+        sentences.append(f"{_many(nodes, 'node')}: as few as hold {_many(ranks, 'rank')} evenly")
+    nodes = min(nodes, ranks)
+    if ranks % nodes:
+        raise LaunchError(
+            f"{ranks} ranks cannot be spread evenly over {nodes} nodes; choose another number of nodes or ranks"
+        )
+    per_node = ranks // nodes
+    if gpus is None:
+        gpus = per_node if use_gpus else 0
+        on_node = f"{_many(gpus, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one for each rank"
+        without = "no GPUs" + ("" if partition.most_gpus else f": partition {partition.name} has none")
+        sentences.append(on_node if use_gpus else without)
+    cpus = asked.cpus_per_task
+    if cpus is None:
+        cpus = _share(partition, per_node, gpus)
+        if cpus is not None:
+            sentences.append(f"{_many(cpus, 'processor')} for each rank: its share of a node")
+    return replace(asked, nodes=nodes, gpus_per_node=min(gpus, per_node), cpus_per_task=cpus), sentences
+
+
+def _fewest_nodes(asked: Resources, partition: Partition, ranks: int, *, use_gpus: bool) -> int:
+    """The smallest number of nodes that divides the ranks and of which the partition has enough that hold their part."""
+    most = asked.gpus_per_node or None
+    for nodes in (count for count in range(1, ranks + 1) if ranks % count == 0):
+        per_node = ranks // nodes
+        if most is not None and per_node > most:
+            continue
+        cpus = per_node * (asked.cpus_per_task or 1)
+        if partition.nodes_with(gpus=per_node if use_gpus else 0, cpus=cpus) >= nodes:
+            return nodes
+    kinds = ", ".join(
+        f"{_many(kind.count, 'node')} with {_many(kind.cpus, 'processor')} and {_many(kind.gpus, 'GPU')}"
+        for kind in partition.kinds
+    )
+    raise LaunchError(
+        f"{_many(ranks, 'rank')} cannot be spread evenly over partition {partition.name}, which has {kinds or 'no nodes'};"
+        " choose fewer ranks, or another partition"
+    )
+
+
+def _share(partition: Partition, per_node: int, gpus: int) -> int | None:
+    """Processors for a rank on the nodes that hold it: those of a GPU, or of the node divided by its ranks."""
+    holding = [kind for kind in partition.kinds if kind.gpus >= min(gpus, per_node) and kind.cpus >= per_node]
+    if not holding:
+        return None
+    share = min(kind.cpus // max(per_node, kind.gpus if gpus else 0) for kind in holding)
+    return max(1, min(MOST_CPUS_PER_TASK, share))
+
+
+def _added(before: Resources, after: Resources) -> str:
+    """What ``after`` has and ``before`` had not: "partition gpu, hours 12"."""
+    old = before.given()
+    words = [
+        f"{name} {value}" for name, value in after.given().items() if name != "sbatch" and name not in old
+    ]
+    words += [f"sbatch {name} {value}" for name, value in after.sbatch.items() if name not in before.sbatch]
+    return ", ".join(words)
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,197 @@
+"""Where the cells of a sweep stand, from what is in their folders and what SLURM says; torch is not needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.outcome import Outcome, attempts
+from launch.clusters.backend import State, last_error
+from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
+from launch.clusters.slurm.register import Register
+from launch.monitoring.named import SweepFolder
+from pipeline.cells.folder import CANCELLED, CellFolder
+from pipeline.cells.lease import Holder, is_at_work
+
+_STAGES = ("train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A sweep at one moment."""
+
+    states: dict[str, State]
+    """Of each cell, by its name."""
+    queue: dict[str, QueuedJob]
+    """The sweep's jobs in the queue, by id."""
+    jobs: dict[str, dict[str, str]]
+    """Stage → newest job id, for each cell by its name."""
+    stages: dict[str, str]
+    """What the sweep's jobs are for, by their comment: ``train``, ``compare``, ..."""
+
+    @property
+    def others(self) -> dict[str, list[QueuedJob]]:
+        """Jobs in the queue that are no cell's, by stage: prepare, merge, compare."""
+        of_cells = {job for jobs in self.jobs.values() for job in jobs.values()}
+        found: dict[str, list[QueuedJob]] = {}
+        for name, job in self.queue.items():
+            if name not in of_cells:
+                found.setdefault(self.stages.get(job.comment, "unknown"), []).append(job)
+        return found
+
+    @property
+    def exit_status(self) -> int:
+        """0: all is done; 3: something runs or waits; 1: nothing does, and a cell failed or was stopped."""
+        phases = {state.phase for state in self.states.values()}
+        if phases & {"training", "measuring", "waiting"} or (not phases and self.queue):
+            return 3
+        return 1 if phases - {"done"} else 0
+
+
+def look(
+    sweep: SweepFolder, queue: Mapping[str, QueuedJob] | None = None, accounts: Accounting | None = None
+) -> Look:
+    """Where every cell stands: at most one ``squeue`` and one ``sacct`` call, and none where all is done.
+
+    Args:
+        sweep: the sweep.
+        queue: this user's jobs by id, where squeue was asked already.
+        accounts: of the sweep's ``gone_jobs``, where sacct was asked already.
+
+    Raises:
+        LaunchError: SLURM does not answer, or the register of the sweep's jobs is damaged.
+    """
+    cells = sweep.cells
+    if not sweep.is_on_slurm or (cells and all(cell.is_done() for cell in cells)):
+        states = {cell.name: _without_jobs(cell) for cell in cells}
+        return Look(_waiting_for_others(states), {}, {}, {})
+    register = Register(sweep.path)
+    asked = queued(comment=f"{register.tag}/") if queue is None else queue
+    own = {job.id: job for job in asked.values() if job.comment.startswith(f"{register.tag}/")}
+    jobs = {cell.name: register.jobs_of(cell.name) for cell in cells}
+    if accounts is None:
+        accounts = ended(_gone(cells, jobs, own))
+    states = {cell.name: state_of(cell, jobs[cell.name], own, accounts, register) for cell in cells}
+    return Look(states, own, jobs, {entry.comment: entry.stage for entry in register.submissions})
+
+
+def gone_jobs(sweep: SweepFolder, queue: Mapping[str, QueuedJob]) -> list[str]:
+    """The jobs of cells that are not done and have nothing in the queue: sacct may know how they ended."""
+    if not sweep.is_on_slurm:
+        return []
+    register = Register(sweep.path)
+    return _gone(sweep.cells, {cell.name: register.jobs_of(cell.name) for cell in sweep.cells}, queue)
+
+
+def _gone(
+    cells: Sequence[CellFolder], jobs: Mapping[str, Mapping[str, str]], queue: Mapping[str, QueuedJob]
+) -> list[str]:
+    return [
+        job
+        for cell in cells
+        if not cell.is_done() and cell.failed() is None and not queue.keys() & jobs[cell.name].values()
+        for job in jobs[cell.name].values()
+    ]
+
+
+def state_of(
+    cell: CellFolder,
+    jobs: Mapping[str, str],
+    queue: Mapping[str, QueuedJob],
+    accounts: Accounting,
+    register: Register,
+) -> State:
+    """Where a cell stands whose jobs are ``jobs`` (stage → id of the newest)."""
+    if cell.is_done():
+        return State("done")
+    in_queue = [queue[jobs[stage]] if jobs.get(stage) in queue else None for stage in _STAGES]
+    training, measuring = in_queue
+    sentence = cell.failed()
+    if training is not None:
+        if training.is_running:
+            return State("training", training.says, training.node, training.restarts, training.time_left)
+        return State("waiting", training.says, restarts=training.restarts)
+    if sentence is not None:
+        return State("failed", sentence)
+    if measuring is not None:
+        if measuring.is_running:
+            return State("measuring", measuring.says, measuring.node, measuring.restarts, measuring.time_left)
+        why = "to be measured" if measuring.reason in ("Dependency", "None", "") else measuring.says
+        return State("waiting", why, restarts=measuring.restarts)
+    if not jobs:
+        return _without_jobs(cell)
+    return _behind_its_jobs(cell, jobs, accounts, register)
+
+
+def _behind_its_jobs(
+    cell: CellFolder, jobs: Mapping[str, str], accounts: Accounting, register: Register
+) -> State:
+    """Of a cell that is not done, and has no job in the queue any more."""
+    if is_at_work(cell.folder):  # somebody runs it by hand
+        return _without_jobs(cell)
+    for stage in _STAGES:
+        job = accounts.jobs.get(jobs.get(stage, ""))
+        if job is None or job.state == "COMPLETED":
+            continue
+        if job.state == "CANCELLED":
+            return State("stopped", job.says)
+        said = _last_words(cell, stage, jobs[stage], register)
+        return State(
+            "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.says
+        )
+    # No accounts, or none yet: they lag behind by some seconds.
+    if any(
+        entry.get("ended") == CANCELLED and set(entry["jobs"]) & set(jobs.values())
+        for entry in attempts(cell)
+    ):
+        return State("stopped", "cancelled")
+    outcome = Outcome.read(cell.folder)
+    if outcome is not None and outcome.outcome == "interrupted" and outcome.job in jobs.values():
+        return State("stopped", outcome.sentence)
+    for stage in [stage for stage in _STAGES if stage in jobs and jobs[stage] not in accounts.jobs]:
+        said = _last_words(cell, stage, jobs[stage], register)
+        if said and (said != last_error([]) or not accounts.is_there):
+            return State("failed", said)
+    return State("stopped", "its jobs are gone, and it is not done")
+
+
+def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> str:
+    outcome = Outcome.read(cell.folder)
+    if outcome is not None and outcome.job == job:
+        return outcome.sentence
+    submission = register.newest(stage, cell.name)
+    logs = sorted(Path(submission.folder).glob(f"{job}_*_log.err")) if submission is not None else []
+    return last_error(logs) if logs else ""
+
+
+def _without_jobs(cell: CellFolder) -> State:
+    """Of a cell that no SLURM job is known of."""
+    if cell.is_done():
+        return State("done")
+    if is_at_work(cell.folder):
+        holder = Holder.read(cell.folder)
+        phase = "measuring" if holder is not None and holder.unit == "evaluate" else "training"
+        return State(phase, node=holder.attempt.host if holder is not None else "")  # type: ignore[arg-type]
+    sentence = cell.failed()
+    outcome = Outcome.read(cell.folder)
+    if sentence is not None:
+        return State("failed", sentence)
+    if outcome is not None:
+        return State("stopped" if outcome.outcome == "interrupted" else "failed", outcome.sentence)
+    if cell.is_trained():
+        return State("stopped", "trained, and not measured yet")
+    holder = Holder.read(cell.folder)
+    if holder is None:
+        return State("stopped", "not begun")
+    return State("stopped", f"ended without a word: it was killed, or {holder.attempt.host} was lost")
+
+
+def _waiting_for_others(states: dict[str, State]) -> dict[str, State]:
+    """On this machine, cells that were not begun wait for their turn as long as others are at work."""
+    if not any(state.phase in ("training", "measuring") for state in states.values()):
+        return states
+    waits = State("waiting", "its turn has not come yet")
+    return {
+        name: waits if state == State("stopped", "not begun") else state for name, state in states.items()
+    }

@@ -1,0 +1,119 @@
+"""The folder of a cell, for those who only want to know how it stands: nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import RunError
+from data_prep.files import atomic_write
+from data_prep.manifest import MANIFEST_FILE, Manifest
+from pipeline.cells.checkpoint_markers import newest_step
+from pipeline.data.order import steps_per_epoch
+
+FORGIVEN = "forgiven"
+"""What ``attempts.jsonl`` says where somebody asked for another try."""
+CANCELLED = "cancelled"
+"""What it says where somebody took jobs of the cell, which it names, out of the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellFolder:
+    """``config.json``, ``checkpoints/``, ``metrics.jsonl``, ``figures/``, ``log/``, and ``DONE``, written last.
+
+    Of its attempts there are ``lease.json`` (who is at work), ``outcome.json`` (how the last attempt ended, in its own
+    words), ``attempts.jsonl`` (how all of them ended), and ``FAILED`` where no further one is made by itself.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+    @property
+    def attempts_file(self) -> Path:
+        return self.folder / "attempts.jsonl"
+
+    def log_file(self, unit: str, rank: int) -> Path:
+        """What a rank says while it works on a unit; attempts that follow go on with it."""
+        return self.folder / "log" / f"{unit}-rank{rank}.txt"
+
+    def is_done(self) -> bool:
+        """Whether it was trained, measured and recorded, and need not run again."""
+        return (self.folder / "DONE").is_file()
+
+    def is_trained(self) -> bool:
+        """Whether the newest whole checkpoint is that of the last step (its bytes are checked when it is read)."""
+        newest = newest_step(self.checkpoints)
+        return newest is not None and newest == self.last_step()
+
+    def last_step(self) -> int | None:
+        """Number of steps of the whole run; None where its configuration or its data set are not there."""
+        try:
+            said: dict[str, Any] = json.loads(self.config_file.read_bytes())
+            manifest, training = Path(said["data"]["folder"], MANIFEST_FILE), said["training"]
+            epochs, batch_size, ranks = (int(training[name]) for name in ("epochs", "batch_size", "ranks"))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if not manifest.is_file():
+            return None
+        rows = Manifest.load(manifest.parent).splits["train"].rows
+        return steps_per_epoch(rows, batch_size, ranks) * epochs
+
+    def failed(self) -> str | None:
+        """The sentence with which the cell was given up; None for one that was not."""
+        if self.is_done():
+            return None
+        try:
+            return (self.folder / "FAILED").read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def note_attempt(self, entry: dict[str, Any]) -> None:
+        """Add a line to ``attempts.jsonl``; one before it that was cut short does not spoil it."""
+        with self.attempts_file.open("a+b") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - 1)
+            file.seek(start)
+            cut_short = file.read(1) not in (b"\n", b"")
+            file.write(b"\n" * cut_short + json.dumps(entry).encode() + b"\n")
+
+    def forgive(self) -> None:
+        """Let a cell that was given up be tried again; its attempts count anew."""
+        if self.failed() is None:
+            return
+        self.note_attempt({"ended": FORGIVEN})
+        (self.folder / "FAILED").unlink(missing_ok=True)
+
+    def give_up(self, sentence: str) -> None:
+        """Write ``FAILED``: no attempt follows unless somebody asks for it."""
+        with atomic_write(self.folder / "FAILED") as file:
+            file.write(sentence.encode() + b"\n")
+
+    def mark_done(self) -> None:
+        """Write ``DONE``: the last thing that happens to a cell."""
+        with atomic_write(self.folder / "DONE") as file:
+            file.write(b"trained, measured and recorded\n")
+        (self.folder / "FAILED").unlink(missing_ok=True)
+
+    @classmethod
+    def of(cls, config_file: Path) -> CellFolder:
+        """The folder that a ``config.json`` stands in; RunError where there is none."""
+        if not Path(config_file).is_file():
+            raise RunError(f"cannot read the configuration {config_file}: No such file")
+        return CellFolder(Path(config_file).absolute().parent)

@@ -1,0 +1,180 @@
+"""Whose a cell is: ``lease.json`` names the attempt that may write there.
+
+A lock that the system takes back when its holder dies (``flock``) tells quickly whether anybody is there. It cannot be the
+only test: a node whose ``slurmd`` dies goes on running its tasks while SLURM starts the job again elsewhere. The copy that
+SLURM started last is the one that counts. It writes its name into the lease; the older one reads there, before each write,
+that it is not the owner any more, and ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from data_prep.errors import LeaseLost, RunError
+from data_prep.files import atomic_write
+from pipeline.cells.attempt import Attempt
+
+LEASE_FILE = "lease.json"
+LOCK_FILE = "lock"
+
+SECONDS_FOR_A_WRITE_UNDER_WAY = 1.0
+"""How long a copy that takes over waits, so that a write which the older one has begun is over before anything is read."""
+
+_SECONDS_TO_GET_THE_LOCK = 2.0
+"""A process that only looks (``is_at_work``) holds the lock for a moment."""
+_NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What ``lease.json`` says."""
+
+    attempt: Attempt
+    unit: str
+    """``train`` or ``evaluate``."""
+    since: str
+    """When it took the cell, ISO 8601 in UTC."""
+    until: str | None = None
+    """When it left it in good order; None while it is at work, and for one that was killed."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Holder | None:
+        """The last holder of a cell's folder; None where there was none, or where the file is damaged."""
+        try:
+            said = json.loads((folder / LEASE_FILE).read_bytes())
+            attempt = Attempt(str(said["job"]), int(said["restart"]), str(said["host"]), int(said["pid"]))
+            return cls(attempt, str(said["unit"]), str(said["since"]), said.get("until"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Make it the content of ``lease.json``."""
+        said = asdict(self.attempt) | {"unit": self.unit, "since": self.since, "until": self.until}
+        with atomic_write(folder / LEASE_FILE) as file:
+            file.write(json.dumps(said).encode() + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one process to write into a cell's folder."""
+
+    folder: Path
+    holder: Holder
+
+    def check(self) -> None:
+        """Ask, before each write, whether the cell is still this process's; LeaseLost where it is not."""
+        now = Holder.read(self.folder)
+        if now is None or now.attempt != self.holder.attempt:
+            owner = "another process" if now is None else str(now.attempt)
+            raise LeaseLost(
+                f"{owner} has taken over {self.folder}; this copy ({self.holder.attempt}) ends and writes nothing more"
+            )
+
+
+@contextmanager
+def held(
+    folder: Path, attempt: Attempt, unit: str, seconds_to_settle: float = SECONDS_FOR_A_WRITE_UNDER_WAY
+) -> Iterator[Lease]:
+    """Hold a cell's folder while the block runs.
+
+    Raises:
+        RunError: another process is at work there.
+        LeaseLost: SLURM has started this very job again since, and the newer copy is there already, or was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("ab") as file:
+        free, before = _lock(file, folder, attempt), Holder.read(folder)
+        # Also where the lock is free: the newer copy may have ended by now, or the disk knows no locks.
+        if before is not None and attempt.is_older_copy_of(before.attempt):
+            raise LeaseLost(
+                f"{before.attempt} has taken over {folder}; this copy ({attempt}) is an older one, and ends"
+            )
+        takes_over = before is not None and before.attempt.is_older_copy_of(attempt)
+        if not free and not takes_over:
+            raise RunError(f"another process is at work in {folder}; wait for it, or stop it first")
+        lease = Lease(folder, Holder(attempt, unit, _now()))
+        lease.holder.write(folder)
+        # Also where the lock was free: it may not reach from node to node.
+        if takes_over and before is not None and before.until is None:
+            time.sleep(seconds_to_settle)
+        try:
+            yield lease
+        finally:
+            with suppress(LeaseLost, OSError):  # what stands there afterwards is only for those who look
+                lease.check()
+                replace(lease.holder, until=_now()).write(folder)
+
+
+def nobody_else() -> None:
+    """In place of ``Lease.check``: the guard of a folder in which nobody else can be at work."""
+
+
+def superseded(folder: Path, attempt: Attempt) -> bool:
+    """Whether the cell is another's now: of a newer copy of this job, or of a living process of another job."""
+    holder = Holder.read(folder)
+    if holder is None or holder.attempt.is_same_start_as(attempt):
+        return False
+    if attempt.is_older_copy_of(holder.attempt):
+        return True
+    if holder.attempt.is_older_copy_of(attempt):
+        return False
+    return holder.until is None and is_at_work(folder)
+
+
+def forget(folder: Path) -> None:
+    """Take a job's name out of the lease: one that SLURM does not have any more, before another is submitted.
+
+    A SLURM that was set up anew counts its jobs from 1 again, and a new job must not pass for an older copy of the former.
+    A copy that lives on somewhere notices.
+    """
+    holder = Holder.read(folder)
+    if holder is not None and holder.attempt.job and not is_at_work(folder):
+        (folder / LEASE_FILE).unlink(missing_ok=True)
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a living process holds the cell's lock (False on a file system that knows no locks)."""
+    try:
+        with (folder / LOCK_FILE).open("rb") as file:
+            return not _try(file)
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file: BinaryIO, folder: Path, attempt: Attempt) -> bool:
+    """Whether the lock could be had, at once or (unless an older copy holds it) within a moment."""
+    deadline = time.monotonic() + _SECONDS_TO_GET_THE_LOCK
+    while not _try(file):
+        holder = Holder.read(folder)
+        if holder is not None and holder.attempt.is_older_copy_of(attempt):
+            return False
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _try(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,58 @@
+"""The fields of Klys et al. 2018's systems that take labels as binary attributes, and of those that have an adversary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from data_prep.errors import ConfigError
+from pipeline.field_checks import check_at_least
+from pipeline.models.parts.image_vae import Likelihood
+from pipeline.models.vae import WeightedVAEConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttributeVAEConfig(WeightedVAEConfig):
+    """The fields of systems whose networks are told labels."""
+
+    likelihood: Likelihood = "gaussian"
+    """``p(x | ...)``, Gaussian of one fixed scale (``likelihood_scale``), where the paper's decoder gives σ(w, z) beside
+    the mean: what weighs as much as its β_1 = 20 depends on that scale. `auto`: Laplace for images in colour or of
+    64 x 64 pixels, else Bernoulli."""
+    hidden_labels: float = 0.1
+    """Share of the examples whose labels the networks are not told at a step (but how often each value occurs, as of
+    unlabelled examples), so that they learn to do without; 0 in the paper, where labels are always given."""
+
+    def __post_init__(self) -> None:
+        WeightedVAEConfig.__post_init__(self)
+        if not 0 <= self.hidden_labels < 1:
+            raise ConfigError(
+                f"{self.system}: hidden_labels is {self.hidden_labels}; it is a share, 0 or more, below 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdversarialVAEConfig(AttributeVAEConfig):
+    """The fields of those that have an adversary beside."""
+
+    adversary_width: int = 128
+    """Width of the adversary's two hidden layers."""
+    adversary_learning_rate: float | None = None
+    """The adversary's step size, where it is to be another than the run's."""
+
+    def __post_init__(self) -> None:
+        AttributeVAEConfig.__post_init__(self)
+        check_at_least(1, self, self.system, "adversary_width")
+        rate = self.adversary_learning_rate
+        if rate is not None and not rate > 0:
+            raise ConfigError(f"{self.system}: adversary_learning_rate is {rate}; it must be above 0")
+
+
+def told(observed: Bool[Tensor, "rows label"], hidden: float) -> Bool[Tensor, "rows label"]:
+    """The labels that networks are told: those observed, except in a random share of the rows."""
+    if hidden == 0:
+        return observed
+    return observed & (torch.rand(len(observed), 1, device=observed.device) >= hidden)

@@ -1,0 +1,152 @@
+"""What every system over images has: an encoder to a diagonal Gaussian, a decoder, and the density of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from data_prep.errors import ConfigError
+from pipeline.field_checks import check_at_least, check_choices
+from pipeline.models.interface import DataSpec, to_image, to_pixels
+from pipeline.models.parts.densities import (
+    bernoulli_log_density,
+    gaussian_pixel_log_density,
+    laplace_log_density,
+)
+from pipeline.networks import (
+    CONVOLUTIONAL_SIDE,
+    ConvolutionalDecoder,
+    convolutional_encoder,
+    mlp,
+    split_mean_and_scale,
+)
+
+Network = Literal["auto", "mlp", "convolutional"]
+"""``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp."""
+Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
+"""``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
+
+_SCALED_DENSITIES = {
+    "laplace": laplace_log_density,
+    "gaussian": gaussian_pixel_log_density,
+}
+
+
+def is_of_convolutional_size(data: DataSpec) -> bool:
+    """Whether the convolutional networks take the images."""
+    return data.image_shape[1:] == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE)
+
+
+def choose_network(asked: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
+    """What ``auto`` stands for; ConfigError where convolutional networks are asked for and do not fit."""
+    if asked == "convolutional" and not is_of_convolutional_size(data):
+        _, height, width = data.image_shape
+        raise ConfigError(
+            f"{system}: network=convolutional takes images of 64 x 64 pixels; these have {height} x {width}"
+        )
+    if asked == "auto":
+        return "convolutional" if is_of_convolutional_size(data) else "mlp"
+    return asked
+
+
+def choose_likelihood(asked: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
+    """What ``auto`` stands for."""
+    if asked == "auto":
+        in_colour = data.image_shape[0] > 1
+        return "laplace" if in_colour or is_of_convolutional_size(data) else "bernoulli"
+    return asked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageVAEConfig:
+    """The fields that decide the networks; a system's own class names it in ``system`` and adds its own."""
+
+    system: Annotated[str, tyro.conf.Suppress]
+    network: Network = "auto"
+    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
+    hidden_width: int = 600
+    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
+    likelihood: Likelihood = "auto"
+    """``p(x | z)``; `auto`: Laplace for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
+    likelihood_scale: float = 1.0
+    """Scale of a Laplace or Gaussian likelihood, where black is 0 and white 1."""
+
+    def __post_init__(self) -> None:
+        check_choices(self, self.system)
+        check_at_least(1, self, self.system, "hidden_width")
+        if not self.likelihood_scale > 0:
+            raise ConfigError(
+                f"{self.system}: likelihood_scale is {self.likelihood_scale}; it must be above 0"
+            )
+
+
+def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, Tensor], Tensor]:
+    """``log p(x | z)``, summed over pixels, as a function of pixels and the decoder's logits."""
+    likelihood = choose_likelihood(config.likelihood, data)
+    if likelihood == "bernoulli":
+        return bernoulli_log_density
+    return partial(_SCALED_DENSITIES[likelihood], scale=config.likelihood_scale)
+
+
+def straight_path(
+    start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"], steps: int
+) -> Float[Tensor, "step *shape"]:
+    """As many places at equal distances as there are steps, both ends among them."""
+    share = torch.linspace(0, 1, steps, device=start.device).unflatten(0, (steps, *[1] * start.ndim))
+    return start + share * (end - start)
+
+
+class ImageVAE(nn.Module):
+    """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
+
+    def __init__(
+        self, config: ImageVAEConfig, data: DataSpec, *, latents: int, encoder_outputs: int | None = None
+    ) -> None:
+        """``latents`` numbers are decoded; the encoder gives their means and scales, or as many numbers as are asked for."""
+        super().__init__()
+        outputs = 2 * latents if encoder_outputs is None else encoder_outputs
+        self.image_shape = data.image_shape
+        self.pixel_density = pixel_density(config, data)
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if choose_network(config.network, data, config.system) == "convolutional":
+            channels = data.image_shape[0]
+            self.encoder = convolutional_encoder(channels, outputs)
+            self.decoder = ConvolutionalDecoder(latents, channels)
+        else:
+            width = config.hidden_width
+            self.encoder = mlp([data.pixels, width, width, outputs])
+            self.decoder = mlp([latents, width, width, data.pixels])
+
+    def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
+        """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""
+        return split_mean_and_scale(self.encoder(pixels))
+
+    def posterior_mean(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch latent"]:
+        """Mean of ``q(z | x)``."""
+        return self.posterior(to_pixels(image))[0]
+
+    def log_likelihood(
+        self, pixels: Float[Tensor, "batch pixel"], z: Float[Tensor, "*more batch latent"]
+    ) -> Float[Tensor, "*more batch"]:
+        """``log p(x | z)``, summed over pixels."""
+        return self.pixel_density(pixels, self.decoder(z))
+
+    def decode(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
+        """Mean images in [0, 1]."""
+        return to_image(self.decoder(z), self.image_shape)
+
+    def reconstruct(
+        self, image: UInt8[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Decoded posterior mean."""
+        return self.decode(self.posterior_mean(image))

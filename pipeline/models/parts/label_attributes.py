@@ -1,0 +1,87 @@
+"""Labels as binary attributes, ``y ∈ {0, 1}^k`` of Klys et al. 2018: what the CSVAE family conditions on."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+
+from pipeline.models.interface import DataSpec
+from pipeline.models.parts.label_codes import LabelCodes
+from pipeline.networks import one_hot
+
+
+class LabelAttributes(nn.Module):
+    """A binary label is one attribute, present at its value 1; a label of several values has one for each.
+
+    It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies, those of all
+    its observed labels, whatever the supervision rate.
+    """
+
+    places: Tensor
+    label_of: Tensor
+    membership: Tensor
+    log_prior: Tensor
+    frequencies: Tensor
+
+    def __init__(self, data: DataSpec, system: str) -> None:
+        super().__init__()
+        self.codes = codes = LabelCodes(data.labels_for(system))
+        owner = [label for label, values in enumerate(codes.cardinalities) for _ in range(values)]
+        first = [owner.index(label) for label in range(codes.labels)]
+        # An attribute's column among all values; the value 0 of a binary label is the absence of its attribute.
+        places = [
+            column
+            for column, label in enumerate(owner)
+            if codes.cardinalities[label] != 2 or column != first[label]
+        ]
+        self.count = len(places)
+        log_prior = codes.log_prior(data)
+        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self.register_buffer("label_of", torch.tensor(owner), persistent=False)
+        membership = one_hot(torch.tensor(owner)[places], codes.labels)
+        self.register_buffer("membership", membership, persistent=False)
+        self.register_buffer("log_prior", log_prior, persistent=False)
+        self.register_buffer("frequencies", codes.side_by_side(log_prior.exp()), persistent=False)
+
+    def of_label(self, label: int) -> slice:
+        """Where the attributes of a label of the data set stand."""
+        sizes = [1 if values == 2 else values for values in self.codes.cardinalities]
+        start = sum(sizes[:label])
+        return slice(start, start + sizes[label])
+
+    def of(
+        self, labels: UInt8[Tensor, "rows label"], known: Bool[Tensor, "rows label"]
+    ) -> Float[Tensor, "rows attribute"]:
+        """0 or 1; for a label that is not known, how often each of its values occurs."""
+        codes = self.codes.code(labels.masked_fill(~known, 0))
+        codes = torch.where(known.index_select(-1, self.label_of), codes, self.frequencies)
+        return codes.index_select(-1, self.places)
+
+    def of_known(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows attribute"]:
+        """0 or 1: all labels are known."""
+        return self.of(labels, torch.ones_like(labels, dtype=torch.bool))
+
+    def of_unknown(self, rows: int) -> Float[Tensor, "rows attribute"]:
+        """How often each is present: no label is known."""
+        return self.frequencies.index_select(-1, self.places).expand(rows, -1)
+
+    def of_one(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows attribute"]:
+        """0 or 1 by the values of one label of the data set; the attributes of all other labels are absent."""
+        labels = values.new_zeros(len(values), self.codes.labels)
+        labels[:, label] = values
+        return self.of_known(labels) * self.membership[:, label]
+
+    def per_label(self, of_attributes: Float[Tensor, "*rows attribute"]) -> Float[Tensor, "*rows label"]:
+        """Sums over the attributes of each label."""
+        # Not a matrix product: autocast would round densities to bf16.
+        return (of_attributes[..., None] * self.membership).sum(-2)
+
+    def per_value(
+        self, absent: Float[Tensor, "rows attribute"], present: Float[Tensor, "rows attribute"]
+    ) -> Float[Tensor, "rows label most"]:
+        """Log density given each value of each label, from those given each attribute's absence and presence."""
+        gain = absent.new_zeros(len(absent), self.codes.width).index_copy(-1, self.places, present - absent)
+        shape = (self.codes.labels, self.codes.most)
+        gain = gain.index_select(-1, self.codes.places.flatten()).unflatten(-1, shape)
+        return self.per_label(absent)[..., None] + gain

@@ -1,0 +1,109 @@
+"""Which latents belong to which label: labels in blocks that are treated alike, their latents side by side in ``z_c``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor, nn
+
+from data_prep.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class LabelBlock:
+    """Binary labels with one latent each, all of them together; or one label with a latent vector of its own."""
+
+    labels: tuple[int, ...]
+    """Their places in the data set's order."""
+    cardinality: int
+    latents: int
+    """Number of latents of the block."""
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether each label is binary and has one latent."""
+        return self.cardinality == 2 and self.latents == len(self.labels)
+
+
+def label_blocks(cardinalities: Sequence[int], latents: Sequence[int]) -> tuple[LabelBlock, ...]:
+    """The blocks of labels with these cardinalities and numbers of latents: binary ones with one latent first."""
+    kinds = list(zip(cardinalities, latents, strict=True))
+    binary = tuple(label for label, kind in enumerate(kinds) if kind == (2, 1))
+    blocks = [LabelBlock(binary, 2, len(binary))] if binary else []
+    return (*blocks, *(LabelBlock((i,), *kind) for i, kind in enumerate(kinds) if kind != (2, 1)))
+
+
+def latents_per_label(
+    cardinalities: Sequence[int], asked: Sequence[int], class_latents: int, system: str
+) -> tuple[int, ...]:
+    """As many latents of each label as were asked for; else one for a binary label, ``class_latents`` for others.
+
+    Raises:
+        ConfigError: there is no label, or another number of labels than was asked for.
+    """
+    if not cardinalities:
+        raise ConfigError(f"{system} takes a data set with labels; this one has none")
+    if asked and len(asked) != len(cardinalities):
+        raise ConfigError(
+            f"{system}: label_latents names {len(asked)} labels; the data set has {len(cardinalities)}"
+        )
+    return tuple(asked) or tuple(1 if cardinality == 2 else class_latents for cardinality in cardinalities)
+
+
+class LabelLayout(nn.Module):
+    """Blocks of labels, and the order that it brings labels into; it has no parameters."""
+
+    order: Tensor
+
+    def __init__(self, blocks: tuple[LabelBlock, ...]) -> None:
+        super().__init__()
+        self.blocks = blocks
+        order = [label for block in blocks for label in block.labels]
+        self.labels = len(order)
+        self.latents = sum(block.latents for block in blocks)
+        self.in_order = order == sorted(order)
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+
+    def in_block_order(
+        self, labels: UInt8[Tensor, "rows label"], observed: Bool[Tensor, "rows label"]
+    ) -> tuple[UInt8[Tensor, "rows label"], Bool[Tensor, "rows label"]]:
+        """Labels and mask with the labels in the order of the blocks; what stands in unobserved places becomes 0."""
+        if not self.in_order:
+            labels, observed = labels[:, self.order], observed[:, self.order]
+        return labels.masked_fill(~observed, 0), observed
+
+    def split_latents(self, z_c: Tensor) -> tuple[Tensor, ...]:
+        """The latents of each block, (rows, latents of the block)."""
+        return z_c.split([block.latents for block in self.blocks], dim=-1)
+
+    def latents_by_label(self, z_c: Tensor) -> tuple[Tensor, ...]:
+        """The latents of each block, (rows, label, own latents of a label)."""
+        blocks = zip(self.split_latents(z_c), self.blocks, strict=True)
+        return tuple(latents.unflatten(-1, (len(block.labels), -1)) for latents, block in blocks)
+
+    def split_labels(self, of_labels: Tensor) -> tuple[Tensor, ...]:
+        """What belongs to the labels of each block, of a tensor whose last axis is that of arranged labels."""
+        return of_labels.split([len(block.labels) for block in self.blocks], dim=-1)
+
+    def in_data_order(self, of_labels: Sequence[Tensor]) -> list[Tensor]:
+        """One entry per arranged label, brought back into the order of the data set."""
+        order = [label for block in self.blocks for label in block.labels]
+        return [of_labels[order.index(label)] for label in range(self.labels)]
+
+    def block_of(self, label: int) -> tuple[int, int]:
+        """Number of the block of a label of the data set, and the label's place in it; IndexError if there is none."""
+        for number, block in enumerate(self.blocks):
+            if label in block.labels:
+                return number, block.labels.index(label)
+        raise IndexError(f"label {label} of a data set with {self.labels} labels")
+
+    def latents_of(self, label: int) -> slice:
+        """Where in ``z_c`` the latents of a label of the data set stand."""
+        number, place = self.block_of(label)
+        block = self.blocks[number]
+        each = block.latents // len(block.labels)
+        start = sum(before.latents for before in self.blocks[:number]) + each * place
+        return slice(start, start + each)

@@ -1,0 +1,170 @@
+"""What a node sees, each problem that can be provoked: with answers that are made up, and on the real SLURM."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from launch.clusters.resources import Resources
+from launch.clusters.slurm.node_check import check_on_a_node, judged
+from tests.launch.clusters.slurm.findings import of_level, problem
+
+ROOT = Path(__file__).parents[3]
+SEEN = {
+    "host": "n1",
+    "python": "3.11.2",
+    "shared": True,
+    "write_error": None,
+    "missing": [],
+    "code": True,
+    "import_errors": [],
+    "torch": True,
+}
+ASKED = {"file": "/runs/s/.probe", "code": "/code"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ({"write_error": "Read-only file system"}, "n1 cannot write to /runs/s (Read-only file system)"),
+        ({"torch": False}, "n1 finds no torch with"),
+        (
+            {"import_errors": ["submitit does not import (X: y)"]},
+            "on node n1 the code cannot run: submitit does",
+        ),
+    ],
+)
+def test_what_a_node_lacks_is_a_problem_with_what_to_do(seen, words):
+    findings = judged(SEEN | seen, ASKED, tracking="sqlite:////x", came_back="write_error" not in seen)
+    assert words in problem(findings)
+
+
+def test_what_a_node_wrote_and_is_not_seen_here_is_a_problem():
+    assert "does not appear here" in problem(judged(SEEN, ASKED, tracking="sqlite:////x", came_back=False))
+
+
+def test_the_stores_password_is_neither_sent_nor_shown(tmp_path, sweep, monkeypatch):
+    (tmp_path / "srun").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nexit 1\n')
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for uri in ("http://me:geheim@server:5000", "postgresql://me:geheim@server/db?password=geheim"):
+        findings = check_on_a_node(Resources(), folder=sweep, data=[], tracking=uri, code=ROOT)
+        assert "did not run" in findings[0].sentence
+        arguments = (tmp_path / "arguments").read_text()
+        assert "server" in arguments
+        assert "geheim" not in arguments
+        shown = judged(SEEN | {"store": "refused"}, ASKED, tracking=uri, came_back=True)
+        assert "server" in problem(shown)
+        assert "geheim" not in problem(shown)
+
+
+@pytest.mark.slurm
+def test_a_sweep_on_a_disk_that_the_nodes_do_not_have_is_a_problem(hidden, store):
+    findings = check_on_a_node(Resources(), folder=hidden / "s", data=[], tracking=store, code=ROOT)
+    assert "does not see the folder" in problem(findings)
+    assert list((hidden / "s").iterdir()) == []
+
+
+@pytest.mark.slurm
+def test_data_code_and_store_on_a_disk_that_the_nodes_do_not_have_are_problems(hidden, sweep):
+    for name in ("data", "code"):
+        (hidden / name).mkdir()
+    (hidden / "mlflow.db").touch()
+    findings = check_on_a_node(
+        Resources(),
+        folder=sweep,
+        data=[hidden / "data", hidden / "not prepared yet"],
+        tracking=f"sqlite:///{hidden / 'mlflow.db'}",
+        code=hidden / "code",
+    )
+    data, code, store = of_level("problem", findings)
+    assert f"does not see the data in {hidden / 'data'}" in data
+    assert f"does not see the code in {hidden / 'code'}" in code
+    assert f"does not see the tracking store sqlite:///{hidden / 'mlflow.db'}: start 'mlflow server'" in store
+
+
+@pytest.mark.slurm
+def test_code_that_does_not_import_and_a_python_that_is_not_there_are_problems(
+    slurm_cluster, sweep, store, tmp_path, monkeypatch
+):
+    findings = check_on_a_node(Resources(), folder=sweep, data=[], tracking=store, code=tmp_path)
+    assert f"data_prep is not found in {tmp_path}" in problem(findings)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    (finding,) = check_on_a_node(Resources(), folder=sweep, data=[], tracking=store, code=ROOT)
+    assert finding.level == "problem"
+    assert "does not have the Python that runs here, /nowhere/python" in finding.sentence
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that wants a password."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def server() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), Refusing) as served:
+        thread = threading.Thread(target=served.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield served.server_port
+        finally:
+            served.shutdown()
+            thread.join()
+
+
+@pytest.mark.slurm
+def test_a_server_that_answers_is_reached_and_one_that_is_gone_is_not(slurm_cluster, sweep):
+    with server() as port:
+        uris = [f"http://me:geheim@127.0.0.1:{port}", f"postgresql://me:geheim@127.0.0.1:{port}/mlflow"]
+        for uri in uris:
+            findings = check_on_a_node(Resources(), folder=sweep, data=[], tracking=uri, code=ROOT)
+            assert of_level("problem", findings) == []
+            assert "reaches the tracking store" in findings[-1].sentence
+    for uri in uris:
+        findings = check_on_a_node(Resources(), folder=sweep, data=[], tracking=uri, code=ROOT)
+        assert "Connection refused" in problem(findings)
+        assert "--host 0.0.0.0" in problem(findings)
+        assert "geheim" not in problem(findings)
+
+
+@pytest.mark.slurm
+def test_where_no_node_is_free_that_is_said_and_nothing_waits(slurm_cluster, sweep, store):
+    slurm_cluster.wait_idle()
+    taken = slurm_cluster.run(
+        [
+            "sbatch",
+            "--nodes=4",
+            "--exclusive",
+            "--partition=urgent",
+            "--output=/dev/null",
+            "--wrap",
+            "sleep 120",
+        ]
+    )
+    job = taken.stdout.split()[-1]
+    try:
+        deadline = time.monotonic() + 30
+        while (
+            "RUNNING"
+            not in slurm_cluster.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"]).stdout
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (finding,) = check_on_a_node(Resources(), folder=sweep, data=[], tracking=store, code=ROOT, wait_s=2)
+    finally:
+        slurm_cluster.run(["scancel", job])
+    assert finding.level == "warning"
+    assert "no node was free within 2 s" in finding.sentence
+    assert list(sweep.iterdir()) == []

@@ -1,0 +1,162 @@
+"""The look before the first job: what the cluster's settings mean, and what the real SLURM's sbatch says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from launch.clusters.resources import Resources
+from launch.clusters.slurm.facts import ClusterFacts, Partition, read_facts
+from launch.clusters.slurm.preflight import asked_finding, cluster_findings, preflight
+from launch.clusters.slurm.site import resolve
+from pipeline.cell import Cell
+from tests.launch.clusters.slurm.findings import of_level, problem
+from tests.pipeline.runs import small_run
+
+ROOT = Path(__file__).parents[3]
+FACTS = ClusterFacts(
+    version="22.05.8",
+    has_accounting=True,
+    requeues=True,
+    max_array_size=1001,
+    max_job_count=10000,
+    partitions=(Partition(name="main", is_default=True, limit_minutes=None),),
+)
+
+
+def test_a_cluster_without_accounting_is_worked_with_and_told():
+    assert of_level("warning", cluster_findings(Resources(), FACTS, 10)) == []
+    (sentence,) = of_level("warning", cluster_findings(Resources(), replace(FACTS, has_accounting=False), 10))
+    assert "keeps no accounts" in sentence
+
+
+def test_jobs_that_are_put_back_only_when_they_ask_are_no_worry_and_cancelled_ones_are():
+    findings = cluster_findings(Resources(), replace(FACTS, requeues=False), 10)
+    assert {finding.level for finding in findings} == {"ok"}
+    assert "JobRequeue=0" in findings[-1].sentence
+    cancels = replace(FACTS.partitions[0], preempt_mode="CANCEL")
+    (sentence,) = of_level(
+        "warning", cluster_findings(Resources(), replace(FACTS, partitions=(cancels,)), 10)
+    )
+    assert "partition main" in sentence
+    assert "PreemptMode=CANCEL" in sentence
+
+
+@pytest.mark.parametrize(
+    ("cells", "level"), [(2500, None), (2501, "warning"), (5000, "warning"), (5001, "problem")]
+)
+def test_more_jobs_than_the_cluster_keeps_are_told_with_numbers(cells, level):
+    findings = [finding for finding in cluster_findings(Resources(), FACTS, cells) if finding.level != "ok"]
+    assert [finding.level for finding in findings] == ([level] if level else [])
+    assert all(f"{2 * cells} jobs" in finding.sentence for finding in findings)
+
+
+def test_a_partition_that_sinfo_hides_is_taken_where_sbatch_takes_it(tmp_path, monkeypatch):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: Job 1 to start at once on n1' >&2\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert asked_finding(Resources(partition="hidden"), FACTS, 1, 1).level == "ok"
+
+
+@pytest.mark.slurm
+def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set, sweep, store):
+    slurm_cluster.wait_idle()
+    run = small_run(tiny_data_set, ranks=4)
+    facts = read_facts()
+    resources, _ = resolve(Resources(), None, facts, 4)
+    findings = preflight(
+        resources,
+        facts,
+        sweep=sweep,
+        data=[tiny_data_set],
+        tracking=store,
+        code=ROOT,
+        cells=[Cell(sweep / "x", run)] * 3,
+    )
+    assert {finding.level for finding in findings} == {"ok"}
+    told = " ".join(finding.sentence for finding in findings)
+    for words in (
+        "accounting is there",
+        "3 cells",
+        "sbatch takes such jobs",
+        "n1 reads and writes",
+        "imports the code",
+    ):
+        assert words in told
+    assert f"reaches the tracking store {store}" in told
+    assert list(sweep.iterdir()) == []
+    assert slurm_cluster.run(["squeue", "--noheader", "--states=PENDING,RUNNING"]).stdout == ""
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize(
+    ("asked", "ranks", "words"),
+    [
+        (
+            Resources(partition="nowhere"),
+            1,
+            ("nvalid partition", "this cluster's partitions are main, urgent"),
+        ),
+        (Resources(partition="main,nowhere"), 1, ("this cluster's partitions are main, urgent",)),
+        (Resources(nodes=1, gpus_per_node=3), 3, ("not available", "has 3 GPUs, the most that one has is 2")),
+        (Resources(nodes=5), 5, ("sbatch refuses", "has 4 nodes with")),
+        (Resources(nodes=1, cpus_per_task=9), 1, ("sbatch refuses", "0 nodes with 9 processors")),
+        (Resources(memory_gb=1000.0), 1, ("sbatch refuses", "has 1000 GB, the most that one has is 15.6 GB")),
+        (Resources(constraint="h100"), 1, ("Invalid feature specification",)),
+        (Resources(sbatch={"mail-type": "SOMETIMES"}), 1, ("--mail-type",)),
+    ],
+)
+def test_what_sbatch_refuses_is_told_in_its_words_and_why(slurm_cluster, asked, ranks, words):
+    finding = asked_finding(asked, read_facts(), ranks, 2)
+    assert finding.level == "problem"
+    for word in words:
+        assert word in finding.sentence
+
+
+@pytest.mark.slurm
+def test_no_node_is_bothered_where_sbatch_refuses(slurm_cluster, tiny_data_set, sweep, store, monkeypatch):
+    monkeypatch.setattr("launch.clusters.slurm.preflight.on_network_disk", lambda uri: uri == store)
+    findings = preflight(
+        Resources(partition="nowhere"),
+        read_facts(),
+        sweep=sweep,
+        data=[tiny_data_set],
+        tracking=store,
+        code=ROOT,
+        cells=[Cell(sweep / "x", small_run(tiny_data_set))],
+    )
+    assert "sbatch refuses" in problem(findings)
+    (warning,) = of_level("warning", findings)
+    assert "network disk, where writers on several nodes damage it: start 'mlflow server'" in warning
+    assert not any("node n" in finding.sentence for finding in findings)
+    assert not sweep.exists()
+
+
+@pytest.mark.slurm
+def test_a_time_above_the_partitions_limit_is_told_and_the_choice_stays_below(slurm_cluster):
+    limited = ["scontrol", "update", "PartitionName=urgent"]
+    assert slurm_cluster.run([*limited, "MaxTime=90"]).returncode == 0
+    try:
+        facts = read_facts()
+        finding = asked_finding(Resources(partition="urgent", hours=2.0), facts, 1, 1)
+        chosen, _ = resolve(Resources(partition="urgent"), None, facts, 1)
+        fits = asked_finding(chosen, facts, 1, 1)
+    finally:
+        slurm_cluster.run([*limited, "MaxTime=UNLIMITED"])
+    assert finding.level == "problem"
+    assert "partition urgent allows 1.5 h, and 2 are asked for" in finding.sentence
+    assert (chosen.hours, fits.level) == (1.5, "ok")
+
+
+@pytest.mark.slurm
+def test_a_partition_that_takes_no_jobs_is_told(slurm_cluster):
+    state = ["scontrol", "update", "PartitionName=urgent"]
+    assert slurm_cluster.run([*state, "State=DOWN"]).returncode == 0
+    try:
+        finding = asked_finding(Resources(partition="urgent"), read_facts(), 1, 1)
+    finally:
+        slurm_cluster.run([*state, "State=UP"])
+    assert finding.level == "problem"
+    assert "partition urgent takes no jobs at the moment" in finding.sentence

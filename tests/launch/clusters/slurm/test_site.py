@@ -1,0 +1,185 @@
+"""What jobs get: first what was asked, then the files, then what the cluster suggests, each told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.errors import LaunchError
+from launch.clusters.resources import Resources
+from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition, cluster_facts
+from launch.clusters.slurm.site import choose, resolve
+from tests.launch.clusters.slurm.test_facts import CONFIG_24_11, PARTITIONS_24_11, SINFO_24_11
+
+LARGE = cluster_facts(config=CONFIG_24_11, partitions=PARTITIONS_24_11, sinfo=SINFO_24_11)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch, tmp_path):
+    """No file and no variables of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("PARTITION", "ACCOUNT", "QOS", "CONSTRAINT"):
+        monkeypatch.delenv(f"SBATCH_{name}", raising=False)
+
+
+def test_the_command_line_counts_before_the_file_and_the_file_before_the_users_own(tmp_path):
+    (tmp_path / "config/traitvae").mkdir(parents=True)
+    own, named = tmp_path / "config/traitvae/cluster.toml", tmp_path / "site.toml"
+    own.write_text('partition = "own"\naccount = "own"\nqos = "own"\n[sbatch]\nnice = 5\nmail-type = "ALL"\n')
+    named.write_text('partition = "named"\naccount = "named"\n[sbatch]\nmail-type = "END"\n')
+    resources, sentences = resolve(Resources(partition="asked"), named, None, 1)
+    assert (resources.partition, resources.account, resources.qos) == ("asked", "named", "own")
+    assert resources.sbatch == {"mail-type": "END", "nice": "5"}
+    assert sentences == [
+        f"account named, sbatch mail-type END: from {named}",
+        f"qos own, sbatch nice 5: from {own}",
+    ]
+
+
+def test_what_nobody_says_is_built_in():
+    resources, sentences = resolve(Resources(), None, None, 1)
+    assert resources.given() == {
+        "nodes": 1,
+        "gpus_per_node": 0,
+        "hours": 24.0,
+        "signal_delay_s": 90,
+        "retries": 2,
+    }
+    assert sentences == []
+
+
+def test_sbatchs_own_variables_count_before_the_cluster(monkeypatch):
+    monkeypatch.setenv("SBATCH_PARTITION", "gpu")
+    monkeypatch.setenv("SBATCH_ACCOUNT", "vision")
+    resources, sentences = resolve(Resources(account="mine"), None, LARGE, 4)
+    assert (resources.partition, resources.account) == ("gpu", "mine")
+    assert sentences[0] == "partition gpu: from sbatch's variables in the environment"
+
+
+def test_an_unknown_cluster_is_chosen_from_and_told():
+    resources, sentences = resolve(Resources(), None, LARGE, 2)
+    assert resources == Resources(
+        partition="cpu", nodes=1, gpus_per_node=0, cpus_per_task=16, hours=24.0, signal_delay_s=90, retries=2
+    )
+    assert sentences == [
+        "partition cpu: the cluster's default one",
+        "time limit 24 h: partition cpu allows 168 h",
+        "1 node: as few as hold 2 ranks evenly",
+        "no GPUs: partition cpu has none",
+        "16 processors for each rank: its share of a node",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "nodes", "gpus", "cpus"),
+    [
+        (1, 1, 1, 16),
+        (4, 1, 4, 16),
+        (8, 1, 8, 16),  # a node with eight, capped at 16 of its 24 for each
+        (12, 2, 6, 16),
+        (16, 2, 8, 16),
+        (24, 6, 4, 16),
+    ],
+)
+def test_ranks_get_a_gpu_each_on_as_few_nodes_as_hold_them(ranks, nodes, gpus, cpus):
+    chosen, _ = choose(Resources(partition="gpu"), LARGE, ranks)
+    assert (chosen.nodes, chosen.gpus_per_node, chosen.cpus_per_task) == (nodes, gpus, cpus)
+
+
+def test_what_was_asked_stays():
+    asked = Resources(partition="gpu", nodes=4, gpus_per_node=1, cpus_per_task=3, hours=100.0)
+    chosen, sentences = choose(asked, LARGE, 4)
+    assert chosen == asked
+    assert sentences == []
+
+
+def test_measuring_takes_one_gpu_of_what_was_asked():
+    chosen, _ = choose(Resources(partition="gpu", nodes=4, gpus_per_node=4), LARGE, 1)
+    assert (chosen.nodes, chosen.gpus_per_node) == (1, 1)
+
+
+def test_a_run_on_processors_leaves_the_gpus_alone():
+    chosen, _ = choose(Resources(partition="gpu"), LARGE, 2, on_gpus=False)
+    assert chosen.gpus_per_node == 0
+
+
+def test_the_partitions_limit_is_taken_when_it_is_below_a_day():
+    chosen, sentences = choose(Resources(partition="scavenge"), LARGE, 1)
+    assert chosen.hours == 12
+    assert "time limit 12 h: the limit of partition scavenge" in sentences
+    both, _ = choose(Resources(partition="gpu,scavenge"), LARGE, 1)
+    assert both.hours == 12
+
+
+@pytest.mark.parametrize(
+    ("asked", "ranks", "sentence"),
+    [
+        (
+            Resources(partition="gpu"),
+            128,
+            "128 ranks cannot be spread evenly over partition gpu, which has 12 nodes with",
+        ),
+        (Resources(partition="gpu"), 17, "17 ranks cannot be spread evenly"),
+        (Resources(partition="gpu", nodes=2), 3, "3 ranks cannot be spread evenly over 2 nodes"),
+        (Resources(partition="cpu", cpus_per_task=129), 1, "200 nodes with 128 processors and 0 GPUs"),
+    ],
+)
+def test_what_can_never_run_is_one_sentence(asked, ranks, sentence):
+    with pytest.raises(LaunchError, match=sentence):
+        choose(asked, LARGE, ranks)
+
+
+def test_without_a_default_partition_one_must_be_named():
+    partition = Partition(name="a", is_default=False, limit_minutes=None)
+    with pytest.raises(LaunchError, match=r"no default partition: name one with --partition \(a\)"):
+        choose(Resources(), facts_with(partition), 1)
+
+
+def test_a_hidden_partition_is_left_to_sbatch():
+    chosen, sentences = choose(Resources(partition="secret"), LARGE, 2)
+    assert chosen == Resources(partition="secret")
+    assert sentences == ["partition secret is none of those that sinfo shows (cpu, gpu, scavenge, old)"]
+
+
+@given(
+    kinds=st.lists(
+        st.builds(
+            NodeKind,
+            count=st.integers(1, 5),
+            cpus=st.integers(1, 256),
+            memory_mb=st.just(1000),
+            gpus=st.integers(0, 8),
+        ),
+        max_size=4,
+    ),
+    limit=st.none() | st.floats(1, 1e5),
+    ranks=st.integers(1, 64),
+)
+def test_what_is_chosen_is_there(kinds, limit, ranks):
+    """On any cluster: enough nodes have what each is asked for, or it is refused."""
+    partition = Partition(name="p", is_default=True, limit_minutes=limit, kinds=tuple(kinds))
+    try:
+        chosen, _ = choose(Resources(), facts_with(partition), ranks)
+    except LaunchError:
+        return
+    job = chosen.parameters(ranks)
+    cpus = job["ntasks_per_node"] * job["cpus_per_task"]
+    gpus = job.get("gpus_per_node", 0)
+    assert job["nodes"] * job["ntasks_per_node"] == ranks
+    assert gpus in (0, job["ntasks_per_node"])
+    assert (gpus > 0) == (partition.most_gpus > 0)
+    assert partition.nodes_with(gpus=gpus, cpus=cpus) >= job["nodes"]
+    assert job["cpus_per_task"] <= 16
+    assert limit is None or job["time"] <= limit
+
+
+def facts_with(partition: Partition) -> ClusterFacts:
+    return ClusterFacts(
+        version="1",
+        has_accounting=True,
+        requeues=True,
+        max_array_size=1001,
+        max_job_count=10000,
+        partitions=(partition,),
+    )
