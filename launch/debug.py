@@ -18,8 +18,10 @@ from data_prep.errors import Interrupted, report_user_errors
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.plan import DataPlaces, located, make_cells
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.registry import PRESETS
+from pipeline.training.settings import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,15 @@ from data_prep.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+NOT_IDENTITY = {"identity": False}
+"""Metadata of a field that does not decide a run's result, so that changing it does not make another run."""
+
+
+def check(condition: bool, message: str) -> None:
+    """ConfigError with that message where the condition does not hold."""
+    if not condition:
+        raise ConfigError(message)
+
 
 def check_choices(config: DataclassInstance, system: str) -> None:
     """ConfigError where a field annotated as a ``Literal`` holds a value that is none of its."""

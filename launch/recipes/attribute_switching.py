@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from pipeline.config import DataConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.models.vae import VAEConfig
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RECONSTRUCTION, KL, ADVERSARY = 20.0, 0.2, 10.0
 """CSVAE's weights, for all: they had the same hyperparameters, says 7.1, and it lists no others."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import product
 
 from data_prep.supervision import PAPER_RATES
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
+from pipeline.training.settings import TrainingConfig
 
 SYSTEMS = (CCVAEConfig, M2Config)
 

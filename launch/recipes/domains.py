@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from pipeline.config import DataConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.diva_original import DivaOriginalConfig
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 ROTATIONS = (0, 15, 30, 45, 60, 75)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
-from pipeline.config import DataConfig, MeasuresConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.parts.image_vae import Network
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 _PLAIN = CCVAEConfig(label_marginal="exact", bounded_weight=False, weight_limit=None)
 _CONSTANT = replace(_PLAIN, weight_gradient="none")

@@ -11,13 +11,15 @@ from dataclasses import replace
 from itertools import product
 
 from data_prep.supervision import PAPER_RATES
-from pipeline.config import DataConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
 from pipeline.models.registry import ModelConfig
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 FACES, RADIOGRAPHS = (18, 27), (5, 40)
 """Labels, and latents for style."""

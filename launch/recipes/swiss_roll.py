@@ -11,8 +11,10 @@ from dataclasses import replace
 from itertools import product
 
 from launch.recipes.attribute_switching import OPTIMISER
-from pipeline.config import DataConfig, OptimiserConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.csvae import CSVAEConfig
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 MODEL = CSVAEConfig(latent_size=2, hidden_width=64, adversary_width=64, likelihood_scale=1 / 30)
 

@@ -18,11 +18,12 @@ import tyro
 from data_prep.errors import report_user_errors
 from data_prep.shards.beton import ffcv_is_installed
 from data_prep.stages import prepare
-from pipeline.config import DataConfig, RunConfig
+from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.data.loaders import LOADERS, LoaderName, make_loader
 from pipeline.data.order import shares
+from pipeline.data.settings import DataConfig
 from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import bernoulli_log_density
 from pipeline.models.registry import PRESETS

@@ -21,10 +21,11 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from data_prep.errors import report_user_errors
-from pipeline.config import DataConfig, RunConfig
+from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
+from pipeline.data.settings import DataConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.label_estimators import LabelMarginal, PosteriorPredictive

@@ -20,7 +20,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from data_prep.errors import ConfigError, report_user_errors
-from pipeline.config import RunConfig, TrainingConfig
+from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec, to_pixels
@@ -28,6 +28,7 @@ from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.registry import PRESETS
 from pipeline.networks import ConvolutionalDecoder, convolutional_encoder
 from pipeline.training.memory import keep_freed_memory
+from pipeline.training.settings import TrainingConfig
 from pipeline.training.step import Step
 from pipeline.world import World
 from tests.benchmarks.clock import rates, show

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.config import DataConfig, MeasuresConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
+from pipeline.training.settings import TrainingConfig
 from tests.pipeline.runs import SMALL
 
 HANG_SECONDS = 30.0

@@ -10,9 +10,11 @@ import pytest
 from data_prep.manifest import Manifest
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
+from pipeline.training.settings import TrainingConfig
 from tests.data_prep.fixtures import prepared
 from tests.pipeline.models.every_system import REFUSED, narrow
 from tests.pipeline.models.test_every_capability import CAN

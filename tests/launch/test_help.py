@@ -9,8 +9,10 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import pytest
 
 from launch.debug import Debug, main
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.registry import PRESETS
+from pipeline.training.settings import TrainingConfig
 
 
 def shown_fields(section: Any) -> dict[str, Any]:

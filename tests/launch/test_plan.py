@@ -9,7 +9,8 @@ import pytest
 from data_prep.errors import ConfigError
 from data_prep.manifest import Manifest
 from launch.plan import DataPlaces, located, needed_data
-from pipeline.config import DataConfig, RunConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from tests.data_prep.sources.raw_pictures import write_chexpert
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from launch import recipes
 from launch.sweep import main
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
+from pipeline.training.settings import TrainingConfig
 from tests.pipeline.runs import SMALL
 
 

@@ -13,11 +13,13 @@ import torch
 
 from data_prep.manifest import Manifest
 from pipeline.cell import Cell
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.m2 import M2Config
 from pipeline.tracking import TrackingSettings
+from pipeline.training.settings import TrainingConfig
 
 SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig] = {
     "ccvae": CCVAEConfig(hidden_width=32, predictive_samples=10),

@@ -6,18 +6,11 @@ from dataclasses import replace
 import pytest
 
 from data_prep.errors import ConfigError
-from pipeline.config import (
-    DataConfig,
-    RunConfig,
-    TrainingConfig,
-    flat,
-    from_json,
-    identity,
-    readable_name,
-    to_json,
-)
+from pipeline.config import RunConfig, flat, from_json, identity, readable_name, to_json
+from pipeline.data.settings import DataConfig
 from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
+from pipeline.training.settings import TrainingConfig
 
 
 @pytest.mark.parametrize("preset", PRESETS)

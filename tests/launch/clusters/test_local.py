@@ -14,7 +14,8 @@ from launch.clusters.local import LocalBackend
 from launch.clusters.resources import Resources
 from launch.clusters.this_machine import gpus_here
 from pipeline.cell import Cell
-from pipeline.config import RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.training.settings import TrainingConfig
 from tests.launch.clusters import local_units
 from tests.waiting import wait_for
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from pipeline.config import DataConfig, MeasuresConfig, OptimiserConfig, TrainingConfig
+from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.measures.summary import INCIDENTAL, metric_names, summarise
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 
 @dataclass(frozen=True)

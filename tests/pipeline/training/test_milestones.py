@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from data_prep.errors import ConfigError
-from pipeline.config import OptimiserConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.interface import DataSpec
 from pipeline.training.loop import train
+from pipeline.training.settings import OptimiserConfig
 from pipeline.training.step import Step
 from tests.pipeline.runs import final_parameters, small_run
 from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, assert_goes_on_bitwise, die

@@ -13,7 +13,9 @@ from launch.clusters.slurm.register import Register, Submission
 from launch.clusters.slurm.stages import Limits
 from launch.plan import NeededData
 from pipeline.cell import Cell
-from pipeline.config import DataConfig, RunConfig, TrainingConfig
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
+from pipeline.training.settings import TrainingConfig
 from tests.pipeline.runs import SMALL
 
 SWEEP = Path("/shared/runs/it's a b; echo $(touch pwned)")

@@ -1,0 +1,56 @@
+"""What a run says about its data: which data set, and how many of its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import tyro
+
+from pipeline.field_checks import NOT_IDENTITY, check
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Which examples, and how many of their labels."""
+
+    name: Annotated[str, tyro.conf.arg(name="data")] = "fashion_mnist"
+    """Data set (`python launch/prepare.py --help` lists them)."""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """Options of the data set's own, those that `prepare.py NAME --dry-run` lists: `--options count=6000 seed=1`."""
+    folder: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=NOT_IDENTITY)
+    """Prepared data set; found or prepared by the launcher where it is left empty."""
+    supervision_rate: float = 1.0
+    """Share f of the training examples whose labels are used."""
+    supervision_schedule: tuple[tuple[int, float], ...] = ()
+    """Other shares later on, each behind a number of epochs: with `40 0.5 80 0.1`, f is 0.5 behind 40 epochs and 0.1
+    behind 80. The labelled examples at a smaller share are among those at a larger one."""
+    one_per_class: bool = False
+    """Use the label of one example of each class, whatever f is; with `--supervision-rate 0` nothing else is labelled."""
+    loader: Literal["auto", "resident", "arrow", "ffcv"] = field(default="auto", metadata=NOT_IDENTITY)
+    """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
+
+    def __post_init__(self) -> None:
+        check(
+            0 <= self.supervision_rate <= 1,
+            f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1",
+        )
+        epoch = 0
+        for begin, rate in self.supervision_schedule:
+            shown = f"supervision_schedule has {rate} behind {begin} epochs"
+            check(0 <= rate <= 1, f"{shown}; it is a share, 0 to 1")
+            check(begin > epoch, f"{shown}; they must be more than {epoch}")
+            epoch = begin
+        check(
+            self.supervision_rate < 1 or not self.one_per_class,
+            f"one_per_class adds no label to those of supervision_rate={self.supervision_rate:g}; set 0 for one label"
+            " per class",
+        )
+
+    def supervision_rate_in(self, epoch: int) -> float:
+        """Share f of an epoch, counted from 0."""
+        rates = [
+            self.supervision_rate,
+            *(rate for begin, rate in self.supervision_schedule if begin <= epoch),
+        ]
+        return rates[-1]
