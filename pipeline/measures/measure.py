@@ -1,0 +1,86 @@
+"""What a measure is: a frozen configuration that can be called on a trained model, and says what it needs.
+
+A measure's file imports nothing heavy at its top, so that a launcher can ask which measures there are and where their
+results would be; torch, scikit-learn and the like are imported when the measure is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pipeline.cells.measurements import Better, MeasurementKey
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.measures.view import ModelView
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A number that a measure can give; names are unique over all measures."""
+
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What must be there for a measure to apply; what is missing is recorded as "not applicable", with the reason."""
+
+    capabilities: tuple[str, ...] = ()
+    """Protocols of ``pipeline.models.interface`` that the model must satisfy, by name."""
+    columns: tuple[str, ...] = ()
+    """Of the data: ``labels``, ``factors``, ``reference``, ``regions``, ``ids``."""
+    extras: tuple[str, ...] = ()
+    """Other trained things, such as ``classifier``, whose digests the result rests on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What a call of a measure gives."""
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """By metric; one that the split has no examples for is left out."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Number of examples or labels behind a metric, where that makes sense."""
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What figures are drawn from."""
+
+
+class Measure(Protocol):
+    """Numbers and arrays from a trained model and a split; its dataclass fields are its settings."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    """Raised whenever the same settings would give another number than before."""
+    needs: ClassVar[Needs]
+    metrics: ClassVar[Mapping[str, Metric]]
+
+    def __call__(self, view: ModelView) -> Measured: ...
+
+
+def settings_off_default(measure: Measure) -> dict[str, Any]:
+    """The settings of a measure that are not at their default, for its key."""
+    entries = fields(measure)  # type: ignore[arg-type]
+    return {
+        entry.name: getattr(measure, entry.name)
+        for entry in entries
+        if getattr(measure, entry.name) != entry.default
+    }
+
+
+def key_of(
+    measure: Measure, split: str, *, seed: int = 0, rests_on: Mapping[str, str] | None = None
+) -> MeasurementKey:
+    """The key of a measure's result on a split."""
+    return MeasurementKey(
+        measure=measure.name,
+        version=measure.version,
+        split=split,
+        settings=settings_off_default(measure),
+        seed=seed,
+        rests_on=rests_on or {},
+    )
