@@ -13,8 +13,8 @@ import torch
 import tyro
 
 from data_prep.errors import Interrupted, RunError, report_user_errors
+from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, leave_outcome
-from jobs.run import run_unit
 from jobs.unit import limit_threads, logged, open_data, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
@@ -110,7 +110,8 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.evaluate")
-    run_unit("evaluate", arguments.config)
+    with exits_as_a_unit():
+        evaluate_cell(arguments.config)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from pathlib import Path
 import tyro
 
 from data_prep.errors import Diverged, Interrupted, report_user_errors
+from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, leave_outcome
-from jobs.run import run_unit
 from jobs.unit import limit_threads, logged, open_data, take_rank_from_submitit, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
@@ -102,7 +102,8 @@ def main() -> None:
     """Command line."""
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.train")
-    run_unit("train", arguments.config)
+    with exits_as_a_unit():
+        train_cell(arguments.config)
     leave_at_once()
 
 

@@ -24,7 +24,7 @@ from pipeline.figures.comparison import draw_comparison
 from pipeline.measures.summary import Row, metric_names, summarise
 from pipeline.measures.tables import TEXT_COLUMNS, as_csv, as_markdown, body, headings
 from pipeline.measures.variants import what_is_common
-from pipeline.tracking import TrackingSettings, cells_with_state, public_uri, sync, tracking_uri
+from pipeline.tracking import cells_with_state, public_uri, sync, tracking_uri
 from pipeline.tracking.runs import RecordedRun, list_sweeps, read_sweep
 
 SHOWN = 4
@@ -66,7 +66,7 @@ def compare(options: Compare) -> None:
         TrackingError: no such store, or no such sweep.
     """
     console = Console()
-    uri = tracking_uri(TrackingSettings(), options.runs)
+    uri = tracking_uri(None, options.runs)
     if options.sync:
         upload_backlog(options.runs, options.sweep, console)
     if options.list:

@@ -32,7 +32,7 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     done = [cell.is_done() for cell in cells]
     settings = cells[0].config.tracking
     if settings.parent_run_id is not None:
-        uri = tracking_uri(settings, sweep.parent)
+        uri = tracking_uri(settings.uri, sweep.parent)
         wait_for_store(uri)
         well = all(done) and not any(CellFolder(file.parent).failed() for file in sweep.glob("*/FAILED"))
         finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")

@@ -1,16 +1,13 @@
-"""Looking at a sweep that was started: ``python launch/sweep.py status|cancel|logs|retry``."""
+"""Where the cells of a sweep stand: ``python launch/sweep.py status [SWEEP]``."""
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.box import SIMPLE_HEAD
@@ -18,14 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data_prep.errors import LaunchError, report_user_errors
+from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
-from launch.monitoring.cancel import Cancel, cancel
 from launch.monitoring.cell_status import Look, gone_jobs, look
-from launch.monitoring.logs import Logs, show_logs
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
-from launch.monitoring.retry import Retry, retry
 from launch.monitoring.table import COLOURS
 from launch.monitoring.watch import Watch, failures, picture
 
@@ -56,24 +50,6 @@ class Status:
     """look again every few seconds until nothing of the sweep runs or waits"""
     all: bool = False
     """a row for every cell, even if the terminal is not high enough"""
-
-
-def main(word: str, arguments: Sequence[str]) -> None:
-    """The command line of one of the words of ``WORDS``, without the word; always ends with SystemExit."""
-    options, do = WORDS[word]
-    with report_user_errors():
-        asked: Any = tyro.cli(
-            options,
-            args=arguments,
-            prog=f"sweep.py {word}",
-            description=inspect.cleandoc(options.__doc__ or ""),
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
-        try:
-            raise SystemExit(do(asked))
-        except BrokenPipeError:  # the reader, `head` say, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0) from None
 
 
 def status(asked: Status) -> int:
@@ -181,12 +157,3 @@ def _list(runs: Path, console: Console) -> int:
         console.print(escape(note), soft_wrap=True)
     found = {seen.exit_status for seen in looks.values()}
     return 3 if 3 in found else max(found)
-
-
-WORDS: dict[str, tuple[type, Callable[..., int]]] = {
-    "status": (Status, status),
-    "cancel": (Cancel, cancel),
-    "logs": (Logs, show_logs),
-    "retry": (Retry, retry),
-}
-"""First words of ``launch/sweep.py`` that look at a sweep, with their options and what they do."""

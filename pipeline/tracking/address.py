@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from data_prep.errors import TrackingError
-
-if TYPE_CHECKING:
-    from pipeline.tracking.settings import TrackingSettings
 
 SQLITE = "sqlite:///"
 _SECRET_FIELD = re.compile(r"pass|pwd|token|secret|key|user", re.IGNORECASE)
@@ -20,8 +16,8 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-def tracking_uri(settings: TrackingSettings, runs: Path) -> str:
-    """Address of the store: the settings' own, else MLFLOW_TRACKING_URI, else ``mlflow.db`` under ``runs``.
+def tracking_uri(chosen: str | None, runs: Path) -> str:
+    """Address of the store: the one that the settings name, else MLFLOW_TRACKING_URI, else ``mlflow.db`` under ``runs``.
 
     The result may hold a password (from the environment): show and store only :func:`public_uri` of it.
 
@@ -29,9 +25,9 @@ def tracking_uri(settings: TrackingSettings, runs: Path) -> str:
         TrackingError: the address is a plain folder, which MLflow no longer takes.
     """
     environment = os.environ.get("MLFLOW_TRACKING_URI") or None
-    if settings.uri is None:
+    if chosen is None:
         return usable_uri(environment or SQLITE + str(runs.absolute() / "mlflow.db"))
-    return with_environment_secrets(settings.uri)
+    return with_environment_secrets(chosen)
 
 
 def with_environment_secrets(uri: str) -> str:

@@ -71,7 +71,7 @@ class Tracker:
         self._system: SystemMetrics | None = None
         if not settings.enabled:
             return
-        uri = tracking_uri(settings, self.cell.parent.parent)
+        uri = tracking_uri(settings.uri, self.cell.parent.parent)
         all_tags = {"cell": self.cell.name, **source_tags()}
         if settings.sweep is not None:
             all_tags["sweep"] = settings.sweep

@@ -24,7 +24,7 @@ from launch.clusters.resources import Resources
 from launch.monitoring.cell_status import look
 from launch.monitoring.named import SweepFolder
 from launch.plan import DataPlaces
-from launch.sweep import Sweep, run_sweep
+from launch.start import Sweep, run_sweep
 from pipeline.config import RunConfig
 from tests.cluster import cluster as clusters
 from tests.data_prep.fixtures import write_raw

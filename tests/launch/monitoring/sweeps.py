@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.monitoring.status import main
+from launch.sweep import main
 from pipeline.cells.folder import CellFolder
 
 NAME = "a b; echo 'x'"
@@ -27,5 +27,5 @@ def make_cells(sweep: Path, count: int) -> list[CellFolder]:
 
 def say(word: str, *arguments: str | Path, runs: Path) -> int:
     with pytest.raises(SystemExit) as end:
-        main(word, [*map(str, arguments), "--runs", str(runs)])
+        main([word, *map(str, arguments), "--runs", str(runs)])
     return int(end.value.code or 0)

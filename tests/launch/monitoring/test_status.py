@@ -13,7 +13,7 @@ from launch.clusters.slurm.register import Register
 from launch.monitoring.cell_status import look
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
-from launch.monitoring.status import main
+from launch.sweep import main
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import held
 from tests.launch.clusters.slurm.plans import entered, in_queue
@@ -163,7 +163,7 @@ def test_following_ends_with_the_cell(sweep, runs, capsys):
 @pytest.mark.parametrize("word", ["status", "cancel", "logs", "retry"])
 def test_help_teaches(word, capsys):
     with pytest.raises(SystemExit) as end:
-        main(word, ["--help"])
+        main([word, "--help"])
     assert end.value.code == 0
     printed = capsys.readouterr().out
     assert f"sweep.py {word}" in printed
@@ -173,6 +173,6 @@ def test_help_teaches(word, capsys):
 
 def test_looking_needs_no_torch():
     heavy = {"torch", "mlflow", "submitit", "sklearn"}
-    code = f"import sys, launch.monitoring.status; print(sorted({heavy} & sys.modules.keys()))"
+    code = f"import sys, launch.subcommands; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

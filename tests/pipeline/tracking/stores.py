@@ -19,7 +19,7 @@ from typing import IO
 
 import pytest
 
-from pipeline.tracking import TrackingSettings, create_store, tracking_uri
+from pipeline.tracking import create_store, tracking_uri
 
 quiet_mlflow = pytest.mark.filterwarnings("ignore:.*``noload`` loader strategy:DeprecationWarning")
 """MLflow 3.17 uses what SQLAlchemy 2.1 deprecates."""
@@ -37,7 +37,7 @@ def fresh_store(runs: Path) -> str:
     """Address of an initialised, empty store in a runs folder (making one takes MLflow five seconds, copying none)."""
     runs.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_template(), runs / "mlflow.db")
-    return tracking_uri(TrackingSettings(), runs)
+    return tracking_uri(None, runs)
 
 
 class Server:

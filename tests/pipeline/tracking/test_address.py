@@ -11,28 +11,26 @@ from pipeline.tracking.address import with_environment_secrets, without_secrets
 
 def test_the_default_store_lies_in_the_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tracking_uri(TrackingSettings(), Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
+    assert tracking_uri(None, Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
 
 
 def test_the_environment_names_the_store_and_the_settings_overrule_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
-    assert tracking_uri(TrackingSettings(), Path("runs")) == "http://mlflow.example:5000"
-    other = TrackingSettings(uri="https://other.example")
-    assert tracking_uri(other, Path("runs")) == "https://other.example"
+    assert tracking_uri(None, Path("runs")) == "http://mlflow.example:5000"
+    assert tracking_uri("https://other.example", Path("runs")) == "https://other.example"
 
 
 def test_a_relative_sqlite_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = TrackingSettings(uri="sqlite:///my.db")
-    assert tracking_uri(settings, Path("runs")) == f"sqlite:///{tmp_path}/my.db"
+    assert tracking_uri("sqlite:///my.db", Path("runs")) == f"sqlite:///{tmp_path}/my.db"
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "file:mlruns"])
 def test_a_folder_is_refused_in_one_sentence(uri: str) -> None:
     with pytest.raises(TrackingError, match="is a folder, which MLflow no longer writes to"):
-        tracking_uri(TrackingSettings(uri=uri), Path("runs"))
+        tracking_uri(uri, Path("runs"))
 
 
 @pytest.mark.parametrize(

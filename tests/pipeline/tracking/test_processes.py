@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import TrackingSettings, start_sweep, sync, tracking_uri
+from pipeline.tracking import start_sweep, sync, tracking_uri
 from pipeline.tracking.store import connect
 from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 from tests.waiting import wait_for
@@ -41,7 +41,7 @@ def start_logger(runs: Path, cell: str, first: int, last: int, pause: float) -> 
 
 
 def histories(runs: Path) -> dict[str, list[int]]:
-    client = connect(tracking_uri(TrackingSettings(), runs))
+    client = connect(tracking_uri(None, runs))
     experiment = client.get_experiment_by_name("experiment")
     found = client.search_runs([experiment.experiment_id], "tags.cell != ''") if experiment else []
     return {

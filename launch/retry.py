@@ -13,6 +13,8 @@ from launch.asked import in_words, kept
 from launch.clusters.resources import Resources
 from launch.monitoring.cell_status import look
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
+from launch.monitoring.status import watch
+from launch.start import Sweep, run_sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,6 @@ def retry(asked: Retry) -> int:
     if not failed:
         print(f"no cell of {sweep.path.name} has failed")
         return 0
-    from launch.sweep import Sweep, run_sweep  # late: training needs torch, and looking does not
-
     launches = kept(sweep.path, Sweep, failed)
     now = in_words(asked.resources)
     worst = 0
@@ -71,7 +71,5 @@ def retry(asked: Retry) -> int:
         )
         worst = max(worst, run_sweep(again))
     if len(launches) > 1 and former.cluster == "slurm" and not asked.detach:
-        from launch.monitoring.status import watch  # late: it imports this module
-
         return watch(sweep, Console())
     return worst

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import LaunchError
-from launch import sweep as launching
+from launch import retry as retrying
 from launch.asked import ASKED_FILE, in_words, keep, kept
 from launch.clusters.resources import Resources
-from launch.monitoring import status
 from launch.plan import DataPlaces
-from launch.sweep import Sweep
+from launch.start import Sweep
+from launch.sweep import main
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 from tests.launch.monitoring.sweeps import make_cells, say
 
@@ -36,7 +36,7 @@ def again(monkeypatch) -> list[Sweep]:
         asked.append(options)
         return 0
 
-    monkeypatch.setattr(launching, "run_sweep", launch)
+    monkeypatch.setattr(retrying, "run_sweep", launch)
     return asked
 
 
@@ -121,7 +121,7 @@ def test_failed_cells_of_two_launches_are_started_again_each_as_it_was_with_what
         watched.append(sweep.path.name)
         return 0
 
-    monkeypatch.setattr(status, "watch", watch)
+    monkeypatch.setattr(retrying, "watch", watch)
     first, second = make_cells(tmp_path / "tiny", 2)
     keep(tmp_path / "tiny", ASKED, [first.name, second.name])
     later = replace(ASKED, epochs=7, resources=Resources(memory_gb=16.0))
@@ -163,7 +163,7 @@ def test_a_retried_cell_gets_another_attempt_and_no_other_cell_does(tiny_raw, tm
     runs = tmp_path / "runs"
     places = ["--raw", str(tiny_raw), "--data-root", str(tmp_path / "data"), "--runs", str(runs)]
     with pytest.raises(SystemExit) as end:
-        launching.main(["--recipe", "diverging", "--only", "m2-", "--ranks", "1", *places])
+        main(["--recipe", "diverging", "--only", "m2-", "--ranks", "1", *places])
     assert end.value.code == 1
     failed = next((runs / "diverging").glob("m2-*"))
     (good,) = make_cells(runs / "diverging", 1)

@@ -1,0 +1,41 @@
+"""How a unit ends as a process, whether a launcher calls it or a person types it: its exit status and its last sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data_prep.errors import Interrupted, report_user_errors
+from pipeline.training.interruption import STOP_SIGNALS, listening_for_stop
+
+EXIT_INTERRUPTED = 75
+"""Exit status of a run that was asked to stop and resumes when it is started again (EX_TEMPFAIL)."""
+
+
+@contextmanager
+def exits_as_a_unit() -> Iterator[None]:
+    """The block is a unit: it listens for signals to stop, and its errors become an exit status.
+
+    Raises:
+        SystemExit: 2 after a user error, which was reported in one sentence. Where it was asked to stop 75, but under
+            SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.epilogue``).
+    """
+    with _deaf_afterwards(), listening_for_stop(), report_user_errors():
+        try:
+            yield
+        except Interrupted as stop:
+            print(stop, flush=True)
+            raise SystemExit(0 if "SLURM_JOB_ID" in os.environ else EXIT_INTERRUPTED) from None
+
+
+@contextmanager
+def _deaf_afterwards() -> Iterator[None]:
+    """Ignore signals after the unit: submitit's own handler, which comes back, would put the job into the queue."""
+    try:
+        yield
+    finally:
+        if "SUBMITIT_EXECUTOR" in os.environ:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,185 @@
+"""Starts a recipe: raw data to shards, runs to cells, cells to jobs, and in the end the table."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from data_prep.errors import LaunchError
+from data_prep.lock import exclusive_lock
+from launch.asked import keep
+from launch.clusters import make_backend
+from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
+from launch.clusters.resources import Resources
+from launch.finish import finish
+from launch.monitoring.watch import Watch, failures, summary
+from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
+from launch.recipes import QUICK, find_recipe
+from launch.store import wait_for_store
+from pipeline.cell import Cell
+from pipeline.config import RunConfig
+from pipeline.tracking import TrackingSettings, finish_sweep, source_tags, start_sweep, tracking_uri
+
+SECONDS_BETWEEN_LOOKS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
+SECONDS_FOR_THE_TABLE = 600.0
+"""How long the launcher waits, behind the last cell, for the job that writes the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Train, measure and compare every run of a recipe.
+
+    Raw files become shards (once), each run becomes a cell that is trained and then measured, MLflow keeps the numbers,
+    and the table with the papers' values is printed at the end. Run the same command again at any time: what is done is
+    not done again, what was stopped goes on where it was, and what failed is tried anew. Ctrl-C stops local runs behind a
+    checkpoint, and leaves SLURM's running.
+
+    To look at a sweep that was started:  python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    """
+
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """which runs: a name from the list above; the quick one where none is given"""
+    cluster: ClusterName = "local"
+    """where: on this machine, on the SLURM cluster that this machine belongs to, or in this one process (debug)"""
+    name: str | None = None
+    """name of the sweep, and of its folder; the recipe's name where none is given"""
+    dry_run: bool = False
+    """print the cells and what would be submitted, and touch nothing"""
+    detach: bool = False
+    """leave as soon as the jobs are submitted (slurm)"""
+    preflight: bool = True
+    """submit without a look first at whether jobs can work (slurm)"""
+    epochs: int | None = None
+    """another number of epochs than the recipe's"""
+    ranks: int | None = None
+    """another number of processes per run than the recipe's"""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    """another autocast type than the recipe's"""
+    seeds: int | None = None
+    """only the runs with a seed below this"""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
+    """only the cells whose name holds one of these texts, such as ccvae- or f0.06"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps, and the MLflow store where MLFLOW_TRACKING_URI names no other"""
+    places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
+    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """a site's defaults in TOML, before those in ~/.config/traitvae/cluster.toml (slurm)"""
+    resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
+
+
+def run_sweep(asked: Sweep) -> int:
+    """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one is not."""
+    recipe = asked.recipe or QUICK
+    runs = _chosen_runs(asked, recipe)
+    if asked.recipe is None:
+        print(f"no recipe was named: taking the quick one, {QUICK} (--help lists them all)")
+    sweep = _sweep_folder(asked.runs, asked.name or recipe)
+    if asked.detach and asked.cluster != "slurm":
+        raise LaunchError(
+            f"--detach leaves jobs to SLURM, and with --cluster {asked.cluster} nothing would go on"
+        )
+    backend = make_backend(asked.cluster, sweep, asked.resources, asked.cluster_config)
+    cells = _only(planned_cells(located(runs, asked.places), sweep), asked.only)
+    data = needed_data([cell.config for cell in cells], asked.places)
+    if asked.dry_run:
+        from launch.dry_run import describe
+
+        print(describe(cells, data, backend, asked.runs))
+        return 0
+
+    settings = TrackingSettings(sweep=sweep.name)
+    uri = tracking_uri(settings.uri, sweep.parent)
+    wait_for_store(uri)
+    backend.check(cells, data, uri, look_closely=asked.preflight)
+    backend.prepare(data)
+    sweep.mkdir(parents=True, exist_ok=True)
+    # Two launchers at the same moment: the second finds what the first has submitted.
+    with exclusive_lock(sweep / "launch.lock", _say_waiting) as lock:
+        parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
+        settings = replace(settings, parent_run_id=parent.parent_run_id)
+        cells = write_cells(cells, settings, forgive=True)
+        keep(sweep, asked, [cell.name for cell in cells])
+        print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
+        try:
+            backend.submit(cells, lock)
+        except LaunchError:  # nothing that is in the queue would tell the store how the sweep ends
+            finish_sweep(uri, parent.parent_run_id, "failed")
+            raise
+    if asked.detach:
+        print(backend.interrupt(told=False))
+        return 0
+    states = _run_to_the_end(backend, cells, SECONDS_BETWEEN_LOOKS[asked.cluster])
+    stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
+    for line in [*failures(states, sweep), *stopped, summary(states)]:
+        print(line)
+    finish(sweep, cells)
+    return 0 if all(state.phase == "done" for state in states.values()) else 1
+
+
+def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: float) -> dict[str, State]:
+    """Wait until no cell is at work or to come, nor the job that writes the table; Ctrl-C leaves as the backend sees fit."""
+    try:
+        with Watch(cells) as watch:
+            while True:
+                states = backend.states()
+                watch.show(states)
+                if all(state.phase in ("done", "failed", "stopped") for state in states.values()):
+                    break
+                time.sleep(seconds_between_looks)
+        deadline = time.monotonic() + SECONDS_FOR_THE_TABLE
+        while backend.is_closing() and time.monotonic() < deadline:
+            time.sleep(min(seconds_between_looks, 1.0))
+        return states
+    except KeyboardInterrupt:
+        print(flush=True)
+        try:
+            message = backend.interrupt(told=False)
+        except KeyboardInterrupt:
+            message = backend.interrupt(told=True)
+        print(message)
+        raise SystemExit(130) from None
+
+
+def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
+    runs = find_recipe(recipe).runs()
+    if asked.seeds is not None:
+        fewest = min(run.seed for run in runs) + 1
+        if asked.seeds < fewest:
+            raise LaunchError(f"seeds is {asked.seeds}; for {recipe} it must be at least {fewest}")
+        runs = [run for run in runs if run.seed < asked.seeds]
+    if asked.epochs is not None:
+        runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
+    if asked.precision is not None:
+        runs = [replace(run, training=replace(run.training, precision=asked.precision)) for run in runs]
+    ranks = 1 if asked.cluster == "debug" else asked.ranks
+    if ranks is not None:
+        runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
+    return runs
+
+
+def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:
+    chosen = [cell for cell in cells if not texts or any(text in cell.name for text in texts)]
+    if not chosen:
+        raise LaunchError(f"no cell is left to run: no name holds {' or '.join(texts)}")
+    return chosen
+
+
+def _sweep_folder(runs: Path, name: str) -> Path:
+    """The folder of a sweep of that name, absolute."""
+    if not name.strip() or name[0] in ".-" or "/" in name or len(name.encode()) > 150:
+        raise LaunchError(
+            f"the sweep name {name!r} cannot be a folder's: no '/', no '.' or '-' at its beginning, at most 150 bytes"
+        )
+    if "'" in name and '"' in name:
+        raise LaunchError(
+            f"the sweep name {name!r} holds both kinds of quotes, and MLflow could not search for it"
+        )
+    return folder_for_jobs(runs / name)
+
+
+def _say_waiting() -> None:
+    print("another launcher is at work on this sweep; waiting for it to submit its jobs", flush=True)

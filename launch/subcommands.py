@@ -1,0 +1,50 @@
+"""Subcommands of ``launch/sweep.py`` for a sweep that was started, which answer at once: none of them needs torch."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import tyro
+
+from data_prep.errors import report_user_errors
+from launch.cancel import Cancel, cancel
+from launch.monitoring.logs import Logs, show_logs
+from launch.monitoring.status import Status, status
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A first word of ``launch/sweep.py``."""
+
+    options: type
+    """The dataclass that its command line is made from; its docstring is the help."""
+    do: Callable[[Any], int]
+    """What it does; returns the exit status."""
+
+    def main(self, name: str, arguments: Sequence[str]) -> NoReturn:
+        """The command line without the first word; always ends with SystemExit."""
+        with report_user_errors():
+            options: Any = tyro.cli(
+                self.options,
+                args=arguments,
+                prog=f"sweep.py {name}",
+                description=inspect.cleandoc(self.options.__doc__ or ""),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+            try:
+                raise SystemExit(self.do(options))
+            except BrokenPipeError:  # the reader, `head` say, has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise SystemExit(0) from None
+
+
+SUBCOMMANDS = {
+    "status": Subcommand(Status, status),
+    "cancel": Subcommand(Cancel, cancel),
+    "logs": Subcommand(Logs, show_logs),
+}
