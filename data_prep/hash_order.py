@@ -14,6 +14,12 @@ def hash64(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
+def hashes64(texts: Iterable[bytes]) -> NDArray[np.uint64]:
+    """``hash64`` of each of n texts, (n,): a million of them in about a second."""
+    digests = b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts])
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
 def hash_order(texts: Iterable[bytes]) -> NDArray[np.int64]:
     """Positions (n,) of the texts in the order of their hashes; of equal ones, however unlikely, the first comes first."""
-    return np.argsort(np.array([hash64(text) for text in texts], dtype=np.uint64), kind="stable")
+    return np.argsort(hashes64(texts), kind="stable")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.hash_order import hash64
+from data_prep.hash_order import hashes64
 
 PAPER_RATES = (0.004, 0.06, 0.2, 1.0)
 """The supervision rates f of Joy et al. 2021, table 6."""
@@ -24,18 +24,29 @@ def supervision_rank(
     ``classes`` (n,), which must then be the whole split, it is (position + ½) / size of the class, the rows of a
     class being ordered by that hash: every class has its share among the labelled at every rate.
     """
-    keys = np.fromiter(
-        (hash64(f"{seed}\0{row_id}".encode()) for row_id in ids), dtype=np.uint64, count=len(ids)
-    )
+    keys = hashes64(f"{seed}\0{row_id}".encode() for row_id in ids)
     if classes is None:
         return ((keys >> np.uint64(64 - _HASH_BITS)) / np.float64(1 << _HASH_BITS)).astype(np.float32)
-    rank = np.empty(len(ids), dtype=np.float64)
+    rank = np.empty(len(ids), dtype=np.float32)
     for value in np.unique(classes):
         members = np.flatnonzero(classes == value)
         # A stable order by (hash, row): equal hashes, however unlikely, must not depend on the sort.
-        ordered = members[np.argsort(keys[members], kind="stable")]
-        rank[ordered] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.minimum(rank.astype(np.float32), np.nextafter(np.float32(1), np.float32(0)))
+        rank[members[np.argsort(keys[members], kind="stable")]] = _evenly_spread(len(members))
+    return rank
+
+
+def is_stratified(supervision_rank: NDArray[np.float32], classes: NDArray[np.uint8]) -> bool:
+    """Whether the ranks (n,) of a whole split were made with these ``classes`` (n,), whatever the seed."""
+    return all(
+        np.array_equal(np.sort(supervision_rank[members]), _evenly_spread(int(members.sum())))
+        for members in (classes == value for value in np.unique(classes))
+    )
+
+
+def _evenly_spread(count: int) -> NDArray[np.float32]:
+    """(position + ½) / count for each position: the ranks of a class, ascending, all below 1."""
+    spread = ((np.arange(count) + 0.5) / count).astype(np.float32)
+    return np.minimum(spread, np.nextafter(np.float32(1), np.float32(0)))
 
 
 def labels_used_at(

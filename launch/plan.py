@@ -47,7 +47,7 @@ class NeededData:
     options: Mapping[str, Option] = field(default_factory=dict)
     """The source's own; what is not named is as by default."""
     seed: int = 0
-    """Decides which rows are labelled at a supervision rate."""
+    """Decides the supervision ranks that its shards store."""
 
     def source(self) -> Source:
         """Where its rows come from."""

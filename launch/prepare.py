@@ -55,7 +55,7 @@ class Prepare:
     """Arrow shards are always written, and FFCV files are made from them: ffcv and both add them or fail, arrow leaves
     them out, auto adds them where FFCV is installed"""
     seed: int = 0
-    """decides which rows are labelled at a supervision rate"""
+    """decides which rows are labelled at a supervision rate, in runs with this label seed; those with another compute it"""
     dry_run: bool = False
     """say what would be done, and what would be submitted, and do nothing"""
     cluster: Literal["local", "slurm"] = "local"

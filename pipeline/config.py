@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,7 +31,7 @@ class RunConfig:
     measures: MeasuresConfig = field(default_factory=MeasuresConfig)
     tracking: TrackingSettings = field(default_factory=TrackingSettings, metadata=NOT_IDENTITY)
     seed: int = 0
-    """Decides everything random in the run; data masks have the data set's own seed."""
+    """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""
 
     def __post_init__(self) -> None:
         check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
@@ -41,6 +41,16 @@ class RunConfig:
             f"supervision_schedule changes f behind {max(changes, default=0)} epochs, and the run has"
             f" {self.training.epochs}",
         )
+
+    @property
+    def label_seed(self) -> int | None:
+        """The seed that decides which examples keep their labels.
+
+        None where any seed gives the same run, because all examples keep their labels, or none does.
+        """
+        if not self.data.one_per_class and all(rate in (0, 1) for rate in self.data.supervision_rates):
+            return None
+        return self.seed if self.data.label_seed is None else self.data.label_seed
 
     def last_step(self, rows: int) -> int:
         """Number of steps of the whole run on a training split of that many rows."""
@@ -59,22 +69,31 @@ def _identifying(section: Any) -> dict[str, Any]:
 
 def identity(config: RunConfig, data_digest: str) -> str:
     """Eight hex characters that name the run: a hash of all that decides its result."""
+    config = replace(config, data=replace(config.data, label_seed=_label_seed_of_its_own(config)))
     text = json.dumps({"config": _identifying(config), "data": data_digest}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def readable_name(config: RunConfig) -> str:
-    """What a person recognises a run by: ``ccvae-fashion_mnist-f0.06-seed0``, with a schedule ``…-f0.9-0.5-0.1-…``."""
+    """What a person recognises a run by: ``ccvae-fashion_mnist-f0.06-seed0``, with a schedule ``…-f0.9-0.5-0.1-…``.
+
+    A label seed that is not the run's own comes last: ``…-seed1-labels0``.
+    """
     data = config.data
-    rates = "-".join(
-        f"{rate:g}" for rate in (data.supervision_rate, *(f for _, f in data.supervision_schedule))
-    )
+    rates = "-".join(f"{rate:g}" for rate in data.supervision_rates)
     rule = "-one_per_class" if data.one_per_class else ""
-    return f"{config.model.system}-{data.name}-f{rates}{rule}-seed{config.seed}"
+    label_seed = _label_seed_of_its_own(config)
+    labels = "" if label_seed is None else f"-labels{label_seed}"
+    return f"{config.model.system}-{data.name}-f{rates}{rule}-seed{config.seed}{labels}"
+
+
+def _label_seed_of_its_own(config: RunConfig) -> int | None:
+    """The label seed where it makes another run than the seed alone does."""
+    return None if config.label_seed == config.seed else config.label_seed
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every field under its dotted name, ``{"data.name": ..., "model.system": ...}``."""
+    """Every field under its dotted name, ``{"data.name": ..., "model.system": ...}``; the label seed is the one used."""
 
     def walk(section: dict[str, Any], prefix: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -84,7 +103,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
             )
         return found
 
-    return walk(asdict(config), "")
+    return walk(asdict(config), "") | {"data.label_seed": config.label_seed}
 
 
 def to_json(config: RunConfig) -> str:

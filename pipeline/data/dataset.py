@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float32, Int64, Integer, UInt8
 from data_prep.errors import ConfigError
 from data_prep.manifest import Manifest, verify_sizes
 from data_prep.shards.arrow import Shard, open_split
-from data_prep.supervision import first_of_each_class, labels_used_at
+from data_prep.supervision import first_of_each_class, is_stratified, labels_used_at, supervision_rank
 from pipeline.data.mapped_rows import ImageFile, MappedRows
 
 _LOOKED_UP_AT_ONCE = 64  # batches
@@ -57,14 +58,22 @@ class DataSet:
         self.manifest = Manifest.load(self.folder)
         verify_sizes(self.folder, self.manifest)
 
-    def columns(self, split: str) -> Columns:
-        """Labels and masks of a split, read into memory."""
+    def columns(self, split: str, label_seed: int | None = None) -> Columns:
+        """Labels and masks of a split, read into memory.
+
+        ``label_seed`` decides which examples keep their labels at a supervision rate; without one it is the seed that the
+        data set was prepared with. The ranks of another seed are computed (about a second for a million examples), and
+        spread over the classes wherever the stored ones are.
+        """
         shards = open_split(self.folder, self.manifest, split)
-        return Columns(
-            labels=np.concatenate([shard.labels for shard in shards]),
-            observed=np.concatenate([shard.observed for shard in shards]),
-            supervision_rank=np.concatenate([shard.supervision_rank for shard in shards]),
-        )
+        labels = np.concatenate([shard.labels for shard in shards])
+        rank = np.concatenate([shard.supervision_rank for shard in shards])
+        if label_seed not in (None, self.manifest.seed):
+            classes = labels[:, 0] if labels.shape[1] and is_stratified(rank, labels[:, 0]) else None
+            ids = list(chain.from_iterable(shard.ids.to_pylist() for shard in shards))
+            rank = supervision_rank(ids, seed=label_seed, classes=classes)
+        observed = np.concatenate([shard.observed for shard in shards])
+        return Columns(labels=labels, observed=observed, supervision_rank=rank)
 
     def images(self, split: str) -> MappedImages:
         """The images of a split, mapped from the disk."""

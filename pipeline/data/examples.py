@@ -22,7 +22,7 @@ class TrainingExamples:
 
     def __init__(self, config: RunConfig, data: DataSet, world: World) -> None:
         self.config, self.world = config, world
-        self._data, self._columns = data, data.columns("train")
+        self._data, self._columns = data, data.columns("train", config.label_seed)
         self.rows = len(self._columns.labels)
         self._labels = torch.from_numpy(self._columns.labels).to(world.device)
         self._use_labels_at(config.data.supervision_rate_in(0))

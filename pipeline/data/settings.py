@@ -27,10 +27,16 @@ class DataConfig:
     behind 80. The labelled examples at a smaller share are among those at a larger one."""
     one_per_class: bool = False
     """Use the label of one example of each class, whatever f is; with `--supervision-rate 0` nothing else is labelled."""
+    label_seed: int | None = None
+    """Decides which examples keep their labels; the run's seed where it is left out."""
     loader: Literal["auto", "resident", "arrow", "ffcv"] = field(default="auto", metadata=NOT_IDENTITY)
     """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
 
     def __post_init__(self) -> None:
+        check(
+            self.label_seed is None or self.label_seed >= 0,
+            f"label_seed is {self.label_seed}; it must not be negative",
+        )
         check(
             0 <= self.supervision_rate <= 1,
             f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1",
@@ -47,10 +53,11 @@ class DataConfig:
             " per class",
         )
 
+    @property
+    def supervision_rates(self) -> tuple[float, ...]:
+        """The share f at the beginning, and those that the schedule changes it to."""
+        return self.supervision_rate, *(rate for _, rate in self.supervision_schedule)
+
     def supervision_rate_in(self, epoch: int) -> float:
         """Share f of an epoch, counted from 0."""
-        rates = [
-            self.supervision_rate,
-            *(rate for begin, rate in self.supervision_schedule if begin <= epoch),
-        ]
-        return rates[-1]
+        return self.supervision_rates[sum(begin <= epoch for begin, _ in self.supervision_schedule)]

@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from pipeline.measures.papers import PaperValue, paper_value
 
@@ -31,6 +31,10 @@ INCIDENTAL = frozenset(
 )
 """Params that do not decide a run's result, as :mod:`pipeline.config` marks them; they make no variant."""
 
+LABEL_SEED = "data.label_seed"
+_LABEL_SEED_OF_BEFORE = "0"
+"""Of runs made before there was a label seed: all of them had the same labelled examples."""
+
 
 @runtime_checkable
 class MeasuredRun(Protocol):
@@ -42,6 +46,10 @@ class MeasuredRun(Protocol):
     def params(self) -> Mapping[str, str]: ...
     @property
     def metrics(self) -> Mapping[str, float]: ...
+
+
+Seeds: TypeAlias = tuple[str, str]
+"""A run's seed and its label seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Runs that differ in their seed only."""
+    """Runs that differ in their seeds only."""
 
     dataset: str
     system: str
@@ -73,9 +81,18 @@ class Row:
     supervision_rate: float
     epochs: str
     seeds: tuple[str, ...]
+    """One per run."""
     run_ids: tuple[str, ...]
     metrics: dict[str, Statistic]
     """By name without ``test/``."""
+
+    label_seeds: tuple[str, ...] = ()
+    """One per run, those that decided which examples kept their labels; none where all of them did."""
+
+    @property
+    def varies_labels_otherwise(self) -> bool:
+        """Whether its seeds are not as many as its sets of labelled examples, so that n says too little."""
+        return bool(self.label_seeds) and len(set(self.label_seeds)) != len(set(self.seeds))
 
     @property
     def variant(self) -> str:
@@ -92,7 +109,7 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     """One row per data set, system, variant, supervision rate and number of epochs.
 
     A variant is told by the params of model, optimiser, training, data and measures that differ between runs of the same
-    data set, system, rate and epochs. Of runs that agree in their seed too, the last one counts.
+    data set, system, rate and epochs. Of runs that agree in both of their seeds too, the last one counts.
     """
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
     for run in runs:
@@ -100,11 +117,11 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     rows = []
     for kind, members in kinds.items():
         differing = _differing(members)
-        variants: dict[tuple[tuple[str, str], ...], dict[str, MeasuredRun]] = defaultdict(dict)
+        variants: dict[tuple[tuple[str, str], ...], dict[Seeds, MeasuredRun]] = defaultdict(dict)
         for run in members:
             settings = tuple((name, run.params.get(name, "—")) for name in differing)
-            variants[settings][run.params.get("seed", "")] = run
-        rows += [_row(kind, settings, by_seed) for settings, by_seed in variants.items()]
+            variants[settings][_seeds(run.params)] = run
+        rows += [_row(kind, settings, by_seeds) for settings, by_seeds in variants.items()]
     return sorted(rows, key=lambda row: (*row.series, row.supervision_rate))
 
 
@@ -123,19 +140,25 @@ def _kind(params: Mapping[str, str]) -> tuple[str, str, float, str]:
     )
 
 
+def _seeds(params: Mapping[str, str]) -> Seeds:
+    hides_none = float(params.get("data.supervision_rate", "nan")) == 1
+    return params.get("seed", ""), params.get(LABEL_SEED, "None" if hides_none else _LABEL_SEED_OF_BEFORE)
+
+
 def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
-    names = {name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)} - INCIDENTAL
+    names = {name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)}
+    names -= INCIDENTAL | {LABEL_SEED}
     return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]
 
 
 def _row(
     kind: tuple[str, str, float, str],
     settings: tuple[tuple[str, str], ...],
-    by_seed: Mapping[str, MeasuredRun],
+    by_seeds: Mapping[Seeds, MeasuredRun],
 ) -> Row:
     dataset, system, rate, epochs = kind
     values: dict[str, list[float]] = defaultdict(list)
-    for run in by_seed.values():
+    for run in by_seeds.values():
         for name, value in run.metrics.items():
             if name.startswith("test/"):
                 values[name.removeprefix("test/")].append(value)
@@ -143,8 +166,10 @@ def _row(
         name: Statistic(*_mean_and_sd(found), n=len(found), paper=paper_value(dataset, system, rate, name))
         for name, found in values.items()
     }
-    run_ids = tuple(run.run_id for run in by_seed.values())
-    return Row(dataset, system, settings, rate, epochs, tuple(by_seed), run_ids, metrics)
+    seeds = tuple(seed for seed, _ in by_seeds)
+    label_seeds = tuple(label_seed for _, label_seed in by_seeds if label_seed != "None")
+    run_ids = tuple(run.run_id for run in by_seeds.values())
+    return Row(dataset, system, settings, rate, epochs, seeds, run_ids, metrics, label_seeds)
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -22,6 +22,7 @@ CSV_HEADER = (
         "sd",
         "n",
         "seeds",
+        "label_seeds",
     ),
     *("paper", "paper_sd", "difference", "paper_source", "run_ids"),
 )
@@ -31,7 +32,7 @@ TEXT_COLUMNS = ("data", "system", "variant")
 
 
 def as_csv(sweep: str, rows: Sequence[Row]) -> str:
-    """One line per row and metric; lists (seeds, run ids) are separated by spaces."""
+    """One line per row and metric; lists (seeds, label seeds, run ids) are separated by spaces."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_HEADER)
@@ -40,7 +41,7 @@ def as_csv(sweep: str, rows: Sequence[Row]) -> str:
             found = row.metrics[name]
             paper = found.paper
             line = [sweep, row.dataset, row.system, row.variant, row.supervision_rate, row.epochs, name]
-            line += [found.mean, _blank(found.sd), found.n, " ".join(row.seeds)]
+            line += [found.mean, _blank(found.sd), found.n, " ".join(row.seeds), " ".join(row.label_seeds)]
             line += (
                 ["", "", "", ""]
                 if paper is None
@@ -51,8 +52,12 @@ def as_csv(sweep: str, rows: Sequence[Row]) -> str:
 
 
 def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """Headings of :func:`body`: a metric that a paper has a number for takes three columns."""
+    """Headings of :func:`body`: a metric that a paper has a number for takes three columns.
+
+    Seeds and label seeds are counted apart where they are not equally many.
+    """
     names = ["data", "system", *(["variant"] if any(row.variant for row in rows) else []), "f", "epochs", "n"]
+    names += ["seeds", "label_seeds"] if _counts_label_seeds(rows) else []
     for metric in metrics:
         names.append(metric)
         if _has_paper(rows, metric):
@@ -64,10 +69,13 @@ def body(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     """The cells of each row, as many as :func:`headings` gives; a variant has a line for each of its settings."""
     variants = short_variants(rows)
     papers = {metric: _has_paper(rows, metric) for metric in metrics}
+    counts_label_seeds = _counts_label_seeds(rows)
     lines = []
     for row in rows:
         line = [row.dataset, row.system, *(["\n".join(variants[row.variant])] if any(variants) else [])]
         line += [f"{row.supervision_rate:g}", row.epochs, str(len(row.seeds))]
+        if counts_label_seeds:
+            line += [str(len(set(seeds)) or "") for seeds in (row.seeds, row.label_seeds)]
         for metric in metrics:
             found = row.metrics.get(metric)
             line.append("" if found is None else mean_and_sd(found))
@@ -87,7 +95,10 @@ def as_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     sources = sorted(
         {s.paper.source for row in rows for m in metrics if (s := row.metrics.get(m)) and s.paper}
     )
-    notes = ["mean ± standard deviation over n seeds", *(["paper: " + "; ".join(sources)] if sources else [])]
+    notes = [
+        "mean ± standard deviation over n runs of different seeds",
+        *(["paper: " + "; ".join(sources)] if sources else []),
+    ]
     return f"{table}\n\n{'; '.join([*notes, *filter(None, [what_is_common(rows)])])}\n"
 
 
@@ -106,6 +117,10 @@ def _paper_cells(found: Statistic | None) -> list[str]:
         paper if found.paper.sd is None else f"{paper} ± {found.paper.sd:.3f}",
         f"{found.difference:+.3f}",
     ]
+
+
+def _counts_label_seeds(rows: Sequence[Row]) -> bool:
+    return any(row.varies_labels_otherwise for row in rows)
 
 
 def _has_paper(rows: Sequence[Row], metric: str) -> bool:

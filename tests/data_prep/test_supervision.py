@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.supervision import first_of_each_class, labels_used_at, supervision_rank
+from data_prep.supervision import first_of_each_class, is_stratified, labels_used_at, supervision_rank
 
 rates = st.floats(0, 1)
 class_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
@@ -29,6 +29,14 @@ def test_the_labelled_set_at_a_smaller_rate_is_inside_that_at_a_larger(
     small, large = (labels_used_at(f, rank, observed) for f in sorted([first, second]))
     assert not (small & ~large).any()
     assert not (large & ~observed).any()
+
+
+@settings(deadline=None)
+@given(classes=class_lists, seed=st.integers(0, 5), stratified=st.booleans())
+def test_ranks_tell_whether_they_are_stratified(classes: list[int], seed: int, stratified: bool) -> None:
+    column = np.array(classes, dtype=np.uint8)
+    rank = supervision_rank(ids(len(classes)), seed=seed, classes=column if stratified else None)
+    assert is_stratified(rank, column) == stratified
 
 
 @settings(deadline=None)

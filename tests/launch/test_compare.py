@@ -39,6 +39,7 @@ class Store:
         }
         given |= {"training.epochs": 100, "tracking.sweep": sweep}
         given |= {name.replace("__", "."): value for name, value in params.items()}
+        given = {"data.label_seed": given["seed"]} | given
         tags = {
             "sweep": sweep,
             "cell": f"{sorted(given.items())}",
@@ -104,7 +105,7 @@ def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
     ours = rows["fashion_mnist", "ccvae", "", "0.06", "100", "classification_accuracy"]
     assert float(ours["mean"]) == pytest.approx(statistics.fmean(found))
     assert float(ours["sd"]) == pytest.approx(statistics.stdev(found))
-    assert (ours["n"], ours["seeds"], ours["paper"]) == ("3", "0 1 2", "0.865")
+    assert (ours["n"], ours["seeds"], ours["label_seeds"], ours["paper"]) == ("3", "0 1 2", "0 1 2", "0.865")
     assert float(ours["difference"]) == pytest.approx(0.003)
     assert ours["paper_source"] == "Joy et al. 2021, table 6"
     assert ours["run_ids"].split() == runs
@@ -120,6 +121,21 @@ def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
         "table.md"
     ].read_text(encoding="utf-8")
     assert written["classification_accuracy.png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_labelled_examples_that_vary_otherwise_than_the_seed_are_counted(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("subsets")
+    for seed in (0, 1, 2):
+        store.add("subsets", parent, accuracy=0.8 + 0.01 * seed, seed=seed, data__label_seed=0)
+        store.add("subsets", parent, seed=seed, data__label_seed=None, data__supervision_rate=1.0)
+    store.compare("--out", str(tmp_path))
+    assert re.search(r"0\.06 +100 +3 +3 +1 +0\.810 ± 0\.010", capsys.readouterr().out)
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| f | epochs | n | seeds | label_seeds | classification_accuracy |" in text
+    assert "| 0.06 | 100 | 3 | 3 | 1 | 0.810 ± 0.010 |" in text
+    assert "| 1 | 100 | 3 | 3 |  | 0.800 ± 0.000 |" in text
 
 
 def test_beside_the_accuracy_stand_the_majority_and_the_balanced_accuracy(

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig, flat, from_json, identity, readable_name, to_json
@@ -28,6 +31,7 @@ def test_what_decides_the_result_decides_the_identity():
         replace(run, data=replace(run.data, supervision_schedule=((40, 0.5), (80, 0.1)))),
         replace(run, data=replace(run.data, supervision_schedule=((41, 0.5), (80, 0.1)))),
         replace(run, data=replace(run.data, supervision_rate=0.5, one_per_class=True)),
+        replace(run, data=replace(run.data, supervision_rate=0.5, label_seed=1)),
         replace(run, training=replace(run.training, ranks=2)),
         replace(run, model=PRESETS["revae"].config()),
         replace(run, optimiser=replace(run.optimiser, learning_rate=1e-3)),
@@ -66,6 +70,54 @@ def test_a_rate_of_the_schedule_holds_behind_its_epochs_until_the_next():
     rates = [scheduled().data.supervision_rate_in(epoch) for epoch in (0, 39, 40, 79, 80, 500)]
     assert rates == [0.9, 0.9, 0.5, 0.5, 0.1, 0.1]
     assert DataConfig(supervision_rate=0.2).supervision_rate_in(7) == 0.2
+
+
+seeds = st.integers(0, 3)
+label_seeds = st.none() | seeds
+supervisions = st.sampled_from(
+    [
+        {"supervision_rate": 0.06},
+        {"supervision_rate": 0.0, "one_per_class": True},
+        {"supervision_schedule": ((1, 0.5),)},
+        {},
+        {"supervision_rate": 0.0},
+        {"supervision_rate": 0.0, "supervision_schedule": ((1, 1.0),)},
+    ]
+)
+
+
+def seeded(seed: int, label_seed: int | None, supervision: dict[str, Any]) -> RunConfig:
+    return RunConfig(seed=seed, data=DataConfig(label_seed=label_seed, **supervision))
+
+
+@given(one=st.tuples(seeds, label_seeds), other=st.tuples(seeds, label_seeds), supervision=supervisions)
+def test_runs_are_the_same_where_their_seed_and_the_label_seed_they_use_are(one, other, supervision):
+    runs = [seeded(seed, label_seed, supervision) for seed, label_seed in (one, other)]
+    same = len({(run.seed, run.label_seed) for run in runs}) == 1
+    assert (identity(runs[0], "digest") == identity(runs[1], "digest")) == same
+    assert (readable_name(runs[0]) == readable_name(runs[1])) == same
+
+
+@given(seed=seeds, label_seed=label_seeds, supervision=supervisions)
+def test_the_label_seed_is_the_seed_where_none_is_given_and_none_where_every_example_fares_alike(
+    seed, label_seed, supervision
+):
+    run = seeded(seed, label_seed, supervision)
+    rates = {run.data.supervision_rate_in(epoch) for epoch in (0, 1)}
+    if run.data.one_per_class or not rates <= {0.0, 1.0}:
+        assert run.label_seed == (seed if label_seed is None else label_seed)
+    else:
+        assert run.label_seed is None
+    assert flat(run)["data.label_seed"] == run.label_seed
+    assert from_json(to_json(run)) == run
+
+
+def test_a_label_seed_of_its_own_is_seen_in_the_name():
+    assert (
+        readable_name(seeded(1, 0, {"supervision_rate": 0.06})) == "ccvae-fashion_mnist-f0.06-seed1-labels0"
+    )
+    assert readable_name(seeded(1, 1, {"supervision_rate": 0.06})) == "ccvae-fashion_mnist-f0.06-seed1"
+    assert readable_name(seeded(1, 0, {})) == "ccvae-fashion_mnist-f1-seed1"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +159,7 @@ def test_flat_names_every_field():
     ("section", "field", "value", "sentence"),
     [
         ("data", "supervision_rate", 1.5, "supervision_rate is 1.5"),
+        ("data", "label_seed", -1, "label_seed is -1; it must not be negative"),
         ("training", "batch_size", 0, "batch_size is 0"),
         ("training", "ranks", 500, "batch_size 200 is smaller than the number of ranks 500"),
         ("optimiser", "learning_rate", 0.0, "learning_rate is 0.0"),

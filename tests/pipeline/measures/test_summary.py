@@ -62,6 +62,26 @@ def test_of_two_runs_with_one_seed_the_last_counts() -> None:
     assert (row.run_ids, row.metrics["classification_accuracy"].mean) == (("new",), 0.9)
 
 
+def test_runs_with_one_seed_and_other_labelled_examples_are_runs_of_one_row() -> None:
+    runs = [run(label_seed, 0, 0.9, data__label_seed=label_seed) for label_seed in ("0", "1", "2")]
+    (row,) = summarise([*runs, run("again", 0, 0.6, data__label_seed="2")])
+    assert (row.variant, row.run_ids) == ("", ("0", "1", "again"))
+    assert (row.seeds, row.label_seeds) == (("0", "0", "0"), ("0", "1", "2"))
+    assert row.metrics["classification_accuracy"].n == 3
+    assert row.metrics["classification_accuracy"].mean == pytest.approx(0.8)
+
+
+def test_runs_made_before_there_was_a_label_seed_had_one_set_of_labelled_examples() -> None:
+    (row,) = summarise([run("a", 0, 0.9), run("b", 1, 0.8)])
+    assert (row.label_seeds, row.varies_labels_otherwise) == (("0", "0"), True)
+
+
+def test_where_every_example_keeps_its_labels_nothing_is_said_of_label_seeds() -> None:
+    known = {"data__supervision_rate": "1.0"}
+    (row,) = summarise([run("a", 0, 0.9, **known), run("b", 1, 0.8, data__label_seed="None", **known)])
+    assert (row.label_seeds, row.varies_labels_otherwise) == ((), False)
+
+
 @pytest.mark.parametrize("values", [(math.inf, -math.inf), (math.nan, 1.0), (math.inf, math.inf)])
 def test_values_without_a_mean_do_not_end_the_table(values: tuple[float, float]) -> None:
     (row,) = summarise([run("a", 0, values[0]), run("b", 1, values[1])])

@@ -88,6 +88,12 @@ def test_resumed_run_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path, syste
     assert_goes_on_bitwise(small_run(tiny_data_set, system=system, epochs=3), tmp_path, 20, how)
 
 
+def test_resumed_run_with_a_label_seed_of_its_own_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path):
+    run = small_run(tiny_data_set, epochs=3, rate=0.1)
+    run = replace(run, data=replace(run.data, label_seed=3))
+    assert_goes_on_bitwise(run, tmp_path, 20, die)
+
+
 def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(
     tiny_data_set: Path, tmp_path: Path
 ):
