@@ -11,9 +11,9 @@ demo:  ## set up, train CCVAE and M2 on FashionMNIST on this machine, compare th
 	@bash set_up/set_up.sh demo
 	$(PYTHON) launch/sweep.py --cluster local --recipe fashion-mnist-quick
 
-test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run, in two lanes
+test:  ## set up (with SLURM in a container run as root) and run every test that this machine can run, in four lanes
 	@bash set_up/set_up.sh test
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 4 --durations=50
 
 lint:  ## ruff (rules and format) and mypy
 	@bash set_up/set_up.sh test

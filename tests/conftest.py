@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 # The ranks of a distributed test share few cores. Set before torch is imported, and inherited by child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,6 +13,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 # Nor does it depend on the width of anybody's terminal, which a lane's process is told, too.
 os.environ.pop("COLUMNS", None)
 
+import pytest
 from jaxtyping import install_import_hook
 
 # A shell that starts us in the background tells us, and so all our children, to ignore Ctrl-C.
@@ -21,3 +23,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
 
 pytest_plugins = ["tests.lanes", "tests.cluster.fixture", "tests.data_prep.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that all its workers share (``tests/lanes.py``)."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

@@ -1,12 +1,80 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.lanes import in_slurm_lane
+from tests.lanes import Lanes, in_slurm_lane
 
 ROOT = Path(__file__).parents[1]
+
+
+class Worker:
+    """Stands for a process of pytest-xdist: it keeps what it was given, and does not run it."""
+
+    def __init__(self, number: int) -> None:
+        self.gateway = SimpleNamespace(id=f"gw{number}")
+        self.given: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def handed_out(root: Path, tests: list[str], workers: int) -> list[list[str]]:
+    """The tests that each worker gets when all are as quick as each other, in their order."""
+    option = SimpleNamespace(loadscopereorder=True)
+    lanes = Lanes(
+        SimpleNamespace(option=option, rootpath=root, getvalue=lambda name: ["popen"] * workers), None
+    )
+    staff = [Worker(number) for number in range(workers)]
+    for worker in staff:
+        lanes.add_node(worker)
+        lanes.add_node_collection(worker, tests)
+    lanes.schedule()
+    done = 0
+    while any(len(worker.given) > done for worker in staff):
+        for worker in staff:
+            if len(worker.given) > done:
+                lanes.mark_test_complete(worker, worker.given[done])
+        done += 1
+    assert all(worker.shutting_down for worker in staff)
+    assert lanes.tests_finished
+    return [[tests[index].partition("::")[2] for index in worker.given] for worker in staff]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "test_x.py").write_text("@pytest.mark.slurm\ndef test_there(number): ...\n")
+    return tmp_path
+
+
+def test_half_of_the_workers_take_what_needs_a_slurm_and_then_help_with_the_rest(root: Path):
+    with_slurm = [f"test_x.py::test_there[{number}]" for number in range(6)]
+    others = [f"test_x.py::test_{number}" for number in range(30)]
+    given = handed_out(root, with_slurm + others, workers=4)
+    assert sorted(test for one in given for test in one) == sorted(
+        test.partition("::")[2] for test in with_slurm + others
+    )
+    there = [[test for test in one if "there" in test] for one in given]
+    assert [len(one) for one in there] == [3, 3, 0, 0]
+    assert [one[:3] for one in given[:2]] == there[:2]
+    assert all(len(one) > 3 for one in given)
+
+
+def test_a_worker_without_a_cluster_leaves_what_needs_one_to_the_other(root: Path):
+    tests = [f"test_x.py::test_there[{number}]" for number in range(3)]
+    assert [len(one) for one in handed_out(root, [*tests, "test_x.py::test_a"], workers=2)] == [3, 1]
+
+
+def test_one_worker_takes_all(root: Path):
+    assert handed_out(root, ["test_x.py::test_there[0]", "test_x.py::test_a"], workers=1) == [
+        ["test_there[0]", "test_a"]
+    ]
 
 
 @pytest.mark.parametrize(

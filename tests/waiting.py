@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 def wait_for(
     happened: Callable[[], object],
-    bound_s: float = 60.0,
+    bound_s: float = 120.0,
     story: Callable[[], str] = lambda: "",
     every_s: float = 0.1,
 ) -> float:

@@ -53,7 +53,7 @@ class Cluster:
         return mine | {"SLURM_CONF": str(self.conf)}
 
     def run(
-        self, command: Sequence[str], *, timeout_s: float = 30.0, cwd: Path | None = None
+        self, command: Sequence[str], *, timeout_s: float = 60.0, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a client (``["sbatch", ...]``) on this cluster; the caller looks at ``returncode``.
 
@@ -71,7 +71,7 @@ class Cluster:
             check=False,
         )
 
-    def wait_idle(self, timeout_s: float = 30.0) -> None:
+    def wait_idle(self, timeout_s: float = 90.0) -> None:
         """Return when no job is left and all nodes are idle.
 
         Raises:
@@ -153,7 +153,7 @@ def _start(layout: Layout) -> None:
         daemons.start_accounting(layout)
     daemons.start_controller(layout)
     daemons.start_nodes(layout)
-    Cluster(layout).wait_idle(timeout_s=30.0 + layout.nodes)
+    Cluster(layout).wait_idle(timeout_s=90.0 + layout.nodes)
     layout.ready.touch()
 
 

@@ -14,7 +14,7 @@ from tests.cluster import settings
 from tests.cluster.layout import GPUS_PER_NODE, Layout
 from tests.cluster.requirements import PROGRAM_PATH
 
-_START_S = 30.0
+_START_S = 60.0
 """The longest that one daemon may take to serve; on an idle machine each takes under 2 s."""
 
 _ENTER = 'hostname "$1" && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"'

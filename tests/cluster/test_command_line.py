@@ -35,7 +35,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
     )
 
 
@@ -61,7 +61,7 @@ def test_up_says_what_to_type_and_the_shell_speaks_to_the_cluster(folder: Path) 
     assert started.returncode == 0, started.stderr
     typed = next(line for line in started.stdout.splitlines() if "export SLURM_CONF=" in line)
     srun = subprocess.run(
-        ["sh", "-c", f"{typed}; srun hostname"], capture_output=True, text=True, timeout=30, check=True
+        ["sh", "-c", f"{typed}; srun hostname"], capture_output=True, text=True, timeout=120, check=True
     )
     assert srun.stdout == "n1\n"
     shell = subprocess.run(
@@ -71,7 +71,7 @@ def test_up_says_what_to_type_and_the_shell_speaks_to_the_cluster(folder: Path) 
         input="srun hostname; exit\n",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert "n1" in shell.stdout.splitlines()

@@ -34,7 +34,7 @@ def test_killed_daemons_are_gone_and_come_back(slurm_cluster: Cluster):
         faults.mend(slurm_cluster)
     assert {"slurmd"} <= names(slurm_cluster, "n1") & names(slurm_cluster, "n2")
     slurm_cluster.run(["scancel", "--user=root"])
-    slurm_cluster.wait_idle(90)
+    slurm_cluster.wait_idle()
 
 
 def test_the_signal_before_preemption_can_be_switched(slurm_cluster: Cluster):

@@ -219,7 +219,7 @@ def test_a_worker_that_the_system_kills_ends_in_one_sentence(many_raw: Path, tmp
         wait_until(lambda: shards_in(tmp_path) > 0)
         workers = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
         workers[0].kill()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 2
     assert said.splitlines()[-1].startswith("error: a worker process was killed")
     assert "Traceback" not in said
@@ -234,7 +234,7 @@ def test_interrupted_it_says_so_and_leaves_no_half_written_file(
         with another_process(many_raw, tmp_path, workers) as process:
             wait_until(partial(has_shards, tmp_path, shards_in(tmp_path) + 5))
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=180)
         assert process.returncode == 130
         assert said.splitlines()[-1] == "interrupted; run the same command again to go on"
         assert "Traceback" not in said

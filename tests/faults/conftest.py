@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.lock import exclusive_lock
 from data_prep.stages import prepare
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster
@@ -27,15 +28,17 @@ def data_root(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reference]:
-    """What the run leaves when nothing happens to it, on so many ranks; made once."""
+def reference(data_root: Path, session_folder: Path) -> Callable[..., Reference]:
+    """What the run leaves when nothing happens to it, on so many ranks; trained once for all workers."""
     (data_set,) = (manifest.parent for manifest in data_root.glob("*/manifest.json"))
 
     @cache
     def made(ranks: int = 2) -> Reference:
         config = run()
         config = replace(config, training=replace(config.training, ranks=ranks))
-        return undisturbed(config, data_set, tmp_path_factory.mktemp("undisturbed"))
+        folder = session_folder / f"undisturbed-{ranks}"
+        with exclusive_lock(session_folder / f"undisturbed-{ranks}.lock", lambda: None):
+            return undisturbed(config, data_set, folder)
 
     return made
 
@@ -71,7 +74,7 @@ def sweep(
             each.close()
         faults.mend(slurm_cluster)
         slurm_cluster.run(["scancel", "--user=root"])
-        slurm_cluster.wait_idle(90)
+        slurm_cluster.wait_idle()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_a_bad_config_is_one_sentence_and_status_2(
     assert change[0] in text
     (tmp_path / "config.json").write_text(text.replace(change[0], change[1], 1))
     command = [sys.executable, "-m", "jobs.train", "--config", str(tmp_path / "config.json")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert ended.returncode == 2
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
@@ -90,7 +90,7 @@ def test_a_bad_config_is_one_sentence_and_status_2(
 @pytest.mark.slow
 def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
     cell = small_cell(tmp_path, small_run(tiny_data_set, ranks=2, epochs=2))
-    assert start_ranks(cell, 2).wait(timeout=120) == 0, (cell.folder / "torchrun.txt").read_text()
+    assert start_ranks(cell, 2).wait(timeout=300) == 0, (cell.folder / "torchrun.txt").read_text()
     assert cell.is_trained()
     assert "epoch 2 of 2" in (cell.folder / "log" / "train-rank1.txt").read_text()
 

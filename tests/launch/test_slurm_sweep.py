@@ -51,7 +51,7 @@ def places(tiny_raw: Path, tmp_path: Path) -> DataPlaces:
 def queue_of_its_own(slurm_cluster: Cluster) -> Iterator[None]:
     yield
     cancel(sorted(queued(comment="traitvae/")))
-    slurm_cluster.wait_idle(timeout_s=60)
+    slurm_cluster.wait_idle()
 
 
 def planned_sweep(places: DataPlaces, sweep: Path, seeds: int = 2) -> tuple[list[Cell], list[NeededData]]:

@@ -159,7 +159,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
             launcher.kill()
             for job in jobs:
                 job.kill()
-        status = launcher.wait(timeout=90)
+        status = launcher.wait(timeout=180)
         printed = Path(log.name).read_text()
     wait_for(lambda: not processes_of(tmp_path), 30)
     assert not list((tmp_path / "runs").glob("tiny/*/DONE"))

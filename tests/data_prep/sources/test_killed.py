@@ -38,7 +38,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     children = psutil.Process(process.pid).children() if process.poll() is None else []
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive, "workers outlive the process that started them"
 
 

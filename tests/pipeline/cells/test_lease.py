@@ -132,7 +132,7 @@ def test_the_lease_of_a_killed_process_is_free(tmp_path: Path):
         "from pipeline.cells.attempt import Attempt; from pipeline.cells.lease import held\n"
         "with held(Path(sys.argv[1]), Attempt('15', 0, 'n1', 1), 'train'): os.kill(os.getpid(), 9)"
     )
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=180)
     assert ended.returncode == -9
     holder = Holder.read(tmp_path)
     assert holder is not None

@@ -25,7 +25,7 @@ time.sleep(1.5)
 
 def run(log: Path, steps: int, then: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", PROGRAM, str(log), str(steps), then]
-    return subprocess.run(command, capture_output=True, timeout=60)
+    return subprocess.run(command, capture_output=True, timeout=180)
 
 
 def test_a_process_that_hangs_ends_with_its_stacks_in_its_log(tmp_path: Path):

@@ -72,7 +72,7 @@ def test_nothing_of_a_name_is_run_by_the_shell(monkeypatch: pytest.MonkeyPatch, 
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert (done.stdout, done.stderr, done.returncode) == ("", "", 3)
         linked, run, after = [call.split("\n") for call in calls.read_text().split("\n\n")[:3]]
