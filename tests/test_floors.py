@@ -1,9 +1,15 @@
-"""The four floors import downwards only: launch → jobs → pipeline → data_prep, and none of them imports a test."""
+"""What may import what.
+
+The four floors import downwards only: launch → jobs → pipeline → data_prep, and none of them imports a test. Within a
+floor no modules import each other in a circle, not even inside functions or for annotations alone: of two files that need
+each other, neither can be read, tested or moved without the other.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,14 +19,19 @@ UPWARDS = ("data_prep", "pipeline", "jobs", "launch", "tests")
 FLOORS = UPWARDS[:-1]
 
 
-def imported_modules(source: str) -> Iterator[tuple[int, str]]:
-    """Line and name of every import, also inside functions and through ``import_module`` with a plain string."""
+def imported_modules(source: str, known: Collection[str] = ()) -> Iterator[tuple[int, str]]:
+    """Line and name of every import, also inside functions and through ``import_module`` with a plain string.
+
+    ``from package import name`` is an import of ``package.name`` where that is among the known modules.
+    """
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, alias.name) for alias in names)
-            case ast.ImportFrom(module=str(module), level=0):
-                yield node.lineno, module
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                for alias in names:
+                    submodule = f"{module}.{alias.name}"
+                    yield node.lineno, submodule if submodule in known else module
             case ast.Call(
                 func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str(name)), *_],
@@ -67,3 +78,56 @@ def test_import_from_below_or_outside_is_allowed() -> None:
         "import torch\nfrom data_prep.manifest import Manifest\nfrom pipeline import config\nimport jobsite"
     )
     assert imports_from_above("jobs", source) == []
+
+
+def modules() -> dict[str, str]:
+    """The source of every module of the four floors, by its dotted name."""
+    found = {}
+    for file in (file for floor in FLOORS for file in (ROOT / floor).rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file.read_text()
+    return found
+
+
+def imports_among(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Module → those of the modules that it imports, wherever in its text."""
+    graph: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        graph[name] = {module for _, module in imported_modules(source, sources) if module in sources}
+    return graph
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, and the last is the first; empty where there is no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = imports_among(modules())
+    assert len(graph) > 100, "hardly any code was found"
+    assert " → ".join(circle(graph)) == ""
+
+
+def test_a_circle_is_seen_inside_functions_and_for_annotations() -> None:
+    sources = {
+        "pipeline.a": "def late():\n    from pipeline import b",
+        "pipeline.b": "if TYPE_CHECKING:\n    from pipeline.c import C",
+        "pipeline.c": "import pipeline.a",
+        "pipeline": "",
+    }
+    found = circle(imports_among(sources))
+    assert set(found) == {"pipeline.a", "pipeline.b", "pipeline.c"}
+    assert found[0] == found[-1]
+    assert circle(imports_among(sources | {"pipeline.c": "import torch"})) == []
+
+
+def test_parts_of_systems_know_no_system() -> None:
+    graph = imports_among(modules())
+    systems = {name for name in graph if name.startswith("pipeline.models.")} - {"pipeline.models.interface"}
+    parts = {name for name in systems if name.startswith("pipeline.models.parts")}
+    wrong = {part: graph[part] & (systems - parts) for part in parts if graph[part] & (systems - parts)}
+    assert wrong == {}

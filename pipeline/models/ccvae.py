@@ -37,10 +37,9 @@ from pipeline.models.parts.label_estimators import LabelMarginal, PosteriorPredi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CCVAEConfig(CharacteristicVAEConfig):
-    """CCVAE for binary labels, labels of several values, and mixes; the defaults are the preset ``paper``."""
+class CCVAEBoundConfig(CharacteristicVAEConfig):
+    """The fields that decide how the bound is estimated and where its gradients flow."""
 
-    system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
     label_marginal: LabelMarginal = "jensen_enumerated"
     """How ``log p(z_i)`` of an unobserved label is had: the sum over its values, or the paper's second Jensen bound
     (eq. 5) with the values enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
@@ -64,31 +63,36 @@ class CCVAEConfig(CharacteristicVAEConfig):
     with weight_gradient=as_printed, the others having no gradient there."""
     classifier_weight: float = 1.0
     """Factor of ``log q(y | x)``; 1 is the bound."""
-    nearest_example_weight: float = 0.0
-    """Factor μ of ``log q(y | z_c)`` at draws of ``p(z_c | y)``, their class being that of the stored labelled example
-    with the nearest posterior (ReVAE D.2, for one label per class); 0 leaves it out."""
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, "ccvae", "importance_samples")
-        check_at_least(0, self, "ccvae", "classifier_weight", "nearest_example_weight")
+        check_at_least(1, self, self.system, "importance_samples")
+        check_at_least(0, self, self.system, "classifier_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
-                "ccvae: weight_gradient=denominator needs importance_samples=1: self-normalised weights have none"
+                f"{self.system}: weight_gradient=denominator needs importance_samples=1: self-normalised weights have"
+                " none"
             )
         if self.reparameterise_classifier and self.weight_gradient != "as_printed":
             raise ConfigError(
-                "ccvae: reparameterise_classifier needs weight_gradient=as_printed:"
+                f"{self.system}: reparameterise_classifier needs weight_gradient=as_printed:"
                 f" {self.weight_gradient} has no gradient there"
             )
         if self.weight_limit is not None and not self.weight_limit >= 1:
             raise ConfigError(
-                f"ccvae: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
+                f"{self.system}: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
             )
         if self.predictive_samples < (0 if self.bounded_weight else 1):
             raise ConfigError(
-                f"ccvae: predictive_samples is {self.predictive_samples}; q(y|x) needs at least one sample"
+                f"{self.system}: predictive_samples is {self.predictive_samples}; q(y|x) needs at least one sample"
             )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CCVAEConfig(CCVAEBoundConfig):
+    """CCVAE for binary labels, labels of several values, and mixes; the defaults are the preset ``ccvae``."""
+
+    system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
 
     @classmethod
     def exact(cls) -> CCVAEConfig:
@@ -122,23 +126,14 @@ class CCVAEConfig(CharacteristicVAEConfig):
         """The latent sizes of ReVAE's FashionMNIST experiments."""
         return cls(characteristic_size=4, style_size=10)
 
-    @classmethod
-    def one_per_class(cls) -> CCVAEConfig:
-        """ReVAE's term for one label per class, with its factor; latents as in its comparison on MNIST."""
-        return cls(nearest_example_weight=5.0)
-
     def build(self, data: DataSpec) -> CCVAE:
-        if self.nearest_example_weight:
-            from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE  # which derives from CCVAE
-
-            return OnePerClassCCVAE(self, data)
         return CCVAE(self, data)
 
 
 class CCVAE(ConditionalPriorVAE):
     """CCVAE for images with any labels."""
 
-    def __init__(self, config: CCVAEConfig, data: DataSpec) -> None:
+    def __init__(self, config: CCVAEBoundConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.config = config
 

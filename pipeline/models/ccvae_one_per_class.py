@@ -13,15 +13,37 @@ that the posteriors are those of the step.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
 import torch
+import tyro
 from jaxtyping import Float
 from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
-from pipeline.models.ccvae import CCVAE, CCVAEConfig
+from pipeline.field_checks import check_at_least
+from pipeline.models.ccvae import CCVAE, CCVAEBoundConfig
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
 from pipeline.models.parts.densities import gaussian_log_density
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnePerClassCCVAEConfig(CCVAEBoundConfig):
+    """CCVAE for one label per class; ReVAE's factor, and latents as in its comparison on MNIST."""
+
+    system: Annotated[Literal["ccvae_one_per_class"], tyro.conf.Suppress] = "ccvae_one_per_class"
+    nearest_example_weight: float = 5.0
+    """Factor μ of ``log q(y | z_c)`` at draws of ``p(z_c | y)``, their class being that of the stored labelled example
+    with the nearest posterior; 0 leaves it out."""
+
+    def __post_init__(self) -> None:
+        CCVAEBoundConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(0, self, self.system, "nearest_example_weight")
+
+    def build(self, data: DataSpec) -> OnePerClassCCVAE:
+        return OnePerClassCCVAE(self, data)
 
 
 class OnePerClassCCVAE(CCVAE):
@@ -29,12 +51,13 @@ class OnePerClassCCVAE(CCVAE):
 
     examples: Tensor
 
-    def __init__(self, config: CCVAEConfig, data: DataSpec) -> None:
+    def __init__(self, config: OnePerClassCCVAEConfig, data: DataSpec) -> None:
         super().__init__(config, data)
+        self.nearest_example_weight = config.nearest_example_weight
         labels = len(data.cardinalities)
         if labels != 1:
             raise ConfigError(
-                f"ccvae: nearest_example_weight takes a data set with one class label; this one has {labels} labels"
+                f"{config.system} takes a data set with one class label; this one has {labels} labels"
             )
         images = torch.zeros(data.cardinalities[0], *data.image_shape, dtype=torch.uint8)
         self.register_buffer("examples", images)
@@ -53,7 +76,7 @@ class OnePerClassCCVAE(CCVAE):
         objective = torch.cat(
             [
                 losses.objective[: batch.labelled],
-                losses.objective[batch.labelled :] + self.config.nearest_example_weight * agreement,
+                losses.objective[batch.labelled :] + self.nearest_example_weight * agreement,
             ]
         )
         terms = {

@@ -29,7 +29,7 @@ from pipeline.models.parts.image_vae import ImageVAE, straight_path
 from pipeline.models.parts.label_adversary import LabelAdversary
 from pipeline.models.parts.label_attributes import LabelAttributes
 from pipeline.models.parts.label_codes import log_likelihood_of
-from pipeline.models.vae import weighted_bound
+from pipeline.models.parts.weighted_bound import weighted_bound
 from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.ccvae_one_per_class import OnePerClassCCVAEConfig
 from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
@@ -20,6 +21,7 @@ from pipeline.models.vae import VAEConfig
 
 SystemConfig = (
     CCVAEConfig
+    | OnePerClassCCVAEConfig
     | M2Config
     | M3Config
     | MVAEConfig
@@ -57,7 +59,7 @@ PRESETS = {
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
     "revae-one-per-class": Preset(
         "ReVAE with one labelled example of each class (its appendix D.2)",
-        CCVAEConfig.one_per_class,
+        OnePerClassCCVAEConfig,
         one_per_class=True,
     ),
     "m2": Preset("M2: labels beside the latents, enumerated or sampled (Kingma et al. 2014)", M2Config),

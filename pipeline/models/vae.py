@@ -13,31 +13,12 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from jaxtyping import Float
-from torch import Tensor
 
 from pipeline.data.batch import Batch
-from pipeline.field_checks import check_at_least
-from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import standard_gaussian_kl
-from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WeightedVAEConfig(ImageVAEConfig):
-    """The fields that decide the latents and the weights of a VAE's two terms."""
-
-    latent_size: int = 10
-    """Number of latents ``z``."""
-    reconstruction_weight: float = 1.0
-    """Factor of ``log p(x | z)``; with both factors 1 the objective is a bound."""
-    kl_weight: float = 1.0
-    """Factor of ``KL(q(z | x) ‖ p(z))``."""
-
-    def __post_init__(self) -> None:
-        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, self.system, "latent_size")
-        check_at_least(0, self, self.system, "reconstruction_weight", "kl_weight")
+from pipeline.models.parts.image_vae import ImageVAE
+from pipeline.models.parts.weighted_bound import WeightedVAEConfig, weighted_bound
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,19 +44,3 @@ class VAE(ImageVAE):
         mean, scale = self.posterior(pixels)
         log_likelihood = self.log_likelihood(pixels, mean + scale * torch.randn_like(mean))
         return weighted_bound(self.config, log_likelihood, standard_gaussian_kl(mean, scale))
-
-
-def weighted_bound(
-    config: WeightedVAEConfig, log_likelihood: Float[Tensor, " batch"], kl: Float[Tensor, " batch"]
-) -> Losses:
-    """Both terms with their weights as the objective; the bound itself is among the terms."""
-    objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
-    return Losses(
-        objective=objective,
-        terms={
-            "objective": term(objective),
-            "elbo": term(log_likelihood - kl),
-            "log_likelihood": term(log_likelihood),
-            "kl": term(kl),
-        },
-    )

@@ -11,7 +11,7 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
 from pipeline.models.parts.image_vae import Likelihood
-from pipeline.models.vae import WeightedVAEConfig
+from pipeline.models.parts.weighted_bound import WeightedVAEConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

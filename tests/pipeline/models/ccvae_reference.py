@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.ccvae import CCVAEBoundConfig
 from pipeline.models.interface import DataSpec
 from tests.pipeline.models.quadrature import grid
 from tests.pipeline.models.reference_densities import gaussian, log_bernoulli, log_normal, network
@@ -26,7 +26,7 @@ Values = Sequence[int | None]
 class CCVAEReference:
     """The densities of a CCVAE with Bernoulli pixels over any leading axes of ``z``; binary labels have one latent."""
 
-    def __init__(self, model: nn.Module, data: DataSpec, config: CCVAEConfig) -> None:
+    def __init__(self, model: nn.Module, data: DataSpec, config: CCVAEBoundConfig) -> None:
         self.weights: dict[str, Tensor] = dict(model.named_parameters())
         self.config, self.frequencies = config, data.label_frequencies
         self.labels = range(len(data.cardinalities))

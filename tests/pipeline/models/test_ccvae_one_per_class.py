@@ -15,7 +15,7 @@ from data_prep.errors import ConfigError, Interrupted
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE
+from pipeline.models.ccvae_one_per_class import OnePerClassCCVAE, OnePerClassCCVAEConfig
 from pipeline.models.interface import DataSpec, KeepsExamples
 from pipeline.training.loop import train
 from tests.pipeline.models.ccvae_reference import CCVAEReference
@@ -45,7 +45,6 @@ SMALL: dict[str, Any] = {
     "style_size": 1,
     "hidden_width": 8,
     "predictive_samples": 6,
-    "nearest_example_weight": 5.0,
 }
 STORED = torch.tensor([[1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]]) * 255
 """An image of each class."""
@@ -53,8 +52,7 @@ LABELLED = 2
 
 
 def tiny(**options: Any) -> OnePerClassCCVAE:
-    model = CCVAEConfig(**SMALL | options).build(TINY)
-    assert isinstance(model, OnePerClassCCVAE)
+    model = OnePerClassCCVAEConfig(**SMALL | options).build(TINY)
     randomise(model)
     model.keep_examples(batch_of(STORED, torch.arange(3), 3))
     return model
@@ -83,7 +81,7 @@ def term_of_one_row(model: OnePerClassCCVAE, draw: Tensor) -> Tensor:
 @pytest.mark.usefixtures("float64")
 def test_the_objective_of_unlabelled_rows_is_the_bound_and_the_term_as_written(draws: InjectedDraws) -> None:
     model, draw = tiny(), noise(3, 3, 2, seed=3)
-    plain = replace(model.config, nearest_example_weight=0.0).build(TINY)
+    plain = CCVAEConfig(**SMALL).build(TINY)
     plain.load_state_dict(model.state_dict(), strict=False)
     give(draws, draw)
     losses = model(batch_of(IMAGES, LABELS, LABELLED))
@@ -148,14 +146,13 @@ def test_the_encoder_is_run_once_per_step() -> None:
     assert len(calls) == 1
 
 
-def test_it_is_there_only_where_it_is_asked_for_and_takes_one_class_label() -> None:
-    assert not isinstance(CCVAEConfig().build(TINY), KeepsExamples)
-    assert isinstance(CCVAEConfig.one_per_class().build(TINY), KeepsExamples)
+def test_it_keeps_examples_and_takes_one_class_label() -> None:
+    assert isinstance(OnePerClassCCVAEConfig().build(TINY), KeepsExamples)
     several = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)
-    with pytest.raises(ConfigError, match="nearest_example_weight takes a data set with one class label"):
-        CCVAEConfig.one_per_class().build(several)
-    with pytest.raises(ConfigError, match="nearest_example_weight is -1"):
-        CCVAEConfig(nearest_example_weight=-1.0)
+    with pytest.raises(ConfigError, match="ccvae_one_per_class takes a data set with one class label"):
+        OnePerClassCCVAEConfig().build(several)
+    with pytest.raises(ConfigError, match="ccvae_one_per_class: nearest_example_weight is -1"):
+        OnePerClassCCVAEConfig(nearest_example_weight=-1.0)
 
 
 # in the loop
@@ -166,7 +163,7 @@ def one_per_class_run(data_set: Path, *, epochs: int = 2, ranks: int = 1, **data
     settings: dict[str, Any] = {"supervision_rate": 0.0, "one_per_class": True} | data
     return replace(
         config,
-        model=CCVAEConfig(hidden_width=32, predictive_samples=10, nearest_example_weight=5.0),
+        model=OnePerClassCCVAEConfig(hidden_width=32, predictive_samples=10),
         data=replace(config.data, **settings),
     )
 

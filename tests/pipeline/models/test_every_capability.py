@@ -97,6 +97,7 @@ OWN_LATENTS = {"EncodesFactors", "SwapsCharacteristics"}
 PATHS = {"Traverses"}
 CAN = {
     "ccvae": ALWAYS | SWITCHES | READS | OWN_LATENTS | PATHS,
+    "ccvae_one_per_class": ALWAYS | SWITCHES | READS | OWN_LATENTS | PATHS,
     "m3": ALWAYS | SWITCHES | READS | OWN_LATENTS | {"FlipsClosest"},  # its labels have no mean to walk to
     "m2": ALWAYS | SWITCHES | READS | {"SwapsCharacteristics"},  # labels have no latents
     "mvae": ALWAYS | SWITCHES | READS,  # no latents belong to a label

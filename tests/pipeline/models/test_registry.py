@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from data_prep.errors import ConfigError
-from pipeline.models.ccvae import CCVAEConfig
+from pipeline.models.ccvae import CCVAEBoundConfig, CCVAEConfig
+from pipeline.models.ccvae_one_per_class import OnePerClassCCVAEConfig
 from pipeline.models.cond_vae import CondVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
@@ -59,7 +60,7 @@ def test_presets_are_the_papers_models() -> None:
     assert configs["ccvae-constant"] == replace(
         celeba, weight_gradient="none", classifier_weight=1000.0, bounded_weight=True
     )
-    assert configs["revae-one-per-class"] == CCVAEConfig(nearest_example_weight=5.0)
+    assert configs["revae-one-per-class"] == OnePerClassCCVAEConfig(nearest_example_weight=5.0)
     assert [name for name, preset in PRESETS.items() if preset.one_per_class] == ["revae-one-per-class"]
     revae, exact = configs["revae"], configs["ccvae-exact"]
     assert isinstance(revae, CCVAEConfig)
@@ -109,7 +110,7 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             *[(50, 10), (128, 50), (50, 5), (128, 50)],
         ]
     else:
-        assert isinstance(config, CCVAEConfig | DivaConfig)
+        assert isinstance(config, CCVAEBoundConfig | DivaConfig)
         m_c, m = config.characteristic_size, config.characteristic_size + config.style_size
         assert list(shapes.values()) == [
             *[(600, 784), (600, 600), (2 * m, 600)],

@@ -1,0 +1,45 @@
+"""The bound of a VAE whose two terms have weights, which a plain VAE and those of Klys et al. 2018 share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.field_checks import check_at_least
+from pipeline.models.interface import Losses, term
+from pipeline.models.parts.image_vae import ImageVAEConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightedVAEConfig(ImageVAEConfig):
+    """The fields that decide the latents and the weights of a VAE's two terms."""
+
+    latent_size: int = 10
+    """Number of latents ``z``."""
+    reconstruction_weight: float = 1.0
+    """Factor of ``log p(x | z)``; with both factors 1 the objective is a bound."""
+    kl_weight: float = 1.0
+    """Factor of ``KL(q(z | x) ‖ p(z))``."""
+
+    def __post_init__(self) -> None:
+        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        check_at_least(1, self, self.system, "latent_size")
+        check_at_least(0, self, self.system, "reconstruction_weight", "kl_weight")
+
+
+def weighted_bound(
+    config: WeightedVAEConfig, log_likelihood: Float[Tensor, " batch"], kl: Float[Tensor, " batch"]
+) -> Losses:
+    """Both terms with their weights as the objective; the bound itself is among the terms."""
+    objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
+    return Losses(
+        objective=objective,
+        terms={
+            "objective": term(objective),
+            "elbo": term(log_likelihood - kl),
+            "log_likelihood": term(log_likelihood),
+            "kl": term(kl),
+        },
+    )
