@@ -60,7 +60,9 @@ class Sweep:
     precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """another autocast type than the recipe's"""
     seeds: int | None = None
-    """only the runs with a seed below this"""
+    """each run with so many seeds, from 0 on, instead of the recipe's"""
+    label_seed: int | None = None
+    """the same labelled examples in all runs, those of this seed; without it they vary with a run's seed"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
     """only the cells whose name holds one of these texts, such as ccvae- or f0.06"""
     runs: Path = Path("runs")
@@ -74,7 +76,7 @@ class Sweep:
 def run_sweep(asked: Sweep) -> int:
     """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one is not."""
     recipe = asked.recipe or QUICK
-    runs = _chosen_runs(asked, recipe)
+    runs = chosen_runs(asked, recipe)
     if asked.recipe is None:
         print(f"no recipe was named: taking the quick one, {QUICK} (--help lists them all)")
     sweep = _sweep_folder(asked.runs, asked.name or recipe)
@@ -144,13 +146,16 @@ def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: 
         raise SystemExit(130) from None
 
 
-def _chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
+def chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
+    """The runs of a recipe, as the options change them."""
     runs = find_recipe(recipe).runs()
     if asked.seeds is not None:
-        fewest = min(run.seed for run in runs) + 1
-        if asked.seeds < fewest:
-            raise LaunchError(f"seeds is {asked.seeds}; for {recipe} it must be at least {fewest}")
-        runs = [run for run in runs if run.seed < asked.seeds]
+        if asked.seeds < 1:
+            raise LaunchError(f"seeds is {asked.seeds}; it must be at least 1")
+        different = dict.fromkeys(replace(run, seed=0) for run in runs)
+        runs = [replace(run, seed=seed) for seed in range(asked.seeds) for run in different]
+    if asked.label_seed is not None:
+        runs = [replace(run, data=replace(run.data, label_seed=asked.label_seed)) for run in runs]
     if asked.epochs is not None:
         runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
     if asked.precision is not None:

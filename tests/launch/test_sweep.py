@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from launch.clusters.slurm.register import Register
+from launch.recipes import RECIPES
+from launch.start import Sweep, chosen_runs
 from launch.sweep import main
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 from tests.waiting import wait_for
@@ -59,6 +61,30 @@ def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ["seed0"]),
+        (["--seeds", "2"], ["seed0", "seed1"]),
+        (["--seeds", "2", "--label-seed", "0"], ["seed0", "seed1-labels0"]),
+        (["--label-seed", "3"], ["seed0-labels3"]),
+    ],
+)
+def test_labelled_examples_vary_with_the_seeds_unless_they_are_held_fixed(places, capsys, arguments, names):
+    assert sweep("--recipe", "tiny", "--dry-run", *arguments, *places) == 0
+    found = re.findall(r"\b(?:ccvae|m2)-idx_folder-f0\.5-(\S+)-[0-9a-f]{8}", capsys.readouterr().out)
+    assert sorted(found) == sorted(2 * names)
+
+
+def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_of_them():
+    recipe = RECIPES["mnist"].runs()
+    assert chosen_runs(Sweep(seeds=3), "mnist") == recipe
+    assert chosen_runs(Sweep(seeds=1), "mnist") == [run for run in recipe if run.seed == 0]
+    five = chosen_runs(Sweep(seeds=5), "mnist")
+    assert five[: len(recipe)] == recipe
+    assert {run.seed for run in five} == set(range(5))
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (
@@ -71,7 +97,8 @@ def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
         (["--recipe", "tiny", "--name", 'it\'s "it"'], r"both kinds of quotes"),
         (["--recipe", "tiny", "--detach"], r"--detach leaves jobs to SLURM"),
         (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
-        (["--recipe", "tiny", "--seeds", "0"], r"seeds is 0; for tiny it must be at least 1"),
+        (["--recipe", "tiny", "--seeds", "0"], r"seeds is 0; it must be at least 1"),
+        (["--recipe", "tiny", "--label-seed", "-1"], r"label_seed is -1; it must not be negative"),
         (["--recipe", "tiny", "--epochs", "0"], r"epochs is 0; it must be at least 1"),
         (["--recipe", "tiny", "--max-parallel", "0"], r"max_parallel is 0"),
     ],
