@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from pipeline.tracking.address import with_environment_secrets
+from pipeline.tracking.measured import note_results
 from pipeline.tracking.state import FILE, UploadState, exclusive
 from pipeline.tracking.store import told_in_one_sentence
 from pipeline.tracking.upload import Upload
@@ -31,6 +32,7 @@ def sync(cell: Path) -> int:
         state = UploadState.load(cell)
         if state is None:
             return 0
+        note_results(state, cell)
         uri = with_environment_secrets(state.uri)
         with told_in_one_sentence(uri):
             upload = Upload(cell, uri, state, threading.RLock())

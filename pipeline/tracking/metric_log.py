@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from pipeline.cells.lease import nobody_else
 
 Kind = Literal["train", "epoch", "test", "system"]
+"""``test`` is of runs made before measures had folders of their own; it is read, and nothing writes it."""
 
 _BAD_CHARACTER = re.compile(r"[^\w\-. /]")
 
@@ -41,7 +42,12 @@ class Point:
 
 def metric_name(kind: Kind, name: str) -> str:
     """MLflow's name of a metric: its kind first (once), and no character that MLflow refuses."""
-    return _BAD_CHARACTER.sub("_", name if name.startswith(kind + "/") else f"{kind}/{name}")
+    return mlflow_name(name if name.startswith(kind + "/") else f"{kind}/{name}")
+
+
+def mlflow_name(text: str) -> str:
+    """The text without the characters that MLflow refuses in the names of metrics and tags."""
+    return _BAD_CHARACTER.sub("_", text)
 
 
 def encode(point: Point) -> bytes:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_prep.errors import TrackingError
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri
-from pipeline.tracking.store import ROLE, connect, quoted, told_in_one_sentence
+from pipeline.tracking.store import ROLE, as_logged, connect, quoted, told_in_one_sentence
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,7 +73,7 @@ def read_sweep(uri: str, sweep: str) -> list[RecordedRun]:
             status=run.info.status,
             started_ms=run.info.start_time,
             params=dict(run.data.params),
-            metrics={name: _as_logged(value) for name, value in run.data.metrics.items()},
+            metrics={name: as_logged(value) for name, value in run.data.metrics.items()},
         )
         for run in runs
     ]
@@ -102,8 +100,3 @@ def _all_pages(client: MlflowClient, experiments: list[str], wanted: str) -> lis
         token = page.token
         if not token:
             return runs
-
-
-def _as_logged(value: float) -> float:
-    """The value that was logged: MLflow's SQL stores keep infinity as the largest number there is."""
-    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from data_prep.errors import TrackingError
 
@@ -45,6 +46,12 @@ class UploadState:
 
     artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
     """By path in the store: ``source`` (file here), and ``sent``, the SHA-256 of what was uploaded last."""
+
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What the run is to show of its measures: ``metrics`` and ``withdrawn`` (value and time by name), and ``tags``."""
+
+    measured_sent: str = ""
+    """SHA-256 of what it showed last."""
 
     model_sent: str = ""
     """SHA-256 of the final model that was uploaded last."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,6 +148,11 @@ def quoted(value: str) -> str:
     if "'" in value and '"' in value:
         raise TrackingError(f"the name {value!r} holds both kinds of quotes; MLflow cannot search for it")
     return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def as_logged(value: float) -> float:
+    """The value that was logged: MLflow's SQL stores keep infinity as the largest number there is."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pipeline.cells.lease import nobody_else
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
 from pipeline.tracking.final_model import save_model
+from pipeline.tracking.measured import note_results
 from pipeline.tracking.metric_log import Kind, MetricLog
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
@@ -118,6 +119,20 @@ class Tracker:
             LeaseLost: a newer copy of the run has taken over.
         """
         self._metrics.append(kind, step, metrics)
+
+    def mirror_results(self) -> None:
+        """Have the run in MLflow show what is in the cell's ``measures/`` and ``figures/`` folders now.
+
+        Each number is a metric ``<split>/<metric>`` (``test/classification_accuracy``; a setting that is not at its
+        default follows: ``test/accuracy/threshold_0.4``), how each measure ended the tag ``measure.<split>.<name>``. Of a
+        measure that was repeated the run shows the newest value. Calling it again does no harm.
+        """
+        if self._uploader is None:
+            return
+        self._guard()
+        with self._lock:
+            note_results(self._state, self.cell)
+            self._state.save(self.cell)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Upload a file, or what is in a folder, into ``folder`` of the run's artifacts; again when it has changed.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pipeline.cells.lease import nobody_else
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
-from pipeline.tracking.metric_log import Point, read_lines
+from pipeline.tracking.metric_log import Point, read_lines, read_points
+from pipeline.tracking.mirror import measured_digest, send_measured
 from pipeline.tracking.run import RunInStore, ensure_run
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import connect, create_store, set_status
@@ -64,6 +65,7 @@ class Upload:
             client, run = self._reach_run()
             while self._push_metrics(client, run):
                 pass
+            self._push_measured(client, run)
             send_artifacts(client, run, self.state, self.save)
             send_model(client, run, self.state, self.cell, self.save)
             self._push_status(client, run)
@@ -72,8 +74,9 @@ class Upload:
             raise
 
     def points_left(self) -> int:
-        """How many values of ``metrics.jsonl`` are not known to be in the store."""
-        left, place = 0, self.state.pushed_bytes
+        """How many values of ``metrics.jsonl`` and of measures are not known to be in the store."""
+        all_shown = self.state.measured_sent == measured_digest(self.state)
+        left, place = 0 if all_shown else len(self.state.measured["metrics"]), self.state.pushed_bytes
         while True:
             points, end = self._read(place)
             if end == place:
@@ -100,12 +103,13 @@ class Upload:
                 self._steps_there.clear()
                 self.state.pushed_bytes = 0
                 self.state.file_was_lost = False
-                self.state.model_sent = ""
+                self.state.measured_sent = self.state.model_sent = ""
                 for entry in self.state.artifacts.values():
                     entry["sent"] = ""
             elif self.state.run_id != run.run_id or self.state.pushed_bytes > self._size():
                 self.state.pushed_bytes = 0
                 self.state.file_was_lost = True
+                self.state.measured_sent = ""
             self.state.run_id = run.run_id
             self.state.status_sent = ""
             self.save()
@@ -134,6 +138,21 @@ class Upload:
             self.state.pushed_bytes = end
             self.save()
         return True
+
+    def _push_measured(self, client: MlflowClient, run: RunInStore) -> None:
+        with self._lock:
+            digest, measured = measured_digest(self.state), self.state.measured
+        if digest == self.state.measured_sent:
+            return
+        send_measured(client, run.run_id, measured, self._last_training_step(), self._guard)
+        with self._lock:
+            self.state.measured_sent = digest
+            self.save()
+
+    def _last_training_step(self) -> int:
+        file = self.cell / METRICS_FILE
+        points = read_points(file) if file.exists() else ()
+        return max((point.step for point in points if point.kind in ("train", "test")), default=0)
 
     def _is_there(self, client: MlflowClient, run: RunInStore, metric: Metric) -> bool:
         if metric.key not in self._steps_there:
