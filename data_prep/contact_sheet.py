@@ -22,15 +22,15 @@ _FONT_SIZE = 13
 
 
 def write_contact_sheet(folder: Path, path: Path, split: str) -> None:
-    """Write a PNG with a line for each value of each label (of a binary one: for yes), named at its left.
+    """Write a PNG with a row per value of each label (for a binary label, only "yes"), named on its left.
 
-    A line has the first rows of ``split`` in which the value is known; values that no row has get no line.
+    A row shows the first examples of ``split`` with this value; values that no example has are left out.
     """
     manifest = Manifest.load(folder)
     shards = open_split(folder, manifest, split)
     lines = [(value.name, _line(shards, value)) for value in _values(manifest)]
     shown = [(name, line) for name, line in lines if line is not None]
-    if not shown:  # labels that nobody knows: then the first pictures
+    if not shown:  # no label is observed: show the first pictures
         shown = [
             ("", _pictures([shards[0].image[i] for i in range(min(len(shards[0]), _PICTURES_PER_LINE))]))
         ]
@@ -43,7 +43,7 @@ def write_contact_sheet(folder: Path, path: Path, split: str) -> None:
 
 
 def _values(manifest: Manifest) -> Sequence[Value]:
-    """The values with a line of their own; of a single binary label both."""
+    """The values that get a row of their own; for a single binary label, both."""
     if len(manifest.labels) == 1:
         label = manifest.labels[0]
         return [Value(0, value, f"{label.name}: {meaning}") for value, meaning in enumerate(label.values)]
@@ -51,7 +51,7 @@ def _values(manifest: Manifest) -> Sequence[Value]:
 
 
 def _with_names(image: Image.Image, names: Sequence[str]) -> Image.Image:
-    """The lines of pictures, of equal height, with their names in a margin at the left."""
+    """The rows of pictures, of equal height, with their names in a margin on the left."""
     font = ImageFont.load_default(_FONT_SIZE)
     margin = int(max(font.getlength(name) for name in names)) + 2 * _GAP + 4
     sheet = Image.new("RGB", (margin + image.width, image.height))

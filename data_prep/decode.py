@@ -1,4 +1,4 @@
-"""Picture files into pixels: decoded in full, then brought to size. The one place where a data set's pixels are made.
+"""Decode picture files in full, then resize them. The only place where a data set's pixels are made.
 
 The resize is Pillow's bilinear one, whose triangle grows with the reduction (what others call antialiasing). It is the
 default of torchvision's ``Resize`` on pictures, with which the published CelebA and CheXpert numbers were made; a box
@@ -26,13 +26,13 @@ _JPEG_END = b"\xff\xd9"
 
 
 class DamagedPicture(ValueError):
-    """The bytes are no whole picture; the text completes a sentence that begins with the file's name."""
+    """The bytes are not a complete picture; the text completes a sentence that begins with the file's name."""
 
 
 def decode_jpeg(
     content: bytes, *, mode: Mode, size: tuple[int, int], crop: Box | None = None
 ) -> NDArray[np.uint8]:
-    """Pixels uint8 (C, H, W) of a JPEG file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if it is not whole.
+    """Pixels uint8 (C, H, W) of a JPEG file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if it is incomplete.
 
     ``size`` is (H, W). ``crop`` is (left, upper, right, lower) in pixels of the file and is cut out first. A picture
     of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B); an orientation in its metadata is not followed.
@@ -47,20 +47,20 @@ def decode_jpeg(
                     f"has {width} x {height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"
                 )
             picture.load()
-            # Pillow misses that the last two bytes are gone, and everything else that is cut off it sees.
+            # Pillow notices every truncation except that of the last two bytes.
             if _JPEG_END not in content[-1024:] and _JPEG_END not in content:
-                raise DamagedPicture("is truncated: the marker at the end of a JPEG file is not there")
+                raise DamagedPicture("is truncated: the end marker of a JPEG file is missing")
             pixels = picture if picture.mode == mode else picture.convert(mode)
             if crop is not None:
                 pixels = pixels.crop(crop)
             array = np.asarray(pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     except UnidentifiedImageError:
-        raise DamagedPicture(f"is no JPEG file: it begins with {content[:4].hex() or 'nothing'}") from None
+        raise DamagedPicture(f"is not a JPEG file: it begins with {content[:4].hex() or 'nothing'}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DamagedPicture("says that it has very many pixels, which cannot be right") from None
+        raise DamagedPicture("claims an impossible number of pixels") from None
     except DamagedPicture:
         raise
-    # Pillow's parsers raise what the damage leads them to; whatever it is, the picture is not whole.
+    # Pillow's parsers raise all kinds of exceptions on damaged input; each means that the picture is damaged.
     except (
         OSError,
         SyntaxError,
@@ -79,7 +79,7 @@ def decode_jpeg(
 
 @contextmanager
 def refusing_bombs() -> Iterator[None]:
-    """Inside, a picture that says it is huge is an error, where Pillow would only warn; enter it once, not per file."""
+    """Inside, a picture that claims to be huge is an error (Pillow would only warn); enter once, not per file."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield

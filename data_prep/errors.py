@@ -1,6 +1,6 @@
-"""Errors that a user can put right: each is one sentence, and none of them prints a traceback.
+"""User errors: each is reported in one sentence, without a traceback.
 
-Anything else that is raised is a bug of ours and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Base of all errors that the user can put right; ``str(error)`` is one sentence that names what is wrong."""
+    """Base of all errors that the user can fix; ``str(error)`` is one sentence that names what is wrong."""
 
 
 class ConfigError(UserError):
@@ -30,31 +30,31 @@ class DataSetError(UserError):
 
 
 class MissingDependencyError(UserError):
-    """An optional part is not installed; the sentence says how to get it."""
+    """An optional dependency is not installed; the sentence says how to install it."""
 
 
 class RunError(UserError):
-    """A run cannot go on: its folder is damaged, taken by another process, or its loss is not finite."""
+    """A run cannot continue: its folder is damaged, used by another process, or its loss is not finite."""
 
 
 class Interrupted(RunError):
-    """The run was asked to stop and has written a checkpoint; started again, it goes on from there."""
+    """The run was asked to stop and has written a checkpoint; run again, it resumes from there."""
 
 
 class LostRank(RunError):
-    """Another rank of the run is gone; nothing is wrong with this one, so another try may well succeed."""
+    """Another rank of the run is lost; nothing is wrong with this one, so another attempt may succeed."""
 
 
 class LeaseLost(RunError):
-    """A newer copy of this run has taken over its folder; this one must not write there any more."""
+    """A newer copy of this run has taken over its folder; this one must not write there anymore."""
 
 
 class Diverged(RunError):
-    """The loss is not finite; the same run would go the same way again, so it is not tried again by itself."""
+    """The loss is not finite; a repeated run would diverge again, so it is not retried automatically."""
 
 
 class LaunchError(UserError):
-    """Jobs cannot be submitted or do not come back as they should."""
+    """Jobs cannot be submitted, or do not return what they should."""
 
 
 class TrackingError(UserError):
@@ -62,7 +62,7 @@ class TrackingError(UserError):
 
 
 def full_disk_sentence(error: BaseException) -> str | None:
-    """What to tell a user whose disk (or quota) is full; None for any other error."""
+    """The message for a full disk (or quota); None for any other error."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     where = f" while writing {error.filename}" if error.filename else ""
@@ -70,7 +70,7 @@ def full_disk_sentence(error: BaseException) -> str | None:
 
 
 def _forbidden_sentence(error: OSError) -> str | None:
-    """What to tell a user who may not read or write a file; None for any other error."""
+    """The message for missing permission to read or write a file; None for any other error."""
     if error.filename is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
         return None
     return f"{error.filename} cannot be opened: {os.strerror(error.errno)}"
@@ -78,9 +78,9 @@ def _forbidden_sentence(error: OSError) -> str | None:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Turn a user's error into one sentence on stderr and exit status 2; Ctrl-C: 130.
+    """Turn a user error into one sentence on stderr and exit status 2; Ctrl-C: 130.
 
-    A disk that is full and a file that the user may not open count among them.
+    A full disk and a file without permission count as user errors.
     """
     try:
         yield
@@ -89,7 +89,7 @@ def report_user_errors() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:
-        if not _nobody_reads_on():
+        if not _stdout_is_broken():
             raise
         raise SystemExit(1) from None
     except OSError as error:
@@ -99,13 +99,13 @@ def report_user_errors() -> Iterator[None]:
         print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command to resume", file=sys.stderr)
         raise SystemExit(130) from None
 
 
-def _nobody_reads_on() -> bool:
-    """Whether it was standard output that broke, as behind ``| head``; it leads nowhere afterwards."""
-    # Asked of the pipe itself: with PYTHONUNBUFFERED there is nothing left that a flush could stumble over.
+def _stdout_is_broken() -> bool:
+    """Whether standard output is the broken pipe, as with ``| head``; it is discarded afterwards."""
+    # Checked on the pipe itself: with PYTHONUNBUFFERED nothing is left that a flush would fail on.
     ask = select.poll()
     ask.register(sys.stdout.fileno(), 0)
     broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in ask.poll(0))

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, flushed to the disk, then renamed."""
+"""Atomic writes: a temporary file in the same folder, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PARTIAL_SUFFIX = ".partial"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; it becomes ``path`` when the block ends well, and goes when not.
+    """Yield a temporary name next to ``path``; it becomes ``path`` if the block succeeds, and is removed if not.
 
-    For writers that want a file name; where a handle will do, ``atomic_write`` is simpler. The folder of ``path``
-    is made if it is missing. An ``OSError`` without a file name (a full disk), or with that of the name beside, leaves
-    with that of ``path``.
+    For writers that need a file name; with a handle, ``atomic_write`` is simpler. The folder of ``path``
+    is made if it is missing. An ``OSError`` without a file name (a full disk), or with the temporary name, is raised
+    with the name ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
@@ -44,7 +44,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def _flush(path: Path) -> None:
-    """Make a file's content, or a folder's entries, survive a power cut."""
+    """Flush a file's content, or a folder's entries, so that they survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def hash64(text: bytes) -> int:
-    """A number from 0 to 2^64 - 1, evenly spread: BLAKE2b with a digest of 8 bytes, the first byte the highest."""
+    """A uniformly distributed number from 0 to 2^64 - 1: BLAKE2b with a digest of 8 bytes, big-endian."""
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
@@ -21,5 +21,5 @@ def hashes64(texts: Iterable[bytes]) -> NDArray[np.uint64]:
 
 
 def hash_order(texts: Iterable[bytes]) -> NDArray[np.int64]:
-    """Positions (n,) of the texts in the order of their hashes; of equal ones, however unlikely, the first comes first."""
+    """Positions (n,) of the texts in the order of their hashes; equal hashes, however unlikely, keep their order."""
     return np.argsort(hashes64(texts), kind="stable")

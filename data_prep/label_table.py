@@ -1,4 +1,4 @@
-"""What the labels of a split are like: how often each is known, which occur together, how many are used at each rate."""
+"""Statistics of a split's labels: how often each is observed, which co-occur, how many are used at each rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data_prep.shards.arrow import open_split
 
 @dataclass(frozen=True)
 class Value:
-    """One value of one label; of a binary label only the second is a value worth a line."""
+    """One value of one label; a binary label is listed by its second value only."""
 
     label: int
     value: int
@@ -30,13 +30,13 @@ class LabelTable:
     """(L,): rows where the label is observed"""
     shown: NDArray[np.int64]
     """(V, V): rows that have both values; the diagonal has the rows of each"""
-    known_beside: NDArray[np.int64]
+    known_both: NDArray[np.int64]
     """(V, V): rows that have the first value, and in which the second's label is observed"""
 
     def together(self) -> NDArray[np.float64]:
         """(V, V): of the rows that have the first value, the share that has the second; NaN where there is no row."""
-        rows = np.where(self.known_beside > 0, self.known_beside, 1)
-        return np.where(self.known_beside > 0, self.shown / rows, np.nan)
+        rows = np.where(self.known_both > 0, self.known_both, 1)
+        return np.where(self.known_both > 0, self.shown / rows, np.nan)
 
 
 def values_of(labels: tuple[LabelSpec, ...]) -> tuple[Value, ...]:
@@ -57,13 +57,13 @@ def count_labels(folder: Path, manifest: Manifest, split: str) -> LabelTable:
     values = values_of(manifest.labels)
     label, value = (np.array([getattr(v, f) for v in values], dtype=np.int64) for f in ("label", "value"))
     known = np.zeros(len(manifest.labels), dtype=np.int64)
-    shown, known_beside = (np.zeros((len(values), len(values)), dtype=np.int64) for _ in range(2))
+    shown, known_both = (np.zeros((len(values), len(values)), dtype=np.int64) for _ in range(2))
     for shard in open_split(folder, manifest, split):
         observed = np.asarray(shard.observed)
         known += observed.sum(axis=0)
-        # Counts as products of float matrices, which are exact up to 2^53 and far quicker than integers.
-        beside = observed[:, label].astype(np.float64)
-        has = (shard.labels[:, label] == value) * beside
+        # Counts as products of float matrices: exact up to 2^53, and far faster than with integers.
+        other = observed[:, label].astype(np.float64)
+        has = (shard.labels[:, label] == value) * other
         shown += np.rint(has.T @ has).astype(np.int64)
-        known_beside += np.rint(has.T @ beside).astype(np.int64)
-    return LabelTable(values, known, shown, known_beside)
+        known_both += np.rint(has.T @ other).astype(np.int64)
+    return LabelTable(values, known, shown, known_both)

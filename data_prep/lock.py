@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system takes back when its holder dies, however it dies."""
+"""One process at a time: a lock that the system releases when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import BinaryIO
 def exclusive_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[BinaryIO]:
     """Hold an exclusive ``flock`` on ``path`` inside the block; ``on_wait`` is called once if another holds it.
 
-    Yields the open file: a child process that inherits its descriptor holds the lock until it ends, too.
+    Yields the open file: a child process that inherits its descriptor holds the lock until it ends as well.
 
-    The file stays there: removing a lock file would let two holders in. On a file system that knows no locks the
+    The file stays there: removing a lock file would let two holders in. On a file system without locks the
     block is entered without one; what it guards is then only as safe as atomic renames make it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ class Manifest:
     """names of the continuous factors; () for most sources"""
     splits: dict[str, SplitSpec]
     options: dict[str, Any]
-    """what the source was asked for, beside its raw files"""
+    """the source's options"""
     sources: dict[str, str]
     """raw file, unpacked → checksum"""
     seed: int
@@ -85,11 +85,11 @@ class Manifest:
             version = record["format_version"]
             if version != FORMAT_VERSION:
                 raise DataSetError(
-                    f"{path}: format version {version!r}, and this program reads {FORMAT_VERSION}; prepare it again"
+                    f"{path}: format version {version!r}, but this program reads {FORMAT_VERSION}; prepare it again"
                 )
             return _manifest_from(record)
         except (FileNotFoundError, NotADirectoryError):
-            raise DataSetError(f"{path} is missing: not a prepared data set, or one not finished") from None
+            raise DataSetError(f"{path} is missing: not a prepared data set, or an unfinished one") from None
         except OSError as error:
             raise DataSetError(f"{path} cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -121,19 +121,19 @@ def content_digest(
 
 
 def verify_sizes(folder: Path, manifest: Manifest) -> None:
-    """``DataSetError`` naming the file unless every shard is there with the size the manifest states. Quick."""
+    """``DataSetError`` naming the file unless every shard exists with the size in the manifest. Fast."""
     for spec in _files(manifest):
         verify_size(Path(folder), spec)
 
 
 def verify_checksums(folder: Path, manifest: Manifest) -> None:
-    """``DataSetError`` naming the file unless every shard has the SHA-256 the manifest states. Reads everything."""
+    """``DataSetError`` naming the file unless every shard has the SHA-256 in the manifest. Reads everything."""
     for spec in _files(manifest):
         verify_file(Path(folder), spec)
 
 
 def verify_size(folder: Path, spec: ShardSpec) -> None:
-    """``DataSetError`` unless this one file is there with its size."""
+    """``DataSetError`` unless this one file exists with its size."""
     path = folder / spec.file
     try:
         size = path.stat().st_size
@@ -144,7 +144,7 @@ def verify_size(folder: Path, spec: ShardSpec) -> None:
 
 
 def verify_file(folder: Path, spec: ShardSpec) -> None:
-    """``DataSetError`` unless this one file is there with its size and SHA-256."""
+    """``DataSetError`` unless this one file exists with its size and SHA-256."""
     verify_size(folder, spec)
     if checksum(folder / spec.file) != spec.sha256:
         raise DataSetError(

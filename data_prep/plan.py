@@ -39,14 +39,14 @@ class ShardTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the tasks of one preparation share. It stands in ``<data set>/.work/plan.json``."""
+    """What the tasks of one preparation share, stored in ``<data set>/.work/plan.json``."""
 
     name: str
     """registered name of the source"""
     raw: str
     """folder of the verified raw files"""
     options: dict[str, Option]
-    """the source's own, as they were set or are by default"""
+    """the source's own, as set or by default"""
     digest: str
     sources: dict[str, str]
     seed: int
@@ -69,7 +69,7 @@ class Plan:
 
     @staticmethod
     def load(file: Path) -> Plan:
-        """Read a plan; ``DataSetError`` naming the file if it is not there or not whole."""
+        """Read a plan; ``DataSetError`` naming the file if it is missing or damaged."""
         try:
             return Plan(**json.loads(file.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -117,7 +117,7 @@ def make_plan(
     progress: Progress,
     workers: int | None = None,
 ) -> tuple[Plan, Path]:
-    """Find and check the raw files, rank the rows where that takes a whole split, and write the plan.
+    """Find and check the raw files, rank the rows where that requires a complete split, and write the plan.
 
     ``workers`` as in ``Source.verified``. Returns the plan and its file.
     """

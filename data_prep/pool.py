@@ -1,4 +1,4 @@
-"""Independent tasks on worker processes that die with whoever started them."""
+"""Independent tasks in worker processes that die with the process that started them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def available_cores() -> int:
 
 
 def check_workers(workers: int | None) -> None:
-    """``ConfigError`` unless so many processes can be asked for; None leaves it to us."""
+    """``ConfigError`` unless this is a valid number of processes; None means automatic."""
     if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}, and at least 1 is needed")
+        raise ConfigError(f"workers is {workers}, but must be at least 1")
 
 
 def run_in_processes(
@@ -39,9 +39,9 @@ def run_in_processes(
     workers: int,
     on_result: Callable[[Result], None],
 ) -> None:
-    """Call ``function`` on each argument in ``workers`` spawned processes; ``on_result`` is called here, as they end.
+    """Call ``function`` on each argument in ``workers`` spawned processes; ``on_result`` is called here, as each ends.
 
-    The first exception of a task, or an interrupt, ends all workers at once and leaves. Workers also end when this
+    The first exception of a task, or an interrupt, ends all workers at once and is raised. Workers also end when this
     process is killed. ``DataSetError`` when the system kills a worker.
     """
     context = get_context("spawn")  # FFCV and OpenMP do not survive a fork
@@ -55,7 +55,7 @@ def run_in_processes(
         executor.shutdown(wait=True)
     except BrokenProcessPool:
         raise DataSetError(
-            "a worker process was killed, perhaps for want of memory; run the same command again to go on, "
+            "a worker process was killed (out of memory?); run the same command to resume, "
             "with fewer workers if it happens again"
         ) from None
     finally:
@@ -65,7 +65,7 @@ def run_in_processes(
 
 
 def _die_with_parent(life: Connection) -> None:
-    """Leave when the other end of ``life`` is closed, which the system does even if the parent is killed."""
+    """Exit when the other end of ``life`` is closed, which the system does even if the parent is killed."""
 
     def watch() -> None:
         try:
@@ -78,10 +78,10 @@ def _die_with_parent(life: Connection) -> None:
 
 @contextmanager
 def _spawning_quietly() -> Iterator[None]:
-    """Inside, spawned processes are born deaf to Ctrl-C and do not import the script that started this one.
+    """Inside, spawned processes ignore Ctrl-C from the start and do not import the script that started this one.
 
-    Ctrl-C goes to the whole process group, and only the parent should answer. Importing the script (multiprocessing's
-    habit) would cost each worker the imports of, say, a sweep, and would run a script without a main guard again.
+    Ctrl-C reaches the whole process group, but only the parent should handle it. Importing the script (multiprocessing's
+    default) would cost each worker the imports of, say, a sweep, and would run a script without a main guard again.
     """
     main = sys.modules["__main__"]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

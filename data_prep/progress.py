@@ -1,4 +1,4 @@
-"""How far a long job is: a bar on a terminal, plain lines elsewhere, nothing where nobody asked."""
+"""Progress of a long job: a bar on a terminal, plain lines elsewhere, nothing where it was not requested."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Progress:
             self._bar.stop()
 
     def say(self, line: str) -> None:
-        """One line that stays."""
+        """Print one line that stays on the screen."""
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
         elif self._shown:
             print(line, file=sys.stderr, flush=True)
 
     def begin(self, description: str, total: int, done: int = 0) -> None:
-        """Begin a step of ``total`` units, of which ``done`` were there already."""
+        """Begin a step of ``total`` units, of which ``done`` were finished already."""
         self._description, self._done, self._total, self._last_line = (
             description,
             done,

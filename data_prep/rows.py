@@ -16,7 +16,7 @@ from data_prep.errors import RawDataError
 class Rows:
     """``n`` rows of a source, by column.
 
-    A value of ``labels`` where ``observed`` is false means nothing; sources write 0 there.
+    A value of ``labels`` where ``observed`` is false is meaningless; sources write 0 there.
     """
 
     image: NDArray[np.uint8]
@@ -24,13 +24,13 @@ class Rows:
     labels: NDArray[np.uint8]
     """(n, L)"""
     observed: NDArray[np.bool_]
-    """(n, L): is this label known?"""
+    """(n, L): is this label observed?"""
     reference: NDArray[np.bool_]
     """(n,): member of the reference set?"""
     factors: NDArray[np.float32]
     """(n, F); F is 0 for most sources"""
     ids: Sequence[str]
-    """n names of the source's own, unique in the data set"""
+    """n names given by the source, unique in the data set"""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -57,13 +57,13 @@ class Rows:
             raise RawDataError(f"{n} rows have {len(self.ids)} ids")
         if len(set(self.ids)) != n:
             twice, _ = Counter(self.ids).most_common(1)[0]
-            raise RawDataError(f"row {twice}: its id is there twice")
+            raise RawDataError(f"row {twice}: its id occurs twice")
         bad = np.argwhere((self.labels >= np.asarray(cardinalities, dtype=np.int64)) & self.observed)
         if len(bad):
             row, label = bad[0]
             raise RawDataError(
                 f"row {self.ids[row]}: label {label} has the value {self.labels[row, label]}, "
-                f"and only 0 to {cardinalities[label] - 1} are possible"
+                f"but only 0 to {cardinalities[label] - 1} are allowed"
             )
         if not np.isfinite(self.factors).all():
             row = np.argwhere(~np.isfinite(self.factors))[0, 0]

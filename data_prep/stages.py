@@ -1,4 +1,4 @@
-"""Raw files → plan → shards, each an independent task → manifest, last. Killed at any moment, it goes on."""
+"""Raw files → plan → shards, each an independent task → manifest, last. Resumes if killed at any moment."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _UNWRITABLE = frozenset(
         *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
     )
 )
-"""What the system answers where nothing can be written."""
+"""Errors of the system where nothing can be written."""
 _ROWS_WORTH_A_PROCESS = 200_000
-"""Rows of FFCV files below which another process is not worth its start."""
+"""Minimum rows of FFCV files per process; below, starting another process takes longer than the work."""
 _BYTES_WORTH_PROCESSES = 256 << 20
-"""Pixels below which starting processes takes longer than the work: FashionMNIST takes one 1.5 s and two 3 s."""
+"""Pixels below which starting processes takes longer than the work: FashionMNIST takes 1.5 s with one and 3 s with two."""
 
 
 def prepare(
@@ -52,13 +52,13 @@ def prepare(
     rows_per_shard: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Prepare a data set below ``root``, or find it prepared already; returns its folder.
+    """Prepare a data set below ``root``, or find it already prepared; returns its folder.
 
-    ``raw`` is the folder of the raw files where the user names one, ``options`` are the source's own. ``workers`` is
-    the number of processes (None: one per core where there is work for them); the result does not depend on it.
+    ``raw`` is the folder of the raw files if the user names one, ``options`` are the source's own. ``workers`` is
+    the number of processes (None: up to one per core); the result does not depend on it.
     ``formats``: Arrow is always written; ``ffcv`` and ``both`` add a ``.beton`` per split, ``auto`` does where FFCV
     is installed. ``seed`` decides the supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the
-    disk is full; what was finished is found again by the next call.
+    disk is full; the next call resumes from what was finished.
     """
     check_workers(workers)
     source = source_named(name, raw, options)
@@ -77,7 +77,7 @@ def prepare(
                 plan, plan_file = make_plan(
                     source, folder, seed=seed, rows_per_shard=rows_per_shard, progress=report, workers=workers
                 )
-                del source  # it has read the lists, as large as the source; the tasks look into the plan
+                del source  # it holds the lists, as large as the source; the tasks read the plan
                 _write_shards(plan, plan_file, workers or _worthwhile_workers(plan), report)
                 merge(plan_file)
             shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
@@ -89,14 +89,14 @@ def prepare(
 
 
 def wants_betons(formats: Formats, folder: Path) -> bool:
-    """Whether FFCV files are to be written, too, into a data set that is or will be in ``folder``.
+    """Whether FFCV files are also to be written into a data set that is or will be in ``folder``.
 
-    ``MissingDependencyError`` where they were asked for by name and FFCV is not installed.
+    ``MissingDependencyError`` if they were requested explicitly and FFCV is not installed.
     """
     if formats not in get_args(Formats):
         raise ConfigError(f"format {formats!r} is none of {', '.join(get_args(Formats))}")
     if formats == "auto":
-        # A finished data set that others own is used as it is.
+        # A finished data set owned by others is used as is.
         return ffcv_is_installed() and (not os.path.exists(folder) or os.access(folder, os.W_OK))
     if formats != "arrow" and not ffcv_is_installed():
         raise MissingDependencyError(INSTALL_FFCV)
@@ -112,16 +112,16 @@ def find_prepared(
     seed: int = 0,
     rows_per_shard: int | None = None,
 ) -> Path | None:
-    """The folder that ``prepare`` would return if it is there and whole (sizes are checked), else None."""
+    """The folder that ``prepare`` would return if it is complete (sizes are checked), else None."""
     source = source_named(name, raw, options)
     folder = data_set_folder(source, Path(root), seed=seed, rows_per_shard=rows_per_shard)
     return folder if is_complete(folder, betons=False) else None
 
 
 def finish(plan_file: Path, *, betons: bool) -> Manifest:
-    """The job behind the shards of a plan: merge them, clear the work folder, and write the FFCV files where asked to.
+    """The job after the shards of a plan: merge them, clear the work folder, and write the FFCV files if ``betons``.
 
-    What is done already is found, so that a job that was stopped may run again. Returns the manifest.
+    Idempotent, so that an interrupted job can be rerun. Returns the manifest.
     """
     folder = plan_file.parent.parent
     if not is_complete(folder, betons=False):
@@ -134,12 +134,12 @@ def finish(plan_file: Path, *, betons: bool) -> Manifest:
 
 
 def add_betons(folder: Path, workers: int, progress: Progress) -> None:
-    """Give each split that lacks one its ``.beton``, made from the Arrow shards, and enter it in the manifest."""
+    """Write the ``.beton`` of each split that lacks one from its Arrow shards, and enter it in the manifest."""
     splits = Manifest.load(folder).splits.values()
     missing = [split.name for split in splits if split.beton is None]
     if not missing:
         return
-    # A process takes a while to start: small splits share one.
+    # Processes are slow to start, so small splits share one.
     workers = min(workers, len(missing), 1 + sum(split.rows for split in splits) // _ROWS_WORTH_A_PROCESS)
 
     def enter(result: tuple[str, ShardSpec]) -> None:
@@ -175,7 +175,7 @@ def _worthwhile_workers(plan: Plan) -> int:
 
 
 def is_complete(folder: Path, betons: bool) -> bool:
-    """Whether a data set has its manifest and every file in it (sizes are checked), FFCV's where they are asked for."""
+    """Whether a data set has its manifest and every file in it (sizes are checked), FFCV's too if ``betons``."""
     try:
         manifest = Manifest.load(folder)
         verify_sizes(folder, manifest)
@@ -186,7 +186,7 @@ def is_complete(folder: Path, betons: bool) -> bool:
 
 @contextmanager
 def _without_leftovers(folder: Path) -> Iterator[None]:
-    """Half-written files, of this run or of one that was killed, are gone after the block."""
+    """Remove half-written files, of this run or of a killed one, after the block."""
     try:
         yield
     finally:
@@ -195,9 +195,9 @@ def _without_leftovers(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def naming_unwritable_places(place: Path, option: str = "--out") -> Iterator[None]:
-    """Turn what the system says of a file or folder that cannot be written into a sentence of the user's.
+    """Turn the system's error about an unwritable file or folder into a user error.
 
-    ``option`` chose ``place``; what is wrong elsewhere, as with a raw file, leaves as it is.
+    ``option`` chose ``place``; errors elsewhere, as with a raw file, are raised unchanged.
     """
     try:
         yield

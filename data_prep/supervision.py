@@ -1,4 +1,4 @@
-"""Which rows' labels a model may see: one fixed number per row serves every supervision rate."""
+"""Which rows' labels a model may see: one fixed number per row defines the subset at every supervision rate."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def labels_used_at(
 def first_of_each_class(
     supervision_rank: NDArray[np.float32], classes: NDArray[np.uint8], observed: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """For each class that has an observed example its row of the smallest rank, in the order of the classes.
+    """For each class with an observed example, its row of the smallest rank, in the order of the classes.
 
     All arguments are columns (n,) of one split; of equal ranks the first row counts. These are the rows that
     ``one_per_class`` labels, whatever the supervision rate, and the first of their class to be labelled at any rate.

@@ -19,7 +19,7 @@ from data_prep.supervision import PAPER_RATES, labels_used_at
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """A finished shard and its share of the manifest's counts; kept beside the plan until the merge."""
+    """A finished shard and its part of the manifest's counts; stored next to the plan until the merge."""
 
     spec: ShardSpec
     value_counts: list[list[int]]
@@ -29,7 +29,7 @@ class ShardRecord:
 
 
 def run_shard(index: int, plan_file: Path) -> ShardRecord:
-    """Write shard number ``index`` of a plan, or find it written; the unit of work of a process pool or job array."""
+    """Write shard number ``index`` of a plan unless it exists; the unit of work of a process pool or job array."""
     plan, work = Plan.load(plan_file), plan_file.parent
     task = plan.tasks[index]
     path = work.parent / task.file
@@ -56,7 +56,7 @@ def run_shard(index: int, plan_file: Path) -> ShardRecord:
 
 
 def merge(plan_file: Path) -> Manifest:
-    """Put the records of all shards together and write the manifest; ``DataSetError`` if one is missing."""
+    """Merge the records of all shards and write the manifest; ``DataSetError`` if one is missing."""
     plan, work = Plan.load(plan_file), plan_file.parent
     records: dict[str, list[ShardRecord]] = {split: [] for split in plan.splits}
     for task in plan.tasks:
@@ -96,7 +96,7 @@ def _read_record(file: Path) -> ShardRecord | None:
 
 
 def finished_shard(work: Path, path: Path) -> ShardRecord | None:
-    """The record of a shard that an earlier run finished, if the file still is what the record says."""
+    """The record of a shard that an earlier run finished, if the file still matches it."""
     record = _read_record(work / f"{path.name}.json")
     if record is None or not path.is_file() or checksum(path) != record.spec.sha256:
         return None

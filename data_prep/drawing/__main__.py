@@ -19,44 +19,44 @@ from data_prep.stages import naming_unwritable_places
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """Draw pictures into a folder laid out as CelebA's (faces) or CheXpert's (radiographs). Killed, it goes on."""
+    """Draw pictures into a folder laid out as CelebA's (faces) or CheXpert's (radiographs). Resumes if killed."""
 
     kind: tyro.conf.Positional[Literal["faces", "radiographs"]]
     """what is drawn"""
     out: Path
-    """folder of the raw files; for a contact sheet, the picture's file"""
+    """folder for the raw files; for a contact sheet, the picture file"""
     count: int = 20_000
     """number of pictures"""
     seed: int = 0
-    """decides every picture"""
+    """seed of all random numbers"""
     workers: int | None = None
-    """processes (default: one per core where there is work for them); the result does not depend on it"""
+    """number of processes (default: up to one per core); the result does not depend on it"""
     sheet: bool = False
-    """write one picture that shows the first COUNT with their labels instead"""
+    """instead, write one picture of the first COUNT drawings with their labels"""
     label_sheet: bool = False
-    """write one picture with a row per label, off and on with all else the same, as a model sees it at 64 x 64"""
+    """instead, write one picture with a row per label, off and on with all else equal, as a model sees it at 64 x 64"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        asked = tyro.cli(Draw, args=arguments, prog="python -m data_prep.drawing")
-        out = asked.out.expanduser().absolute()
-        check_numbers(asked.count, asked.seed)
+        options = tyro.cli(Draw, args=arguments, prog="python -m data_prep.drawing")
+        out = options.out.expanduser().absolute()
+        check_numbers(options.count, options.seed)
         with naming_unwritable_places(out), Progress(shown=True) as progress:
-            if asked.sheet or asked.label_sheet:
-                write = write_sheet if asked.sheet else write_label_sheet
-                write(asked.kind, out, count=asked.count, seed=asked.seed)
+            if options.sheet or options.label_sheet:
+                write = write_sheet if options.sheet else write_label_sheet
+                write(options.kind, out, count=options.count, seed=options.seed)
             else:
                 draw_raw_folder(
-                    asked.kind,
+                    options.kind,
                     out,
-                    count=asked.count,
-                    seed=asked.seed,
-                    workers=asked.workers,
+                    count=options.count,
+                    seed=options.seed,
+                    workers=options.workers,
                     progress=progress,
                 )
-        print(asked.out)
+        print(options.out)
 
 
 if __name__ == "__main__":

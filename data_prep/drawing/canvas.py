@@ -41,16 +41,16 @@ class Patch:
 
 
 class Canvas:
-    """A picture in the making: float32 (H, W, C) or (H, W), on which shapes are laid one after another."""
+    """A picture being drawn: float32 (H, W, C) or (H, W), onto which shapes are painted one after another."""
 
     def __init__(self, pixels: Light) -> None:
         self.pixels = pixels
         self.height, self.width = pixels.shape[:2]
 
     def covered(self, *outlines: Points, soften: Number = 0.0, within: Patch | None = None) -> Patch:
-        """What closed outlines (n, 2) cover together; ``soften`` is the deviation of a blur, in pixels.
+        """What closed outlines (n, 2) cover together; ``soften`` is the standard deviation of a blur, in pixels.
 
-        ``within``: only inside another patch, whose box the new one shares.
+        ``within``: clip to another patch, whose box the new one shares.
         """
         if within is None:
             return Patch(*(box := self._box(outlines, soften)), _filled(outlines, *box, soften))
@@ -58,7 +58,7 @@ class Canvas:
         return Patch(within.rows, within.columns, alpha * within.alpha)
 
     def paint(self, patch: Patch, colour: Values | tuple[Number, ...] | Number) -> None:
-        """Lay a colour (C,) or colours (h, w, C) over what the patch covers."""
+        """Paint a colour (C,) or colours (h, w, C) over what the patch covers."""
         under = patch.of(self.pixels)
         under += patch.alpha[..., None] * (np.asarray(colour, dtype=np.float32) - under)
 
@@ -68,7 +68,7 @@ class Canvas:
         under *= 1 + patch.alpha[..., None] * (np.asarray(factor, dtype=np.float32) - np.float32(1))
 
     def add(self, patch: Patch, amount: Values | Number) -> None:
-        """Add to what the patch covers, on pixels (H, W) without channels; below 0 takes away."""
+        """Add to what the patch covers, on pixels (H, W) without channels; negative values subtract."""
         under = patch.of(self.pixels)
         under += patch.alpha * np.asarray(amount, dtype=np.float32)
 
@@ -93,7 +93,7 @@ class Canvas:
 def _filled(outlines: Sequence[Points], rows: slice, columns: slice, soften: Number) -> Light:
     finer = SUPERSAMPLING if soften < _SOFT else SUPERSAMPLING // 2
     fine = Image.new("L", ((columns.stop - columns.start) * finer, (rows.stop - rows.start) * finer))
-    # Pillow cuts a polygon's coordinates to whole numbers, which is the right pixel for where they fall.
+    # Pillow truncates a polygon's coordinates to integers, which gives the pixel that they fall into.
     pen, corner = ImageDraw.Draw(fine), np.array([columns.start, rows.start])
     for outline in outlines:
         pen.polygon(((outline - corner) * finer).ravel().tolist(), fill=255)
@@ -109,7 +109,7 @@ def _filled(outlines: Sequence[Points], rows: slice, columns: slice, soften: Num
 
 
 def _even(start: int, stop: int, size: int) -> slice:
-    """The same pixels from an even one to an even one, so that they can be taken two by two (``size`` is even)."""
+    """The range widened to even bounds, so that pixels can be pooled two by two (``size`` is even)."""
     return slice(start - start % 2, min(stop + stop % 2, size))
 
 

@@ -24,7 +24,7 @@ def smooth(controls: Sequence[tuple[Number, Number]] | Points, *, closed: bool =
 def mirrored(
     right: Sequence[tuple[Number, Number]], left: Sequence[tuple[Number, Number]] | None = None
 ) -> Points:
-    """A whole symmetric outline from its right half, listed from top to bottom around x = 0.
+    """A complete symmetric outline from its right half, listed from top to bottom around x = 0.
 
     The left half is the right one mirrored unless its own points are given, with x counted to the left. Points at
     x = 0 are taken from the right half.
@@ -57,7 +57,7 @@ def ellipse(x: Number, y: Number, rx: Number, ry: Number, points: int = 24) -> P
 def rippled(
     path: Points, amplitude: Number, wavelength: Number, phase: Number, above: Number = -np.inf
 ) -> Points:
-    """``path`` pushed to and fro along its normal; points above y = ``above`` stay where they are."""
+    """``path`` displaced back and forth along its normal; points above y = ``above`` stay where they are."""
     step = np.diff(path, axis=0, prepend=path[:1])
     along = np.cumsum(np.hypot(step[:, 0], step[:, 1]))
     push = amplitude * np.sin(2 * np.pi * along / wavelength + phase)

@@ -16,10 +16,10 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is kept of a picture once its file is written."""
+    """What is remembered of a picture after its file is written."""
 
     labels: Mapping[str, int | None]
-    """what the lists will say; None is a blank"""
+    """what the lists state; None is a blank"""
     factors: Mapping[str, float]
     regions: Mapping[str, Box]
 
@@ -32,7 +32,7 @@ class Drawn:
     """(H, W, 3) or (H, W)"""
     jpeg_quality: int
     shown: tuple[str, ...]
-    """what can be seen on it, for a person"""
+    """what is visible in it, as readable names"""
     known: Known
 
 
@@ -42,12 +42,12 @@ class Drawing(Protocol):
 
     @property
     def name(self) -> str:
-        """On the command line, and in ``drawing.json``."""
+        """Its name on the command line and in ``drawing.json``."""
         ...
 
     @property
     def version(self) -> int:
-        """One higher whenever a pixel or a label changes."""
+        """Incremented whenever a pixel or a label changes."""
         ...
 
     @property
@@ -86,7 +86,7 @@ class Drawing(Protocol):
     def lists(
         self, seed: int, count: int, known: Callable[[], Iterator[Known]]
     ) -> Mapping[str, Iterable[str]]:
-        """The raw layout's own lists: path in the raw folder → lines. ``known`` begins anew with the first picture."""
+        """The raw layout's own lists: path in the raw folder → lines. ``known`` restarts at the first picture."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""Pictures and lists into a raw folder: in parts, by any number of processes, and on where a killed run ended.
+"""Draw pictures and lists into a raw folder: in parts, by any number of processes, resumable if killed.
 
 ``drawing.json`` is written last: a folder without it is not finished. Pictures themselves are not flushed to the disk one
-by one, which would take longer than drawing them; after a power cut a damaged one is found by whoever decodes it. No
-process holds more than what is known of one part, however many pictures there are.
+by one, which would take longer than drawing them; one damaged by a power cut is found when it is decoded. No
+process holds more than the records of one part, however many pictures there are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ RECORD_FILE = "drawing.json"
 FACTORS_FILE, REGIONS_FILE, README_FILE = "factors.csv", "regions.csv", "README.txt"
 _WORK_FOLDER = ".work"
 _PART = 200
-"""Pictures in a part: a few seconds' work, which is all that a killed run loses per process."""
+"""Pictures in a part: a few seconds of work, the most that a killed run loses per process."""
 _WORTH_PROCESSES = 600
-"""Pictures that take longer to draw than a process takes to start."""
+"""The number of pictures that takes longer to draw than a process takes to start."""
 
 
 def draw_raw_folder(
@@ -38,36 +38,36 @@ def draw_raw_folder(
 ) -> Path:  # fmt: skip
     """Draw ``count`` pictures and write their lists into ``folder``, or find them there; returns ``folder``.
 
-    The same (kind, count, seed) gives the same bytes, whatever ``workers`` is (None: one per core where there is work
-    for them) and however often the run was killed. ``part`` pictures are drawn between two notes of what is done.
-    ``RawDataError`` where the folder holds something else, ``ConfigError`` where the numbers make no sense.
+    The same (kind, count, seed) gives the same bytes, for any number of ``workers`` (None: up to one per core)
+    and however often the run was killed. Progress is recorded after every ``part`` pictures.
+    ``RawDataError`` if the folder holds something else, ``ConfigError`` if the numbers are invalid.
     """
     check_numbers(count, seed)
     check_workers(workers)
     drawing = drawing_named(kind)
-    asked = {"kind": kind, "version": drawing.version, "count": count, "seed": seed}
-    if _recorded(folder / RECORD_FILE, asked):
+    settings = {"kind": kind, "version": drawing.version, "count": count, "seed": seed}
+    if _recorded(folder / RECORD_FILE, settings):
         return folder
     waiting = partial(progress.say, f"another process is drawing into {folder}; waiting for it to end")
     with exclusive_lock(folder.with_name(f".{folder.name}.lock"), waiting):
-        if _recorded(folder / RECORD_FILE, asked):
+        if _recorded(folder / RECORD_FILE, settings):
             return folder
         work = folder / _WORK_FOLDER
-        if not _recorded(work / RECORD_FILE, asked):
+        if not _recorded(work / RECORD_FILE, settings):
             if folder.is_dir() and any(entry != work for entry in folder.iterdir()):
-                raise RawDataError(f"{folder} is not empty, and what is in it was not drawn by this command")
-            _record(work / RECORD_FILE, asked)
+                raise RawDataError(f"{folder} is not empty, and its content was not drawn by this command")
+            _record(work / RECORD_FILE, settings)
         parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
         _draw_parts(folder, parts, kind, count, seed, workers, progress)
         _write_lists(folder, parts, drawing, count, seed)
         remove_partial_files(folder)
-        _record(folder / RECORD_FILE, asked)
+        _record(folder / RECORD_FILE, settings)
         shutil.rmtree(work)
     return folder
 
 
 def check_numbers(count: int, seed: int) -> None:
-    """``ConfigError`` unless so many pictures can be drawn with this seed."""
+    """``ConfigError`` unless ``count`` and ``seed`` are valid."""
     if count < 1 or seed < 0:
         raise ConfigError(
             f"{count} pictures with the seed {seed} cannot be drawn: at least 1, and a seed of 0 or more"
@@ -90,7 +90,7 @@ def _draw_parts(
 
 
 def _draw_part(part: range, *, folder: Path, kind: str, count: int, seed: int) -> int:
-    """Draw one part and write what is known of it, last; returns the number of its pictures."""
+    """Draw one part and write its record last; returns the number of its pictures."""
     drawing, known = drawing_named(kind), []
     for index in part:
         drawn = drawing.draw(seed, index)
@@ -141,26 +141,24 @@ def _part_file(folder: Path, part: range) -> Path:
     return folder / _WORK_FOLDER / f"part-{part.start:08d}-{part.stop:08d}.json"
 
 
-def _record(path: Path, asked: dict[str, Any]) -> None:
+def _record(path: Path, settings: dict[str, Any]) -> None:
     with atomic_write(path) as file:
-        file.write(json.dumps(asked, indent=1).encode() + b"\n")
+        file.write(json.dumps(settings, indent=1).encode() + b"\n")
 
 
-def _recorded(path: Path, asked: dict[str, Any]) -> bool:
-    """Whether a record is there; ``RawDataError`` where it is of other pictures."""
+def _recorded(path: Path, settings: dict[str, Any]) -> bool:
+    """Whether a record exists; ``RawDataError`` if it is of other pictures."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
     except ValueError as error:
         raise RawDataError(f"{path} is damaged ({error}); remove {path.parent} and draw it again") from None
-    if found != asked:
+    if found != settings:
         differing = [
             f"{key} {found.get(key)!r}, not {value!r}"
-            for key, value in asked.items()
+            for key, value in settings.items()
             if found.get(key) != value
         ]
-        raise RawDataError(
-            f"{path} says that the pictures are others: {', '.join(differing)}; choose another folder"
-        )
+        raise RawDataError(f"{path} belongs to other pictures: {', '.join(differing)}; choose another folder")
     return True

@@ -1,7 +1,7 @@
 """Arrow shards: one uncompressed record batch per file, so that every column is a memory map.
 
 ``observed`` and ``reference`` are stored as bytes 0 and 1, because Arrow packs booleans into bits, which no numpy
-array can map; they come back as bool.
+array can map; they are returned as bool.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Shard:
     """n strings, left in Arrow's form"""
     path: Path
     image_offset: int
-    """the byte of the file at which the images begin, one after the other"""
+    """offset in the file of the images, which follow one another"""
 
     def __len__(self) -> int:
         return len(self.image)
 
 
 def write_shard(path: Path, rows: Rows, supervision_rank: NDArray[np.float32]) -> ShardSpec:
-    """Write rows, which must have passed ``Rows.check``, as one shard, atomically; the same rows, the same bytes."""
+    """Write rows, which must have passed ``Rows.check``, as one shard, atomically; deterministic."""
     columns = {
         "image": _fixed_size(rows.image),
         "labels": _fixed_size(rows.labels),
@@ -73,7 +73,7 @@ def write_shard(path: Path, rows: Rows, supervision_rank: NDArray[np.float32]) -
 
 
 def open_shard(path: Path, manifest: Manifest) -> Shard:
-    """Map one shard of a data set; ``DataSetError`` naming the file if it is missing, damaged or another's."""
+    """Map one shard of a data set; ``DataSetError`` if it is missing, damaged or of another data set."""
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
@@ -125,7 +125,7 @@ def _fixed_size(array: NDArray[np.generic]) -> pa.FixedSizeListArray:
 
 
 def _numbers(array: NDArray[np.generic]) -> pa.Array:
-    """``pa.array`` of a flat array, without the import of pandas that it begins with: 0.2 s of each worker."""
+    """``pa.array`` of a flat array, without its import of pandas, which costs each worker 0.2 s."""
     values = np.ascontiguousarray(array)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 

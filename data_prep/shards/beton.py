@@ -1,14 +1,14 @@
-"""FFCV files: the rows of a split's Arrow shards once more, in one ``.beton``.
+"""FFCV files: a copy of the rows of a split's Arrow shards in one ``.beton``.
 
-The file is written here and not by FFCV's own writer, which hangs when one of its processes dies, gives other bytes from
-run to run with two of them, does not look whether the disk took what it wrote, and needs 440 MB for its imports alone and
-more with each row. A test holds these files to those of FFCV's writer. The format, version 2, all little-endian:
+The file is written here and not by FFCV's own writer, which hangs when one of its processes dies, writes different bytes
+from run to run with two of them, does not check for write errors, and needs 440 MB for its imports alone and
+more with each row. A test compares these files with those of FFCV's writer. The format, version 2, all little-endian:
 
-- header: version, number of fields, size of a page, number of rows, place of the table of regions;
+- header: version, number of fields, size of a page, number of rows, offset of the table of regions;
 - a description of each field: kind, name, and of an array its shape and type;
-- the metadata, one record per row: numbers themselves, and of an array the place where it stands in the file;
-- pages of one size, which begin at a multiple of it: the arrays of a row stand behind one another within one page;
-- the table of regions: row, place and bytes of each array.
+- the metadata, one record per row: numbers themselves, and of an array its offset in the file;
+- pages of one size, which begin at a multiple of it: the arrays of a row follow one another within one page;
+- the table of regions: row, offset and bytes of each array.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ _REGION = np.dtype([("row", "<u8"), ("place", "<u8"), ("bytes", "<u8")])
 
 
 def ffcv_is_installed() -> bool:
-    """Whether a package of this name is there; whether it works shows only when it is imported, which takes seconds."""
+    """Whether a package of this name is installed; whether it works shows only on import, which takes seconds."""
     return importlib.util.find_spec("ffcv") is not None
 
 
 def write_beton(folder: Path, split: str) -> tuple[str, ShardSpec]:
-    """Write ``<split>.beton`` beside the verified Arrow shards; returns the split and the file's entry.
+    """Write ``<split>.beton`` next to the verified Arrow shards; returns the split and the file's entry.
 
     Fields: image uint8 (C, H, W), labels and observed uint8 (L,), supervision_rank float, reference int, factors
-    float32 (F,) if there are any. The same shards give the same bytes. One shard is mapped at a time, and memory does
+    float32 (F,) if there are any. Deterministic. One shard is mapped at a time, so memory does
     not grow with their number.
     """
     manifest = Manifest.load(folder)
@@ -89,14 +89,14 @@ def write_beton(folder: Path, split: str) -> tuple[str, ShardSpec]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where in the file everything stands."""
+    """Offsets of everything in the file."""
 
     manifest: Manifest
     rows: int
 
     @cached_property
     def arrays(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-        """The array fields in the order in which a row's stand in a page: name → type and shape."""
+        """The array fields in the order in which a row's are stored in a page: name → type and shape."""
         labels = (len(self.manifest.labels),)
         named: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
             "image": (np.dtype("u1"), self.manifest.image_shape),
@@ -152,7 +152,7 @@ class _Layout:
         )
         described = np.zeros(len(self.fields), dtype=_FIELD)
         for field, name in zip(described, self.fields, strict=True):
-            assert len(name) <= _LONGEST_NAME, "FFCV cuts longer ones without a word"
+            assert len(name) <= _LONGEST_NAME, "FFCV truncates longer ones silently"
             field["name"][: len(name)] = np.frombuffer(name.encode(), dtype=np.uint8)
             field["kind"] = _KINDS[{"supervision_rank": "float", "reference": "int"}.get(name, "array")]
             if name in self.arrays:
@@ -161,7 +161,7 @@ class _Layout:
         return header.tobytes() + described.tobytes()
 
     def places(self, first: int, count: int) -> NDArray[np.int64]:
-        """Where the arrays of ``count`` rows from ``first`` stand (count, k)."""
+        """Offsets (count, k) of the arrays of ``count`` rows from ``first``."""
         page, slot = np.divmod(np.arange(first, first + count), self.rows_per_page)
         row = self.pages_at + page * self.page_size + slot * self.row_bytes
         return row[:, None] + (np.cumsum(self.sizes) - self.sizes)
@@ -182,7 +182,7 @@ class _Layout:
         return table.reshape(-1)
 
     def packed(self, shard: Shard, start: int, stop: int) -> NDArray[np.uint8]:
-        """The arrays of some rows behind one another: (rows, bytes of a row)."""
+        """The arrays of some rows, concatenated: (rows, bytes of a row)."""
         parts = [
             np.ascontiguousarray(getattr(shard, name)[start:stop]).reshape(stop - start, -1).view(np.uint8)
             for name in self.arrays

@@ -48,7 +48,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
 
 
 class UnknownSource(ConfigError):
-    """No source has this name; the sentence lists those there are, the closest first."""
+    """No source has this name; the message lists the available ones, the closest first."""
 
 
 def canonical_name(name: str) -> str:
@@ -59,7 +59,7 @@ def canonical_name(name: str) -> str:
     names = ", ".join(sorted(SOURCES))
     close = difflib.get_close_matches(canonical, SOURCES, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
-    raise UnknownSource(f"there is no data set named {name!r}: {meant}There are {names}")
+    raise UnknownSource(f"there is no data set named {name!r}: {meant}available: {names}")
 
 
 def source_named(name: str, raw: Path | None = None, options: Mapping[str, Option] | None = None) -> Source:
@@ -78,7 +78,7 @@ def source_named(name: str, raw: Path | None = None, options: Mapping[str, Optio
 
 
 def settable_options(source: Source) -> dict[str, Option]:
-    """What ``source_named`` needs, beside the raw files, to make this source again."""
+    """What ``source_named`` needs, besides the raw files, to make this source again."""
     return {name: source.options[name] for name in option_names(SOURCES[source.name])}
 
 

@@ -1,17 +1,17 @@
-"""AffectNet beside neutral reference faces, as Ruiz et al. 2019 prepare it (sections 5.1 and 5.3, A.3.2).
+"""AffectNet with neutral reference faces, as Ruiz et al. 2019 prepare it (sections 5.1 and 5.3, A.3.2).
 
 ``train`` has 150,000 faces of AffectNet and 10,000 reference faces, aligned and 96 x 96; ``probe`` and ``test`` have 500
-faces of each of the seven expressions, on which a classifier of expressions is fitted and judged.
+faces of each of the seven expressions, on which a classifier of expressions is fitted and evaluated.
 
-The paper's reference faces are its authors' own: found with search engines, and kept where two people called them
-neutral, because AffectNet's neutral ones often are not. They are not public, so one's own go into the folder
+The paper's reference faces were collected by its authors: found with search engines, and kept if two people called them
+neutral, because AffectNet's neutral ones often are not. They are not public, so put your own into the folder
 ``neutral``: pictures, and ``landmarks.csv`` in AffectNet's form. ``reference=affectnet`` takes 10,000 of the faces that
 AffectNet calls neutral instead, which is not the paper's protocol.
 
-Left open by the paper, and decided here: which of AffectNet's faces are taken (those with one of the eight expressions
-in ``training.csv``; which of them go where follows from a hash of (seed, name)); of a smaller collection ``probe`` and
-``test`` take at most a quarter of an expression's faces each; all expressions are stored as labels, and what a model may
-see of them is its supervision rate's business (the paper's models see none).
+Not specified in the paper; our choices: which of AffectNet's faces are used (those with one of the eight expressions
+in ``training.csv``; which split they go into follows from a hash of (seed, name)); of a smaller collection ``probe`` and
+``test`` take at most a quarter of an expression's faces each; all expressions are stored as labels; which of them a model
+sees is set by its supervision rate (the paper's models see none).
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ Reference = Literal["folder", "affectnet"]
 
 _UNLABELLED, _REFERENCES, _PER_EXPRESSION = 150_000, 10_000, 500
 _SHAPES = 10_000
-"""faces of which the mean shape is that of"""
+"""number of faces that the mean shape is computed from"""
 _HOME = "http://mohammadmahoor.com/affectnet/"
 _LICENCE = "for research, from its authors on request"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AffectNet:
-    """Reads AffectNet's own list and pictures, or the index that ``verified`` left of them."""
+    """Reads AffectNet's own list and pictures, or the index that ``verified`` wrote."""
 
     reference: Reference = "folder"
     seed: int = 0
-    """decides which faces are taken, and for which split"""
+    """decides which faces are used, and in which split"""
     name: str = "affectnet"
     title: str = "AffectNet with neutral references (Rb-VAE)"
     home: str = _HOME
@@ -76,7 +76,7 @@ class AffectNet:
         return (LabelSpec("expression", len(EXPRESSIONS), EXPRESSIONS),)
 
     def checksums(self) -> Mapping[str, str]:
-        """Of what the lists say of the faces taken, and of the names and sizes of their pictures, which must be there."""
+        """Of the list entries of the faces used, and of the names and sizes of their pictures, which must exist."""
         faces, sizes = hashlib.sha256(), hashlib.sha256()
         for split, rows in self._chosen.items():
             faces.update(f"{split} {len(rows)}\n".encode() + b"\n".join(rows["name"].tolist()))
@@ -86,7 +86,7 @@ class AffectNet:
         return {"lists": f"sha256:{faces.hexdigest()}", "sizes of pictures": f"sha256:{sizes.hexdigest()}"}
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> AffectNet:
-        """Note below ``scratch`` what the tasks need; the pictures stay where they are, and each task checks its own."""
+        """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         chosen = self._chosen
         progress.say(f"{self.title}: {self._raw_faces.pictures}, {sum(map(len, chosen.values())):,} faces")
         train = chosen["train"]
@@ -109,11 +109,11 @@ class AffectNet:
         return np.array(self._rows(split)["expression"])
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a plan, as ``verified`` leaves it."""
+        """Rows of a plan written by ``verified``."""
         index = self._index
         if index is None:
             raise RawDataError(
-                f"{self.raw} holds no plan of {self.name}; its faces are read by the tasks of one"
+                f"{self.raw} holds no plan of {self.name}; only the tasks of a plan read its faces"
             )
         faces = index.splits[split][start:stop]
         image = np.empty((len(faces), *self.image_shape()), dtype=np.uint8)
@@ -149,7 +149,7 @@ class AffectNet:
 
     @cached_property
     def _chosen(self) -> dict[str, NDArray[Any]]:
-        """Split → the faces taken (n,) of type ``FACE``; ``RawDataError`` if there are too few."""
+        """Split → the faces used (n,) of type ``FACE``; ``RawDataError`` if there are too few."""
         raw = self._raw_faces
         listed, own_references = raw.read_lists()
         parts = _divided(listed, self.seed)
@@ -169,7 +169,7 @@ class AffectNet:
         if not len(references) or not len(unlabelled) or not all(map(len, taken.values())):
             raise RawDataError(
                 f"{listed.path} has too few faces: {len(references)} references, {len(unlabelled)} others, and "
-                f"{len(taken['test'])} to measure with"
+                f"{len(taken['test'])} for testing"
             )
         return {"train": np.concatenate([references, unlabelled]), **taken}
 

@@ -1,4 +1,4 @@
-"""Where AffectNet's list and pictures are, and one's own reference faces beside them."""
+"""Locations of AffectNet's list and pictures, and of the user's own reference faces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RawFaces:
     """None: AffectNet's own neutral faces are the references"""
 
     def read_lists(self) -> tuple[ListedFaces, ListedFaces | None]:
-        """The faces of AffectNet, and the reference faces of one's own."""
+        """The faces of AffectNet, and the user's own reference faces."""
         references = None
         if self.references_list is not None:
             references = read_faces(self.references_list, with_expressions=False)
@@ -55,7 +55,7 @@ class RawFaces:
             return file.read(MOST_BYTES)
 
     def sizes(self, faces: NDArray[Any]) -> NDArray[np.int64]:
-        """Bytes (n,) of the pictures; ``RawDataError`` naming the first that is not there, and the line that names it."""
+        """Bytes (n,) of the pictures; ``RawDataError`` naming the first that is missing, and its line in the list."""
         sizes = np.empty(len(faces), dtype="<i8")
         for i, face in enumerate(faces):
             path = self.path_of(face)
@@ -63,7 +63,7 @@ class RawFaces:
                 sizes[i] = path.stat().st_size
             except (FileNotFoundError, NotADirectoryError):
                 raise RawDataError(
-                    f"{path} is missing, and {self.list_of(face)}, line {face['line']} names it"
+                    f"{path} is missing, but is named in {self.list_of(face)}, line {face['line']}"
                 ) from None
             except OSError as error:
                 raise RawDataError(f"{path} cannot be read: {error.strerror}") from None

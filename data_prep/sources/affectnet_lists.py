@@ -1,9 +1,9 @@
-"""AffectNet's list of annotated faces, and a list in the same form of one's own reference faces.
+"""AffectNet's list of annotated faces, and a list of the user's own reference faces in the same format.
 
 ``training.csv``: ``subDirectory_filePath, face_x, face_y, face_width, face_height, facial_landmarks, expression, valence,
-arousal``, with that line as its header or without it. The landmarks are ``x;y;x;y;…`` of 68 points in pixels of the
+arousal``, with or without this header line. The landmarks are ``x;y;x;y;…`` of 68 points in pixels of the
 picture. Expressions: 0 neutral, 1 to 7 as in ``EXPRESSIONS``, 8 none, 9 uncertain, 10 no face; rows of the last three
-are passed over. A list of reference faces needs only the columns ``subDirectory_filePath`` and ``facial_landmarks``.
+are skipped. A list of reference faces needs only the columns ``subDirectory_filePath`` and ``facial_landmarks``.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _HEADER = (
 )  # fmt: skip
 _NAME, _LANDMARKS, _EXPRESSION = "subDirectory_filePath", "facial_landmarks", "expression"
 _MOST_EXPRESSION = 10
-_FARTHEST = 1e5  # pixels: no picture is so large
+_FARTHEST = 1e5  # pixels: no picture is that large
 
 
 @dataclass(frozen=True)
 class ListedFaces:
-    """The faces of a list that can be used, by column, in the order of their names."""
+    """The usable faces of a list, by column, in the order of their names."""
 
     path: Path
     names: Names
     """(n,): paths below the folder of the pictures, with slashes"""
     lines: NDArray[np.int64]
-    """(n,): where the list names it"""
+    """(n,): its line in the list"""
     expressions: NDArray[np.int8]
-    """(n,): 0 to 7; 0 where the list has no such column"""
+    """(n,): 0 to 7; 0 if the list has no such column"""
     landmarks: NDArray[np.float32]
     """(n, 68, 2)"""
 
@@ -52,7 +52,7 @@ class ListedFaces:
 
 
 def read_faces(path: Path, *, with_expressions: bool) -> ListedFaces:
-    """Read a list; ``RawDataError`` naming the file and the line of whatever is wrong with it."""
+    """Read a list; ``RawDataError`` naming the file and the line of any error in it."""
     wanted = (_NAME, _LANDMARKS, _EXPRESSION) if with_expressions else (_NAME, _LANDMARKS)
     columns: dict[str, int] = {}
     collected, landmarks, lines, width = RowCollector(path, 1), array("f"), array("q"), 0
@@ -94,7 +94,9 @@ def _picture_name(path: Path, line: int, text: str) -> str:
     if len(text.encode()) > LONGEST_NAME:
         raise RawDataError(f"{path}, line {line}: the name of a picture is longer than {LONGEST_NAME} bytes")
     if not text or name.is_absolute() or ".." in name.parts or not name.name:
-        raise RawDataError(f"{path}, line {line}: {quoted(text)} is no path below the folder of the pictures")
+        raise RawDataError(
+            f"{path}, line {line}: {quoted(text)} is not a path below the folder of the pictures"
+        )
     return str(name)
 
 
@@ -102,7 +104,7 @@ def _expression(path: Path, line: int, text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) <= 2 and int(text) <= _MOST_EXPRESSION:
         return int(text)
     raise RawDataError(
-        f"{path}, line {line}: the expression is {quoted(text)}, and only 0 to {_MOST_EXPRESSION} are possible"
+        f"{path}, line {line}: the expression is {quoted(text)}, but only 0 to {_MOST_EXPRESSION} are allowed"
     )
 
 
@@ -112,13 +114,13 @@ def _points(path: Path, line: int, text: str) -> NDArray[np.float32]:
         points = np.array([float(number) for number in text.split(";")], dtype=np.float64)
     except ValueError:
         raise RawDataError(
-            f"{path}, line {line}: the landmarks {quoted(text)} are no numbers parted by ;"
+            f"{path}, line {line}: the landmarks {quoted(text)} are not numbers separated by ;"
         ) from None
     if len(points) != 2 * POINTS:
         raise RawDataError(
             f"{path}, line {line} has {len(points)} coordinates where {POINTS} points are expected"
         )
-    if not (np.abs(points) < _FARTHEST).all():  # false for what is no number, too
+    if not (np.abs(points) < _FARTHEST).all():  # also false for NaN
         raise RawDataError(
             f"{path}, line {line}: a landmark is at {points[~(np.abs(points) < _FARTHEST)][0]}"
         )

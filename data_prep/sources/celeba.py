@@ -35,13 +35,13 @@ _LISTS = {"list_attr_celeba": "the attributes", "list_eval_partition": "the spli
 _FOLDERS = tuple(
     f"{inside}{part}" for inside in ("", "celeba/", "CelebA/") for part in ("", "Anno/", "Eval/", "Img/")
 )
-"""Where pictures and lists are met: beside one another, or parted as on the home page."""
+"""Where pictures and lists are found: side by side, or in the folders of the home page."""
 _PICTURES = "img_align_celeba"
 _ARCHIVES = ("archive", "celeba-dataset", "celeba", "CelebA")
-"""Names of archives that hold pictures and lists, as Kaggle and people pack them."""
+"""Usual names of archives that hold pictures and lists, such as Kaggle's."""
 
 ROWS = 202_599
-"""Of the whole of CelebA: files of that many rows that have the official names should be the official ones."""
+"""Rows of all of CelebA: files of that length with the official names should be the official ones."""
 MD5 = {
     "img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb",
     "list_attr_celeba.txt": "75e246fa4810816ffd6ee81facbd244c",
@@ -51,13 +51,13 @@ MD5 = {
 Attributes = NDArray[np.int8]
 """(n, k): 0 or 1 for each of the attributes that a data set is made from"""
 Choice = Callable[[list[bytes], Attributes], NDArray[np.bool_]]
-"""Names and attributes of a split → which rows are taken (n,)"""
+"""Names and attributes of a split → which rows are used (n,)"""
 Labelling = Callable[[Attributes], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Attributes → labels and observed (n, L)"""
 
 
 def celeba(raw: Path | None) -> LabelledPictures:
-    """The 18 labels of CCVAE; whole pictures brought to 64 x 64, none left out (Joy et al. 2021, C.1)."""
+    """The 18 labels of CCVAE; uncropped pictures resized to 64 x 64, none left out (Joy et al. 2021, C.1)."""
     return _celeba(
         "celeba", "CelebA", raw, CCVAE_LABELS, [_binary(name) for name in CCVAE_LABELS], _as_they_are, _all
     )
@@ -141,7 +141,7 @@ def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, cho
 
 
 def _official(files: Iterable[TextFile]) -> dict[Path, str]:
-    """The MD5 that files should have which bear the names of the official ones."""
+    """The expected MD5 of files that have the names of the official ones."""
     return {path: MD5[path.name] for path in files if isinstance(path, Path) and path.name in MD5}
 
 
@@ -154,7 +154,7 @@ def _chosen(shown: NamedRows, rows: NDArray[np.int64], labelling: Labelling, cho
 def _raw_files(raw: Path) -> tuple[dict[str, TextFile], PictureFiles]:
     """The lists, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing.
 
-    Lists that do not stand in the folder are looked for in the archive.
+    Lists that are not in the folder are looked for in the archive.
     """
     paths: dict[str, TextFile] = {}
     if not raw.is_file():
@@ -173,7 +173,8 @@ def _raw_files(raw: Path) -> tuple[dict[str, TextFile], PictureFiles]:
     missing = [f"{name}.txt or .csv ({what})" for name, what in _LISTS.items() if name not in paths]
     if files is None:
         missing.insert(
-            0, f"{_PICTURES}.zip, or the folder {_PICTURES} (the pictures), or one archive.zip of it all"
+            0,
+            f"{_PICTURES}.zip, or the folder {_PICTURES} (the pictures), or one archive.zip with everything",
         )
     if missing or files is None:
         raise RawDataError(
@@ -190,7 +191,7 @@ def _pictures(raw: Path) -> PictureFiles | None:
     found = [raw / folder / _PICTURES for folder in _FOLDERS]
     for pictures in found:
         if pictures.is_dir():
-            nested = pictures / _PICTURES  # as one much used copy is packed
+            nested = pictures / _PICTURES  # as in one popular copy
             return PictureFolder(nested if nested.is_dir() else pictures)
     packed = (path.with_suffix(".zip") for path in [*found, *(raw / name for name in _ARCHIVES)])
     archive = next((path for path in packed if path.is_file()), None)
@@ -223,7 +224,7 @@ def _hair_and_others(attributes: Attributes) -> tuple[NDArray[np.uint8], NDArray
 
 
 def _facial_hair(attributes: Attributes) -> Attributes:
-    """1 where at least one of beard, mustache and goatee is there; (n, 3) in the order of ``_FACIAL_HAIR`` → (n,)."""
+    """1 where at least one of beard, mustache and goatee is present; (n, 3) in the order of ``_FACIAL_HAIR`` → (n,)."""
     no_beard, mustache, goatee = attributes.T
     return (1 - no_beard) | mustache | goatee
 
@@ -233,7 +234,7 @@ def _with_and_without_glasses(names: list[bytes], attributes: Attributes) -> NDA
 
 
 def _with_and_without(names: list[bytes], shown: Attributes, *, times: int) -> NDArray[np.bool_]:
-    """All rows that show it, and ``times`` as many that do not (or all of them), drawn by a hash of the name."""
+    """All rows that have it, and ``times`` as many that do not (or all of them), chosen by a hash of the name."""
     without = np.flatnonzero(shown == 0)
     drawn = without[hash_order(names[row] for row in without)[: times * int(shown.sum())]]
     taken = shown.astype(np.bool_)

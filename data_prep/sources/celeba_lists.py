@@ -1,7 +1,7 @@
 """CelebA's two lists: which of 40 attributes a picture shows, and which split it is in.
 
-Both come as blank-separated ``.txt`` (the official form; the attributes with their count in line 1 and the names in
-line 2) and as the ``.csv`` that is passed around, with a header.
+Both exist as blank-separated ``.txt`` (the official form; the attributes with their count in line 1 and the names in
+line 2) and as the widespread ``.csv``, with a header.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def read_attributes(path: TextFile, wanted: Sequence[str]) -> NamedRows:
         if not _SHOWN.keys() >= set(values):
             column = next(i for i, value in enumerate(values) if value not in _SHOWN)
             raise RawDataError(
-                f"{path}, line {line}: {names[column]} is {quoted(values[column])}, and only -1 and 1 are possible"
+                f"{path}, line {line}: {names[column]} is {quoted(values[column])}, but only -1 and 1 are allowed"
             )
         rows.add(line, file_name(path, line, name), [_SHOWN[values[column]] for column in columns])
     found = rows.rows()
     if promised is not None and promised != len(rows):
         raise RawDataError(
-            f"{path} has {len(rows)} rows, and its line 1 says {promised}: it is cut off or was changed"
+            f"{path} has {len(rows)} rows, but its line 1 says {promised}: it is truncated or was changed"
         )
     return found
 
@@ -60,14 +60,14 @@ def read_partition(path: TextFile) -> NamedRows:
             continue
         if fields[1] not in _PARTITIONS:
             raise RawDataError(
-                f"{path}, line {line}: the split is {quoted(fields[1])}, and only 0, 1 and 2 are possible"
+                f"{path}, line {line}: the split is {quoted(fields[1])}, but only 0, 1 and 2 are allowed"
             )
         rows.add(line, file_name(path, line, fields[0]), (_PARTITIONS[fields[1]],))
     return rows.rows()
 
 
 def file_name(path: TextFile, line: int, text: str) -> str:
-    """``img_align_celeba/000001.jpg``, in whatever folder and with either slash → ``000001.jpg``."""
+    """``img_align_celeba/000001.jpg``, in any folder and with either slash → ``000001.jpg``."""
     name = text.replace("\\", "/").rpartition("/")[2] if "/" in text or "\\" in text else text
     if not name.isprintable() or not name.lower().endswith((".jpg", ".jpeg")) or name.startswith("."):
         raise RawDataError(f"{path}, line {line}: {quoted(text)} is not the name of a .jpg file")
@@ -93,11 +93,11 @@ def _attribute_names(path: TextFile, line: int, fields: list[str]) -> list[str]:
     names = []
     for field in fields:
         if field.lower() not in _KNOWN:
-            raise RawDataError(f"{path}, line {line}: {quoted(field)} is none of CelebA's 40 attributes")
+            raise RawDataError(f"{path}, line {line}: {quoted(field)} is not one of CelebA's 40 attributes")
         names.append(_KNOWN[field.lower()])
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise RawDataError(f"{path}, line {line}: the attribute {twice} is there twice")
+        raise RawDataError(f"{path}, line {line}: the attribute {twice} occurs twice")
     return names
 
 

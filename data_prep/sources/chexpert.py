@@ -1,4 +1,4 @@
-"""CheXpert (Irvin et al. 2019): 224,316 chest radiographs of 65,240 patients, with labels read out of the reports."""
+"""CheXpert (Irvin et al. 2019): 224,316 chest radiographs of 65,240 patients, with labels extracted from the reports."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def chexpert(
 ) -> LabelledPictures:
     """Five labels, grey pictures brought to 64 x 64.
 
-    ``uncertain``: what -1 counts as. ``blank``: what a finding counts as that the report does not mention. The splits
-    are by patient: a hash of the patient's name decides, so no patient is in two of them, and a part of the data (the
-    frontal views) keeps the splits of the whole.
+    ``uncertain``: what -1 counts as. ``blank``: what an unmentioned finding counts as. The splits
+    are by patient: a hash of the patient's name decides, so no patient is in two of them, and a subset of the data (the
+    frontal views) has the same splits.
     """
     return LabelledPictures(
         name="chexpert",
@@ -116,7 +116,7 @@ def _in_archive(path: Path) -> tuple[dict[str, TextFile], PictureFiles]:
 def read_labels(path: TextFile, part: str) -> NamedRows:
     """Values (n, 6) of a CheXpert list: 1, 0, -1 (uncertain) or -2 (blank) per label, then whether it is frontal.
 
-    Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in whatever folder the list has them.
+    Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in any folder.
     ``RawDataError`` naming the file and line that is wrong.
     """
     table = read_table(path, commas=True)
@@ -128,7 +128,7 @@ def read_labels(path: TextFile, part: str) -> NamedRows:
         raise RawDataError(f"{path}, line {first} has no column {', '.join(missing)}")
     if len(columns) < len(header):
         twice = next(f for i, f in enumerate(header) if f.lower() in (g.lower() for g in header[:i]))
-        raise RawDataError(f"{path}, line {first}: the column {quoted(twice)} is there twice")
+        raise RawDataError(f"{path}, line {first}: the column {quoted(twice)} occurs twice")
     path_column, view_column = columns[_PATH], columns[_VIEW]
     label_columns = [columns[label.lower()] for label in LABELS]
     rows = RowCollector(path, len(LABELS) + 1)
@@ -147,8 +147,8 @@ def read_labels(path: TextFile, part: str) -> NamedRows:
         except KeyError:
             column = next(c for c in label_columns if fields[c] not in _VALUES)
             raise RawDataError(
-                f"{path}, line {line}: {header[column]} is {quoted(fields[column])}, and only "
-                "1, 0, -1 and blank are possible"
+                f"{path}, line {line}: {header[column]} is {quoted(fields[column])}, but only "
+                "1, 0, -1 and blank are allowed"
             ) from None
         rows.add(line, _name(path, line, fields[path_column], part), (*values, view))
     return rows.rows()
@@ -166,7 +166,7 @@ def _name(path: TextFile, line: int, text: str, part: str) -> str:
 
 
 def _splits_of(names: Names) -> NDArray[np.int64]:
-    """The split (n,) of each picture, as its number in ``_SHARES``: the patient's hash, as a part of all, decides."""
+    """The split (n,) of each picture, as its index in ``_SHARES``: decided by the patient's hash as a fraction."""
     bounds = np.cumsum(list(_SHARES.values()))[:-1]
     parts = np.empty(len(names))
     patient_before, part = b"", 0.0

@@ -1,4 +1,4 @@
-"""What a source has from the source that it is made of."""
+"""What a derived source inherits from the source that it is made from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Derived = TypeVar("Derived", bound="DerivedImages")
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedImages:
-    """Images made from those of a source of the MNIST family: its raw files, home and licence are theirs, too."""
+    """Images made from those of a source of the MNIST family, with its raw files, home and licence."""
 
     plain: IdxImages
 

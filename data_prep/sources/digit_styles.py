@@ -1,21 +1,21 @@
-"""How Rb-VAE's digit styles are made: edges of a picture, then width, colour and size (Ruiz et al. 2019, A.3.1).
+"""Rb-VAE's digit styles: edges of a picture, then width, colour and size (Ruiz et al. 2019, A.3.1).
 
-What the paper leaves open, and what is done here:
+What the paper does not specify, and our choices:
 
-* *Enlarging* to 64 x 64: bilinear, whose outlines are smooth. (Nearest neighbours would give the edges stairs.)
+* *Upscaling* to 64 x 64: bilinear, for smooth outlines. (Nearest neighbour would give jagged edges.)
 * *Edges*: a pixel is ink if it is brighter than half of the median brightness of the picture's pixels that are not
   black, and an edge if it is ink and one of its four neighbours is not. A line is then exactly one pixel wide and either
   black or white, so that a dilation by a kernel of k pixels makes it k wide and ``width`` means the width of the line.
   (Canny's detector would need three more settings.) On digits, whose ink is near 255, the threshold is about 127; a dark
-  dress with one bright button in FashionMNIST would be lost at half of the maximum, and is not at half of its median.
+  dress with one bright button in FashionMNIST would vanish at half of the maximum, but not at half of its median.
 * *Order*: as the paper lists them, width, then colour, then size. A line of the result is thus ``width * size`` wide.
 * *Anchor of even kernels*: a kernel of k pixels reaches k // 2 to the left and top and (k - 1) // 2 to the right and
-  bottom; lines would else move to and fro.
+  bottom.
 * *Downscaling*: bilinear over the area that a new pixel covers, around the centre and by the exact factor, not one
   rounded to whole pixels, so that the stored factor is what the picture shows.
-* *Zero-padding*: on all sides alike, since the place of a digit is no factor of the study.
+* *Zero-padding*: equal on all sides, since the position of a digit is not a factor of the study.
 * *Brightness*: the colour is not scaled up again: its components sum to 1, so a grey line has a third of the brightness
-  of a reference image's. That is what the formula says.
+  of a reference image's, as the formula says.
 * *Reference images* are not transformed: one pixel wide, white, of full size, which is what their factors say (their
   three colour components are 1 each).
 """
@@ -88,7 +88,7 @@ def styled(lines: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
 
 
 def _dilated(lines: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """The largest value under a square kernel around each pixel; along one axis after the other, which is the same."""
+    """The maximum under a square kernel around each pixel; separable, so computed along one axis after the other."""
     for axis in (0, 1):
         reach = [(0, 0), (0, 0)]
         reach[axis] = (width // 2, (width - 1) // 2)
@@ -97,7 +97,7 @@ def _dilated(lines: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _downscaled(lines: NDArray[np.uint8], size: float) -> NDArray[np.uint8]:
-    """The picture shrunk around its centre, zeros around it: a window ``1 / size`` as large, brought to 64 x 64."""
+    """The picture shrunk around its centre and padded with zeros: a window ``1 / size`` as large, resized to 64 x 64."""
     window, margin = SIZE / size, SIZE // 2
     padded = Image.fromarray(np.pad(lines, margin))
     start = (padded.width - window) / 2

@@ -1,4 +1,4 @@
-"""Faces and chest radiographs drawn from named factors, and read as CelebA and CheXpert are."""
+"""Faces and chest radiographs drawn from known factors, read in the same way as CelebA and CheXpert."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnPictures:
-    """Pictures that are drawn once, into the cache, and then go the way of the source whose layout they have.
+    """Pictures that are drawn once, into the cache, and then read by the source whose layout they have.
 
-    The digest is of what was asked for and of the drawing's version, not of files: nothing need be drawn to find a data
-    set that is prepared. ``factors`` are those that a picture was drawn from.
+    The digest covers the options and the drawing's version, not files: nothing need be drawn to find a data
+    set that is already prepared. ``factors`` are those that a picture was drawn from.
     """
 
     name: str
@@ -57,7 +57,7 @@ class DrawnPictures:
     count: int
     seed: int
     raw: Path | None
-    """the folder drawn earlier that the user names, or what ``verified`` left"""
+    """a folder drawn earlier that the user names, or the one written by ``verified``"""
     read_as: Callable[[Path | None], LabelledPictures]
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class DrawnPictures:
 
     @property
     def licence(self) -> str:
-        return "that of this program; nobody is shown on them"
+        return "that of this program; no real person is shown"
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class DrawnPictures:
         return {"drawing": f"{self.kind} version {drawing_named(self.kind).version}"}
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> DrawnPictures:
-        """Draw what is not drawn yet, and read its lists; the pictures stay in the cache for the next data set."""
+        """Draw what is missing, and read its lists; the pictures stay in the cache for the next data set."""
         draw_raw_folder(
             self.kind,
             self._folder,
@@ -125,7 +125,7 @@ class DrawnPictures:
     def _source(self) -> LabelledPictures:
         """The pictures as a plan's tasks see them."""
         if self.raw is None or not PictureIndex.is_in(self.raw):
-            raise RawDataError(f"{self.title} is not drawn yet; preparing it draws it")
+            raise RawDataError(f"{self.title} is not drawn yet; preparing the data set draws it")
         return self.read_as(self.raw)
 
 
@@ -133,7 +133,7 @@ def drawn_radiographs(
     raw: Path | None, *, count: int = 20_000, seed: int = 0, uncertain: Uncertain = "unobserved", blank: Blank = "zeros",
     views: Views = "frontal",
 ) -> DrawnPictures:  # fmt: skip
-    """Chest radiographs with CheXpert's five labels, as ``chexpert`` with these options would have them."""
+    """Chest radiographs with CheXpert's five labels, in the form of ``chexpert`` with these options."""
     return DrawnPictures(
         name="drawn_radiographs",
         title="drawn radiographs",
@@ -149,7 +149,7 @@ def drawn_radiographs(
 def drawn_faces(
     raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba"
 ) -> DrawnPictures:
-    """Portraits with CelebA's attributes, as ``celeba`` or as one of its subsets (``read_as``) would have them."""
+    """Portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``)."""
     return DrawnPictures(
         name="drawn_faces",
         title="drawn faces",

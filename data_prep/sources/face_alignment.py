@@ -1,13 +1,13 @@
-"""Faces brought to one place, size and angle by their landmarks (Ruiz et al. 2019, A.3.2).
+"""Aligning faces to the same position, size and angle by their landmarks (Ruiz et al. 2019, A.3.2).
 
 "We apply Procrustes analysis in order to find an affine transformation aligning the detected landmarks with a mean
-shape. Finally, we apply the transformation to the image and crop it": scaling and rotation in the plane go, and so does
-the place. A Procrustes fit is a similarity (shift, turn, scale), which as complex numbers is one product: ``a z + b``.
+shape. Finally, we apply the transformation to the image and crop it": this removes scale, rotation in the plane and
+position. A Procrustes fit is a similarity (shift, rotation, scale), in complex numbers ``a z + b``.
 
-Left open by the paper, and decided here: the mean shape is that of the data (generalised Procrustes analysis); in the
+Not specified in the paper; our choices: the mean shape is that of the data (generalised Procrustes analysis); in the
 96 x 96 picture the longer side of its bounding box takes three quarters, and its middle lies a little below the
-picture's, because landmarks reach from the brows to the chin and the forehead is part of a face; beyond the picture's
-edge there is black; pictures are shrunk with an area filter before they are turned, so that nothing aliases.
+picture's, because landmarks reach from the brows to the chin and the forehead is part of a face; outside the picture
+all is black; pictures are shrunk with an area filter before they are rotated, to avoid aliasing.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MOST_PIXELS = 1 << 26
 
 
 def mean_shape(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Landmarks (n, 68, 2) → where each should be in the 96 x 96 picture, (68, 2), x before y.
+    """Landmarks (n, 68, 2) → the target position of each in the 96 x 96 picture, (68, 2), x before y.
 
-    Rounded to a thousandth of a pixel, lest the last bit of a sum decide what pixels a data set has.
+    Rounded to a thousandth of a pixel, so that rounding errors of a sum do not change a data set's pixels.
     """
     shapes = _centred(landmarks[..., 0] + 1j * landmarks[..., 1].astype(np.float64))
     shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
@@ -48,7 +48,7 @@ def mean_shape(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def similarity(landmarks: NDArray[np.floating], shape: NDArray[np.float64]) -> tuple[complex, complex]:
-    """``a`` and ``b`` for which ``a z + b`` brings landmarks (68, 2) nearest to a shape (68, 2), as ``x + i y``."""
+    """``a`` and ``b`` for which ``a z + b`` maps landmarks (68, 2) closest to a shape (68, 2), as ``x + i y``."""
     here, there = _complex(landmarks), _complex(shape)
     centred = here - here.mean()
     a = np.vdot(centred, there) / np.vdot(centred, centred).real
@@ -56,22 +56,22 @@ def similarity(landmarks: NDArray[np.floating], shape: NDArray[np.float64]) -> t
 
 
 def aligned(content: bytes, landmarks: NDArray[np.floating], shape: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A picture file → its face (3, 96, 96), the landmarks (68, 2) brought to ``shape``; ``DamagedPicture``."""
+    """A picture file → its face (3, 96, 96), with the landmarks (68, 2) aligned to ``shape``; ``DamagedPicture``."""
     picture = _decoded(content)
     a, b = similarity(landmarks, shape)
-    # The corners of the result in the picture say which part of it is needed.
+    # The corners of the result, mapped into the picture, bound the part that is needed.
     corners = np.array([(x - b) / a for x in (0, SIDE, SIDE * 1j, SIDE + SIDE * 1j)])
     left, upper = (int(max(0, np.floor(v.min()) - 1)) for v in (corners.real, corners.imag))
     right = int(min(picture.width, np.ceil(corners.real.max()) + 1))
     lower = int(min(picture.height, np.ceil(corners.imag.max()) + 1))
     if left >= right or upper >= lower:
         raise DamagedPicture(
-            f"has {picture.width} x {picture.height} pixels, and its landmarks lie beside all of them"
+            f"has {picture.width} x {picture.height} pixels, and its landmarks lie outside it"
         )
     width, height = right - left, lower - upper
     shrunk = (max(1, round(width * min(1, abs(a)))), max(1, round(height * min(1, abs(a)))))
     part = picture.resize(shrunk, Image.Resampling.BILINEAR, box=(left, upper, right, lower))
-    # From a pixel of the result to one of the part: z = (w - b) / a, then the shift and the shrinking.
+    # From a pixel of the result to one of the part: z = (w - b) / a, then shift and scale.
     inverse, origin = 1 / a, -b / a
     x_scale, y_scale = shrunk[0] / width, shrunk[1] / height
     coefficients = (
@@ -94,7 +94,7 @@ def _decoded(content: bytes) -> Image.Image:
             return picture.convert("RGB")
     except DamagedPicture:
         raise
-    # Pillow's parsers raise what the damage leads them to; whatever it is, the picture is not whole.
+    # Pillow's parsers raise all kinds of exceptions on damaged input; each means that the picture is damaged.
     except Exception as error:
         raise DamagedPicture(
             f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What a plan notes of the faces it takes, so that a task reads its own rows and nothing else of the lists.
+"""A plan's index of the faces it uses, so that a task reads only its own rows and not the lists.
 
 One mapped file per split; ``faces.json`` is written last.
 """
@@ -65,12 +65,12 @@ class FaceIndex:
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Was an index written here?"""
+        """Whether an index was written here."""
         return (folder / _FILE).is_file()
 
     @staticmethod
     def open(folder: Path) -> FaceIndex:
-        """Map the index that ``write`` left; ``RawDataError`` naming its file if it is damaged."""
+        """Map the index that ``write`` wrote; ``RawDataError`` naming its file if it is damaged."""
         try:
             record = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             references = record["references_list"]

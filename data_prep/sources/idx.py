@@ -1,4 +1,4 @@
-"""The idx format of the MNIST family: a four-byte magic, the sizes as big-endian uint32, then the bytes.
+"""The idx format of the MNIST family: a four-byte magic, the sizes as big-endian uint32, then the data.
 
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits". Only unsigned bytes occur there.
 """
@@ -23,7 +23,7 @@ from data_prep.errors import RawDataError
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 20
-_MOST_BYTES = 1 << 36  # a header that promises more than 64 GiB is damage, or an attack
+_MOST_BYTES = 1 << 36  # a header that states more than 64 GiB is damaged, or an attack
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class IdxHeader:
 
 
 def read_header(path: Path, dimensions: int) -> IdxHeader:
-    """Header of an idx file, packed with gzip or not; ``RawDataError`` naming the file if it is none."""
+    """Header of an idx file, gzipped or not; ``RawDataError`` naming the file if it is not one."""
     with _open(path) as file:
         return _header(path, _read(path, file, 4 + 4 * dimensions), dimensions)
 
@@ -47,7 +47,7 @@ def read_header(path: Path, dimensions: int) -> IdxHeader:
 def unpacked_blocks(path: Path, dimensions: int) -> Iterator[bytes]:
     """The unpacked bytes of an idx file, in blocks of bounded size, from a ``.gz`` or a plain file.
 
-    Ends with ``RawDataError`` naming the file and the byte where it breaks off, is damaged or goes on too long.
+    Raises ``RawDataError`` naming the file and the byte where it is truncated, damaged or too long.
     """
     with _open(path) as file:
         start = _read(path, file, 4 + 4 * dimensions)
@@ -58,16 +58,16 @@ def unpacked_blocks(path: Path, dimensions: int) -> Iterator[bytes]:
             block = _read(path, file, min(_BLOCK, header.total_bytes - done), done)
             if not block:
                 raise RawDataError(
-                    f"{path} is truncated: it ends at byte {done} where its header promises {header.total_bytes}"
+                    f"{path} is truncated: it ends at byte {done} where its header states {header.total_bytes}"
                 )
             yield block
             done += len(block)
         if _read(path, file, 1, done):
-            raise RawDataError(f"{path} goes on after byte {done}, where its header says that it ends")
+            raise RawDataError(f"{path} continues after byte {done}, where its header says that it ends")
 
 
 def unpacked_md5(path: Path, dimensions: int) -> str:
-    """MD5 (hexadecimal) of the unpacked file: the same for a ``.gz``, however packed, and a plain file."""
+    """MD5 (hexadecimal) of the unpacked file: the same for a ``.gz`` and a plain file."""
     md5 = hashlib.md5(usedforsecurity=False)
     for block in unpacked_blocks(path, dimensions):
         md5.update(block)
@@ -75,16 +75,16 @@ def unpacked_md5(path: Path, dimensions: int) -> str:
 
 
 def map_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The data of a plain idx file as a read-only memory map; ``RawDataError`` naming the file if it is none."""
+    """The data of a plain idx file as a read-only memory map; ``RawDataError`` naming the file if it is not one."""
     header = read_header(path, dimensions)
     size = path.stat().st_size
     if size != header.total_bytes:
-        raise RawDataError(f"{path} has {size} bytes where its header promises {header.total_bytes}")
+        raise RawDataError(f"{path} has {size} bytes where its header states {header.total_bytes}")
     return np.memmap(path, dtype=np.uint8, mode="r", offset=header.offset, shape=header.shape)
 
 
 def is_packed(path: Path) -> bool:
-    """Is it gzip? By content, because browsers unpack files and leave them their ``.gz`` name."""
+    """Whether it is gzip: judged by content, because browsers may unpack files and keep the ``.gz`` name."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP_MAGIC
 
@@ -114,10 +114,10 @@ def _header(path: Path, start: bytes, dimensions: int) -> IdxHeader:
         raise RawDataError(f"{path} is truncated: it ends at byte {len(start)}, inside its header")
     zero, kind, found = struct.unpack(">HBB", start[:4])
     if zero != 0:
-        raise RawDataError(f"{path} is no idx file: it begins with {start[:4].hex()}, not with 0000")
+        raise RawDataError(f"{path} is not an idx file: it begins with {start[:4].hex()}, not with 0000")
     if kind != _UNSIGNED_BYTE:
         raise RawDataError(
-            f"{path}: byte 2 says type 0x{kind:02x}, and only 0x08 (unsigned bytes) can be read"
+            f"{path}: byte 2 says type 0x{kind:02x}, but only 0x08 (unsigned bytes) can be read"
         )
     if found != dimensions:
         raise RawDataError(f"{path}: byte 3 says {found} dimensions where {dimensions} are expected")
@@ -125,5 +125,5 @@ def _header(path: Path, start: bytes, dimensions: int) -> IdxHeader:
     if 0 in shape:
         raise RawDataError(f"{path} is empty: its header says {' x '.join(map(str, shape))}")
     if math.prod(shape) > _MOST_BYTES:
-        raise RawDataError(f"{path}: its header promises {math.prod(shape)} bytes, which cannot be right")
+        raise RawDataError(f"{path}: its header states an impossible {math.prod(shape)} bytes")
     return IdxHeader(tuple(shape), len(start))

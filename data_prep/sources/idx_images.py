@@ -43,13 +43,13 @@ class IdxImages:
     licence: str
     label: LabelSpec | None = None
     md5: Mapping[str, str] | None = None
-    """unpacked file → MD5, where the files are known beforehand"""
+    """unpacked file → MD5, if the files are known in advance"""
     size: tuple[int, int] | None = None
-    """(height, width), where it is known beforehand"""
+    """(height, width), if known in advance"""
     mirrors: tuple[str, ...] = ()
     system_folder: Path | None = None
     held_out: int = 0
-    """number of the last training rows that are a split of their own, ``valid``, by which choices are made"""
+    """number of the last training rows that form a split of their own, ``valid``, for model selection"""
     raw: Path | None = None
 
     @property
@@ -89,7 +89,7 @@ class IdxImages:
         return {file: f"md5:{idx.unpacked_md5(self._found[file], d)}" for file, d in _FILES.items()}
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> IdxImages:
-        """Copy the four files unpacked below ``scratch``, comparing their MD5 with the known ones on the way."""
+        """Unpack the four files below ``scratch``, comparing their MD5 with the known ones on the way."""
         if self.raw is None and self._located() is None and self.mirrors:
             download(
                 self.name, [f"{file}.gz" for file in _FILES], mirrors=self.mirrors, folder=cache_folder(self.name),
@@ -132,7 +132,7 @@ class IdxImages:
         return self._classes(files)[first : first + self.splits()[split]]
 
     def _origin(self, split: str) -> tuple[str, int]:
-        """The split whose files hold a split, and the row that it begins with there."""
+        """The split whose files hold a split, and its first row there."""
         return ("train", self.splits()["train"]) if split == "valid" else (split, 0)
 
     def _classes(self, split: str) -> NDArray[np.uint8]:
@@ -146,12 +146,12 @@ class IdxImages:
         if self.label is not None and (bad := np.flatnonzero(classes >= self.label.cardinality)).size:
             raise RawDataError(
                 f"{path}: row {bad[0]} (byte {8 + bad[0]}) has the label {classes[bad[0]]}, "
-                f"and only 0 to {self.label.cardinality - 1} are possible"
+                f"but only 0 to {self.label.cardinality - 1} are allowed"
             )
         return np.asarray(classes)
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a split whose files are unpacked, as ``verified`` leaves them."""
+        """Rows of a split whose files were unpacked by ``verified``."""
         files, first = self._origin(split)
         start, stop = first + start, first + stop
         images = idx.map_idx(self._path(files, "images"), _IMAGE_DIMENSIONS)[start:stop]
@@ -207,7 +207,7 @@ class IdxImages:
 
 
 def _spellings(file: str) -> tuple[str, ...]:
-    """The names under which a raw file is met: packed or not, with a dot before ``idx``, in torchvision's folders."""
+    """The usual names of a raw file: packed or not, with a dot before ``idx``, in torchvision's folders."""
     dotted = file.replace("-idx", ".idx")
     return tuple(
         f"{folder}{name}{suffix}" for folder in _FOLDERS for suffix in ("", ".gz") for name in (file, dotted)
@@ -218,7 +218,7 @@ def _copy_unpacked(
     path: Path, target: Path, dimensions: int, expected: str | None, source: IdxImages
 ) -> None:
     if target.is_file() and expected is not None and idx.unpacked_md5(target, dimensions) == expected:
-        return  # left by an earlier run that was killed later on
+        return  # left by an earlier run that was killed later
     md5 = hashlib.md5(usedforsecurity=False)
     with atomic_write(target) as copy:
         for block in idx.unpacked_blocks(path, dimensions):

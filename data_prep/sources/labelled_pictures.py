@@ -1,4 +1,4 @@
-"""A source of labelled picture files: lists say which picture has which labels, a folder or archive holds the pictures."""
+"""A source of labelled picture files: lists give each picture's labels, a folder or archive holds the pictures."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Listing:
 
     files: PictureFiles
     splits: Mapping[str, Pictures]
-    """in their order in the manifest; ``places`` are not known yet"""
+    """in the order of the manifest; ``places`` are not known yet"""
     lists: Mapping[str, TextFile]
-    """split → the list whose lines are noted"""
+    """split → the list that the line numbers refer to"""
     all_names: Names
-    """sorted: of every picture that the lists name, chosen or not"""
+    """sorted: of every picture that the lists name, used or not"""
     official: Mapping[Path, str] = field(default_factory=dict)
-    """file that should be the official one → its MD5; another one may have its reasons, and is told of"""
+    """file that should be the official one → its MD5; a mismatch is only a warning"""
 
 
 def listed(
@@ -55,9 +55,9 @@ def listed(
 class LabelledPictures:
     """Picture files with labels from lists.
 
-    The digest of such a source is of what its lists say (names, splits, labels, in whatever form the lists come) and of
-    each file's name and size: reading 10^7 pictures to see whether they are prepared already would take hours. A
-    picture that is damaged without a change of its size does not pass the decoder or the archive's checksum.
+    The digest of such a source covers the content of its lists (names, splits, labels, in whichever file format) and
+    each file's name and size: reading 10^7 pictures to check whether they are already prepared would take hours. A
+    picture that is damaged without a change of size is caught by the decoder or the archive's checksum.
     """
 
     name: str
@@ -73,7 +73,7 @@ class LabelledPictures:
     options: Mapping[str, Any] = field(default_factory=dict)
     raw: Path | None
     find: Callable[[Path | None], Listing]
-    """reads the lists in the folder that the user names, or in the usual place; ``RawDataError`` if they are not there"""
+    """reads the lists in the folder that the user names, or in the usual place; ``RawDataError`` if they are missing"""
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -87,12 +87,10 @@ class LabelledPictures:
 
     @cached_property
     def _listing(self) -> Listing:
-        """The lists, and the places of the pictures they name; ``RawDataError`` if one is not there."""
+        """The lists, and the places of the pictures they name; ``RawDataError`` if one is missing."""
         found = self.find(self.raw)
         if not any(len(rows) for rows in found.splits.values()):
-            raise RawDataError(
-                f"{self.title} in {found.files.path} has no picture that {self.name} would take"
-            )
+            raise RawDataError(f"{self.title} in {found.files.path} has no picture for {self.name}")
         splits = {}
         for split, rows in found.splits.items():
             if not len(rows):
@@ -102,8 +100,8 @@ class LabelledPictures:
                 missing = np.flatnonzero(~there)
                 row = missing[np.argmin(rows.lines[missing])]
                 raise RawDataError(
-                    f"{found.files.name_of(bytes(rows.names[row]))} is missing, and {found.lists[split]}, "
-                    f"line {rows.lines[row]} names it ({len(missing)} of {len(rows)} in {split} are missing)"
+                    f"{found.files.name_of(bytes(rows.names[row]))} is missing, but is named in {found.lists[split]}, "
+                    f"line {rows.lines[row]} ({len(missing)} of {len(rows)} in {split} are missing)"
                 )
             splits[split] = replace(rows, places=places)
         return replace(found, splits=splits)
@@ -113,7 +111,7 @@ class LabelledPictures:
         for split, rows in self._listing.splits.items():
             for digest in (lists, sizes):
                 digest.update(f"{split} {len(rows)}\n".encode())
-                # The width of a numpy string is that of the longest, which another split does not share.
+                # The width of a numpy string array is that of its longest string, which differs between splits.
                 digest.update(b"\n".join(rows.names.tolist()))
             lists.update(np.ascontiguousarray(rows.labels).tobytes())
             lists.update(np.ascontiguousarray(rows.observed).tobytes())
@@ -124,7 +122,7 @@ class LabelledPictures:
         }
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> LabelledPictures:
-        """Note below ``scratch`` what the tasks need; the pictures stay where they are, and each task checks its own."""
+        """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         found = self._listing
         progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
         extra = found.files.unlisted(found.all_names)
@@ -136,8 +134,8 @@ class LabelledPictures:
         for path, md5 in found.official.items():
             if checksum(path, "md5") != md5:
                 progress.say(
-                    f"warning: {path} has the name and the rows of {self.title}'s official file and not its MD5 ({md5}); "
-                    "unless you changed or packed it anew yourself, get it again"
+                    f"warning: {path} has the name and the length of {self.title}'s official file but not its MD5 ({md5});  "
+                    "unless you changed or repacked it yourself, download it again"
                 )
         PictureIndex.write(scratch, found.files.path, found.splits, found.lists)
         return replace(self, raw=scratch)
@@ -151,30 +149,30 @@ class LabelledPictures:
         return [name.decode() for name in self._pictures(split).names.tolist()]
 
     def label_column(self, split: str) -> NDArray[np.uint8] | None:
-        """The classes where there is one label and it is known of all; several labels are ranked by their ids alone."""
+        """The classes if there is a single, fully observed label; rows with several labels are ranked by id alone."""
         rows = self._pictures(split)
         if len(self.label_specs) > 1 or not rows.observed.all():
             return None
         return np.array(rows.labels[:, 0])
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a plan, as ``verified`` leaves it; nothing else of the lists or the archive is read."""
+        """Rows of a plan written by ``verified``; nothing else of the lists or the archive is read."""
         index = self._index
         if index is None:
             raise RawDataError(
-                f"{self.raw} holds no plan of {self.name}; its pictures are read by the tasks of one"
+                f"{self.raw} holds no plan of {self.name}; only the tasks of a plan read its pictures"
             )
         pictures = index.split(split)[start:stop]
         files = opened_files(index.pictures)
         images = np.empty((len(pictures), *self.image_shape()), dtype=np.uint8)
-        # Element by element a mapped array is several times slower than the plain one over the same bytes.
+        # Element by element, a mapped array is several times slower than a plain one over the same bytes.
         names, places = pictures.names.tolist(), np.asarray(pictures.places)
         with refusing_bombs(), files.opened() as read:
             for i, (name, place) in enumerate(zip(names, places, strict=True)):
                 try:
                     content = read(name, place)
                     if len(content) != place["size"]:
-                        raise DamagedPicture("has another size than when the preparation began")
+                        raise DamagedPicture("has a different size than when the preparation began")
                     images[i] = decode_jpeg(content, mode=self.mode, size=self.size, crop=self.crop)
                 except (DamagedPicture, OSError) as error:
                     where = f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]})"
@@ -194,7 +192,7 @@ class LabelledPictures:
 
     @cached_property
     def _index(self) -> PictureIndex | None:
-        """The index of a plan, where ``raw`` is what ``verified`` left."""
+        """The index of a plan, if ``raw`` is what ``verified`` wrote."""
         return PictureIndex.open(self.raw) if self.raw is not None and PictureIndex.is_in(self.raw) else None
 
     def _pictures(self, split: str) -> Pictures:
@@ -202,7 +200,7 @@ class LabelledPictures:
 
 
 def opened_files(path: Path) -> PictureFiles:
-    """The folder or archive at ``path``; ``RawDataError`` if neither is there, where a plan has seen one."""
+    """The folder or archive at ``path``; ``RawDataError`` if it has disappeared since the plan."""
     if not path.exists():
         raise RawDataError(f"{path} {GONE}")
     return PictureFolder(path) if path.is_dir() else PictureArchive(path)

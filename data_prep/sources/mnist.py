@@ -1,4 +1,4 @@
-"""MNIST, FashionMNIST, and anybody's own images in the same four idx files."""
+"""MNIST, FashionMNIST, and users' own images in the same four idx files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fashion_mnist(raw: Path | None) -> IdxImages:
 
 
 def fashion_mnist_held_out(raw: Path | None) -> IdxImages:
-    """FashionMNIST with its last 5,000 training images as ``valid``: choices are made by these, not by test images."""
+    """FashionMNIST with its last 5,000 training images as ``valid``, for model selection without test images."""
     return replace(fashion_mnist(raw), name="fashion_mnist_held_out", held_out=5000)
 
 
@@ -62,7 +62,7 @@ def mnist(raw: Path | None) -> IdxImages:
 
 
 def idx_folder(raw: Path | None) -> IdxImages:
-    """A person's own grey images, put into four files named and laid out as MNIST's are (KMNIST and EMNIST are)."""
+    """A user's own grey images, in four files named and laid out like MNIST's (as KMNIST's and EMNIST's are)."""
     return IdxImages(
         name="idx_folder",
         title="a folder of idx files",

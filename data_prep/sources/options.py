@@ -14,7 +14,7 @@ _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 
 def option_names(make: Callable[..., Any]) -> tuple[str, ...]:
-    """The options that a source has."""
+    """The names of a source's options."""
     return tuple(_parameters(make))
 
 
@@ -48,14 +48,14 @@ def parsed_options(texts: Sequence[str]) -> dict[str, Option]:
 def checked_options(
     source: str, make: Callable[..., Any], options: Mapping[str, Option]
 ) -> dict[str, Option]:
-    """The options in the types that ``make`` declares; ``ConfigError`` naming one that is unknown or cannot be."""
+    """The options in the types that ``make`` declares; ``ConfigError`` naming one that is unknown or invalid."""
     known, hints = _parameters(make), get_type_hints(make)
     checked = {}
     for name, value in options.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {close[0]}? " if close else ""
-            there = f"It has {', '.join(known)}" if known else "It has none"
+            there = f"its options: {', '.join(known)}" if known else "it has none"
             raise ConfigError(f"{source} has no option {name!r}: {meant}{there}")
         checked[name] = _converted(source, name, value, hints[name])
     return checked
@@ -66,15 +66,17 @@ def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _converted(source: str, name: str, value: Option, wanted: Any) -> Option:
-    if get_origin(wanted) is Literal:
-        matching = [choice for choice in get_args(wanted) if str(choice) == str(value)]
+def _converted(source: str, name: str, value: Option, expected: Any) -> Option:
+    if get_origin(expected) is Literal:
+        matching = [choice for choice in get_args(expected) if str(choice) == str(value)]
         if matching:
             return matching[0]
         raise ConfigError(
-            f"{source}: {name} is {value!r}, and only {', '.join(map(str, get_args(wanted)))} are possible"
+            f"{source}: {name} is {value!r}, but must be one of {', '.join(map(str, get_args(expected)))}"
         )
     try:
-        return _WORDS[str(value).lower()] if wanted is bool else wanted(value)
+        return _WORDS[str(value).lower()] if expected is bool else expected(value)
     except (ValueError, KeyError):
-        raise ConfigError(f"{source}: {name} is {value!r}, which is no {wanted.__name__}") from None
+        raise ConfigError(
+            f"{source}: {name} is {value!r}, which is not of type {expected.__name__}"
+        ) from None

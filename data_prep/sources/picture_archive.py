@@ -1,6 +1,6 @@
-"""Picture files in a zip archive, read where they are: nothing is unpacked to the disk.
+"""Picture files in a zip archive, read in place: nothing is unpacked to the disk.
 
-Each worker reads only the bytes of its own pictures, at places that the plan noted: the archive's directory, as large
+Each worker reads only the bytes of its own pictures, at offsets noted in the plan: the archive's directory, as large
 as the source, is read once.
 """
 
@@ -28,15 +28,15 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _ENCRYPTED = 1
 _MOST_RATIO = 200
-"""Pixels that are all alike shrink to a hundredth in a JPEG, and that hardly shrinks again in a zip."""
+"""Uniform pixels compress a hundredfold in a JPEG, which hardly compresses further in a zip."""
 _RATIO_FROM = 1 << 20
 
 
 @dataclass(frozen=True)
 class PictureArchive:
-    """The ``.jpg`` files of a zip archive, in whatever folder of the archive they are.
+    """The ``.jpg`` files of a zip archive, in any of its folders.
 
-    They are named by their own name, or with the last folders above it: by the last ``depth`` parts of their path.
+    They are named by the last ``depth`` parts of their path: the file name, or with the folders above it.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class PictureArchive:
 
     @cached_property
     def _directory(self) -> tuple[Names, Places]:
-        """Names, sorted, and places; ``RawDataError`` naming the archive and the entry that cannot be right."""
+        """Names, sorted, and places; ``RawDataError`` naming the archive and the invalid entry."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 entries = [entry for entry in archive.infolist() if self._is_picture(entry)]
@@ -74,7 +74,7 @@ class PictureArchive:
         return names, places
 
     def text_file(self, name: str) -> ArchivedText | None:
-        """The file of this name that stands highest in the archive, to be read as text."""
+        """The file of this name closest to the archive's root, to be read as text."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 found = [
@@ -86,18 +86,16 @@ class PictureArchive:
 
     def _unreadable(self, error: Exception) -> RawDataError:
         reason = getattr(error, "strerror", None) or error or type(error).__name__
-        return RawDataError(f"{self.path} cannot be read: {reason}; is it whole?")
+        return RawDataError(f"{self.path} cannot be read: {reason}; is it complete?")
 
     def _own_name(self, entry: zipfile.ZipInfo) -> str:
         return "/".join(entry.filename.replace("\\", "/").split("/")[-self.depth :])
 
     def _is_picture(self, entry: zipfile.ZipInfo) -> bool:
-        """Whether an entry is one of the pictures; ``RawDataError`` if no entry of an honest archive is like it."""
+        """Whether an entry is one of the pictures; ``RawDataError`` if the entry looks malicious or unreadable."""
         parts = entry.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
-            raise RawDataError(
-                f"{self.path} holds {entry.filename!r}, which leaves the folder it belongs into"
-            )
+            raise RawDataError(f"{self.path} holds {entry.filename!r}, a path outside its folder")
         if entry.is_dir() or not entry.filename.lower().endswith((".jpg", ".jpeg")):
             return False
         if parts[-1].startswith(".") or "__MACOSX" in parts:
@@ -108,8 +106,8 @@ class PictureArchive:
             )
         if entry.compress_type not in (_STORED, _DEFLATED):
             raise RawDataError(
-                f"{self.path}: {entry.filename} is packed with method {entry.compress_type}, and only plain "
-                "and deflated ones can be read; unpack it first"
+                f"{self.path}: {entry.filename} is packed with method {entry.compress_type}, but only stored "
+                "and deflated entries can be read; unpack the archive first"
             )
         packed = max(entry.compress_size, 1)
         if entry.file_size > MOST_BYTES or (
@@ -136,9 +134,9 @@ class PictureArchive:
 
 
 def _unpacked(descriptor: int, place: np.void) -> bytes:
-    """The bytes of one entry, never more than its directory entry says; ``DamagedPicture`` if they are not those."""
+    """The bytes of one entry, never more than its directory entry states; ``DamagedPicture`` if they do not match."""
     size, packed, offset = int(place["size"]), int(place["packed"]), int(place["offset"])
-    # The entry's own header repeats name and extra field, with lengths of its own. One read mostly gets all.
+    # The entry's local header repeats name and extra field, with lengths of its own. One read usually suffices.
     start = os.pread(descriptor, _LOCAL_HEADER.size + 256 + packed, offset)
     if len(start) < _LOCAL_HEADER.size or not start.startswith(b"PK\x03\x04"):
         raise DamagedPicture("is not where the archive's directory says: the archive is damaged")

@@ -17,19 +17,19 @@ from data_prep.errors import RawDataError
 from data_prep.sources.text_tables import Names
 
 PLACE = np.dtype([("size", "<i8"), ("packed", "<i8"), ("offset", "<i8"), ("crc", "<u4"), ("method", "<u2")])
-"""Where the bytes of a picture are, and how many: all but ``size`` is for archives."""
+"""Location and size of a picture's bytes: all but ``size`` is for archives."""
 
 Places = NDArray[Any]
 """Array of ``PLACE``."""
 
 MOST_BYTES = 64 << 20
-"""A picture file that says it is larger is damage, or an attack."""
+"""A picture file that claims to be larger is damaged, or an attack."""
 
-GONE = "is not there any more, or not on this machine"
-"""Of a file that the plan has seen."""
+GONE = "no longer exists, or not on this machine"
+"""For a file that existed when the plan was made."""
 
 Read = Callable[[bytes, np.void], bytes]
-"""Name and place of a picture → its bytes; ``DamagedPicture`` or ``OSError`` if they cannot be had."""
+"""Name and place of a picture → its bytes; ``DamagedPicture`` or ``OSError`` if they cannot be read."""
 
 
 @runtime_checkable
@@ -42,11 +42,11 @@ class PictureFiles(Protocol):
         ...
 
     def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
-        """Places (n,) of the pictures of these names (sorted, each once), and which of them are there (n,)."""
+        """Places (n,) of the pictures of these names (sorted, each once), and which of them exist (n,)."""
         ...
 
     def unlisted(self, names: Names) -> str | None:
-        """Name of a picture that is there and not among ``names`` (sorted, each once), if there is one."""
+        """Name of a picture that exists but is not among ``names`` (sorted, each once), if there is one."""
         ...
 
     def opened(self) -> AbstractContextManager[Read]:
@@ -54,7 +54,7 @@ class PictureFiles(Protocol):
         ...
 
     def name_of(self, name: bytes) -> str:
-        """What a person finds a picture by."""
+        """The name to show to a person."""
         ...
 
 
@@ -64,7 +64,7 @@ class PictureFolder:
 
     path: Path
     parts: tuple[str, ...] = ("",)
-    """the folders below ``path`` that are the source's; others are left alone"""
+    """the folders below ``path`` that belong to the source; others are ignored"""
 
     def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         places, there = np.zeros(len(names), dtype=PLACE), np.zeros(len(names), dtype=np.bool_)
@@ -80,7 +80,7 @@ class PictureFolder:
         return places, there
 
     def unlisted(self, names: Names) -> str | None:
-        """One folder's names are looked at together, so the memory is that of the largest folder."""
+        """Folders are listed one at a time, so the memory needed is that of the largest folder."""
         for part in self.parts:
             for folder, _, files in os.walk(self.path / part):
                 prefix = os.path.relpath(folder, self.path).replace(os.sep, "/") + "/"
@@ -95,7 +95,7 @@ class PictureFolder:
         root = os.fsencode(self.path) + b"/"
 
         def read(name: bytes, place: np.void) -> bytes:
-            # One byte more than there should be shows a file that has grown; room for that many is taken at once.
+            # Reading one byte more than expected shows whether the file has grown; the buffer is allocated at once.
             with open(root + name, "rb", buffering=0) as file:
                 return file.read(min(int(place["size"]) + 1, MOST_BYTES))
 
@@ -106,7 +106,7 @@ class PictureFolder:
 
 
 def why_not_read(error: DamagedPicture | OSError) -> str:
-    """What completes a sentence that begins with the picture's name; the plan has seen that it is there."""
+    """Completes a sentence that begins with the picture's name; it existed when the plan was made."""
     if isinstance(error, FileNotFoundError):
         return GONE
     return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)

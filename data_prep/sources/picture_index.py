@@ -1,6 +1,6 @@
-"""What a plan notes of a source's pictures, so that a task reads its own rows and nothing else of the lists.
+"""A plan's index of a source's pictures, so that a task reads only its own rows and not the lists.
 
-Per split a file per column, mapped when it is read; ``index.json`` is written last.
+One file per split and column, memory-mapped; ``index.json`` is written last.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Pictures:
     names: Names
     """(n,), UTF-8"""
     lines: NDArray[np.int64]
-    """(n,): where the list names it"""
+    """(n,): line in the list"""
     labels: NDArray[np.uint8]
     """(n, L)"""
     observed: NDArray[np.bool_]
     """(n, L)"""
     places: Places
-    """(n,), as the picture files give them"""
+    """(n,), as returned by the picture files"""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,7 +54,7 @@ class PictureIndex:
     splits: Mapping[str, int]
     """split → rows"""
     lists: Mapping[str, str]
-    """split → the list whose lines are noted"""
+    """split → the list that the line numbers refer to"""
 
     @staticmethod
     def write(
@@ -72,12 +72,12 @@ class PictureIndex:
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a plan left an index there."""
+        """Whether a plan wrote an index there."""
         return (folder / _FILE).is_file()
 
     @staticmethod
     def open(folder: Path) -> PictureIndex:
-        """``RawDataError`` naming the file if it is not there or damaged."""
+        """``RawDataError`` naming the file if it is missing or damaged."""
         try:
             record = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             return PictureIndex(

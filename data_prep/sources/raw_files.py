@@ -1,4 +1,4 @@
-"""Where raw files are found: the folder a user names, the place of a system package, the cache, a download."""
+"""Where raw files are found: a folder named by the user, a system package, the cache, a download."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BLOCK = 1 << 16
 
 
 def cache_folder(name: str) -> Path:
-    """Where downloads of one source are kept: ``$XDG_CACHE_HOME/traitvae/raw/NAME`` (``~/.cache`` by default)."""
+    """Where downloads of one source are stored: ``$XDG_CACHE_HOME/traitvae/raw/NAME`` (``~/.cache`` by default)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
     return root / "traitvae" / "raw" / name
 
 
 def find_in(folder: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    """Raw file → path of those files that stand in ``folder`` under one of their spellings (relative paths)."""
+    """Raw file → path of those files that are in ``folder`` under one of their spellings (relative paths)."""
     found = {}
     for file, names in spellings.items():
         path = next((folder / n for n in names if (folder / n).is_file()), None)
@@ -37,7 +37,7 @@ def find_all(
 ) -> dict[str, Path] | None:
     """All raw files of a source, from one folder; None if no place holds them all.
 
-    A folder that the user names is the only place then, and what is missing in it is a ``RawDataError``.
+    If the user names a folder, no other place is searched, and a file missing there is a ``RawDataError``.
     """
     if named is not None:
         if not named.is_dir():
@@ -58,9 +58,9 @@ def download(
     name: str, files: Sequence[str], *, mirrors: Sequence[str], folder: Path, looked_in: Sequence[Path],
     progress: Progress,
 ) -> None:  # fmt: skip
-    """Fetch ``files`` into ``folder`` from the first mirror that answers, going on where an earlier try broke off.
+    """Download ``files`` into ``folder`` from the first mirror that answers, resuming partial downloads.
 
-    What was fetched is checked by whoever unpacks it. ``RawDataError`` says what to put where when no mirror does.
+    Downloads are verified on unpacking. If no mirror answers, ``RawDataError`` says which files to put where.
     """
     for file in files:
         if (folder / file).is_file():
@@ -85,7 +85,7 @@ def _retrieve(url: str, target: Path, progress: Progress) -> None:
     import pooch  # here, because requests takes a third of a second to import
 
     def resuming(url: str, output_file: Any, pooch_object: Any) -> None:
-        """A pooch downloader that keeps what it has got when the connection breaks, and goes on there."""
+        """A pooch downloader that keeps a partial file when the connection breaks, and resumes it."""
         part = target.with_name(target.name + ".part")
         _fetch(url, part, progress)
         shutil.move(part, output_file)
@@ -105,7 +105,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
     )
     with requests.get(url, headers=headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # not the beginning of this file: the next try starts anew
+            part.unlink()  # not the beginning of this file: the next try starts over
         answer.raise_for_status()
         if answer.status_code != requests.codes.partial_content:
             have = 0

@@ -1,12 +1,12 @@
-"""Digits in several rotations, each a domain, one of them kept for testing: the data of Ilse et al. 2019, section 4.1.
+"""Digits in several rotations, each a domain, one of them held out for testing: the data of Ilse et al. 2019, section 4.1.
 
-From the 60,000 training images of MNIST 100 of each digit are chosen. Turned counter-clockwise by 0, 15, 30, 45, 60 and 75
+From the 60,000 training images of MNIST 100 of each digit are chosen. Rotated counter-clockwise by 0, 15, 30, 45, 60 and 75
 degrees, these 1,000 images are six domains. ``train`` has all but one of them; ``test`` is the one held out, with the same
-digits as all others: what is tested is whether a digit is known in a rotation never seen.
+digits as all others: it tests whether digits are recognised in an unseen rotation.
 
-As its authors do it: MNIST's test images are not used; a pixel of a turned image is its nearest neighbour's, and what comes
-in from outside is black. Decided here: which images are chosen follows from a hash of (seed, id), and in ``train`` the
-rotations of an image stand side by side. The values of the label ``domain`` are the rotations of ``train``; a row of
+As its authors do: MNIST's test images are not used; rotation uses the nearest neighbour, and what comes
+in from outside is black. Our choices: which images are chosen follows from a hash of (seed, id), and in ``train`` the
+rotations of an image are adjacent. The values of the label ``domain`` are the rotations of ``train``; a row of
 ``test`` comes from none of them, so there it is not observed.
 """
 
@@ -37,11 +37,11 @@ class RotatedImages(DerivedImages):
     """Images of the MNIST family in several rotations."""
 
     per_class: int = 100
-    """images that are chosen of each class"""
+    """number of images chosen per class"""
     angles: tuple[float, ...] = (0.0, 15.0, 30.0, 45.0, 60.0, 75.0)
     """degrees counter-clockwise, of every domain"""
     held_out: float = 75.0
-    """that of ``angles`` which is the test split"""
+    """the one of ``angles`` that is the test split"""
     seed: int = 0
     """decides which images are chosen"""
 
@@ -50,12 +50,12 @@ class RotatedImages(DerivedImages):
         if self.per_class < 1:
             raise ConfigError(f"rotated_mnist: per_class is {self.per_class}; it must be at least 1")
         if len({angle % 360 for angle in self.angles}) < len(self.angles):
-            raise ConfigError(f"rotated_mnist: angles is {angles}; each rotation may be there once")
+            raise ConfigError(f"rotated_mnist: angles is {angles}; each rotation may occur only once")
         if self.held_out not in self.angles:
             raise ConfigError(f"rotated_mnist: held_out is {self.held_out:g}, which is none of {angles}")
         if len(self.angles) < 3:
             raise ConfigError(
-                f"rotated_mnist: angles is {angles}; two domains to train on and one to hold out are the least"
+                f"rotated_mnist: angles is {angles}; at least two domains to train on and one to hold out are needed"
             )
 
     @property
@@ -97,7 +97,7 @@ class RotatedImages(DerivedImages):
         return np.repeat(self._classes[list(self._chosen)], len(self._angles_of(split)))
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a split whose files are unpacked, as ``verified`` leaves them."""
+        """Rows of a split whose files were unpacked by ``verified``."""
         angles = self._angles_of(split)
         stop = min(stop, self.splits()[split])
         places = [divmod(row, len(angles)) for row in range(start, stop)]
@@ -123,7 +123,7 @@ class RotatedImages(DerivedImages):
 
     @cached_property
     def _classes(self) -> NDArray[np.uint8]:
-        """Of all raw images."""
+        """The classes of all raw images."""
         return self.plain.label_column(_RAW_SPLIT)
 
     @cached_property
@@ -134,7 +134,7 @@ class RotatedImages(DerivedImages):
             members = np.flatnonzero(self._classes == value).tolist()
             if len(members) < self.per_class:
                 raise ConfigError(
-                    f"rotated_mnist: per_class is {self.per_class}, and there are {len(members)} images of class {name}"
+                    f"rotated_mnist: per_class is {self.per_class}, but there are only {len(members)} images of class {name}"
                 )
             chosen += sorted(members, key=self._hash)[: self.per_class]
         return tuple(sorted(chosen))
@@ -144,7 +144,7 @@ class RotatedImages(DerivedImages):
 
 
 def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
-    """A grey image (height, width) turned counter-clockwise around its centre, within the same frame."""
+    """A grey image (height, width) rotated counter-clockwise around its centre, within the same frame."""
     turned = Image.fromarray(image).rotate(degrees, resample=Image.Resampling.NEAREST)
     return np.asarray(turned, dtype=np.uint8)
 
@@ -166,6 +166,6 @@ def rotated_mnist(
         degrees = tuple(float(angle) for angle in angles.split(","))
     except ValueError:
         raise ConfigError(
-            f"rotated_mnist: angles is {angles!r}, and degrees with commas between them are expected: 0,15,30"
+            f"rotated_mnist: angles is {angles!r}, but comma-separated degrees are expected: 0,15,30"
         ) from None
     return RotatedImages(plain=mnist(raw), per_class=per_class, angles=degrees, held_out=held_out, seed=seed)

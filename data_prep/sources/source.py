@@ -1,4 +1,4 @@
-"""What every source of raw data offers to the stages."""
+"""The interface of every source of raw data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from data_prep.rows import Rows
 
 @runtime_checkable
 class Source(Protocol):
-    """Raw files of one kind. Cheap to make: it reads nothing before it is asked.
+    """Raw files of one kind. Cheap to construct: nothing is read until it is needed.
 
-    A source is opened again by its registered name in every worker, so it must not keep state of its own.
+    Every worker reopens a source by its registered name, so it must not hold state of its own.
     """
 
     @property
@@ -26,7 +26,7 @@ class Source(Protocol):
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """Its name for people."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """JSON values that decide the content beside the raw files, among them all that the user can set."""
+        """JSON values that decide the content besides the raw files, including all that the user can set."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def raw(self) -> Path | None:
-        """The folder its raw files are in, when it is known; opening the source with it again gives this one."""
+        """The folder of its raw files, if known; reopening the source with it gives an equal one."""
         ...
 
     def image_shape(self) -> tuple[int, int, int]:
@@ -55,18 +55,18 @@ class Source(Protocol):
         ...
 
     def labels(self) -> tuple[LabelSpec, ...]:
-        """What is known of a row, in the order of ``Rows.labels``."""
+        """The labels of a row, in the order of ``Rows.labels``."""
         ...
 
     def checksums(self) -> Mapping[str, str]:
-        """Raw file, unpacked → checksum; quick, and without the files where these are known beforehand."""
+        """Raw file, unpacked → checksum; fast, and without reading the files if they are known in advance."""
         ...
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> Source:
-        """The same source reading raw files that were found, checked, and unpacked below ``scratch`` if packed.
+        """The same source with raw files that were found, checked, and unpacked below ``scratch`` if packed.
 
-        May download. ``workers``: processes that it may start (None: one per core where there is work for them).
-        ``RawDataError`` says in one sentence what is missing, or wrong with which file.
+        May download. ``workers``: processes that it may start (None: up to one per core).
+        ``RawDataError`` says in one sentence what is missing, or what is wrong with which file.
         """
         ...
 
@@ -79,7 +79,7 @@ class Source(Protocol):
         ...
 
     def ids(self, split: str) -> list[str]:
-        """The source's own names of the rows of a split, in order."""
+        """The source's ids of the rows of a split, in order."""
         ...
 
     def label_column(self, split: str) -> NDArray[np.uint8] | None:

@@ -2,17 +2,17 @@
 
 scikit-learn's ``make_swiss_roll``, the columns of which are x = t cos t, y (0 to 21, along the roll's axis) and
 z = t sin t with t from 1.5 pi to 4.5 pi. The paper labels a point "0 if x < 10 and 1 if x > 10, splitting the roll in
-half"; of scikit-learn's columns only y is split in halves at 10, so the label is ``y > 10``.
+half"; of scikit-learn's columns only y is halved at 10, so the label is ``y > 10``.
 
-Points are no images, and the rows of a data set hold images of bytes. Both forms are in a row, and both are honest:
+Points are not images, but the rows of a data set hold images of bytes. So a row has both forms:
 
 * ``factors`` has the exact float32 coordinates x, y, z and the position t along the roll.
 * ``image`` (1, 1, 3) has the coordinates as bytes: 0 to 255 stands for an interval 30 wide, from -15 for x and z and
   from -4.5 for y, so that one unit is the same length on every axis and distances keep their ratios. The step is
-  30 / 255 = 0.118, thus no point is moved by more than 0.06 along an axis, while the sheets of the roll lie 6 apart.
+  30 / 255 = 0.118, so no point is moved by more than 0.06 along an axis, while the sheets of the roll are 6 apart.
 
-So every loader, model and measure takes the roll as it takes pictures; what needs the exact points reads the factors.
-The paper names no held-out points: ``test`` has 2,000 further ones from the next seed, for the measures.
+So every loader, model and measure handles the roll like pictures; what needs the exact points reads the factors.
+The paper has no held-out points: ``test`` has 2,000 more from the next seed, for the measures.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SwissRoll:
     name: str = "swiss_roll"
     title: str = "swiss roll"
     home: str = "scikit-learn's make_swiss_roll (Marsland 2009)"
-    licence: str = "none is needed: the points are computed"
+    licence: str = "none needed: the points are computed"
     raw: Path | None = None
 
     @property
@@ -73,7 +73,7 @@ class SwissRoll:
         return self
 
     def where_raw(self) -> str:
-        return "none is needed"
+        return "none needed"
 
     def splits(self) -> Mapping[str, int]:
         return dict(_POINTS)
@@ -123,5 +123,5 @@ def _id(split: str, row: int) -> str:
 
 
 def swiss_roll(raw: Path | None, *, seed: int = 0) -> SwissRoll:
-    """CSVAE's toy data; there is nothing for ``raw`` to name."""
+    """CSVAE's toy data; ``raw`` is ignored."""
     return SwissRoll(seed=seed)

@@ -1,4 +1,4 @@
-"""Tables in text files as people pass them on: blanks or commas, any line ending, a byte order mark or none."""
+"""Tables in text files as found in practice: blanks or commas, any line ending, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from data_prep.errors import RawDataError
 
 @dataclass(frozen=True)
 class ArchivedText:
-    """A text file in a zip archive, which is open only while it is read."""
+    """A text file in a zip archive, opened only while it is read."""
 
     archive: Path
     entry: str
@@ -32,10 +32,10 @@ class ArchivedText:
 
 
 TextFile = Path | ArchivedText
-"""A file, or one in a zip archive; as text it is what a person finds it by."""
+"""A file, or one in a zip archive; ``str()`` gives the name to show to a person."""
 
 Names = NDArray[Any]
-"""Bytes of UTF-8 text of any width (``NDArray[np.bytes_]`` means one width to who checks types at run time)."""
+"""Bytes of UTF-8 text of any width (to run-time type checkers, ``NDArray[np.bytes_]`` means one fixed width)."""
 
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 16
@@ -43,15 +43,15 @@ _LONGEST_QUOTED = 80
 
 
 def quoted(text: str) -> str:
-    """What stands in a field, for a sentence: in quotes, and cut where it is long."""
+    """The content of a field for a message: in quotes, and truncated if long."""
     return repr(text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…")
 
 
 def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:
     """Line number (from 1) and fields of each line of a table that is not blank.
 
-    Fields are parted by commas (with quotes as in CSV) if the first line has one, or as ``commas`` says, else by
-    blanks. ``RawDataError`` naming the file and the line where it is not a table. Memory: a line at a time.
+    Fields are separated by commas (with quotes as in CSV) if the first line has one, or if ``commas`` says so, else by
+    blanks. ``RawDataError`` naming the file and line where it is not a table. Reads a line at a time.
     """
     lines = _lines(path)
     first = next(lines, None)
@@ -65,7 +65,7 @@ def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[
             yield number, line.split()
         return
     for number, line in lines:
-        # A field with a line break in it has no place in these lists, so each line is parsed on its own.
+        # These lists have no fields with line breaks, so each line is parsed on its own.
         try:
             fields = next(csv.reader([line], strict=True, skipinitialspace=True))
         except csv.Error as error:
@@ -94,12 +94,12 @@ def _lines(path: TextFile) -> Iterator[tuple[int, str]]:
                 if not line.isascii():
                     _check_encoding(path, number, line)
                 if "\0" in line:
-                    raise RawDataError(f"{path}, line {number} has a zero byte in it, so it is no text")
+                    raise RawDataError(f"{path}, line {number} has a zero byte in it, so it is not text")
                 if not line.isspace():
                     yield number, line.rstrip("\n")
     # RuntimeError: an archive's file that is encrypted.
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error or "it breaks off"
+        reason = getattr(error, "strerror", None) or error or "it is truncated"
         raise RawDataError(f"{path} cannot be read: {reason}") from None
 
 
@@ -118,7 +118,7 @@ class NamedRows:
     names: Names
     """(n,), UTF-8, each once"""
     lines: NDArray[np.int64]
-    """(n,): the line of the file that the row stands in"""
+    """(n,): the line number of the row"""
     values: NDArray[np.int8]
     """(n, k)"""
 
@@ -127,7 +127,7 @@ class NamedRows:
 
 
 class RowCollector:
-    """Collects the rows of a list in little memory: the names' bytes, and a byte per value."""
+    """Collects the rows of a list with little memory: the names' bytes, and a byte per value."""
 
     def __init__(self, path: TextFile, columns: int) -> None:
         self._path, self._columns = path, columns
@@ -146,7 +146,7 @@ class RowCollector:
             self._pack()
 
     def rows(self) -> NamedRows:
-        """All rows; ``RawDataError`` naming the line if a name is there twice, or if there is no row."""
+        """All rows; ``RawDataError`` naming the line if a name occurs twice, or if there is no row."""
         self._pack()
         if not len(self):
             raise RawDataError(f"{self._path} has no rows")
@@ -160,7 +160,7 @@ class RowCollector:
             if len(twice):
                 row = twice[np.argmin(lines[twice + 1])]
                 raise RawDataError(
-                    f"{self._path}, line {lines[row + 1]}: {names[row].decode()} is there twice "
+                    f"{self._path}, line {lines[row + 1]}: {names[row].decode()} occurs twice "
                     f"(first in line {lines[row]})"
                 )
         return NamedRows(self._path, names, lines, values)

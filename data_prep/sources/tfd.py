@@ -1,13 +1,13 @@
 """The Toronto Face Database with an expression for every face, as Klys et al. 2018 prepare it (section 5.2.1).
 
-People labelled about 4,000 of the 100,000 faces; a classifier labels those of the others of which it is sure, and the
-rest is left out (``tfd_labelling``). 80, 10 and 10 % become train, valid and test, "preserving the proportions of
-originally labelled data in each split": faces that people labelled and faces that the classifier labelled are each
-divided so, in the order of a hash of (seed, image number). As in the paper a person may be in several splits.
+People labelled about 4,000 of the 100,000 faces; a classifier labels those of the others that it is sure of, and the
+rest is dropped (``tfd_labelling``). 80, 10 and 10 % become train, valid and test, "preserving the proportions of
+originally labelled data in each split": faces labelled by people and faces labelled by the classifier are each
+divided in this way, in the order of a hash of (seed, image number). As in the paper, a person may be in several splits.
 
-Two things of a face stand among its factors: ``identity``, the person's number or -1 (there are more persons than a
-label's byte can tell apart, and CSVAE's second measure needs them), and ``labelled_by_people``, 1 or 0. The images keep
-the size of the file that is there.
+Two properties of a face are among its factors: ``identity``, the person's number or -1 (there are more persons than a
+label's byte can hold, and CSVAE's second measure needs them), and ``labelled_by_people``, 1 or 0. The images keep
+the size that they have in the file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FACE = np.dtype([("number", "<i8"), ("expression", "u1"), ("identity", "<i8"), 
 
 @dataclass(frozen=True, kw_only=True)
 class TorontoFaces:
-    """Reads the database's file, or what ``verified`` left of it: the faces that are taken, each with its expression."""
+    """Reads the database's file, or what ``verified`` wrote: the faces that are used, each with its expression."""
 
     seed: int = 0
     """decides which face is in which split"""
@@ -70,7 +70,7 @@ class TorontoFaces:
         return {"TFD.mat": f"sha256:{checksum(self._path)}"}
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> TorontoFaces:
-        """Label the faces, and leave those that are taken below ``scratch``. Needs memory for all of the file's images."""
+        """Label the faces, and write those that are used below ``scratch``. Needs memory for all of the file's images."""
         if not (scratch / _FACES).is_file():
             _take_faces(self._file, scratch, progress)
         return replace(self, raw=scratch)
@@ -88,7 +88,7 @@ class TorontoFaces:
         return np.asarray(self._faces["expression"][self._members[split]])
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a split, from what ``verified`` left."""
+        """Rows of a split, from what ``verified`` wrote."""
         members = self._members[split][start:stop]
         faces, n = self._faces[members], len(members)
         return Rows(
@@ -124,20 +124,20 @@ class TorontoFaces:
         return np.load(self._verified_folder / _IMAGES, mmap_mode="r", allow_pickle=False)
 
     @cached_property
-    def _faces(self) -> NDArray[Any]:  # a structured one, which the shape checks do not know
+    def _faces(self) -> NDArray[Any]:  # a structured array, which the shape checks do not support
         return np.load(self._verified_folder / _FACES, allow_pickle=False)
 
     @property
     def _verified_folder(self) -> Path:
         if self.raw is None or not self._is_verified:
             raise RawDataError(
-                f"{self.raw} holds no plan of {self.name}; its faces are read by the tasks of one"
+                f"{self.raw} holds no plan of {self.name}; only the tasks of a plan read its faces"
             )
         return self.raw
 
     @cached_property
     def _members(self) -> dict[str, NDArray[np.int64]]:
-        """Split → positions among the faces taken, in their order."""
+        """Split → positions among the faces used, in order."""
         split_of = np.empty(len(self._faces), dtype=np.int64)
         for by_people in (True, False):
             group = np.flatnonzero(self._faces["by_people"] == by_people)
@@ -157,15 +157,15 @@ def _take_faces(file: TFDFile, scratch: Path, progress: Progress) -> None:
     counts = np.bincount(file.expressions[given], minlength=len(EXPRESSIONS))
     if counts.min() < FEWEST_EXAMPLES:
         raise RawDataError(
-            f"{file.path} has {counts.min()} faces labelled {EXPRESSIONS[counts.argmin()]}, and at least "
+            f"{file.path} has {counts.min()} faces labelled {EXPRESSIONS[counts.argmin()]}, but at least "
             f"{FEWEST_EXAMPLES} of each expression are needed to label the others"
         )
     images = file.images()
     found = label_faces(images, file.expressions, file.identities)
     progress.say(
-        f"a classifier is right on {found.accuracy:.1%} of the labelled faces of persons it has not seen, and on "
-        f"{found.sure_accuracy:.1%} of those of which it is {LEAST_PROBABILITY:.0%} sure; it labels "
-        f"{(found.expressions >= 0).sum()} of {len(images) - len(given)} others, and the rest is left out"
+        f"the classifier is right on {found.accuracy:.1%} of the labelled faces of unseen persons, and on "
+        f"{found.sure_accuracy:.1%} of those that it is {LEAST_PROBABILITY:.0%} sure of; it labels "
+        f"{(found.expressions >= 0).sum()} of {len(images) - len(given)} others, and the rest is dropped"
     )
     expressions = np.where(file.expressions >= 0, file.expressions, found.expressions)
     taken = np.flatnonzero(expressions >= 0)
@@ -177,7 +177,7 @@ def _take_faces(file: TFDFile, scratch: Path, progress: Progress) -> None:
         for start in range(0, len(taken), _BLOCK):
             out[start : start + _BLOCK] = images[taken[start : start + _BLOCK]]
         out.flush()
-    with atomic_write(scratch / _FACES) as file_of_faces:  # last: it says that all is there
+    with atomic_write(scratch / _FACES) as file_of_faces:  # written last: it marks completion
         np.save(file_of_faces, faces)
 
 

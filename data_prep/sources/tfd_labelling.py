@@ -1,14 +1,14 @@
-"""Expressions for the faces that nobody labelled: those of which a classifier is at least 0.9 sure.
+"""Expressions for unlabelled faces: those that a classifier is at least 0.9 sure of.
 
 Klys et al. 2018, 5.2.1: "A classifier was trained on the labelled subset (around 4000 examples) and applied to each
 unlabelled point. If the classifier assigned some label at least a 0.9 probability the data point was included with that
-label, otherwise it was discarded." Which classifier they do not say. This one is closed-form, so that it gives the same
-labels wherever it runs: linear discriminant analysis with the covariance shrunk by Ledoit and Wolf's rule, on faces
-brought to 24 x 24 and to mean 0 and deviation 1 each.
+label, otherwise it was discarded." They do not say which classifier. This one is closed-form, so that it gives the same
+labels on every machine: linear discriminant analysis with Ledoit-Wolf shrinkage of the covariance, on faces
+resized to 24 x 24 and standardised to mean 0 and deviation 1 each.
 
-What such a classifier says is no probability: with 576 features it is far too sure of itself. So its scores are divided
-by the temperature that gives the labelled faces the best log-likelihood in a cross-validation, five-fold, over persons
-(the same face must not be learned from and judged). "At least 0.9" then means what it says.
+Its scores are not calibrated: with 576 features it is far too confident. So they are divided
+by the temperature that gives the labelled faces the best log-likelihood in a five-fold cross-validation over persons
+(the same face must not be in both training and evaluation). "At least 0.9" is then a calibrated probability.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from PIL import Image
 
 LEAST_PROBABILITY = 0.9
 FEWEST_EXAMPLES = 10
-"""of each expression, below which nothing is learned"""
+"""minimum number of examples of each expression"""
 
 _SIDE = 24
 _FOLDS = 5
 _BLOCK = 1024
 _TEMPERATURES = 2.0 ** (np.arange(41) / 4)
-"""a fixed grid: the choice must not hang on the last bit of a sum"""
+"""a fixed grid: the choice must not depend on rounding errors"""
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """What the classifier says of some faces."""
+    """The classifier's result for some faces."""
 
     expressions: NDArray[np.int64]
-    """(n,): the likeliest expression, -1 where it is not sure, or where people have said"""
+    """(n,): the likeliest expression; -1 where it is not sure, or where people labelled the face"""
     accuracy: float
-    """share of right answers on labelled faces of persons that it had not seen"""
+    """accuracy on labelled faces of unseen persons"""
     sure_accuracy: float
-    """the same among those it was sure of"""
+    """the same among those that it was sure of"""
 
 
 def features(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -55,7 +55,7 @@ def label_faces(
 ) -> Labelling:
     """Expressions for those of the faces (n, H, W) that have none.
 
-    ``expressions`` (n,) is -1 where nobody has said, and so is ``identities`` (n,). Every expression that is there needs
+    ``expressions`` (n,) is -1 where unlabelled, and so is ``identities`` (n,). Every expression that occurs needs
     ``FEWEST_EXAMPLES``.
     """
     given, others = np.flatnonzero(expressions >= 0), np.flatnonzero(expressions < 0)
@@ -97,7 +97,7 @@ def _held_out_scores(
     known: NDArray[np.float64], expressions: NDArray[np.int64], identities: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     classes = int(expressions.max()) + 1
-    # Someone unknown counts as a person of their own.
+    # A face without identity counts as a person of its own.
     person = np.where(identities >= 0, identities, identities.max() + 1 + np.arange(len(identities)))
     fold = np.unique(person, return_inverse=True)[1] % _FOLDS
     scores = np.zeros((len(known), classes))
@@ -105,7 +105,7 @@ def _held_out_scores(
         here = fold == held_out
         if here.any() and not here.all():
             scores[here] = _Discriminant(known[~here], expressions[~here], classes).scores(known[here])
-    # A class that a fold never saw would have probability 0 there, and its examples a likelihood of 0.
+    # A class missing from a fold would have probability 0 there, and its examples a likelihood of 0.
     return np.where(np.isfinite(scores), scores, scores.min(initial=0.0, where=np.isfinite(scores)))
 
 

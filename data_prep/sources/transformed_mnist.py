@@ -1,13 +1,13 @@
-"""Digits (or clothes) of many styles beside plain reference ones: the data of Ruiz et al. 2019, section 5.1 and A.3.1.
+"""Digits (or clothes) in many styles with plain reference ones: the data of Ruiz et al. 2019, section 5.1 and A.3.1.
 
 Half of the 60,000 training images are the reference set, in their plain style; each image of the other half appears
 twice, each time in a style of its own, 60,000 rows without the reference flag. From the 10,000 test images come two
-disjoint sets of 5,000: ``probe`` fits the regressors that predict the factors, ``test`` judges them.
+disjoint sets of 5,000: ``probe`` fits the regressors that predict the factors, ``test`` evaluates them.
 
-Left open by the paper, and decided here: which images are references, and which test image goes into which set, follows
-from a hash of (seed, id); a test image is transformed once ("5k images each"); in ``train`` the rows stand in the order
-of the raw files, references among the others; all digits are stored as labels, and what a model may see of them is its
-supervision rate's business (the paper's models see none). How a picture is changed: ``digit_styles``.
+Not specified in the paper; our choices: which images are references, and which test image goes into which set, follows
+from a hash of (seed, id); a test image is transformed once ("5k images each"); in ``train`` the rows are in the order
+of the raw files, references among the others; all digits are stored as labels; which of them a model sees is set by its
+supervision rate (the paper's models see none). How a picture is changed: ``digit_styles``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StyledImages(DerivedImages):
     """Rb-VAE's styles over a source of the MNIST family."""
 
     images: str
-    """which family member: the option that chose ``plain``"""
+    """the option that chose ``plain``"""
     seed: int = 0
     """decides which images are references, which test image is in which probe set, and every style"""
 
@@ -84,10 +84,10 @@ class StyledImages(DerivedImages):
         return self.plain.label_column(_raw_split(split))[[row.image for row in self._rows[split]]]
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a split whose files are unpacked, as ``verified`` leaves them."""
+        """Rows of a split whose files were unpacked by ``verified``."""
         rows = self._rows[split][start:stop]
         first, last = min(row.image for row in rows), max(row.image for row in rows) + 1
-        # The rows of a shard come from neighbouring images, but for the two probe sets, which share one file.
+        # The rows of a shard come from neighbouring images, except in the two probe sets, which share one file.
         raw = self.plain.rows(_raw_split(split), first, last)
         image = np.empty((len(rows), *self.image_shape()), dtype=np.uint8)
         factors = np.empty((len(rows), len(self.factors)), dtype=np.float32)
@@ -153,6 +153,6 @@ def transformed_mnist(
 ) -> StyledImages:
     """Rb-VAE's digits: 30,000 references and 60,000 in styles, 3 x 64 x 64, from the raw files of MNIST.
 
-    ``images`` takes those of FashionMNIST instead, which the paper does not do.
+    ``images`` can select FashionMNIST's instead, which the paper does not.
     """
     return StyledImages(images=images, plain=_PLAIN[images](raw), seed=seed)

@@ -1,4 +1,4 @@
-"""A small data set of ten classes for every floor's tests: raw idx files, and the same prepared."""
+"""A small data set of ten classes for the tests of all floors: raw idx files, and the prepared data set."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 
 def blobs(rows: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pictures (rows, 28, 28) of a spot whose place on a circle is its class, and the classes (rows,).
+    """Pictures (rows, 28, 28) of a spot whose position on a circle is its class, and the classes (rows,).
 
-    Width, brightness and the exact place vary inside a class.
+    Width, brightness and the exact position vary within a class.
     """
     generator = np.random.default_rng(seed)
     classes = (np.arange(rows) % 10).astype(np.uint8)
@@ -62,7 +62,7 @@ def prepared(
     name: str, raw: Path | None, root: Path, *, workers: int = 1, rows_per_shard: int | None = None,
     options: Mapping[str, Option] | None = None,
 ) -> Path:  # fmt: skip
-    """The folder of a data set of Arrow shards, prepared without a word."""
+    """The folder of a data set of Arrow shards, prepared silently."""
     return prepare(
         name, raw=raw, root=root, workers=workers, formats="arrow", rows_per_shard=rows_per_shard, options=options,
         progress=False,
@@ -70,7 +70,7 @@ def prepared(
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Everything that stands in a folder, at any depth: name → bytes."""
+    """All files in a folder, at any depth: name → bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 

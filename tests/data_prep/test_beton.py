@@ -1,4 +1,4 @@
-"""FFCV files: written in little memory, and those that FFCV's own writer makes of the same rows."""
+"""FFCV files: written with little memory, and identical to those of FFCV's own writer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from data_prep.shards.beton import write_beton
 
 SHAPE = (3, 4, 5)
 ROWS = (20_000, 20_000, 1)
-"""Of each shard: the first page ends within the second one."""
+"""Rows of each shard, such that the first page ends within the second shard."""
 
 BY_FFCV = """
 import sys
@@ -77,7 +77,7 @@ def test_the_file_is_the_one_that_ffcvs_own_writer_makes(tmp_path: Path) -> None
     ours, theirs = (np.fromfile(tmp_path / f"{name}.beton", dtype=np.uint8) for name in ("train", "theirs"))
     row_bytes, page = 60 + 2 + 2 + 8, 1 << 21
     used = page // row_bytes * row_bytes
-    # Behind the last whole row of a full page theirs leaves the beginning of the next one, which nobody reads.
+    # After the last complete row of a full page FFCV leaves the beginning of the next row, which nobody reads.
     first_page = next(
         start for start in range(page, len(ours), page) if start > 24 + 6 * 1041 + 48 * sum(ROWS)
     )

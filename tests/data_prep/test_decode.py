@@ -1,4 +1,4 @@
-"""Pictures into pixels: what a full decode and the documented resize give, and nothing for damaged files."""
+"""Decoding pictures: a full decode and the documented resize, and an error for damaged files."""
 
 from __future__ import annotations
 
@@ -86,14 +86,12 @@ def test_a_large_picture_is_decoded_in_full_not_at_an_eighth() -> None:
     reduced = Image.open(BytesIO(content))
     reduced.draft("RGB", (50, 40))
     quick = np.asarray(reduced.resize((32, 24), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-    assert (quick != decode_jpeg(content, mode="RGB", size=(24, 32))).any(), (
-        "the short cut gives other pixels"
-    )
+    assert (quick != decode_jpeg(content, mode="RGB", size=(24, 32))).any(), "the shortcut gives other pixels"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_grey_and_colour_come_out_as_asked(mode: str, progressive: bool) -> None:
+def test_grey_and_colour_are_decoded_as_requested(mode: str, progressive: bool) -> None:
     content = as_jpeg(portrait(218, 178).convert(mode), progressive=progressive)
     grey, colour = (decode_jpeg(content, mode=m, size=(64, 64)) for m in ("L", "RGB"))
     assert grey.shape == (1, 64, 64)
@@ -103,7 +101,7 @@ def test_grey_and_colour_come_out_as_asked(mode: str, progressive: bool) -> None
     assert (np.ptp(colour, axis=0).max() == 0) == (mode == "L")
 
 
-def test_a_part_is_cut_out_before_the_resize() -> None:
+def test_a_crop_is_taken_before_the_resize() -> None:
     picture = portrait(218, 178)
     whole = Image.open(BytesIO(as_jpeg(picture)))
     expected = whole.crop((15, 40, 163, 188)).resize((64, 64), Image.Resampling.BILINEAR)
@@ -116,7 +114,7 @@ def test_a_part_is_cut_out_before_the_resize() -> None:
 @many
 @given(length=st.integers(0, len(CONTENT) - 1))
 def test_every_truncation_is_refused(length: int) -> None:
-    with pytest.raises(DamagedPicture, match=r"truncated|no JPEG|cannot be decoded"):
+    with pytest.raises(DamagedPicture, match=r"truncated|not a JPEG|cannot be decoded"):
         decode_jpeg(CONTENT[:length], mode="RGB", size=(64, 64))
 
 
@@ -125,7 +123,7 @@ def test_every_truncation_is_refused(length: int) -> None:
 def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
     content = bytearray(CONTENT)
     for _ in range(data.draw(st.integers(1, 5))):
-        # Most damage to the compressed pixels is a picture still, so half of it goes into the headers.
+        # Most damage to the compressed pixels still decodes, so half of it goes into the headers.
         position = data.draw(st.one_of(st.integers(0, len(content) - 1), st.integers(0, 640)))
         content[position : position + 1] = data.draw(st.binary(max_size=3))
     with refusing_bombs():
@@ -137,22 +135,22 @@ def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
 
 @many
 @given(content=st.binary(max_size=200))
-def test_no_picture_at_all_is_refused(content: bytes) -> None:
-    with pytest.raises(DamagedPicture, match=r"no JPEG file|cannot be decoded"):
+def test_content_that_is_not_a_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(DamagedPicture, match=r"not a JPEG file|cannot be decoded"):
         decode_jpeg(content, mode="L", size=(64, 64))
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     file = BytesIO()
     portrait(30, 30).save(file, "PNG")
-    with pytest.raises(DamagedPicture, match="no JPEG file: it begins with 89504e47"):
+    with pytest.raises(DamagedPicture, match="not a JPEG file: it begins with 89504e47"):
         decode_jpeg(file.getvalue(), mode="RGB", size=(64, 64))
 
 
 @pytest.mark.parametrize("size", [(8200, 8200), (12000, 12000), (65535, 65535)])
-def test_a_picture_that_says_it_is_huge_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
+def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
     content = bytearray(CONTENT)
     start = content.index(b"\xff\xc0") + 5
     content[start : start + 4] = size[0].to_bytes(2, "big") + size[1].to_bytes(2, "big")
-    with refusing_bombs(), pytest.raises(DamagedPicture, match=r"too many|very many"):
+    with refusing_bombs(), pytest.raises(DamagedPicture, match=r"too many|impossible number"):
         decode_jpeg(bytes(content), mode="RGB", size=(64, 64))

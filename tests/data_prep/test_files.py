@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and one holder of a lock at a time."""
+"""Files appear complete or not at all, and a lock has one holder at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ time.sleep(60)
 """
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "file"
     with atomic_write(path) as file:
         file.write(b"half")
@@ -47,19 +47,19 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path: Path) -> No
     assert caught.value.filename == str(tmp_path / "target")
 
 
-def test_a_place_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named_as_given(tmp_path: Path) -> None:
     (tmp_path / "target" / "in the way").mkdir(parents=True)
     with pytest.raises(IsADirectoryError) as caught, atomic_write(tmp_path / "target") as file:
         file.write(b"new")
     assert caught.value.filename == str(tmp_path / "target")
 
 
-def test_a_file_that_may_not_be_opened_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_permission_is_reported_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"), report_user_errors():
         raise PermissionError(errno.EACCES, "Permission denied", "/data/list.txt")
     assert capsys.readouterr().err == "error: /data/list.txt cannot be opened: Permission denied\n"
     with pytest.raises(FileNotFoundError), report_user_errors():
-        raise FileNotFoundError(errno.ENOENT, "that is a bug of ours", "/data/list.txt")
+        raise FileNotFoundError(errno.ENOENT, "a bug", "/data/list.txt")
 
 
 def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:

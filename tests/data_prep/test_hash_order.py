@@ -11,7 +11,7 @@ def test_hashes_are_those_that_published_data_sets_were_made_with() -> None:
     assert f"{hash64(b'000001.jpg'):016x}" == "aedfdc635e4c87f1"
 
 
-def test_the_order_is_of_the_names_and_equal_ones_keep_theirs() -> None:
+def test_the_order_depends_on_the_names_and_equal_ones_keep_theirs() -> None:
     names = [f"{number:06d}.jpg".encode() for number in range(200)]
     order = hash_order(names)
     assert sorted(order.tolist()) == list(range(200))

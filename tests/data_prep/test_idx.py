@@ -1,4 +1,4 @@
-"""The idx parser: whatever is wrong with a file ends in one sentence that names it."""
+"""The idx parser: any error in a file is reported in one sentence that names it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_truncation_of_a_packed_file_is_refused(tmp_path: Path, data: st.D
     packed = gzip.compress(CONTENT, mtime=0)
     path = tmp_path / "images.gz"
     path.write_bytes(packed[: data.draw(st.integers(0, len(packed) - 1))])
-    with pytest.raises(RawDataError, match=r"truncated|no idx file") as caught:
+    with pytest.raises(RawDataError, match=r"truncated|not an idx file") as caught:
         read_everything(path)
     assert str(path) in str(caught.value)
 
@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_read_or_refused_but_nothing_else(
         found = read_everything(path)
     except RawDataError:
         return
-    # gzip has checksums, so only its header's free fields may have changed; in a plain file pixels may, too.
+    # gzip has checksums, so only its header's free fields may have changed; in a plain file pixels may as well.
     assert found == CONTENT if packed else found[:16] == CONTENT[:16]
 
 
@@ -93,12 +93,12 @@ def test_arbitrary_bytes_are_refused_in_one_sentence(tmp_path: Path, content: by
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\x00\x01" + CONTENT[2:], "no idx file"),
+        (b"\x00\x01" + CONTENT[2:], "not an idx file"),
         (b"\x00\x00\x0d" + CONTENT[3:], "type 0x0d"),
         (b"\x00\x00\x08\x01" + CONTENT[4:], "1 dimensions where 3"),
-        (CONTENT + b"x", "goes on after byte 76"),
+        (CONTENT + b"x", "continues after byte 76"),
         (struct.pack(">HBB3I", 0, 8, 3, 0, 3, 4), "is empty"),
-        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "cannot be right"),
+        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "impossible"),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
@@ -115,5 +115,5 @@ def test_a_bomb_is_not_unpacked_beyond_what_its_header_says(tmp_path: Path) -> N
     path.write_bytes(gzip.compress(CONTENT + bytes(50 << 20)))
     blocks = unpacked_blocks(path, 3)
     assert next(blocks) + next(blocks) == CONTENT
-    with pytest.raises(RawDataError, match="goes on"):
+    with pytest.raises(RawDataError, match="continues after"):
         next(blocks)

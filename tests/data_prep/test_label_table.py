@@ -1,4 +1,4 @@
-"""The label table: counts over several shards are those of a loop over the rows, where labels are known in part."""
+"""The label table: counts over several shards equal those of a loop over the rows, with partly observed labels."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_shares_agree_with_the_manifest(hair: Path) -> None:
             assert split.label_frequencies[value.label][value.value] == pytest.approx(share)
 
 
-def test_a_value_that_no_row_has_is_not_divided_by() -> None:
+def test_a_value_without_rows_gives_no_division_by_zero() -> None:
     zeros = np.zeros((2, 2), dtype=np.int64)
     values = values_of((LabelSpec("a", 2, ("no", "yes")), LabelSpec("b", 2, ("no", "yes"))))
     assert np.isnan(LabelTable(values, np.zeros(2, dtype=np.int64), zeros, zeros).together()).all()
 
 
-def test_inspect_shows_frequencies_what_occurs_together_and_the_sheet(
+def test_inspect_shows_frequencies_co_occurrences_and_the_sheet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = prepare(
@@ -79,7 +79,7 @@ def test_inspect_shows_frequencies_what_occurs_together_and_the_sheet(
     )
     capsys.readouterr()
     main(["inspect", str(folder)])
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     for part in (
         "Pleural Effusion",
         "known",
@@ -88,7 +88,7 @@ def test_inspect_shows_frequencies_what_occurs_together_and_the_sheet(
         "label of the line",
         "contact sheet: ",
     ):
-        assert part in said
+        assert part in message
     assert folder.with_name(f"{folder.name}.png").is_file()
 
 

@@ -1,4 +1,4 @@
-"""Arrow shards and FFCV files: the rows that were written, mapped without a copy, and damage told."""
+"""Arrow shards and FFCV files: the rows that were written, mapped without a copy, and damage reported."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"ids": ["a"] * 7}, "row a: its id is there twice"),
+        ({"ids": ["a"] * 7}, "row a: its id occurs twice"),
         ({"ids": ["a"]}, "7 rows have 1 ids"),
         (
             {"labels": np.full((7, 2), 2, dtype=np.uint8), "observed": np.ones((7, 2), dtype=bool)},
@@ -145,7 +145,7 @@ def test_a_tiny_split_over_its_shards_is_the_raw_files(tiny_data_set: Path) -> N
         open_split(tiny_data_set, manifest, "valid")
 
 
-def test_a_manifest_comes_back_as_it_was_saved(tiny_data_set: Path, tmp_path: Path) -> None:
+def test_a_manifest_is_loaded_as_it_was_saved(tiny_data_set: Path, tmp_path: Path) -> None:
     manifest = Manifest.load(tiny_data_set)
     manifest.save(tmp_path)
     assert Manifest.load(tmp_path) == manifest

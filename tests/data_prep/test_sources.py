@@ -1,4 +1,4 @@
-"""Where raw files are found, and what is said when they are missing or not what they should be."""
+"""Where raw files are found, and the messages when they are missing or invalid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def known_tiny(tiny_raw: Path, raw: Path | None) -> IdxImages:
-    """The tiny files as a source whose checksums are known beforehand, as FashionMNIST's are."""
+    """The tiny files as a source whose checksums are known in advance, like FashionMNIST's."""
     known = {name: hashlib.md5(data).hexdigest() for name, data in content(tiny_raw).items()}
     return replace(fashion_mnist(raw), name="tiny", title="Tiny", md5=known, system_folder=None, mirrors=())
 
@@ -42,7 +42,7 @@ def test_names_are_found_with_hyphens_or_underscores_and_close_ones_are_suggeste
     assert canonical_name("Fashion-MNIST") == canonical_name("fashion_mnist") == "fashion_mnist"
     with pytest.raises(UnknownSource, match=r"did you mean fashion_mnist\?.*idx_folder, mnist"):
         canonical_name("fashion-mnits")
-    with pytest.raises(UnknownSource, match=r"There are .*fashion_mnist, ") as caught:
+    with pytest.raises(UnknownSource, match=r"available: .*fashion_mnist, ") as caught:
         canonical_name("zzz")
     assert "did you mean" not in str(caught.value)
 
@@ -119,7 +119,7 @@ def test_a_label_out_of_range_is_named_with_its_row_and_byte(tiny_raw: Path, tmp
     assert str(labels) in str(caught.value)
 
 
-def test_as_many_labels_as_images(tmp_path: Path) -> None:
+def test_labels_and_images_must_be_equally_many(tmp_path: Path) -> None:
     raw = write_raw(tmp_path)
     (raw / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(199, dtype=np.uint8)))
     with pytest.raises(RawDataError, match="199 labels for the 200 images"):
@@ -136,7 +136,7 @@ def test_the_system_package_is_found_and_is_the_official_data(tmp_path: Path) ->
         0,
         3,
         0,
-    ]  # ankle boot first, as everybody knows it
+    ]  # ankle boot first, as is well known
 
 
 def test_held_out_rows_are_the_last_of_the_training_files_and_keep_their_names(tiny_raw: Path) -> None:
@@ -155,10 +155,10 @@ def test_held_out_rows_are_the_last_of_the_training_files_and_keep_their_names(t
 
 
 class BreakingServer(BaseHTTPRequestHandler):
-    """A mirror that breaks the connection after some bytes, and can go on from the middle of a file."""
+    """A mirror that breaks the connection after some bytes, and supports range requests."""
 
     files: ClassVar[dict[str, bytes]] = {}
-    asked: ClassVar[list[str | None]] = []
+    ranges: ClassVar[list[str | None]] = []
     break_after: ClassVar[int | None] = None
 
     def do_GET(self) -> None:
@@ -166,7 +166,7 @@ class BreakingServer(BaseHTTPRequestHandler):
         if body is None:
             self.send_error(404)
             return
-        self.asked.append(self.headers.get("Range"))
+        self.ranges.append(self.headers.get("Range"))
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body) - start))
@@ -180,7 +180,7 @@ class BreakingServer(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror(tiny_raw: Path) -> Iterator[str]:
     BreakingServer.files = {f"{name}.gz": gzip.compress(data) for name, data in content(tiny_raw).items()}
-    BreakingServer.asked, BreakingServer.break_after = [], None
+    BreakingServer.ranges, BreakingServer.break_after = [], None
     server = ThreadingHTTPServer(("127.0.0.1", 0), BreakingServer)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -190,22 +190,22 @@ def mirror(tiny_raw: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_a_download_goes_on_where_it_broke_off(tiny_raw: Path, tmp_path: Path, mirror: str) -> None:
+def test_a_download_resumes_where_it_broke_off(tiny_raw: Path, tmp_path: Path, mirror: str) -> None:
     source = replace(known_tiny(tiny_raw, None), mirrors=(mirror,))
     BreakingServer.break_after = 70_000
     with pytest.raises(RawDataError, match=r"cannot be downloaded .*put .*train-images-idx3-ubyte.gz.* into"):
         source.verified(tmp_path / "work", QUIET)
     BreakingServer.break_after = None
     ready = source.verified(tmp_path / "work", QUIET)
-    assert BreakingServer.asked[:2] == [None, "bytes=65536-"]  # the block that broke off is lost
+    assert BreakingServer.ranges[:2] == [None, "bytes=65536-"]  # the block that broke off is lost
     assert {name: (tmp_path / "work" / name).read_bytes() for name in content(tiny_raw)} == content(tiny_raw)
     assert dict(ready.splits()) == TINY_ROWS
-    asked = len(BreakingServer.asked)
+    requests = len(BreakingServer.ranges)
     source.verified(tmp_path / "work", QUIET)
-    assert len(BreakingServer.asked) == asked, "what is in the cache is not fetched again"
+    assert len(BreakingServer.ranges) == requests, "what is in the cache is not fetched again"
 
 
-def test_a_second_mirror_is_tried_and_a_wrong_file_is_told_from_the_right_one(
+def test_a_second_mirror_is_tried_and_a_wrong_file_is_detected(
     tiny_raw: Path, tmp_path: Path, mirror: str
 ) -> None:
     name = "train-labels-idx1-ubyte.gz"
@@ -219,16 +219,16 @@ def test_a_second_mirror_is_tried_and_a_wrong_file_is_told_from_the_right_one(
     assert dict(source.verified(tmp_path / "work", QUIET).splits()) == TINY_ROWS
 
 
-def test_without_a_network_it_says_which_files_to_put_where(tiny_raw: Path, tmp_path: Path) -> None:
+def test_without_a_network_the_message_says_which_files_to_put_where(tiny_raw: Path, tmp_path: Path) -> None:
     source = replace(known_tiny(tiny_raw, None), mirrors=("http://127.0.0.1:9/",))
     with pytest.raises(RawDataError) as caught:
         source.verified(tmp_path / "work", QUIET)
-    said = str(caught.value)
-    assert "\n" not in said
+    message = str(caught.value)
+    assert "\n" not in message
     for part in (
         *(f"{name}.gz" for name in content(tiny_raw)),
         str(cache_folder("tiny")),
         "--raw",
         "refused",
     ):
-        assert part in said
+        assert part in message

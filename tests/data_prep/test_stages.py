@@ -1,4 +1,4 @@
-"""Preparation: the same bytes however it is done, and whole or not there whatever happens on the way."""
+"""Preparation: always the same bytes, and complete or absent whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def prepare_many(raw: Path, root: Path) -> Path:
 
 @contextmanager
 def another_process(raw: Path, root: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that prepares many shards; it and what it started are gone after the block."""
+    """A subprocess that prepares many shards; it and its children are gone after the block."""
     arguments = [str(raw), str(root), str(workers), str(MANY_SHARDS)]
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
@@ -76,7 +76,7 @@ def another_process(raw: Path, root: Path, workers: int) -> Iterator[subprocess.
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.002)
 
 
@@ -159,7 +159,7 @@ def test_preparing_again_writes_nothing(tiny_raw: Path, tmp_path: Path) -> None:
     assert find_prepared("idx_folder", tiny_raw, tmp_path, rows_per_shard=TINY_ROWS_PER_SHARD) == folder
 
 
-def test_a_damaged_data_set_is_not_found_and_is_prepared_anew(
+def test_a_damaged_data_set_is_not_found_and_is_prepared_again(
     tiny_raw: Path, tiny_data_set: Path, tmp_path: Path
 ) -> None:
     folder = prepare_tiny(tiny_raw, tmp_path)
@@ -184,7 +184,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(
             process.wait()
             assert len(children) >= workers - 1
             wait_until(partial(all_gone, children), seconds=20)
-        assert not list(tmp_path.glob("*/manifest.json")), "it was over before it was killed"
+        assert not list(tmp_path.glob("*/manifest.json")), "it finished before it was killed"
         assert shards_in(tmp_path) >= seen, "finished shards were lost"
         seen = shards_in(tmp_path)
     times = {p: p.stat().st_mtime_ns for p in tmp_path.glob("idx_folder-*/*.arrow")}
@@ -214,15 +214,15 @@ def test_a_second_preparation_waits_for_the_first_and_says_so(
 
 
 @pytest.mark.slow
-def test_a_worker_that_the_system_kills_ends_in_one_sentence(many_raw: Path, tmp_path: Path) -> None:
+def test_a_worker_killed_by_the_system_is_reported_in_one_sentence(many_raw: Path, tmp_path: Path) -> None:
     with another_process(many_raw, tmp_path, 2) as process:
         wait_until(lambda: shards_in(tmp_path) > 0)
         workers = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
         workers[0].kill()
-        _, said = process.communicate(timeout=180)
+        _, message = process.communicate(timeout=180)
     assert process.returncode == 2
-    assert said.splitlines()[-1].startswith("error: a worker process was killed")
-    assert "Traceback" not in said
+    assert message.splitlines()[-1].startswith("error: a worker process was killed")
+    assert "Traceback" not in message
     assert not list(tmp_path.glob("*/manifest.json"))
 
 
@@ -234,10 +234,10 @@ def test_interrupted_it_says_so_and_leaves_no_half_written_file(
         with another_process(many_raw, tmp_path, workers) as process:
             wait_until(partial(has_shards, tmp_path, shards_in(tmp_path) + 5))
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            _, said = process.communicate(timeout=180)
+            _, message = process.communicate(timeout=180)
         assert process.returncode == 130
-        assert said.splitlines()[-1] == "interrupted; run the same command again to go on"
-        assert "Traceback" not in said
+        assert message.splitlines()[-1] == "interrupted; run the same command to resume"
+        assert "Traceback" not in message
         assert not list(tmp_path.glob("*/.*.partial"))
         assert not list(tmp_path.glob("*/manifest.json"))
     assert content(prepare_many(many_raw, tmp_path)) == content(undisturbed)
@@ -245,7 +245,7 @@ def test_interrupted_it_says_so_and_leaves_no_half_written_file(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that holds the unpacked raw files and a part of the shards."""
+    """A file system with room for the unpacked raw files and part of the shards."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = os.geteuid() == 0 and not subprocess.run(
@@ -281,7 +281,7 @@ def test_a_full_disk_ends_in_one_sentence_and_no_data_set(
     assert content(prepare_tiny(tiny_raw, small_disk)) == content(tiny_data_set)
 
 
-def test_arguments_that_cannot_work_are_refused(tiny_raw: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused(tiny_raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="workers is 0"):
         prepare("idx_folder", raw=tiny_raw, root=tmp_path, workers=0)
     with pytest.raises(ConfigError, match="is not a folder"):
@@ -289,7 +289,7 @@ def test_arguments_that_cannot_work_are_refused(tiny_raw: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "x" * 300, "/proc/nowhere/below"])
-def test_a_place_that_cannot_be_written_is_one_sentence(tiny_raw: Path, tmp_path: Path, place: str) -> None:
+def test_an_unwritable_place_is_reported_in_one_sentence(tiny_raw: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
         DataSetError, match=r"cannot be written: .*; choose another place with --out"
@@ -298,7 +298,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tiny_raw: Path, tmp_path
     assert str(Path(place).parent) in str(caught.value)
 
 
-def test_what_is_wrong_with_another_file_is_not_said_of_the_place_chosen(tmp_path: Path) -> None:
+def test_an_error_of_another_file_is_not_blamed_on_the_chosen_place(tmp_path: Path) -> None:
     missing, forbidden = (
         FileNotFoundError(2, "No such file", str(tmp_path / "out" / "plan")),
         PermissionError(13, "No", "/raw"),
@@ -308,7 +308,7 @@ def test_what_is_wrong_with_another_file_is_not_said_of_the_place_chosen(tmp_pat
             raise error
 
 
-def test_asking_for_ffcv_without_it_says_how_to_install_it(
+def test_requesting_ffcv_without_it_says_how_to_install_it(
     tiny_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("data_prep.stages.ffcv_is_installed", lambda: False)

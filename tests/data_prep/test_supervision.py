@@ -94,7 +94,7 @@ def test_one_per_class_is_the_first_of_each_class_to_be_labelled(
         assert rank[row] == rank[rivals].min()
 
 
-def test_of_equal_ranks_the_first_row_is_labelled_whatever_the_order_of_the_others() -> None:
+def test_of_equal_ranks_the_first_row_is_labelled_regardless_of_the_others() -> None:
     rank = np.array([0.5, 0.2, 0.2, 0.1, 0.2], dtype=np.float32)
     classes = np.array([1, 1, 1, 0, 1], dtype=np.uint8)
     assert first_of_each_class(rank, classes, np.ones(5, dtype=bool)).tolist() == [3, 1]

@@ -1,6 +1,6 @@
-"""The forty attributes of a drawn face: how often each is set, and what it goes along with.
+"""The forty attributes of a drawn face: how often each is set, and what it is correlated with.
 
-The frequencies follow those of CelebA's own list (Liu et al. 2015), to about two points of a hundred, through a chain of
+The frequencies follow those of CelebA's own list (Liu et al. 2015), to about two percentage points, through a chain of
 conditional tables: sex and age first, everything else given these. ``Attractive`` is the one attribute that is not drawn.
 """
 
@@ -51,7 +51,7 @@ def normal_share(value: float) -> float:
 
 
 def sample_labels(ancestry: float, chance: np.random.Generator) -> dict[str, bool]:
-    """One person's attributes, save those that ``factors`` reads off the drawing (big lips, blurry and so on).
+    """One person's attributes, except those that ``factors`` reads off the drawing (big lips, blurry and so on).
 
     ``ancestry`` is standard normal: where it is high, hair is more often light, and skin pale.
     """
@@ -109,7 +109,7 @@ def consistent(labels: Mapping[str, bool]) -> dict[str, bool]:
 
 
 def switched(labels: Mapping[str, bool], name: str, value: bool) -> dict[str, bool]:
-    """The same person with one attribute set to ``value``, and with what excludes it taken away."""
+    """The same person with one attribute set to ``value`` and attributes that exclude it removed."""
     changed = dict(labels) | {name: value}
     if value:
         if name in HAIR_COLOURS:

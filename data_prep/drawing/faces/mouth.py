@@ -126,7 +126,7 @@ def _teeth(canvas: Canvas, pose: Pose, inside: Patch, y: float, half: float, gap
 
 
 def fold(pose: Pose, side: int, smile: float = 0.0) -> Points:
-    """The fold from the nose's wing to beside the mouth."""
+    """The fold from the wing of the nose to the corner of the mouth."""
     y, out = pose.nose_y, 3.0 * max(smile, 0.0)
     return smooth(
         [

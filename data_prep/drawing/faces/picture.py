@@ -28,7 +28,7 @@ _STRANDS = 420
 
 @dataclass(frozen=True, slots=True)
 class Textures:
-    """What is random in a picture and has no name: grain, strands, the background's shapes, the sensor's noise."""
+    """The random parts of a picture that are not factors: grain, strands, the background's shapes, the sensor's noise."""
 
     streaks: Light
     """(strands,): along the hair, around 0"""

@@ -1,7 +1,7 @@
 """Which part of the picture a label may change: one box per label, from the same factors as the drawing.
 
 A box holds every pixel that changes by more than a few grey values when the label is switched and all else stays, before
-JPEG spreads it over its blocks, and unless switching takes a hat off. ``touched`` gives the very pixels.
+JPEG spreads it over its blocks, and unless switching takes a hat off. ``touched`` gives the exact pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from data_prep.drawing.faces.picture import paint, person, portrait
 from data_prep.drawing.faces.pose import EYES_Y, HEIGHT, WIDTH, Pose
 
 _VISIBLE = 4.0
-"""Grey values; less is not to be seen beside the sensor's noise."""
+"""Grey values; smaller changes are invisible under the sensor noise."""
 
 
 def regions(face: Face) -> dict[str, Box]:

@@ -15,7 +15,7 @@ _SIDES = (-1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Lungs:
-    """The two lung fields, (H, W), 0 to 1: where lies what a finding darkens or whitens."""
+    """The two lung fields, (H, W), 0 to 1: the area that findings darken or whiten."""
 
     right: Light
     left: Light
@@ -152,9 +152,7 @@ def draw_middle(canvas: Canvas, frame: Frame) -> None:
         x, _ = frame.coordinates(below_dome)
         liver = below_dome.alpha * 0.22 * np.clip((frame.half + 26 - np.abs(x)) / 44, 0, 1)
         np.maximum(below_dome.of(soft), liver, out=below_dome.of(soft))
-    canvas.pixels += (
-        soft  # where these lie before each other the densest counts, or they would be seen through
-    )
+    canvas.pixels += soft  # where these overlap the densest counts, or they would be transparent
     stomach = frame.place(ellipse(70, frame.dome(1) + 25, 24, 13))
     canvas.add(canvas.covered(stomach, soften=2.5), -0.20)
 

@@ -48,7 +48,7 @@ class Chest:
     atelectasis_side: float
     atelectasis_bands: float
     effusion: float
-    """how high the fluid stands"""
+    """level of the fluid"""
     effusion_side: float
     """0: both"""
     lesion: float
@@ -90,7 +90,7 @@ FACTORS = tuple(field.name for part in (Patient, Chest, Exposure) for field in f
 
 
 def sample_patient(chance: np.random.Generator) -> Patient:
-    """Anybody who is sent to have a chest radiograph."""
+    """A random patient."""
     male = float(chance.random() < 0.55)
     return Patient(
         male=male, age=float(round(_around(chance, 61, 16, 18, 90))),

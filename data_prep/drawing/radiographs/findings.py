@@ -1,7 +1,7 @@
 """What a study shows, how findings go together, and what its report says of them.
 
 The truth is drawn; the lists hold what a report would say: 1, 0, -1 (uncertain) or a blank. Frequencies follow those of
-CheXpert's training set (Irvin et al. 2019, table 1), to about two points of a hundred.
+CheXpert's training set (Irvin et al. 2019, table 1), to about two percentage points.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EDEMA = 0.265
 _GIVEN_EDEMA = {"Cardiomegaly": (0.097, 0.26), "Pleural Effusion": (0.335, 0.62)}
 _GIVEN_EFFUSION = {"Atelectasis": (0.167, 0.32), "Consolidation": (0.088, 0.19)}
 
-_REPORTED = {  # of those that have it: 1, -1 (else blank); of those that have it not: 0, -1 (else blank)
+_REPORTED = {  # with the finding: 1, -1 (else blank); without it: 0, -1 (else blank)
     "Cardiomegaly": (0.86, 0.12, 0.058, 0.022),
     "Edema": (0.88, 0.10, 0.127, 0.04),
     "Consolidation": (0.51, 0.47, 0.145, 0.07),
@@ -65,13 +65,13 @@ def completed(found: Mapping[str, bool]) -> dict[str, bool]:
 def sample_report(found: Mapping[str, bool], chance: np.random.Generator) -> dict[str, int | None]:
     """What the report says of each observation: 1, 0, -1 (uncertain) or None (not mentioned)."""
     lots = chance.random(len(OBSERVATIONS)).tolist()
-    said = {name: _said(found[name], name, lot) for name, lot in zip(OBSERVATIONS, lots, strict=True)}
+    said = {name: _reported(found[name], name, lot) for name, lot in zip(OBSERVATIONS, lots, strict=True)}
     nothing_found = found["No Finding"] and lots[0] < 0.5
     said["No Finding"] = 1 if nothing_found else None
     return said
 
 
-def _said(there: bool, name: str, lot: float) -> int | None:
+def _reported(there: bool, name: str, lot: float) -> int | None:
     yes, unsure_yes, no, unsure_no = _REPORTED.get(name, _OTHERS)
     certain, unsure = (yes, unsure_yes) if there else (no, unsure_no)
     if lot < certain:

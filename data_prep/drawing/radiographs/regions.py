@@ -12,7 +12,7 @@ from data_prep.drawing.radiographs.frame import Frame
 def regions(frame: Frame) -> dict[str, Box]:
     """The box of each of the five labels, for the view of this frame.
 
-    Severity and side are those that a study has where the finding is there; where it is not, the box is of both lungs.
+    Severity and side are the study's where the finding is present; where it is absent, the box covers both lungs.
     """
     parts = _lateral(frame) if frame.exposure.lateral else _frontal(frame)
     return {name: _box(frame, parts[name]) for name in LABELS}

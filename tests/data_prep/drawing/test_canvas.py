@@ -48,7 +48,7 @@ def test_within_another_patch_only_what_both_cover_is_covered() -> None:
     assert both.alpha.sum() == pytest.approx(10 * 20, rel=0.05)
 
 
-def test_curves_go_through_their_points_and_strokes_have_their_widths() -> None:
+def test_curves_pass_through_their_points_and_strokes_have_their_widths() -> None:
     controls = [(0.0, 0.0), (10.0, 5.0), (20.0, -3.0)]
     curve = smooth(controls)
     for point in controls:

@@ -1,4 +1,4 @@
-"""The drawn sources: drawn once, read by CelebA's and CheXpert's own code, named by what was asked for."""
+"""The drawn sources: drawn once, read by CelebA's and CheXpert's own code, named by their options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prepared(name: str, root: Path, **options: Option) -> Path:
     return prepare(name, root=root, workers=1, formats="arrow", progress=False, options=options)
 
 
-def test_faces_come_out_with_the_labels_and_factors_they_were_drawn_from(tmp_path: Path) -> None:
+def test_faces_have_the_labels_and_factors_they_were_drawn_from(tmp_path: Path) -> None:
     folder = prepared("drawn_faces", tmp_path / "data", count=20, seed=2)
     manifest = Manifest.load(folder)
     assert manifest.image_shape == (3, 64, 64)
@@ -49,7 +49,7 @@ def test_faces_come_out_with_the_labels_and_factors_they_were_drawn_from(tmp_pat
     assert np.asarray(shard.image).std() > 20
 
 
-def test_faces_are_drawn_once_for_all_that_are_made_of_them(
+def test_faces_are_drawn_once_for_all_data_sets_made_from_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared("drawn_faces", tmp_path / "data", count=20)
@@ -64,7 +64,7 @@ def test_faces_are_drawn_once_for_all_that_are_made_of_them(
     assert named.name in {folder.name for folder in (tmp_path / "data").iterdir()}
 
 
-def test_radiographs_come_out_with_unknown_labels_where_reports_are_uncertain(tmp_path: Path) -> None:
+def test_radiographs_have_unobserved_labels_where_reports_are_uncertain(tmp_path: Path) -> None:
     folder = prepared("drawn_radiographs", tmp_path / "data", count=20, seed=1)
     manifest = Manifest.load(folder)
     assert manifest.image_shape == (1, 64, 64)
@@ -84,13 +84,15 @@ def test_the_folder_is_named_by_count_seed_options_and_the_version_of_the_drawin
     def folder(**options: Option) -> Path:
         return data_set_folder(source_named("drawn_faces", None, options), tmp_path)
 
-    asked = [folder(), folder(count=5), folder(seed=1), folder(read_as="celeba_glasses")]
-    assert folder(count=20_000, seed=0) == asked[0]
+    folders = [folder(), folder(count=5), folder(seed=1), folder(read_as="celeba_glasses")]
+    assert folder(count=20_000, seed=0) == folders[0]
     monkeypatch.setattr(Faces, "version", 2)
-    assert len({*asked, folder()}) == 5
+    assert len({*folders, folder()}) == 5
 
 
-def test_as_many_processes_draw_as_prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drawing_uses_as_many_processes_as_preparation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def drawing(*_: object, workers: int | None, **__: object) -> None:
         raise ConfigError(f"{workers} draw")
 
@@ -100,7 +102,7 @@ def test_as_many_processes_draw_as_prepare(tmp_path: Path, monkeypatch: pytest.M
             prepare("drawn_faces", root=tmp_path, workers=workers, progress=False)
 
 
-def test_wrong_options_are_one_sentence(tmp_path: Path) -> None:
+def test_wrong_options_are_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be drawn"):
         source_named("drawn_faces", None, {"count": 0})
     with pytest.raises(ConfigError, match="read_as is 'cats'"):

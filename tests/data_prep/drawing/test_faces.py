@@ -53,7 +53,7 @@ def test_labels_are_about_as_frequent_as_in_celeba(label: str) -> None:
     assert many()[label].mean() == pytest.approx(CELEBA[label], abs=0.035)
 
 
-def test_labels_go_along_as_in_celeba() -> None:
+def test_labels_are_correlated_as_in_celeba() -> None:
     shown = many()
     male, young, old = shown["Male"], shown["Young"], ~shown["Young"]
     assert male[shown["Mustache"]].all()
@@ -67,7 +67,7 @@ def test_labels_go_along_as_in_celeba() -> None:
     assert shown["Wavy_Hair"][~male].mean() > 2.5 * shown["Wavy_Hair"][male].mean()
 
 
-def test_labels_that_exclude_each_other_are_never_together() -> None:
+def test_labels_that_exclude_each_other_never_occur_together() -> None:
     shown = many()
     assert np.sum([shown[name] for name in HAIR_COLOURS], axis=0).max() == 1
     assert not (shown["Bald"] & shown["Bangs"]).any()
@@ -99,13 +99,13 @@ def test_a_label_changes_its_region_and_nothing_else(label: str) -> None:
         assert (np.abs(small).max(axis=2) > 15).sum() >= 8, "at the size that a model sees"
 
 
-def test_the_very_pixels_that_a_label_changes_can_be_asked_for() -> None:
+def test_the_exact_pixels_that_a_label_changes_are_available() -> None:
     off, on = off_and_on(PEOPLE[0], "Smiling")
     change = np.abs(paint(off) - paint(on)).max(axis=2) > 4
     np.testing.assert_array_equal(touched(1, PEOPLE[0], "Smiling"), change)
 
 
-def test_labels_differ_in_look_from_person_to_person() -> None:
+def test_labels_look_different_from_person_to_person() -> None:
     """How wide a smile, which glasses: the factors of a label vary among those that have it."""
     woman = switched(switched(person(5, 0)[0], "Smiling", True), "Eyeglasses", True) | {"Male": False}
     women = [person(5, index, woman)[1] for index in range(60)]
@@ -128,7 +128,7 @@ def test_a_portrait_is_the_same_each_time_and_the_camera_leaves_the_scene_alone(
 
 
 def test_extreme_factors_are_drawn() -> None:
-    """Whatever is sampled stays inside the picture's arrays, and is a picture."""
+    """Any sample stays inside the picture's arrays, and is a valid picture."""
     for index in range(12):
         pixels = draw(portrait(11, index))
         assert pixels.shape == (218, 178, 3)

@@ -1,4 +1,4 @@
-"""Radiographs: findings that go together as in CheXpert, each changing its own region; reports with blanks and -1."""
+"""Radiographs: findings correlated as in CheXpert, each changing its own region; reports with blanks and -1."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def studies() -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.float6
     """The truth and the report (blank: nan) of many studies."""
     chance = np.random.default_rng(0)
     found = [sample_findings(chance) for _ in range(STUDIES)]
-    said = [sample_report(each, chance) for each in found]
+    message = [sample_report(each, chance) for each in found]
     truth = {name: np.array([each[name] for each in found]) for name in OBSERVATIONS}
     report = {
         name: np.array(
-            [np.nan if (value := each[name]) is None else value for each in said], dtype=np.float64
+            [np.nan if (value := each[name]) is None else value for each in message], dtype=np.float64
         )
         for name in OBSERVATIONS
     }
@@ -69,7 +69,7 @@ def test_reports_are_about_as_frequent_as_in_chexpert(label: str) -> None:
     assert np.isnan(report[label]).mean() > 0.3
 
 
-def test_findings_go_together() -> None:
+def test_findings_are_correlated() -> None:
     truth, _ = studies()
     edema, effusion = truth["Edema"], truth["Pleural Effusion"]
     assert truth["Cardiomegaly"][edema].mean() > 1.8 * truth["Cardiomegaly"][~edema].mean()

@@ -1,4 +1,4 @@
-"""Raw folders of drawings: the same bytes from any number of workers and after any kill, and nothing of others touched."""
+"""Raw folders of drawings: the same bytes from any number of workers and after any kill; other files are left alone."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_what_was_drawn_before_a_failure_is_not_drawn_again(
     assert drawings == list(range(2 * PART, COUNT))
     drawings.clear()
     drawn(tmp_path / "again")
-    assert drawings == [], "a finished folder is used as it is"
+    assert drawings == [], "a finished folder is used as is"
 
 
-def test_killed_outright_with_two_workers_it_goes_on(tmp_path: Path) -> None:
+def test_killed_with_two_workers_it_resumes(tmp_path: Path) -> None:
     undisturbed = content(drawn(tmp_path / "undisturbed"))
     folder = tmp_path / "killed"
     program = (
@@ -100,7 +100,7 @@ def test_killed_outright_with_two_workers_it_goes_on(tmp_path: Path) -> None:
     assert content(drawn(folder)) == undisturbed
 
 
-def test_killed_before_its_first_note_or_behind_its_last_it_goes_on(
+def test_killed_before_its_first_record_or_after_its_last_it_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = content(drawn(tmp_path / "undisturbed", count=2))
@@ -122,7 +122,7 @@ def test_killed_before_its_first_note_or_behind_its_last_it_goes_on(
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RawDataError, match="is not empty, and what is in it was not drawn"):
+    with pytest.raises(RawDataError, match="is not empty, and its content was not drawn"):
         drawn(tmp_path / "mine")
     assert content(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 
@@ -142,7 +142,7 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (3, -1)])
-def test_numbers_that_make_no_sense_are_refused(count: int, seed: int, tmp_path: Path) -> None:
+def test_invalid_numbers_are_refused(count: int, seed: int, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be drawn"):
         drawn(tmp_path / "none", count=count, seed=seed)
     with pytest.raises(ConfigError, match="workers is 0"):
@@ -150,13 +150,13 @@ def test_numbers_that_make_no_sense_are_refused(count: int, seed: int, tmp_path:
     assert not (tmp_path / "none").exists()
 
 
-def test_an_unknown_drawing_is_refused_with_those_there_are() -> None:
+def test_an_unknown_drawing_is_refused_with_a_list_of_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="there are faces, radiographs"):
         drawing_named("cats")
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_factors_and_regions_of_every_picture_stand_beside_it(kind: str, tmp_path: Path) -> None:
+def test_factors_and_regions_of_every_picture_are_written(kind: str, tmp_path: Path) -> None:
     folder, drawing = drawn(tmp_path / "raw", kind, count=12), drawing_named(kind)
     header, *rows = (folder / raw_folder.FACTORS_FILE).read_text().splitlines()
     assert header.split(",") == ["file", *drawing.factors]

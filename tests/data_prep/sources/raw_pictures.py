@@ -94,7 +94,7 @@ def write_celeba(
 
 
 def write_kaggle_archive(path: Path, rows: int = 40) -> Path:
-    """CelebA as one archive, as Kaggle hands it out: the pictures two folders deep and the lists as CSV."""
+    """CelebA as one archive, as Kaggle distributes it: the pictures two folders deep and the lists as CSV."""
     shown = shown_attributes(rows)
     contents = {
         f"img_align_celeba/img_align_celeba/{picture_name(i)}": jpeg(*CELEBA_SIZE, seed=i)

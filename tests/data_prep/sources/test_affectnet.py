@@ -1,4 +1,4 @@
-"""AffectNet: lists as they are met, faces aligned by their landmarks, splits as Rb-VAE makes them."""
+"""AffectNet: lists in their usual forms, faces aligned by their landmarks, splits as Rb-VAE makes them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own(raw: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(raw, tmp_path / "raw"))
 
 
@@ -52,7 +52,7 @@ def verified(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> AffectNet:
     return affectnet(raw).verified(tmp_path_factory.mktemp("work"), QUIET)
 
 
-def test_a_similarity_is_found_again() -> None:
+def test_a_similarity_transform_is_recovered() -> None:
     shape = template()
     for seed in range(20):
         generator = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def test_the_mean_shape_is_upright_and_in_the_middle() -> None:
     np.testing.assert_allclose(mean_shape(landmarks[::-1]), shape, atol=0.002)
 
 
-def test_landmarks_of_every_face_come_to_the_mean_shape(verified: AffectNet) -> None:
+def test_landmarks_of_every_face_are_aligned_to_the_mean_shape(verified: AffectNet) -> None:
     index = verified._index
     assert index is not None
     rows = verified.rows("train", 0, verified.splits()["train"])
@@ -84,9 +84,7 @@ def test_landmarks_of_every_face_come_to_the_mean_shape(verified: AffectNet) -> 
     at_landmarks = rows.image[:, 0, y, x].mean(axis=1)
     elsewhere = np.median(rows.image[:, 0, 24:88, 14:82], axis=(1, 2))
     assert (at_landmarks > elsewhere + 80).all()
-    assert np.abs(rows.image[:, 2].astype(int) * 2 - rows.image[:, 0]).mean() < 8, (
-        "colours stay what they are"
-    )
+    assert np.abs(rows.image[:, 2].astype(int) * 2 - rows.image[:, 0]).mean() < 8, "colours are unchanged"
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 4.0])
@@ -135,7 +133,7 @@ def test_affectnets_own_neutral_faces_may_be_the_references(raw: Path, tmp_path:
     assert (rows.labels[~rows.reference] > 0).all()
 
 
-def test_prepared_twice_it_is_the_same(raw: Path, tmp_path: Path) -> None:
+def test_preparation_is_deterministic(raw: Path, tmp_path: Path) -> None:
     folders = [prepared("affectnet", raw, tmp_path / name, rows_per_shard=16) for name in ("one", "two")]
     assert content(folders[0]) == content(folders[1])
     manifest = Manifest.load(folders[0])
@@ -144,7 +142,7 @@ def test_prepared_twice_it_is_the_same(raw: Path, tmp_path: Path) -> None:
     assert sum(int(s.reference.sum()) for s in open_split(folders[0], manifest, "train")) == REFERENCES
 
 
-def test_a_list_without_header_and_with_other_line_ends_says_the_same(raw: Path, tmp_path: Path) -> None:
+def test_a_list_without_header_and_with_other_line_endings_gives_the_same(raw: Path, tmp_path: Path) -> None:
     official = raw / "Manually_Annotated_file_lists" / "training.csv"
     expected = read_faces(official, with_expressions=True)
     lines = official.read_text().splitlines()
@@ -176,21 +174,21 @@ def changed(own: Path, number: int, old: str, new: str) -> Path:
     ("number", "old", "new", "sentence"),
     [
         (5, "face003.JPG", "face002.bmp", "line 5"),
-        (5, "0/face003.JPG", "../face003.JPG", "line 5: .* is no path below the folder"),
-        (5, "0/face003.JPG", "/etc/passwd", "line 5: .* is no path below the folder"),
+        (5, "0/face003.JPG", "../face003.JPG", "line 5: .* is not a path below the folder"),
+        (5, "0/face003.JPG", "/etc/passwd", "line 5: .* is not a path below the folder"),
         (5, "0/face003.JPG", "x" * 300, "line 5: the name of a picture is longer"),
         (5, ",10,10,", ",10,", "line 5 has 8 fields where 9 are expected"),
         (5, ",3,-0.1", ",11,-0.1", "line 5: the expression is '11'"),
         (5, ",3,-0.1", ",happy,-0.1", "line 5: the expression is 'happy'"),
         (5, ";", ";1.0;", "line 5 has 137 coordinates where 68 points"),
-        (5, ";", ";x", "line 5: the landmarks .* are no numbers"),
+        (5, ";", ";x", "line 5: the landmarks .* are not numbers"),
         (5, ";", ";nan;", "line 5"),
         (5, ";", "e30;", "line 5: a landmark is at "),
         (1, "facial_landmarks", "points", "line 1 names 0 columns facial_landmarks"),
         (1, "face_x", "expression", "line 1 names 2 columns expression"),
     ],
 )
-def test_what_is_wrong_with_a_list_is_named_with_its_line(
+def test_an_error_in_a_list_is_reported_with_its_line(
     own: Path, number: int, old: str, new: str, sentence: str
 ) -> None:
     path = changed(own, number, old, new)
@@ -200,19 +198,21 @@ def test_what_is_wrong_with_a_list_is_named_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_name_that_is_there_twice_is_told_with_both_lines(own: Path) -> None:
+def test_a_duplicate_name_is_reported_with_both_lines(own: Path) -> None:
     changed(own, 6, "1/face004.jpg", "0/face003.JPG")
-    with pytest.raises(RawDataError, match=r"line 6: 0/face003\.JPG is there twice \(first in line 5\)"):
+    with pytest.raises(RawDataError, match=r"line 6: 0/face003\.JPG occurs twice \(first in line 5\)"):
         affectnet(own).checksums()
 
 
-def test_a_missing_picture_is_named_with_the_line_that_names_it(own: Path) -> None:
+def test_a_missing_picture_is_reported_with_its_line_in_the_list(own: Path) -> None:
     (own / "Manually_Annotated_Images" / "0" / "face003.JPG").unlink()
-    with pytest.raises(RawDataError, match=r"face003\.JPG is missing, and .*training\.csv, line 5 names it"):
+    with pytest.raises(
+        RawDataError, match=r"face003\.JPG is missing, but is named in .*training\.csv, line 5"
+    ):
         affectnet(own).checksums()
     (own / "Manually_Annotated_Images" / "0" / "face003.JPG").touch()
     (own / "neutral" / "2.jpg").unlink()
-    with pytest.raises(RawDataError, match=r"2\.jpg is missing, and .*landmarks\.csv, line 4 names it"):
+    with pytest.raises(RawDataError, match=r"2\.jpg is missing, but is named in .*landmarks\.csv, line 4"):
         affectnet(own).checksums()
 
 
@@ -232,15 +232,15 @@ def test_a_damaged_picture_is_named_and_nothing_half_written_is_left(
     assert not list((tmp_path / "out").rglob("*.arrow"))
 
 
-def test_landmarks_beside_the_picture_are_told(tmp_path: Path) -> None:
+def test_landmarks_outside_the_picture_are_reported(tmp_path: Path) -> None:
     points, size = posed(0)
     file = BytesIO()
     picture(points, size).save(file, "PNG")
-    with pytest.raises(DamagedPicture, match="landmarks lie beside"):
+    with pytest.raises(DamagedPicture, match="landmarks lie outside"):
         aligned(file.getvalue(), points + 5000, mean_shape(points[None].astype(np.float32)))
 
 
-def test_without_raw_files_it_says_what_to_put_where_and_where_to_ask(own: Path, tmp_path: Path) -> None:
+def test_missing_raw_files_are_reported_with_where_to_get_and_put_them(own: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(
         RawDataError, match=r"empty lacks training\.csv .* Manually_Annotated_Images .*--raw"
@@ -259,9 +259,7 @@ ROWS = [line(f"{n}/face{n}.jpg", posed(n)[0], n % 11) for n in range(4)]
 
 @many
 @given(data=st.data())
-def test_whatever_a_list_holds_it_is_read_or_refused_in_one_sentence(
-    tmp_path: Path, data: st.DataObject
-) -> None:
+def test_any_list_is_read_or_refused_in_one_sentence(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "training.csv"
     text = "\n".join([HEADER, *ROWS]).encode()
     kind = data.draw(st.sampled_from(["cut", "changed", "fields", "anything"]))

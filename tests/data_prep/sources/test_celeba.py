@@ -1,4 +1,4 @@
-"""CelebA and its subsets: what is read from the lists and pictures, in whatever form a person has them."""
+"""CelebA and its subsets: what is read from the lists and pictures, in all their usual forms."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_every_form_of_the_raw_files_gives_the_same_data_set(raw: Path, tmp_path
         assert content(found) == content(expected)
 
 
-def test_official_files_of_another_md5_are_told_of_and_taken(
+def test_official_files_with_another_md5_give_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = write_celeba(tmp_path / "raw", ROWS, archive=True)
@@ -106,10 +106,10 @@ def test_official_files_of_another_md5_are_told_of_and_taken(
         return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
 
     attributes.write_text(attributes.read_text().replace(" \n", "\n"))
-    assert warnings(tmp_path / "part") == [], "forty rows are not the whole of CelebA"
+    assert warnings(tmp_path / "part") == [], "forty rows are not all of CelebA"
     monkeypatch.setattr(module, "ROWS", ROWS)
     (told,) = warnings(tmp_path / "edited")
-    assert f"{attributes} has the name and the rows of CelebA's official file and not its MD5" in told
+    assert f"{attributes} has the name and the length of CelebA's official file but not its MD5" in told
     write_zip(pictures, {f"faces/{picture_name(i)}": jpeg(218, 178, seed=i) for i in range(ROWS)})
     assert [
         str(path) in line
@@ -144,7 +144,7 @@ def test_workers_and_interleaved_tasks_change_nothing(raw: Path, tmp_path: Path)
 
 
 def with_and_without(shown: NDArray[np.bool_], times: int) -> dict[int, tuple[int, int]]:
-    """Split → rows that show it, and rows without it that are taken."""
+    """Split → rows with the attribute, and rows without it that are used."""
     counts = {}
     for number in range(3):
         members = partition_of(ROWS) == number
@@ -157,7 +157,7 @@ def with_and_without(shown: NDArray[np.bool_], times: int) -> dict[int, tuple[in
     ("name", "label", "times"),
     [("celeba_glasses", "Eyeglasses", 2), ("celeba_facial_hair", "Facial_Hair", 1)],
 )
-def test_csvae_subsets_have_all_with_the_attribute_and_so_many_without(
+def test_csvae_subsets_have_all_with_the_attribute_and_a_multiple_without(
     raw: Path, tmp_path: Path, name: str, label: str, times: int
 ) -> None:
     shown = column("Eyeglasses")
@@ -171,7 +171,7 @@ def test_csvae_subsets_have_all_with_the_attribute_and_so_many_without(
         rows.check((3, 64, 64), [2], 0)
 
 
-def test_csvae_pictures_are_cut_out_before_they_are_resized(raw: Path, tmp_path: Path) -> None:
+def test_csvae_pictures_are_cropped_before_they_are_resized(raw: Path, tmp_path: Path) -> None:
     rows = all_rows("celeba_glasses", raw, tmp_path)["train"]
     for image, number in zip(rows.image, numbers(rows), strict=True):
         expected = decode_jpeg(jpeg(218, 178, number), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))

@@ -1,4 +1,4 @@
-"""What is wrong with CelebA's files is one sentence that names file and row, and leaves no data set."""
+"""An error in CelebA's files is reported in one sentence with file and row, and leaves no data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def damage_picture(raw: Path) -> str:
 
 def remove_picture(raw: Path) -> str:
     (raw / "img_align_celeba" / picture_name(11)).unlink()
-    return r"000012.jpg is missing, and .*list_attr_celeba.txt, line 14 names it"
+    return r"000012.jpg is missing, but is named in .*list_attr_celeba.txt, line 14"
 
 
 def add_picture(raw: Path) -> str:
@@ -35,7 +35,7 @@ def add_picture(raw: Path) -> str:
 
 def text_instead_of_a_picture(raw: Path) -> str:
     (raw / "img_align_celeba" / picture_name(11)).write_text("<html>404</html>")
-    return r"000012.jpg \(.*line 14\) is no JPEG file: it begins with 3c68746d"
+    return r"000012.jpg \(.*line 14\) is not a JPEG file: it begins with 3c68746d"
 
 
 def small_picture(raw: Path) -> str:
@@ -72,7 +72,7 @@ def shorter_partition(raw: Path) -> str:
         no_partition, shorter_partition,
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_one_sentence_with_file_and_row_and_leaves_no_data_set(
+def test_an_error_is_reported_with_file_and_row_and_leaves_no_data_set(
     tmp_path: Path, damage: Callable[[Path], str]
 ) -> None:
     raw = write_celeba(tmp_path / "raw", ROWS)
@@ -86,32 +86,32 @@ def test_what_is_wrong_is_one_sentence_with_file_and_row_and_leaves_no_data_set(
     assert not list((tmp_path / "data").glob("*/.*.partial"))
 
 
-def test_a_picture_too_small_for_the_part_that_is_cut_out_is_named(tmp_path: Path) -> None:
+def test_a_picture_too_small_for_the_crop_is_named(tmp_path: Path) -> None:
     raw = write_celeba(tmp_path / "raw", ROWS)
     sentence = small_picture(raw)
-    assert prepared("celeba", raw, tmp_path / "data").is_dir(), "a whole picture of any size can be resized"
+    assert prepared("celeba", raw, tmp_path / "data").is_dir(), (
+        "an uncropped picture of any size can be resized"
+    )
     with pytest.raises(RawDataError, match=sentence):
         prepared("celeba_glasses_facial_hair", raw, tmp_path / "data")
 
 
-def test_a_picture_that_changes_under_way_is_named(tmp_path: Path) -> None:
+def test_a_picture_that_changes_during_preparation_is_named(tmp_path: Path) -> None:
     raw = write_celeba(tmp_path / "raw", ROWS)
     source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
     (raw / "img_align_celeba" / picture_name(3)).write_bytes(jpeg(218, 178, seed=77))
-    with pytest.raises(RawDataError, match=r"000004.jpg .*line 6\) has another size than when"):
+    with pytest.raises(RawDataError, match=r"000004.jpg .*line 6\) has a different size than when"):
         source.rows("train", 0, 9)
 
 
-def test_pictures_that_a_task_does_not_see_are_named(tmp_path: Path) -> None:
-    """They are gone, or the task is on another machine, which does not have that disk."""
+def test_pictures_missing_for_a_task_are_named(tmp_path: Path) -> None:
+    """They are gone, or the task runs on another machine without that disk."""
     raw = write_celeba(tmp_path / "raw", ROWS)
     source = source_named("celeba", raw).verified(tmp_path / "work", QUIET)
     pictures = raw / "img_align_celeba"
     (pictures / picture_name(3)).unlink()
-    with pytest.raises(
-        RawDataError, match=r"000004.jpg .*line 6\) is not there any more, or not on this machine"
-    ):
+    with pytest.raises(RawDataError, match=r"000004.jpg .*line 6\) no longer exists, or not on this machine"):
         source.rows("train", 0, 9)
     pictures.rename(raw / "elsewhere")
-    with pytest.raises(RawDataError, match=rf"{pictures} is not there any more, or not on this machine"):
+    with pytest.raises(RawDataError, match=rf"{pictures} no longer exists, or not on this machine"):
         source.rows("train", 0, 9)

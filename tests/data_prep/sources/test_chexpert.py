@@ -1,4 +1,4 @@
-"""CheXpert: what uncertain and blank findings count as, who is in which split, and which pictures are taken."""
+"""CheXpert: what uncertain and blank findings count as, who is in which split, and which pictures are used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def all_rows(raw: Path, scratch: Path, **options: Option) -> dict[str, Rows]:
 
 
 def found_in_lists(raw: Path) -> dict[str, list[str]]:
-    """Picture → the five values as the lists have them."""
+    """Picture → the five values in the lists."""
     values = {}
     header = CHEXPERT_HEADER.split(",")
     for part in ("train", "valid"):
@@ -128,7 +128,7 @@ def test_splits_are_about_8_1_1_of_the_patients_and_keep_when_patients_are_added
         assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
 
 
-def test_options_are_part_of_the_digest_and_kept_by_the_plan(raw: Path, tmp_path: Path) -> None:
+def test_options_are_part_of_the_digest_and_stored_in_the_plan(raw: Path, tmp_path: Path) -> None:
     folders = set()
     for options in ({}, {"uncertain": "ones"}, {"blank": "unobserved"}, {"views": "all"}):
         folder = prepare(
@@ -145,7 +145,7 @@ def test_options_are_part_of_the_digest_and_kept_by_the_plan(raw: Path, tmp_path
     assert len(folders) == 4
 
 
-def test_the_default_options_given_by_name_change_nothing(raw: Path) -> None:
+def test_default_options_given_explicitly_change_nothing(raw: Path) -> None:
     given = source_named("chexpert", raw, {"uncertain": "unobserved", "views": "frontal"})
     assert given.options == source_named("chexpert", raw).options
 
@@ -187,7 +187,7 @@ def test_archives_that_cannot_be_read_are_refused(raw: Path, tmp_path: Path) -> 
         assert str(path) in str(caught.value)
         assert not (tmp_path / "data").exists()
 
-    refused(whole[: len(whole) // 2], r"CheXpert-v1.0.zip cannot be read: .*is it whole\?")
+    refused(whole[: len(whole) // 2], r"CheXpert-v1.0.zip cannot be read: .*is it complete\?")
     list_text = whole.index(b"Path,Sex")
     refused(
         whole[:list_text] + b"Pfad" + whole[list_text + 4 :],
@@ -241,7 +241,7 @@ def test_missing_unlisted_and_damaged_pictures_are_named(tmp_path: Path) -> None
     picture.write_bytes(whole[:700])
     refused(r"patient00003/study1/view1_frontal.jpg \(.*train.csv, line 4\) cannot be decoded: .*truncated")
     picture.unlink()
-    refused(r"patient00003/study1/view1_frontal.jpg is missing, and .*train.csv, line 4 names it")
+    refused(r"patient00003/study1/view1_frontal.jpg is missing, but is named in .*train.csv, line 4")
     picture.write_bytes(whole)
     extra = root / "train/patient00003/study2/view1_frontal.jpg"
     extra.parent.mkdir()
@@ -254,13 +254,13 @@ def test_missing_unlisted_and_damaged_pictures_are_named(tmp_path: Path) -> None
     [
         (
             {"uncertian": "ones"},
-            r"no option 'uncertian': did you mean uncertain\? It has uncertain, blank, views",
+            r"no option 'uncertian': did you mean uncertain\? its options: uncertain, blank, views",
         ),
-        ({"blank": "ones"}, r"chexpert: blank is 'ones', and only zeros, unobserved are possible"),
+        ({"blank": "ones"}, r"chexpert: blank is 'ones', but must be one of zeros, unobserved"),
     ],
 )
-def test_options_that_cannot_be_are_refused(raw: Path, options: dict[str, Option], sentence: str) -> None:
+def test_invalid_options_are_refused(raw: Path, options: dict[str, Option], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         source_named("chexpert", raw, options)
-    with pytest.raises(ConfigError, match="mnist has no option 'x': It has none"):
+    with pytest.raises(ConfigError, match="mnist has no option 'x': it has none"):
         source_named("mnist", raw, {"x": 1})

@@ -1,4 +1,4 @@
-"""A preparation of JPEG files that is killed at any moment: finished later, it is the undisturbed one's."""
+"""A preparation of JPEG files killed at any moment and then finished equals an undisturbed one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(raw: Path, root: Path) -> subprocess.Popen[bytes]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill it as the system does; its workers then end by themselves, and are waited for."""
+    """SIGKILL it, and wait for its workers, which end by themselves."""
     children = psutil.Process(process.pid).children() if process.poll() is None else []
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -47,9 +47,9 @@ def shards_in(root: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # it starts 21 times three processes, which takes long where others compute too
+@pytest.mark.timeout(1200)  # it starts three processes 21 times, which is slow on a busy machine
 def test_killed_at_twenty_random_moments_and_then_finished_it_is_the_same_data_set(tmp_path: Path) -> None:
-    """A moment is so many shards after the start (none: while it plans or starts its workers), and a little later."""
+    """A moment is a number of shards after the start (0: while it plans or starts its workers), plus a short delay."""
     raw = write_celeba(tmp_path / "raw", ROWS, size=(60, 50))
     undisturbed = prepare(
         "celeba", raw=raw, root=tmp_path / "one", workers=1, formats="arrow", rows_per_shard=ROWS_PER_SHARD,
@@ -64,10 +64,10 @@ def test_killed_at_twenty_random_moments_and_then_finished_it_is_the_same_data_s
             time.sleep(0.001)
         time.sleep(wait if more else 20 * wait)
         kill(process)
-        assert not list(root.glob("*/manifest.json")), "it was over before it was killed"
+        assert not list(root.glob("*/manifest.json")), "it finished before it was killed"
         reached.append(shards_in(root))
     assert reached == sorted(reached), "finished shards were lost"
-    assert len(set(reached)) > 10, "most moments should be in the middle of the work"
+    assert len(set(reached)) > 10, "most kills should hit in the middle of the work"
     assert reached[-1] < shards
     assert start(raw, root).wait() == 0
     (folder,) = root.glob("celeba-*")

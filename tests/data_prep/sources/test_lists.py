@@ -1,4 +1,4 @@
-"""The list parsers: tolerant of form, and whatever is wrong with the content ends in one sentence."""
+"""The list parsers: tolerant of form, and every error in the content is one sentence."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def read(folder: Path, name: str, content: str | bytes) -> NamedRows:
 
 
 def refused(folder: Path, name: str, content: str | bytes) -> str:
-    """The sentence that a list is refused with: it names the file, and it is one line."""
+    """The one-line message that a list is refused with; it names the file."""
     with pytest.raises(RawDataError) as caught:
         read(folder, name, content)
-    said = str(caught.value)
-    assert str(folder / name) in said
-    assert said.isprintable()
-    return said
+    message = str(caught.value)
+    assert str(folder / name) in message
+    assert message.isprintable()
+    return message
 
 
 def same(one: NamedRows, other: NamedRows) -> bool:
@@ -172,14 +172,14 @@ def test_a_wrong_value_is_refused_with_its_line(tmp_path: Path, name: str, data:
     )
     fields[data.draw(st.sampled_from(columns))] = wrong
     rows[number] = part.join(fields)
-    said = refused(tmp_path, name, "\n".join([*before, *rows]))
-    assert f"line {len(before) + 1 + number}" in said
+    message = refused(tmp_path, name, "\n".join([*before, *rows]))
+    assert f"line {len(before) + 1 + number}" in message
 
 
 @many
 @each_list
 @given(data=st.data())
-def test_a_row_with_fields_too_few_or_too_many_is_refused_with_its_line(
+def test_a_row_with_too_few_or_too_many_fields_is_refused_with_its_line(
     tmp_path: Path, name: str, data: st.DataObject
 ) -> None:
     before, rows = rows_of(name)
@@ -203,15 +203,15 @@ def test_a_picture_named_twice_is_refused_with_both_lines(
     before, rows = rows_of(name)
     first, second = sorted(data.draw(st.lists(st.integers(0, ROWS), min_size=2, max_size=2, unique=True)))
     rows.insert(second, rows[first])
-    said = refused(tmp_path, name, "\n".join([*before, *rows]))
-    assert f"line {len(before) + 1 + second}: " in said
-    assert f"is there twice (first in line {len(before) + 1 + first})" in said
+    message = refused(tmp_path, name, "\n".join([*before, *rows]))
+    assert f"line {len(before) + 1 + second}: " in message
+    assert f"occurs twice (first in line {len(before) + 1 + first})" in message
 
 
 @many
 @each_list
 @given(data=st.data())
-def test_a_name_that_is_none_is_refused_with_its_line(tmp_path: Path, name: str, data: st.DataObject) -> None:
+def test_an_invalid_name_is_refused_with_its_line(tmp_path: Path, name: str, data: st.DataObject) -> None:
     before, rows = rows_of(name)
     number = data.draw(st.integers(0, ROWS - 1))
     fields = rows[number].split(separator(name))
@@ -240,7 +240,7 @@ def test_a_name_that_is_none_is_refused_with_its_line(tmp_path: Path, name: str,
 def test_a_damaged_file_never_ends_in_another_exception(
     tmp_path: Path, name: str, data: st.DataObject
 ) -> None:
-    """Bytes overwritten, cut out, put in: it is refused in one sentence, or it still is a list."""
+    """Bytes overwritten, removed, inserted: it is refused in one sentence, or still a valid list."""
     content = bytearray(LISTS[name][1].encode())
     for _ in range(data.draw(st.integers(1, 4))):
         position = data.draw(st.integers(0, len(content)))
@@ -249,13 +249,13 @@ def test_a_damaged_file_never_ends_in_another_exception(
     try:
         rows = read(tmp_path, name, bytes(content))
     except RawDataError as error:
-        said = str(error)
+        message = str(error)
     else:
-        said = str(tmp_path / name)
+        message = str(tmp_path / name)
         assert len(rows) > 0
         assert len(set(rows.names.tolist())) == len(rows)
-    assert str(tmp_path / name) in said
-    assert said.isprintable()
+    assert str(tmp_path / name) in message
+    assert message.isprintable()
 
 
 @pytest.mark.parametrize("length", range(0, 1600, 13))
@@ -268,14 +268,14 @@ def test_every_truncation_of_the_official_attributes_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "old", "new", "sentence"),
     [
-        ("attributes.txt", "Smiling", "Smilling", "line 2: 'Smilling' is none of CelebA's 40 attributes"),
-        ("attributes.csv", "Smiling", "Smilling", "line 1: 'Smilling' is none of CelebA's 40 attributes"),
-        ("attributes.txt", "Smiling", "Young", "line 2: the attribute Young is there twice"),
-        ("attributes.txt", "6\n", "7\n", "has 6 rows, and its line 1 says 7"),
+        ("attributes.txt", "Smiling", "Smilling", "line 2: 'Smilling' is not one of CelebA's 40 attributes"),
+        ("attributes.csv", "Smiling", "Smilling", "line 1: 'Smilling' is not one of CelebA's 40 attributes"),
+        ("attributes.txt", "Smiling", "Young", "line 2: the attribute Young occurs twice"),
+        ("attributes.txt", "6\n", "7\n", "has 6 rows, but its line 1 says 7"),
         ("attributes.txt", "6\n", "6.0\n", "line 1 is '6.0', where the number of rows is expected"),
         ("attributes.txt", "6\n", "", "has 6 rows"),
         ("chexpert.csv", "Edema", "Oedema", "line 1 has no column edema"),
-        ("chexpert.csv", "Fracture", "Edema", "line 1: the column 'Edema' is there twice"),
+        ("chexpert.csv", "Fracture", "Edema", "line 1: the column 'Edema' occurs twice"),
         ("chexpert.csv", "Frontal,AP", "Front,AP", "line 2: the view is 'Front'"),
         (
             "chexpert.csv",

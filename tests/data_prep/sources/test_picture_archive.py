@@ -1,4 +1,4 @@
-"""Zip archives of pictures, CelebA's for one: read where they are, and not believed."""
+"""Zip archives of pictures such as CelebA's: read in place, and not trusted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_archive_whose_paths_leave_the_folder_is_refused(
     with_lists: Path, tmp_path: Path, name: str
 ) -> None:
     archive_with(with_lists, {name: jpeg(218, 178, 1)})
-    with pytest.raises(RawDataError, match=r"img_align_celeba.zip holds .* leaves the folder"):
+    with pytest.raises(RawDataError, match=r"img_align_celeba.zip holds .* outside its folder"):
         prepared("celeba", with_lists, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -64,7 +64,7 @@ def patched(path: Path, name: str, offset: int, value: bytes) -> None:
     path.write_bytes(data)
 
 
-def test_an_archive_that_lies_about_a_size_is_not_believed(with_lists: Path, tmp_path: Path) -> None:
+def test_an_archive_with_a_false_size_is_refused(with_lists: Path, tmp_path: Path) -> None:
     path = archive_with(with_lists, {}, zipfile.ZIP_DEFLATED)
     patched(path, "img_align_celeba/000005.jpg", 24, (500).to_bytes(4, "little"))
     with pytest.raises(RawDataError, match=r"000005.jpg in .*zip \(.*line 7\) is damaged in the archive"):
@@ -82,7 +82,7 @@ def test_a_truncated_archive_is_refused(with_lists: Path, tmp_path: Path) -> Non
     whole = path.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 100, len(whole) - 5):
         path.write_bytes(whole[:length])
-        with pytest.raises(RawDataError, match=r"img_align_celeba.zip cannot be read: .*; is it whole\?"):
+        with pytest.raises(RawDataError, match=r"img_align_celeba.zip cannot be read: .*; is it complete\?"):
             prepared("celeba", with_lists, tmp_path / "data")
 
 

@@ -1,4 +1,4 @@
-"""DIVA's rotated digits: which images are chosen, how they are turned, and which rotation is kept for testing."""
+"""DIVA's rotated digits: which images are chosen, how they are rotated, and which rotation is held out for testing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_quarter_turn_is_counter_clockwise_and_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("degrees", [15.0, 45.0, 75.0])
-def test_a_turned_line_points_where_it_should_and_holds_only_colours_it_had(degrees: float) -> None:
+def test_a_rotated_line_has_the_right_direction_and_no_new_grey_values(degrees: float) -> None:
     image = np.zeros((28, 28), dtype=np.uint8)
     image[13:15, 14:26] = 200  # from the centre to the right
     turned = rotated(image, degrees)
@@ -55,7 +55,7 @@ def test_a_turned_line_points_where_it_should_and_holds_only_colours_it_had(degr
     assert (turned > 0).sum() == pytest.approx((image > 0).sum(), rel=0.15)
 
 
-def test_each_chosen_image_is_there_in_every_rotation_but_the_one_held_out(plain_raw: Path) -> None:
+def test_each_chosen_image_occurs_in_every_rotation_but_the_one_held_out(plain_raw: Path) -> None:
     found = source(plain_raw)
     assert dict(found.splits()) == {"train": 10 * PER_CLASS * 5, "test": 10 * PER_CLASS}
     train, test = found.rows("train", 0, 1000), found.rows("test", 0, 200)
@@ -76,7 +76,7 @@ def test_each_chosen_image_is_there_in_every_rotation_but_the_one_held_out(plain
         np.testing.assert_array_equal(rows.labels[:, 0], found.label_column(split))
 
 
-def test_the_domain_is_known_of_rows_that_train_and_of_no_other(plain_raw: Path) -> None:
+def test_the_domain_is_observed_in_the_training_rows_only(plain_raw: Path) -> None:
     found = source(plain_raw, held_out=30.0)
     assert found.labels()[1] == LabelSpec(
         "domain", 5, ("0 degrees", "15 degrees", "45 degrees", "60 degrees", "75 degrees")
@@ -90,7 +90,7 @@ def test_the_domain_is_known_of_rows_that_train_and_of_no_other(plain_raw: Path)
     assert all(row_id.endswith("-rotated-30") for row_id in test.ids)
 
 
-def test_the_seed_chooses_the_images_and_nothing_else_does(plain_raw: Path) -> None:
+def test_only_the_seed_chooses_the_images(plain_raw: Path) -> None:
     chosen = {
         (seed, held_out): frozenset(raw_images(source(plain_raw, seed=seed, held_out=held_out).ids("test")))
         for seed in (0, 1)
@@ -140,22 +140,25 @@ def test_every_option_makes_another_data_set() -> None:
     [
         (
             {"angles": "0,15,x"},
-            "angles is '0,15,x', and degrees with commas between them are expected: 0,15,30",
+            "angles is '0,15,x', but comma-separated degrees are expected: 0,15,30",
         ),
-        ({"angles": "0,15,15,75"}, "angles is 0,15,15,75; each rotation may be there once"),
-        ({"angles": "0,360,75"}, "angles is 0,360,75; each rotation may be there once"),
-        ({"angles": "0,75"}, "angles is 0,75; two domains to train on and one to hold out are the least"),
+        ({"angles": "0,15,15,75"}, "angles is 0,15,15,75; each rotation may occur only once"),
+        ({"angles": "0,360,75"}, "angles is 0,360,75; each rotation may occur only once"),
+        (
+            {"angles": "0,75"},
+            "angles is 0,75; at least two domains to train on and one to hold out are needed",
+        ),
         ({"held_out": 20.0}, "held_out is 20, which is none of 0,15,30,45,60,75"),
         ({"per_class": 0}, "per_class is 0; it must be at least 1"),
     ],
 )
-def test_options_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+def test_meaningless_options_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^rotated_mnist: {sentence}$"):
         rotated_mnist(None, **options)
 
 
 def test_more_images_than_a_class_has_are_refused_with_its_name(plain_raw: Path) -> None:
-    with pytest.raises(ConfigError, match=r"per_class is 61, and there are 60 images of class 0$"):
+    with pytest.raises(ConfigError, match=r"per_class is 61, but there are only 60 images of class 0$"):
         source(plain_raw, per_class=61).splits()
 
 

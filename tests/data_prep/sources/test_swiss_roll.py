@@ -25,7 +25,7 @@ def test_points_are_those_of_scikit_learn_and_the_label_halves_the_roll() -> Non
     np.testing.assert_array_equal(source.label_column("train"), rows.labels[:, 0])
 
 
-def test_bytes_stand_for_the_points_within_half_a_step() -> None:
+def test_bytes_represent_the_points_within_half_a_step() -> None:
     for seed in range(5):
         rows = swiss_roll(None, seed=seed).rows("train", 0, 10_000)
         error = as_coordinates(rows.image.reshape(-1, 3)) - rows.factors[:, :3]
@@ -34,7 +34,7 @@ def test_bytes_stand_for_the_points_within_half_a_step() -> None:
         assert rows.image.min() > 0
 
 
-def test_test_points_are_others(tmp_path: Path) -> None:
+def test_test_points_differ_from_training_points(tmp_path: Path) -> None:
     source = swiss_roll(None)
     train, test = source.rows("train", 0, 10_000), source.rows("test", 0, 2_000)
     assert not set(map(bytes, train.factors)) & set(map(bytes, test.factors))
@@ -43,7 +43,7 @@ def test_test_points_are_others(tmp_path: Path) -> None:
     assert list(part.ids) == source.ids("test")[500:700]
 
 
-def test_it_is_prepared_without_raw_files_and_twice_the_same(tmp_path: Path) -> None:
+def test_it_is_prepared_without_raw_files_deterministically(tmp_path: Path) -> None:
     folders = [
         prepare("swiss-roll", root=tmp_path / name, workers=1, formats="arrow", progress=False)
         for name in ("one", "two")

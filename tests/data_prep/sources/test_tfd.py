@@ -28,7 +28,7 @@ many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 
 def faces(seed: int = 0) -> dict[str, NDArray[np.generic]]:
-    """A file's variables: faces are spots whose place is the expression, some of them hardly to be seen."""
+    """A file's variables: faces are spots whose position is the expression, some of them barely visible."""
     generator = np.random.default_rng(seed)
     count = LABELLED + UNLABELLED
     expression = np.arange(count) % 7
@@ -62,7 +62,7 @@ def verified(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> TorontoFace
     return tfd(raw).verified(tmp_path_factory.mktemp("work"), QUIET)
 
 
-def test_faces_that_nobody_labelled_are_labelled_where_the_classifier_is_sure(verified: TorontoFaces) -> None:
+def test_unlabelled_faces_are_labelled_where_the_classifier_is_sure(verified: TorontoFaces) -> None:
     variables = faces()
     numbers, expressions = [], []
     for split, count in verified.splits().items():
@@ -78,10 +78,10 @@ def test_faces_that_nobody_labelled_are_labelled_where_the_classifier_is_sure(ve
         expressions.append(rows.labels[:, 0])
     number, expression = np.concatenate(numbers), np.concatenate(expressions)
     assert len(set(number)) == len(number)
-    assert set(range(LABELLED)) <= set(number), "a face that people labelled is never left out"
+    assert set(range(LABELLED)) <= set(number), "a face labelled by people is never dropped"
     by_people = number < LABELLED
     np.testing.assert_array_equal(expression[by_people], variables["labs_ex"][number[by_people], 0] - 1)
-    assert 0.3 * UNLABELLED < (~by_people).sum() < 0.95 * UNLABELLED, "some are left out"
+    assert 0.3 * UNLABELLED < (~by_people).sum() < 0.95 * UNLABELLED, "some are dropped"
     assert (expression[~by_people] == number[~by_people] % 7).mean() > 0.85
 
 
@@ -97,7 +97,7 @@ def test_eighty_ten_ten_with_the_same_share_of_faces_that_people_labelled(verifi
     assert other.ids("valid") != verified.ids("valid")
 
 
-def test_sure_means_right_nine_times_of_ten_although_people_differ() -> None:
+def test_sure_means_right_nine_times_out_of_ten_although_people_differ() -> None:
     """Where faces are hard, the uncalibrated classifier would be sure of nearly all of them, and often wrong."""
     generator = np.random.default_rng(1)
     expressions = np.arange(1400) % 7
@@ -112,7 +112,7 @@ def test_sure_means_right_nine_times_of_ten_although_people_differ() -> None:
     assert sure[700:].mean() < 0.9
 
 
-def test_prepared_twice_it_is_the_same(raw: Path, tmp_path: Path) -> None:
+def test_preparation_is_deterministic(raw: Path, tmp_path: Path) -> None:
     folders = [prepared("tfd", raw, tmp_path / name, rows_per_shard=200) for name in ("one", "two")]
     assert content(folders[0]) == content(folders[1])
     manifest = Manifest.load(folders[0])
@@ -130,14 +130,14 @@ def test_usual_names_are_found(tmp_path: Path, name: str) -> None:
     assert tfd(tmp_path).image_shape() == (1, SIDE, SIDE)
 
 
-def test_two_files_are_one_too_many(tmp_path: Path) -> None:
+def test_two_files_are_refused(tmp_path: Path) -> None:
     for name in ("TFD_48x48.mat", "TFD_96x96.mat"):
         (tmp_path / name).touch()
-    with pytest.raises(RawDataError, match=r"TFD_48x48\.mat, TFD_96x96\.mat: leave the one"):
+    with pytest.raises(RawDataError, match=r"TFD_48x48\.mat, TFD_96x96\.mat: keep the one"):
         tfd(tmp_path).checksums()
 
 
-def test_without_the_file_it_says_what_to_ask_for_and_where_to_put_it(
+def test_a_missing_file_is_reported_with_where_to_get_and_put_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -201,17 +201,19 @@ def test_damage_ends_in_one_sentence(tmp_path: Path, data: st.DataObject) -> Non
         sentence = str(error)
     else:
         assert found.expressions.max() <= 6
-        sentence = f"{path}: the damage did no harm"
+        sentence = f"{path}: the damage had no effect"
     assert str(path) in sentence
     assert "\n" not in sentence
 
 
-def test_a_crash_of_the_parser_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_the_parser_is_reported_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     savemat(tmp_path / "TFD_48x48.mat", faces())
     crash = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
     really = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda command, **options: really(crash, **options))
     with pytest.raises(
-        RawDataError, match=r"TFD_48x48\.mat is no MATLAB file, or a damaged one \(its parser crashes"
+        RawDataError, match=r"TFD_48x48\.mat is not a MATLAB file, or is damaged \(its parser crashes"
     ):
         tfd(tmp_path).image_shape()

@@ -50,7 +50,7 @@ def test_edges_are_the_outline_one_pixel_wide() -> None:
     np.testing.assert_array_equal(lines, np.flip(lines, axis=0))
 
 
-def test_dark_clothes_keep_their_outline_beside_one_bright_button() -> None:
+def test_dark_clothes_keep_their_outline_despite_one_bright_button() -> None:
     dress = disc() // 8
     with_button = dress.copy()
     with_button[13:15, 13:15] = 255
@@ -88,10 +88,10 @@ def test_size_shrinks_around_the_centre_by_the_exact_factor(size: float) -> None
     assert image.sum() / 255 == pytest.approx((48 * size) ** 2, rel=0.01)
     np.testing.assert_array_equal(image, np.flip(image, axis=(0, 1)))
     whole = styled(np.full((64, 64), 255, np.uint8), Style(width=1, colour=WHITE, size=size))[0]
-    assert (whole[0, 0] == 0) == (size < 0.98), "what is around the shrunk picture is black"
+    assert (whole[0, 0] == 0) == (size < 0.98), "the border around the shrunk picture is black"
 
 
-def test_the_plain_style_leaves_the_edges_as_they_are() -> None:
+def test_the_plain_style_leaves_the_edges_unchanged() -> None:
     lines = edges(disc())
     np.testing.assert_array_equal(styled(lines, UNCHANGED), np.stack([lines] * 3))
 
@@ -118,7 +118,7 @@ def test_a_style_depends_on_seed_and_id_only() -> None:
     assert len(others | {style_of(0, "train-000001-style-1")}) == 3
 
 
-def test_half_of_the_images_are_references_and_the_others_are_there_twice(source: StyledImages) -> None:
+def test_half_of_the_images_are_references_and_the_others_occur_twice(source: StyledImages) -> None:
     assert dict(source.splits()) == {"train": 900, "probe": 100, "test": 100}
     rows = source.rows("train", 0, 900)
     rows.check((3, 64, 64), [10], 5)
