@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.errors import ConfigError, report_user_errors
-from jobs.outcome import Move, next_move
+from jobs.outcome import Action, next_action
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with report_user_errors():
         attempt = Attempt.here()
         entry = _own_entry(given.units)
-        move = _move(entry, attempt, given.status, given.retries)
-        if move == "again":
+        action = _action(entry, attempt, given.status, given.retries)
+        if action == "again":
             _say(f"job {attempt.job} goes back into the queue")
             _ask_slurm(["scontrol", "requeue", attempt.job])
             time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
-    raise SystemExit(0 if move == "done" else given.status or 1)
+    raise SystemExit(0 if action == "done" else given.status or 1)
 
 
 def _own_entry(units: Path) -> dict[str, Any]:
@@ -65,11 +65,11 @@ def _own_entry(units: Path) -> dict[str, Any]:
     raise ConfigError(f"{units} names no unit for the array index {index}")
 
 
-def _move(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) -> Move:
+def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) -> Action:
     unit = entry["unit"]
     if unit in ("train", "evaluate"):
         cell = CellFolder.of(Path(str(entry.get("config"))))
-        return next_move(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
+        return next_action(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
     if status == 0:
         return "done"
     if status == 2:  # an error of the user's
@@ -85,8 +85,8 @@ def _is_the_newest_start(attempt: Attempt) -> bool:
     It does not where the job was cancelled or put back already, nor where it holds this start's node for lost. A controller
     that was killed may have forgotten the newest restarts.
     """
-    said = _ask_slurm(["scontrol", "--oneliner", "show", "job", attempt.job])
-    state, restarts = _STATE.search(said), _RESTARTS.search(said)
+    answer = _ask_slurm(["scontrol", "--oneliner", "show", "job", attempt.job])
+    state, restarts = _STATE.search(answer), _RESTARTS.search(answer)
     if state is None or state[1] != "RUNNING":
         _say(f"job {attempt.job} is {state[1] if state else 'not known any more'}: it is left alone")
         return False

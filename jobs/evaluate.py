@@ -14,18 +14,18 @@ import tyro
 
 from data_prep.errors import Interrupted, RunError, report_user_errors
 from jobs.exit_status import exits_as_a_unit
-from jobs.outcome import Outcome, leave_outcome
+from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import held
+from pipeline.cells.lease import hold_lease
 from pipeline.figures.draw import draw_figures
 from pipeline.measures.classification import classification
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.likelihood import likelihood
 from pipeline.models.interface import Classifies, DataSpec
 from pipeline.training import checkpoint
-from pipeline.training.interruption import StopRequest, listening_for_stop
+from pipeline.training.interruption import StopRequest, stop_requests
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import choose_device
@@ -42,7 +42,7 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
         Interrupted: it was asked to stop, and measures anew when it is started again.
         RunError: the cell is not trained to its last step, or another process is at work in it.
     """
-    with listening_for_stop() as stop:
+    with stop_requests() as stop:
         cell = Cell.open(config_file)
         with logged(cell, "evaluate") as log_file:
             if cell.is_done():
@@ -51,7 +51,7 @@ def evaluate_cell(config_file: Path) -> dict[str, float]:
             try:
                 return _evaluate(cell, attempt, stop, log_file)
             except Exception as error:
-                leave_outcome(cell, "evaluate", attempt, error)
+                write_outcome(cell, "evaluate", attempt, error)
                 raise
 
 
@@ -61,7 +61,7 @@ def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest, log_file: Path) -
     config, data = cell.config, open_data(cell)
     device = choose_device(config.training.device, local_rank=0)
     with (
-        held(cell.folder, attempt, "evaluate") as lease,
+        hold_lease(cell.folder, attempt, "evaluate") as lease,
         tracker_for(cell, data, lease.check) as tracker,
     ):
         Outcome.clear(cell.folder)

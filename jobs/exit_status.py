@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from data_prep.errors import Interrupted, report_user_errors
-from pipeline.training.interruption import STOP_SIGNALS, listening_for_stop
+from pipeline.training.interruption import STOP_SIGNALS, stop_requests
 
 EXIT_INTERRUPTED = 75
 """Exit status of a run that was asked to stop and resumes when it is started again (EX_TEMPFAIL)."""
@@ -22,7 +22,7 @@ def exits_as_a_unit() -> Iterator[None]:
         SystemExit: 2 after a user error, which was reported in one sentence. Where it was asked to stop 75, but under
             SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.epilogue``).
     """
-    with _deaf_afterwards(), listening_for_stop(), report_user_errors():
+    with _ignoring_signals_afterwards(), stop_requests(), report_user_errors():
         try:
             yield
         except Interrupted as stop:
@@ -31,7 +31,7 @@ def exits_as_a_unit() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_afterwards() -> Iterator[None]:
+def _ignoring_signals_afterwards() -> Iterator[None]:
     """Ignore signals after the unit: submitit's own handler, which comes back, would put the job into the queue."""
     try:
         yield

@@ -1,7 +1,7 @@
 """How an attempt at a cell ended, and what follows from it.
 
 A process that knows why it ends leaves ``outcome.json``; one that is killed leaves nothing. Behind it, in the batch script
-or in a launcher, ``next_move`` reads what is there, enters the attempt into ``attempts.jsonl``, and says whether the unit
+or in a launcher, ``next_action`` reads what is there, enters the attempt into ``attempts.jsonl``, and says whether the unit
 is done, runs again, or is given up. Nothing here imports torch.
 """
 
@@ -19,13 +19,13 @@ from data_prep.errors import Interrupted, LeaseLost, LostRank, UserError, full_d
 from data_prep.files import atomic_write
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.checkpoint_markers import newest_step
-from pipeline.cells.folder import FORGIVEN, CellFolder
+from pipeline.cells.folder import RESET, CellFolder
 from pipeline.cells.lease import Holder, superseded
 
 OUTCOME_FILE = "outcome.json"
 
 Unit = Literal["train", "evaluate"]
-Move = Literal["done", "again", "give_up", "leave"]
+Action = Literal["done", "again", "give_up", "leave"]
 """``leave``: nothing follows from this attempt; its job was ended from outside, or started again already."""
 Ending = Literal["interrupted", "failed", "crashed"]
 
@@ -64,7 +64,7 @@ class Outcome:
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
 
 
-def leave_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseException) -> None:
+def write_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseException) -> None:
     """Write down why this attempt ends; nothing for a bug, nor where the cell is another's by now.
 
     A rank that only saw the others go does not overwrite the reason that one of them left.
@@ -73,8 +73,8 @@ def leave_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseExc
     if told is None or superseded(cell.folder, attempt):
         return
     ending, sentence = told
-    said = Outcome.read(cell.folder)
-    if isinstance(error, LostRank) and said is not None and said.is_of(attempt, unit):
+    outcome = Outcome.read(cell.folder)
+    if isinstance(error, LostRank) and outcome is not None and outcome.is_of(attempt, unit):
         return
     outcome = Outcome(
         job=attempt.job,
@@ -101,13 +101,13 @@ def _ending(error: BaseException) -> tuple[Ending, str] | None:
     return None if full is None else ("failed", full)
 
 
-def next_move(
+def next_action(
     cell: CellFolder,
     unit: Unit,
     attempt: Attempt,
     retries: int,
     is_newest_start: Callable[[], bool] = lambda: True,
-) -> Move:
+) -> Action:
     """What follows an attempt at a unit that has ended, however it has; asked once for each attempt.
 
     An attempt that was asked to stop is always followed by another. One that crashed is, ``retries`` times in a row without
@@ -171,8 +171,8 @@ def begins(attempt: Attempt) -> str:
 
 
 def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Ending, str]:
-    said = Outcome.read(cell.folder)
-    own = said if said is not None and said.is_of(attempt, unit) else None
+    outcome = Outcome.read(cell.folder)
+    own = outcome if outcome is not None and outcome.is_of(attempt, unit) else None
     if own is not None and own.outcome != "crashed":
         return own.outcome, own.sentence
     # A rank that its watchdog ended says more than those that lost it.
@@ -219,7 +219,7 @@ def _crashes_in_a_row(entries: list[dict[str, Any]], unit: Unit) -> int:
     """How often the unit has crashed at the newest checkpoint that there is now, since it was last forgiven."""
     newest, count = entries[-1]["step"], 0
     for entry in reversed(entries):
-        if entry.get("ended") == FORGIVEN:
+        if entry.get("ended") == RESET:
             break
         if entry.get("unit") != unit:
             continue

@@ -14,12 +14,12 @@ import tyro
 
 from data_prep.errors import Diverged, Interrupted, report_user_errors
 from jobs.exit_status import exits_as_a_unit
-from jobs.outcome import Outcome, leave_outcome
+from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, take_rank_from_submitit, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import held
-from pipeline.training.interruption import listening_for_stop
+from pipeline.cells.lease import hold_lease
+from pipeline.training.interruption import stop_requests
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
@@ -35,7 +35,7 @@ def train_cell(config_file: Path) -> None:
         Interrupted: it was asked to stop, and goes on from its checkpoint when it is started again.
         UserError: something the user can put right (see ``data_prep.errors``).
     """
-    with listening_for_stop():  # from here on, and not only once the steps begin
+    with stop_requests():  # from here on, and not only once the steps begin
         cell = Cell.open(config_file)
         take_rank_from_submitit()
         with logged(cell, "train") as log_file:
@@ -45,7 +45,7 @@ def train_cell(config_file: Path) -> None:
             try:
                 _join_and_train(cell, attempt, log_file)
             except Exception as error:
-                leave_outcome(cell, "train", attempt, error)
+                write_outcome(cell, "train", attempt, error)
                 raise
 
 
@@ -59,7 +59,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
     ):
         lease = tracker = None
         if world.is_rank_zero:
-            lease = of_first.enter_context(held(cell.folder, attempt, "train"))
+            lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))
             Outcome.clear(cell.folder)
             tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
         world.barrier()  # nobody reads a checkpoint before the cell is this attempt's
@@ -77,7 +77,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
                     **guarded,
                 )
         except Exception as error:
-            leave_outcome(cell, "train", attempt, error)
+            write_outcome(cell, "train", attempt, error)
             if isinstance(error, Interrupted | Diverged):  # raised on all ranks together
                 if tracker is not None:
                     tracker.close("running" if isinstance(error, Interrupted) else "failed")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
-from launch.monitoring.cell_status import look
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from pipeline.cells.folder import CANCELLED
 
@@ -28,17 +28,17 @@ class Cancel:
     """folder that holds the sweeps"""
 
 
-def cancel(asked: Cancel) -> int:
+def cancel(options: Cancel) -> int:
     """Take jobs out of the queue; returns the exit status."""
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    chosen = cells_named(sweep, asked.cells)
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    chosen = cells_named(sweep, options.cells)
     if not sweep.is_on_slurm:
         raise LaunchError(
             f"{sweep.path.name} has no SLURM jobs; Ctrl-C in the launcher that runs it on this machine stops it"
         )
-    seen = look(sweep)
+    seen = read_status(sweep)
     ids = list(seen.queue)
-    if asked.cells:
+    if options.cells:
         wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
         ids = [job for job in ids if job in wanted]
     slurm_queue.cancel(ids)
@@ -46,7 +46,7 @@ def cancel(asked: Cancel) -> int:
         own = [job for job in seen.jobs.get(cell.name, {}).values() if job in ids]
         if own:  # not every cluster keeps accounts that would tell it
             cell.note_attempt({"ended": CANCELLED, "jobs": own})
-    of_what = ", ".join(cell.name for cell in chosen) if asked.cells else f"the sweep {sweep.path.name}"
+    of_what = ", ".join(cell.name for cell in chosen) if options.cells else f"the sweep {sweep.path.name}"
     if not ids:
         print(f"no job of {of_what} is in the queue")
         return 0

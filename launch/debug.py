@@ -69,15 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
 
 
-def debug_run(asked: Debug) -> None:
+def debug_run(options: Debug) -> None:
     """Train and measure the run, and print its numbers."""
-    sweep = (asked.runs / "debug").absolute()
-    tracking = replace(asked.run.tracking, sweep="debug")
+    sweep = (options.runs / "debug").absolute()
+    tracking = replace(options.run.tracking, sweep="debug")
     runs = [
-        replace(run, training=replace(run.training, ranks=1)) for run in located([asked.run], asked.places)
+        replace(run, training=replace(run.training, ranks=1))
+        for run in located([options.run], options.places)
     ]
-    (cell,) = make_cells(runs, sweep, asked.places, tracking)
-    if asked.fresh:
+    (cell,) = make_cells(runs, sweep, options.places, tracking)
+    if options.fresh:
         shutil.rmtree(cell.folder)
         cell.write()
     if cell.is_done():

@@ -32,7 +32,7 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
         return "\n".join(lines)
     lines.append(backend.describe(cells, data))
 
-    def held(ranks: int, on_gpus: bool) -> Allocation:
+    def allocation(ranks: int, on_gpus: bool) -> Allocation:
         if isinstance(backend, SlurmBackend):
             return Allocation.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
         takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
@@ -45,9 +45,9 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
         return training_rows(needed[folder])
 
     if isinstance(backend, SlurmBackend):
-        lines += upper_bound(still_open, held)
+        lines += upper_bound(still_open, allocation)
     to_train = [cell for cell in still_open if states[cell.name] == "to be trained"]
-    return "\n".join([*lines, *by_recorded_speed(to_train, rows, runs, held)])
+    return "\n".join([*lines, *by_recorded_speed(to_train, rows, runs, allocation)])
 
 
 def _state(cell: Cell) -> str:

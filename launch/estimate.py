@@ -31,27 +31,27 @@ class Allocation:
     limit_hours: float
 
     @classmethod
-    def by(cls, asked: Resources, ranks: int) -> Allocation:
+    def by(cls, resources: Resources, ranks: int) -> Allocation:
         """By a job of so many ranks that gets these resources."""
-        whole = asked.completed()
+        whole = resources.completed()
         nodes = min(whole.nodes or 1, ranks)
         gpus = min(whole.gpus_per_node or 0, ranks // nodes) * nodes
         devices = gpus or ranks * (whole.cpus_per_task or 1)
         return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0)
 
 
-def upper_bound(cells: Sequence[Cell], held: Callable[[int, bool], Allocation]) -> list[str]:
+def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocation]) -> list[str]:
     """What the jobs of these cells hold if each of them uses up its time limit, one line for GPUs and one for processors.
 
     Args:
         cells: those that are not done.
-        held: by a job of so many ranks, on GPUs where the cluster has them or not.
+        allocation: (ranks, on GPUs if the cluster has them) → what a job holds.
     """
     jobs = []
     for cell in cells:
         training = cell.config.training
         ranks = [1] if cell.is_trained() else [training.ranks, 1]  # measuring has one rank
-        jobs += [held(count, training.device != "cpu") for count in ranks]
+        jobs += [allocation(count, training.device != "cpu") for count in ranks]
     lines = []
     for what in ("GPU", "CPU"):
         of_it = [job for job in jobs if job.what == what]
@@ -68,7 +68,7 @@ def by_recorded_speed(
     cells: Sequence[Cell],
     rows: Callable[[str], int | None],
     runs: Path,
-    held: Callable[[int, bool], Allocation],
+    allocation: Callable[[int, bool], Allocation],
 ) -> list[str]:
     """What the training of these cells takes, going by cells that ran before.
 
@@ -76,7 +76,7 @@ def by_recorded_speed(
         cells: those that are not trained.
         rows: data set's folder → rows of its training split; None where nobody knows.
         runs: the folder of all sweeps; cells of the same system and data set in it count.
-        held: as ``upper_bound`` has it.
+        allocation: as in ``upper_bound``.
 
     Returns:
         Lines: one for GPUs and one for processors, and one for what no speed is known of.
@@ -93,7 +93,7 @@ def by_recorded_speed(
         if speed is None or examples is None:
             unknown.append(kind)
             continue
-        job = held(training.ranks, training.device != "cpu")
+        job = allocation(training.ranks, training.device != "cpu")
         hours.setdefault(job.what, []).append((training.epochs * examples / speed / 3600, job.devices))
         scaled += training.ranks not in speeds[kind]
     lines = [

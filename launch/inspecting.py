@@ -29,18 +29,18 @@ class Inspect:
     """where to put the contact sheet (default: FOLDER.png)"""
 
 
-def inspect_data_set(asked: Inspect) -> None:
+def inspect_data_set(options: Inspect) -> None:
     """Print what is in it, check what is to be checked, and draw the contact sheet."""
-    manifest = Manifest.load(asked.folder)
-    verify_sizes(asked.folder, manifest)
-    print_summary(asked.folder)
+    manifest = Manifest.load(options.folder)
+    verify_sizes(options.folder, manifest)
+    print_summary(options.folder)
     _print_origin(manifest)
-    print_label_tables(asked.folder, manifest, _console())
-    if asked.verify:
-        verify_checksums(asked.folder, manifest)
+    print_label_tables(options.folder, manifest, _console())
+    if options.verify:
+        verify_checksums(options.folder, manifest)
         print("every file has the SHA-256 that the manifest states")
-    folder = Path(os.path.abspath(asked.folder))  # "." has no name, and what a link leads to may be others'
-    sheet = asked.sheet or folder.with_name(f"{folder.name}.png")
+    folder = Path(os.path.abspath(options.folder))  # "." has no name, and what a link leads to may be others'
+    sheet = options.sheet or folder.with_name(f"{folder.name}.png")
     with naming_unwritable_places(sheet, "--sheet"):
         write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
     print(f"contact sheet: {sheet}")

@@ -105,14 +105,16 @@ def needed_data(runs: Iterable[RunConfig], places: DataPlaces) -> list[NeededDat
     ]
 
 
-def write_cells(cells: Iterable[Cell], tracking: TrackingSettings, *, forgive: bool = False) -> list[Cell]:
-    """The cells with that tracking, the ``config.json`` of each written; ``forgive``: those that failed are tried anew."""
+def write_cells(
+    cells: Iterable[Cell], tracking: TrackingSettings, *, reset_failure: bool = False
+) -> list[Cell]:
+    """Write the ``config.json`` of each cell with that tracking; ``reset_failure``: failed cells are retried."""
     tracked = [Cell(cell.folder, replace(cell.config, tracking=tracking)) for cell in cells]
 
     def write(cell: Cell) -> None:
         cell.write()
-        if forgive:
-            cell.forgive()
+        if reset_failure:
+            cell.reset_failure()
 
     # Each file is flushed to the disk, which takes its time: a thousand one after another would take a minute.
     with ThreadPoolExecutor(32) as writers:

@@ -75,13 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             inspect_data_set(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
             return
         _refuse_options_of_sources(given)
-        asked = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
-        _check_cluster(asked)
-        if asked.dry_run:
-            _describe(asked)
+        options = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
+        _check_cluster(options)
+        if options.dry_run:
+            _describe(options)
             return
         began, before = time.monotonic(), time.time_ns()
-        folder = _prepared(asked) if asked.cluster == "local" else _prepared_by_jobs(asked)
+        folder = _prepared(options) if options.cluster == "local" else _prepared_by_jobs(options)
         if folder is None:
             return
         print_summary(folder)
@@ -89,63 +89,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{'it was there already' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
 
 
-def _prepared(asked: Prepare) -> Path:
+def _prepared(options: Prepare) -> Path:
     return prepare(
-        asked.name,
-        raw=asked.raw,
-        options=parsed_options(asked.option),
-        root=asked.out,
-        workers=asked.workers,
-        formats=asked.format,
-        seed=asked.seed,
+        options.name,
+        raw=options.raw,
+        options=parsed_options(options.option),
+        root=options.out,
+        workers=options.workers,
+        formats=options.format,
+        seed=options.seed,
     )
 
 
-def _prepared_by_jobs(asked: Prepare) -> Path | None:
+def _prepared_by_jobs(options: Prepare) -> Path | None:
     """The folder of the data set once jobs have written it; None where they are left to themselves."""
-    from launch.clusters.slurm.preparing import come_back, prepare_on_slurm  # here: torch takes seconds
+    from launch.clusters.slurm.preparing import prepare_on_slurm, reattach_hint  # here: torch takes seconds
 
-    data = _needed(asked)
+    data = _needed(options)
     try:
-        there = prepare_on_slurm(data, asked.slurm.resources(), asked.cluster_config, detach=asked.detach)
+        there = prepare_on_slurm(
+            data, options.slurm.resources(), options.cluster_config, detach=options.detach
+        )
     except KeyboardInterrupt:
-        print(f"\n{come_back(data)}", flush=True)
+        print(f"\n{reattach_hint(data)}", flush=True)
         raise SystemExit(130) from None
     if not there:
-        print(come_back(data))
+        print(reattach_hint(data))
         return None
-    return asked.out / data.folder.name
+    return options.out / data.folder.name
 
 
-def _needed(asked: Prepare) -> NeededData:
+def _needed(options: Prepare) -> NeededData:
     from launch.plan import NeededData
 
-    options = parsed_options(asked.option)
-    source = source_named(asked.name, asked.raw, options)
-    folder = data_set_folder(source, asked.out, seed=asked.seed).absolute()
-    with_ffcv = wants_betons(asked.format, folder)
+    settings = parsed_options(options.option)
+    source = source_named(options.name, options.raw, settings)
+    folder = data_set_folder(source, options.out, seed=options.seed).absolute()
+    with_ffcv = wants_betons(options.format, folder)
     return NeededData(
-        name=source.name, folder=folder, raw=asked.raw, ffcv=with_ffcv, options=options, seed=asked.seed
+        name=source.name, folder=folder, raw=options.raw, ffcv=with_ffcv, options=settings, seed=options.seed
     )
 
 
-def _check_cluster(asked: Prepare) -> None:
-    if asked.cluster == "local" and (asked.detach or asked.cluster_config or asked.slurm != ShardJobs()):
+def _check_cluster(options: Prepare) -> None:
+    if options.cluster == "local" and (
+        options.detach or options.cluster_config or options.slurm != ShardJobs()
+    ):
         raise ConfigError("options of SLURM jobs were given, and --cluster slurm was not")
-    if asked.cluster == "slurm" and asked.workers is not None:
+    if options.cluster == "slurm" and options.workers is not None:
         raise ConfigError(
             "--workers counts processes on this machine; --max-parallel says how many shards jobs write at once"
         )
 
 
-def _describe(asked: Prepare) -> None:
-    options = parsed_options(asked.option)
-    source = source_named(asked.name, asked.raw, options)
+def _describe(options: Prepare) -> None:
+    settings = parsed_options(options.option)
+    source = source_named(options.name, options.raw, settings)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
-    folder, missing = asked.out / f"{source.name}-DIGEST", None
+    folder, missing = options.out / f"{source.name}-DIGEST", None
     try:
-        folder = data_set_folder(source, asked.out, seed=asked.seed)
-        there = find_prepared(asked.name, asked.raw, asked.out, options=options, seed=asked.seed)
+        folder = data_set_folder(source, options.out, seed=options.seed)
+        there = find_prepared(options.name, options.raw, options.out, options=settings, seed=options.seed)
         print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
     except RawDataError as error:
         missing = error
@@ -158,12 +162,12 @@ def _describe(asked: Prepare) -> None:
     for option, values in described_options(SOURCES[source.name]).items():
         print(f"option:  {option}={source.options[option]} ({values})")
     print(f"raw:     {missing or source.where_raw()}")
-    with_ffcv = wants_betons(asked.format, folder)
+    with_ffcv = wants_betons(options.format, folder)
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")
-    if asked.cluster == "slurm" and not missing:
+    if options.cluster == "slurm" and not missing:
         from launch.clusters.slurm.preparing import describe
 
-        print(describe(_needed(asked), asked.slurm.resources(), asked.cluster_config))
+        print(describe(_needed(options), options.slurm.resources(), options.cluster_config))
 
 
 def _refuse_options_of_sources(given: Sequence[str]) -> None:

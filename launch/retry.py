@@ -9,9 +9,9 @@ import tyro
 from rich.console import Console
 
 from data_prep.errors import LaunchError
-from launch.asked import in_words, kept
 from launch.clusters.resources import Resources
-from launch.monitoring.cell_status import look
+from launch.launch_record import describe_options, recorded_launches
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
 from launch.start import Sweep, run_sweep
@@ -36,20 +36,20 @@ class Retry:
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
-def retry(asked: Retry) -> int:
+def retry(options: Retry) -> int:
     """Start failed cells again; returns the exit status."""
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    chosen = cells_named(sweep, asked.cells)
-    states = look(sweep).states
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    chosen = cells_named(sweep, options.cells)
+    states = read_status(sweep).states
     failed = [cell.name for cell in chosen if states[cell.name].phase == "failed"]
     others = [f"{cell.name} is {states[cell.name].phase}" for cell in chosen if cell.name not in failed]
-    if asked.cells and others:
+    if options.cells and others:
         raise LaunchError(f"only failed cells are started again, and {others[0]}")
     if not failed:
         print(f"no cell of {sweep.path.name} has failed")
         return 0
-    launches = kept(sweep.path, Sweep, failed)
-    now = in_words(asked.resources)
+    launches = recorded_launches(sweep.path, Sweep, failed)
+    now = describe_options(options.resources)
     worst = 0
     for number, launch in enumerate(launches, start=1):
         former = launch.options
@@ -59,17 +59,17 @@ def retry(asked: Retry) -> int:
             runs=sweep.path.parent,
             only=launch.cells,
             # Jobs of several launches are side by side in the queue; on this machine one launch follows the other.
-            detach=former.cluster == "slurm" and (asked.detach or number < len(launches)),
+            detach=former.cluster == "slurm" and (options.detach or number < len(launches)),
             dry_run=False,
-            resources=asked.resources.over(former.resources),
+            resources=options.resources.over(former.resources),
         )
-        then = in_words(former, without=("name", "runs", "only", "detach"))
+        then = describe_options(former, without=("name", "runs", "only", "detach"))
         print(
             f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, as asked for at"
             f" {launch.time} ({then or 'with all defaults'}){f', and now {now}' if now else ''}",
             flush=True,
         )
         worst = max(worst, run_sweep(again))
-    if len(launches) > 1 and former.cluster == "slurm" and not asked.detach:
+    if len(launches) > 1 and former.cluster == "slurm" and not options.detach:
         return watch(sweep, Console())
     return worst

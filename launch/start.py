@@ -11,11 +11,11 @@ import tyro
 
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
-from launch.asked import keep
 from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.resources import Resources
 from launch.finish import finish
+from launch.launch_record import record_launch
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, find_recipe
@@ -24,7 +24,7 @@ from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.tracking import TrackingSettings, finish_sweep, source_tags, start_sweep, tracking_uri
 
-SECONDS_BETWEEN_LOOKS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
+SECONDS_BETWEEN_POLLS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
 SECONDS_FOR_THE_TABLE = 600.0
 """How long the launcher waits, behind the last cell, for the job that writes the table."""
 
@@ -73,48 +73,48 @@ class Sweep:
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
-def run_sweep(asked: Sweep) -> int:
+def run_sweep(options: Sweep) -> int:
     """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one is not."""
-    recipe = asked.recipe or QUICK
-    runs = chosen_runs(asked, recipe)
-    if asked.recipe is None:
+    recipe = options.recipe or QUICK
+    runs = chosen_runs(options, recipe)
+    if options.recipe is None:
         print(f"no recipe was named: taking the quick one, {QUICK} (--help lists them all)")
-    sweep = _sweep_folder(asked.runs, asked.name or recipe)
-    if asked.detach and asked.cluster != "slurm":
+    sweep = _sweep_folder(options.runs, options.name or recipe)
+    if options.detach and options.cluster != "slurm":
         raise LaunchError(
-            f"--detach leaves jobs to SLURM, and with --cluster {asked.cluster} nothing would go on"
+            f"--detach leaves jobs to SLURM, and with --cluster {options.cluster} nothing would go on"
         )
-    backend = make_backend(asked.cluster, sweep, asked.resources, asked.cluster_config)
-    cells = _only(planned_cells(located(runs, asked.places), sweep), asked.only)
-    data = needed_data([cell.config for cell in cells], asked.places)
-    if asked.dry_run:
+    backend = make_backend(options.cluster, sweep, options.resources, options.cluster_config)
+    cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
+    data = needed_data([cell.config for cell in cells], options.places)
+    if options.dry_run:
         from launch.dry_run import describe
 
-        print(describe(cells, data, backend, asked.runs))
+        print(describe(cells, data, backend, options.runs))
         return 0
 
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings.uri, sweep.parent)
     wait_for_store(uri)
-    backend.check(cells, data, uri, look_closely=asked.preflight)
+    backend.check(cells, data, uri, look_closely=options.preflight)
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)
     # Two launchers at the same moment: the second finds what the first has submitted.
-    with exclusive_lock(sweep / "launch.lock", _say_waiting) as lock:
+    with exclusive_lock(sweep / "launch.lock", _print_waiting) as lock:
         parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
         settings = replace(settings, parent_run_id=parent.parent_run_id)
-        cells = write_cells(cells, settings, forgive=True)
-        keep(sweep, asked, [cell.name for cell in cells])
+        cells = write_cells(cells, settings, reset_failure=True)
+        record_launch(sweep, options, [cell.name for cell in cells])
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
         try:
             backend.submit(cells, lock)
         except LaunchError:  # nothing that is in the queue would tell the store how the sweep ends
             finish_sweep(uri, parent.parent_run_id, "failed")
             raise
-    if asked.detach:
-        print(backend.interrupt(told=False))
+    if options.detach:
+        print(backend.interrupt(again=False))
         return 0
-    states = _run_to_the_end(backend, cells, SECONDS_BETWEEN_LOOKS[asked.cluster])
+    states = _run_to_the_end(backend, cells, SECONDS_BETWEEN_POLLS[options.cluster])
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, sweep), *stopped, summary(states)]:
         print(line)
@@ -122,7 +122,7 @@ def run_sweep(asked: Sweep) -> int:
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
-def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: float) -> dict[str, State]:
+def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: float) -> dict[str, State]:
     """Wait until no cell is at work or to come, nor the job that writes the table; Ctrl-C leaves as the backend sees fit."""
     try:
         with Watch(cells) as watch:
@@ -131,36 +131,36 @@ def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_looks: 
                 watch.show(states)
                 if all(state.phase in ("done", "failed", "stopped") for state in states.values()):
                     break
-                time.sleep(seconds_between_looks)
+                time.sleep(seconds_between_polls)
         deadline = time.monotonic() + SECONDS_FOR_THE_TABLE
         while backend.is_closing() and time.monotonic() < deadline:
-            time.sleep(min(seconds_between_looks, 1.0))
+            time.sleep(min(seconds_between_polls, 1.0))
         return states
     except KeyboardInterrupt:
         print(flush=True)
         try:
-            message = backend.interrupt(told=False)
+            message = backend.interrupt(again=False)
         except KeyboardInterrupt:
-            message = backend.interrupt(told=True)
+            message = backend.interrupt(again=True)
         print(message)
         raise SystemExit(130) from None
 
 
-def chosen_runs(asked: Sweep, recipe: str) -> list[RunConfig]:
+def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
     """The runs of a recipe, as the options change them."""
     runs = find_recipe(recipe).runs()
-    if asked.seeds is not None:
-        if asked.seeds < 1:
-            raise LaunchError(f"seeds is {asked.seeds}; it must be at least 1")
+    if options.seeds is not None:
+        if options.seeds < 1:
+            raise LaunchError(f"seeds is {options.seeds}; it must be at least 1")
         different = dict.fromkeys(replace(run, seed=0) for run in runs)
-        runs = [replace(run, seed=seed) for seed in range(asked.seeds) for run in different]
-    if asked.label_seed is not None:
-        runs = [replace(run, data=replace(run.data, label_seed=asked.label_seed)) for run in runs]
-    if asked.epochs is not None:
-        runs = [replace(run, training=replace(run.training, epochs=asked.epochs)) for run in runs]
-    if asked.precision is not None:
-        runs = [replace(run, training=replace(run.training, precision=asked.precision)) for run in runs]
-    ranks = 1 if asked.cluster == "debug" else asked.ranks
+        runs = [replace(run, seed=seed) for seed in range(options.seeds) for run in different]
+    if options.label_seed is not None:
+        runs = [replace(run, data=replace(run.data, label_seed=options.label_seed)) for run in runs]
+    if options.epochs is not None:
+        runs = [replace(run, training=replace(run.training, epochs=options.epochs)) for run in runs]
+    if options.precision is not None:
+        runs = [replace(run, training=replace(run.training, precision=options.precision)) for run in runs]
+    ranks = 1 if options.cluster == "debug" else options.ranks
     if ranks is not None:
         runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
     return runs
@@ -186,5 +186,5 @@ def _sweep_folder(runs: Path, name: str) -> Path:
     return folder_for_jobs(runs / name)
 
 
-def _say_waiting() -> None:
+def _print_waiting() -> None:
     print("another launcher is at work on this sweep; waiting for it to submit its jobs", flush=True)

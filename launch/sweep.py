@@ -31,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         subcommands[given[0]].main(given[0], given[1:])
     with report_user_errors():
         described = "\n".join(f"  {name}: {recipe.describes}" for name, recipe in RECIPES.items())
-        asked = tyro.cli(
+        options = tyro.cli(
             Sweep,
             args=given,
             prog="sweep.py",
             description=f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}",
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-        raise SystemExit(run_sweep(asked))
+        raise SystemExit(run_sweep(options))
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
         )
         yield World(rank=placed.rank, size=placed.size, device=own_device)
     except RuntimeError as error:
-        if not _tells_of_a_lost_rank(error):
+        if not _is_about_a_lost_rank(error):
             raise
         if "EADDRINUSE" in str(error):
             raise LostRank(
@@ -186,7 +186,7 @@ def leave_at_once() -> None:
     os._exit(0)
 
 
-def _tells_of_a_lost_rank(error: RuntimeError) -> bool:
+def _is_about_a_lost_rank(error: RuntimeError) -> bool:
     """Whether a collective failed because the other side is not there any more (gloo raises plain RuntimeError)."""
     text = str(error)
     return isinstance(error, dist.DistError) or (

@@ -83,8 +83,8 @@ class Backend(Protocol):
         """Whether the sweep's table is still to be written by a job."""
         ...
 
-    def interrupt(self, told: bool) -> str:
-        """A person has pressed Ctrl-C (``told`` the second time): do what is right, and return what to tell them."""
+    def interrupt(self, again: bool) -> str:
+        """A person has pressed Ctrl-C (``again`` the second time): do what is right, and return what to tell them."""
         ...
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 import submitit
 
 from data_prep.errors import Interrupted, LaunchError
-from jobs.outcome import Outcome, attempts, next_move
+from jobs.outcome import Outcome, attempts, next_action
 from jobs.run import run_unit
 from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
 from launch.clusters.resources import RETRIES, Resources
@@ -120,11 +120,11 @@ class LocalBackend:
     def is_closing(self) -> bool:
         return False
 
-    def interrupt(self, told: bool) -> str:
+    def interrupt(self, again: bool) -> str:
         """Ask the jobs to write a checkpoint and end; kill them the second time, or when they do not."""
-        if not told:
+        if not again:
             print("stopping; Ctrl-C again to stop at once", flush=True)
-        deadline = time.monotonic() + (0 if told else SECONDS_TO_STOP)
+        deadline = time.monotonic() + (0 if again else SECONDS_TO_STOP)
         while self._still_alive() and time.monotonic() < deadline:
             for running in self._running:
                 # Again and again: a rank that is still importing does not listen yet.
@@ -191,23 +191,23 @@ class LocalBackend:
     def _collect(self) -> None:
         for running in [entry for entry in self._running if entry.job.done()]:
             self._running.remove(running)
-            self._states[running.cell.name] = self._state_behind(running)
+            self._states[running.cell.name] = self._state_after(running)
 
-    def _state_behind(self, running: _Running) -> State:
+    def _state_after(self, running: _Running) -> State:
         """Where a cell stands whose job has ended; it waits again where another job is to follow."""
         cell, retries = running.cell, self.resources.retries
-        move = next_move(cell, running.unit, Attempt.here(), RETRIES if retries is None else retries)
+        action = next_action(cell, running.unit, Attempt.here(), RETRIES if retries is None else retries)
         if cell.is_done():
             return State("done")
-        if move == "give_up":
+        if action == "give_up":
             logs = [sub.paths.stderr for sub in (running.job._sub_jobs or [running.job])]
             return State("failed", cell.failed() or last_error(logs))
         self._waiting.insert(0, cell)
-        if move == "done":
+        if action == "done":
             return State("waiting", "to be measured") if cell.is_trained() else _TAKEN
         self._restarts[cell.name] = self._restarts.get(cell.name, 0) + 1
-        said = [str(attempt.get("sentence", "")) for attempt in attempts(cell)]
-        return State("waiting", f"to be tried again: {said[-1]}" if said else "to be tried again")
+        errors = [str(attempt.get("sentence", "")) for attempt in attempts(cell)]
+        return State("waiting", f"to be tried again: {errors[-1]}" if errors else "to be tried again")
 
     def _run_next_here(self) -> None:
         if not self._waiting:

@@ -18,7 +18,7 @@ _STAGES = ("train", "evaluate")
 
 
 @dataclass(frozen=True)
-class Look:
+class SweepStatus:
     """A sweep at one moment."""
 
     states: dict[str, State]
@@ -49,9 +49,9 @@ class Look:
         return 1 if phases - {"done"} else 0
 
 
-def look(
+def read_status(
     sweep: SweepFolder, queue: Mapping[str, QueuedJob] | None = None, accounts: Accounting | None = None
-) -> Look:
+) -> SweepStatus:
     """Where every cell stands: at most one ``squeue`` and one ``sacct`` call, and none where all is done.
 
     Args:
@@ -65,15 +65,15 @@ def look(
     cells = sweep.cells
     if not sweep.is_on_slurm or (cells and all(cell.is_done() for cell in cells)):
         states = {cell.name: _without_jobs(cell) for cell in cells}
-        return Look(_waiting_for_others(states), {}, {}, {})
+        return SweepStatus(_waiting_for_others(states), {}, {}, {})
     register = Register(sweep.path)
-    asked = queued(comment=f"{register.tag}/") if queue is None else queue
-    own = {job.id: job for job in asked.values() if job.comment.startswith(f"{register.tag}/")}
+    options = queued(comment=f"{register.tag}/") if queue is None else queue
+    own = {job.id: job for job in options.values() if job.comment.startswith(f"{register.tag}/")}
     jobs = {cell.name: register.jobs_of(cell.name) for cell in cells}
     if accounts is None:
         accounts = ended(_gone(cells, jobs, own))
     states = {cell.name: state_of(cell, jobs[cell.name], own, accounts, register) for cell in cells}
-    return Look(states, own, jobs, {entry.comment: entry.stage for entry in register.submissions})
+    return SweepStatus(states, own, jobs, {entry.comment: entry.stage for entry in register.submissions})
 
 
 def gone_jobs(sweep: SweepFolder, queue: Mapping[str, QueuedJob]) -> list[str]:
@@ -110,21 +110,25 @@ def state_of(
     sentence = cell.failed()
     if training is not None:
         if training.is_running:
-            return State("training", training.says, training.node, training.restarts, training.time_left)
-        return State("waiting", training.says, restarts=training.restarts)
+            return State(
+                "training", training.explanation, training.node, training.restarts, training.time_left
+            )
+        return State("waiting", training.explanation, restarts=training.restarts)
     if sentence is not None:
         return State("failed", sentence)
     if measuring is not None:
         if measuring.is_running:
-            return State("measuring", measuring.says, measuring.node, measuring.restarts, measuring.time_left)
-        why = "to be measured" if measuring.reason in ("Dependency", "None", "") else measuring.says
+            return State(
+                "measuring", measuring.explanation, measuring.node, measuring.restarts, measuring.time_left
+            )
+        why = "to be measured" if measuring.reason in ("Dependency", "None", "") else measuring.explanation
         return State("waiting", why, restarts=measuring.restarts)
     if not jobs:
         return _without_jobs(cell)
-    return _behind_its_jobs(cell, jobs, accounts, register)
+    return _after_its_jobs(cell, jobs, accounts, register)
 
 
-def _behind_its_jobs(
+def _after_its_jobs(
     cell: CellFolder, jobs: Mapping[str, str], accounts: Accounting, register: Register
 ) -> State:
     """Of a cell that is not done, and has no job in the queue any more."""
@@ -135,10 +139,10 @@ def _behind_its_jobs(
         if job is None or job.state == "COMPLETED":
             continue
         if job.state == "CANCELLED":
-            return State("stopped", job.says)
+            return State("stopped", job.explanation)
         said = _last_words(cell, stage, jobs[stage], register)
         return State(
-            "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.says
+            "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.explanation
         )
     # No accounts, or none yet: they lag behind by some seconds.
     if any(

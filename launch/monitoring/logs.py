@@ -13,13 +13,13 @@ from typing import Literal
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
-from launch.monitoring.cell_status import look
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellName, SweepFolder, SweepName
 from pipeline.cells.folder import CellFolder
 
 UNITS = ("train", "evaluate")
 _SECONDS_BETWEEN_READS = 0.5
-_SECONDS_BETWEEN_LOOKS = {"slurm": 5.0, "here": 1.0}
+_SECONDS_BETWEEN_POLLS = {"slurm": 5.0, "here": 1.0}
 _AT_REST = ("done", "failed", "stopped")
 
 
@@ -66,19 +66,19 @@ class Tail:
         return self._decoder.decode(found)
 
 
-def show_logs(asked: Logs) -> int:
+def show_logs(options: Logs) -> int:
     """Print or follow a cell's logs; returns the exit status."""
-    if asked.rank < 0:
-        raise LaunchError(f"rank is {asked.rank}; it must be 0 or above")
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    cell = sweep.cell(asked.cell)
-    units = (asked.unit,) if asked.unit else UNITS
-    if not asked.follow:
-        show(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name])
+    if options.rank < 0:
+        raise LaunchError(f"rank is {options.rank}; it must be 0 or above")
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    cell = sweep.cell(options.cell)
+    units = (options.unit,) if options.unit else UNITS
+    if not options.follow:
+        show(sweep, cell, units, options.rank, lambda: read_status(sweep).states[cell.name])
         return 0
-    pause = _SECONDS_BETWEEN_LOOKS["slurm" if sweep.is_on_slurm else "here"]
+    pause = _SECONDS_BETWEEN_POLLS["slurm" if sweep.is_on_slurm else "here"]
     try:
-        end = follow(sweep, cell, units, asked.rank, lambda: look(sweep).states[cell.name], pause)
+        end = follow(sweep, cell, units, options.rank, lambda: read_status(sweep).states[cell.name], pause)
     except KeyboardInterrupt:
         return 130
     return 0 if end.phase == "done" else 1
@@ -123,18 +123,18 @@ def follow(
     units: Sequence[str],
     rank: int,
     state_of: Callable[[], State],
-    seconds_between_looks: float,
+    seconds_between_polls: float,
 ) -> State:
     """Print the logs as they grow, over restarts and from training to measuring, until the cell is at rest."""
     tails: dict[Path, Tail] = {}
-    told: State | None = None
+    printed: State | None = None
     next_look = 0.0
     while True:
         if time.monotonic() >= next_look:
             state = state_of()
-            next_look = time.monotonic() + seconds_between_looks
-            if told is None or (state.phase, state.detail) != (told.phase, told.detail):
-                told = state
+            next_look = time.monotonic() + seconds_between_polls
+            if printed is None or (state.phase, state.detail) != (printed.phase, printed.detail):
+                printed = state
                 detail = f" ({state.detail})" if state.detail else ""
                 print(f"[{cell.name} is {state.phase}{detail}]", file=sys.stderr, flush=True)
         _print_new(log_files(sweep, cell, units, rank), tails, headings=True)

@@ -17,14 +17,14 @@ from rich.table import Table
 
 from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
-from launch.monitoring.cell_status import Look, gone_jobs, look
+from launch.monitoring.cell_status import SweepStatus, gone_jobs, read_status
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
 from launch.monitoring.table import COLOURS
 from launch.monitoring.watch import Watch, failures, picture
 
-_SECONDS_BETWEEN_LOOKS = 5.0
-_LINES_BESIDE_THE_TABLE = 5
+_SECONDS_BETWEEN_POLLS = 5.0
+_LINES_AROUND_THE_TABLE = 5
 _MOST_SENTENCES = 5
 
 
@@ -52,23 +52,23 @@ class Status:
     """a row for every cell, even if the terminal is not high enough"""
 
 
-def status(asked: Status) -> int:
+def status(options: Status) -> int:
     """Show a sweep, or all of them; returns the exit status."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=180)  # in a file or a pipe, nothing need be cut
-    if asked.sweep is None:
-        if asked.watch:
+    if options.sweep is None:
+        if options.watch:
             raise LaunchError("--watch looks at one sweep; name it")
-        return _list(asked.runs, console)
-    sweep = SweepFolder.named(asked.sweep, asked.runs)
-    if asked.watch:
+        return _list(options.runs, console)
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    if options.watch:
         return watch(sweep, console)
-    seen = look(sweep)
-    everything = asked.all or not console.is_terminal
+    seen = read_status(sweep)
+    everything = options.all or not console.is_terminal
     sentences = failures(seen.states, sweep.path)
-    told = sentences if everything else sentences[:_MOST_SENTENCES]
-    room = console.height - _LINES_BESIDE_THE_TABLE - 2 * len(told) - 2 * bool(seen.others)
+    shown = sentences if everything else sentences[:_MOST_SENTENCES]
+    room = console.height - _LINES_AROUND_THE_TABLE - 2 * len(shown) - 2 * bool(seen.others)
     console.print(
         picture(
             sweep.cells,
@@ -79,10 +79,12 @@ def status(asked: Status) -> int:
             also_in_queue(seen),
         )
     )
-    for line in told:
+    for line in shown:
         console.print(escape(line), style="red", soft_wrap=True, highlight=False)
     if sentences:
-        more = f"{len(sentences) - len(told)} more (--all shows them); " if len(told) < len(sentences) else ""
+        more = (
+            f"{len(sentences) - len(shown)} more (--all shows them); " if len(shown) < len(sentences) else ""
+        )
         console.print(
             f"{more}to start the failed cells again: {command('retry', sweep)}",
             soft_wrap=True,
@@ -91,11 +93,11 @@ def status(asked: Status) -> int:
     return seen.exit_status
 
 
-def also_in_queue(seen: Look) -> str:
+def also_in_queue(seen: SweepStatus) -> str:
     """The jobs of a sweep that are no cell's, in one line; empty if there are none."""
     parts = []
     for stage, jobs in seen.others.items():
-        counts = Counter(job.says or "running" for job in jobs)
+        counts = Counter(job.explanation or "running" for job in jobs)
         said = ", ".join(f"{count} {why}" if len(jobs) > 1 else why for why, count in counts.items())
         parts.append(f"{stage}: {said}")
     return "; ".join(parts)
@@ -103,7 +105,7 @@ def also_in_queue(seen: Look) -> str:
 
 def watch(sweep: SweepFolder, console: Console) -> int:
     """Show a sweep until nothing of it runs or waits any more; returns the exit status."""
-    seen = look(sweep)
+    seen = read_status(sweep)
     note = ""
     try:
         with Watch(sweep.cells, console) as shown:
@@ -111,9 +113,9 @@ def watch(sweep: SweepFolder, console: Console) -> int:
                 shown.show(seen.states, note or also_in_queue(seen))
                 if seen.exit_status != 3:
                     break
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                time.sleep(_SECONDS_BETWEEN_POLLS)
                 try:
-                    seen, note = look(sweep), ""
+                    seen, note = read_status(sweep), ""
                 except LaunchError as error:  # SLURM's controller may be away for a while
                     note = f"{error}; shown is what was last known"
     except KeyboardInterrupt:
@@ -139,7 +141,7 @@ def _list(runs: Path, console: Console) -> int:
         except LaunchError as error:
             note = f"{error}; cells that wait or run there are shown as stopped"
     accounts = slurm_queue.ended(job for sweep in sweeps for job in gone_jobs(sweep, queue))
-    looks = {sweep.path.name: look(sweep, queue, accounts) for sweep in sweeps}
+    looks = {sweep.path.name: read_status(sweep, queue, accounts) for sweep in sweeps}
     phases = [
         phase
         for phase in COLOURS

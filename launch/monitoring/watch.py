@@ -57,9 +57,9 @@ class Watch:
             print(note, flush=True)
         self._note = note
         for cell in self._cells:
-            self._tell(cell, states[cell.name])
+            self._print_change(cell, states[cell.name])
 
-    def _tell(self, cell: CellFolder, state: State) -> None:
+    def _print_change(self, cell: CellFolder, state: State) -> None:
         """Print a line for the cell if there is something new."""
         progress = self._reader.read(cell) if state.phase == "training" else Progress()
         now = (state.phase, state.detail, state.node, state.restarts, self._part(progress))

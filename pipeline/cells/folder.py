@@ -14,7 +14,7 @@ from data_prep.manifest import MANIFEST_FILE, Manifest
 from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.data.order import steps_per_epoch
 
-FORGIVEN = "forgiven"
+RESET = "forgiven"
 """What ``attempts.jsonl`` says where somebody asked for another try."""
 CANCELLED = "cancelled"
 """What it says where somebody took jobs of the cell, which it names, out of the queue."""
@@ -93,11 +93,11 @@ class CellFolder:
             cut_short = file.read(1) not in (b"\n", b"")
             file.write(b"\n" * cut_short + json.dumps(entry).encode() + b"\n")
 
-    def forgive(self) -> None:
+    def reset_failure(self) -> None:
         """Let a cell that was given up be tried again; its attempts count anew."""
         if self.failed() is None:
             return
-        self.note_attempt({"ended": FORGIVEN})
+        self.note_attempt({"ended": RESET})
         (self.folder / "FAILED").unlink(missing_ok=True)
 
     def give_up(self, sentence: str) -> None:

@@ -83,7 +83,7 @@ class Lease:
 
 
 @contextmanager
-def held(
+def hold_lease(
     folder: Path, attempt: Attempt, unit: str, seconds_to_settle: float = SECONDS_FOR_A_WRITE_UNDER_WAY
 ) -> Iterator[Lease]:
     """Hold a cell's folder while the block runs.

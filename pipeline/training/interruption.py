@@ -47,7 +47,7 @@ _listening: StopRequest | None = None
 
 
 @contextmanager
-def listening_for_stop() -> Iterator[StopRequest]:
+def stop_requests() -> Iterator[StopRequest]:
     """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, and put the former handlers back.
 
     Inside another such block it is the same request. (Outside the main thread, where Python has no signals, nobody asks.)

@@ -19,7 +19,7 @@ from pipeline.data.examples import TrainingExamples
 from pipeline.models.interface import DataSpec, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
-from pipeline.training.interruption import StopRequest, listening_for_stop
+from pipeline.training.interruption import StopRequest, stop_requests
 from pipeline.training.progress import Objectives, Progress
 from pipeline.training.step import Step
 from pipeline.training.watchdog import unwatched
@@ -68,7 +68,7 @@ def train(
     try:
         if isinstance(step.model, KeepsExamples):
             step.model.keep_examples(examples.of_each_class())
-        with listening_for_stop() as stop:
+        with stop_requests() as stop:
             _Run(config, checkpoints, world, record, step, examples, stop, guard, heartbeat).run()
     finally:
         examples.close()

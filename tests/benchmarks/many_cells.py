@@ -21,7 +21,7 @@ import tyro
 
 from launch import recipes
 from launch.clusters.resources import Resources
-from launch.monitoring.cell_status import look
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import SweepFolder
 from launch.plan import DataPlaces
 from launch.start import Sweep, run_sweep
@@ -80,7 +80,7 @@ def _measure(folder: Path, asked: ManyCells) -> None:
         began = _timed("submitting all stages", lambda: run_sweep(sweep))
     finally:
         sys.executable = python
-    _timed("status of all cells", lambda: look(SweepFolder.named("many", folder / "runs")))
+    _timed("status of all cells", lambda: read_status(SweepFolder.named("many", folder / "runs")))
     while subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True).stdout.strip():
         time.sleep(0.5)
     print(f"the queue was empty {time.perf_counter() - began:.1f} s after submitting began")

@@ -46,7 +46,7 @@ def test_counts_are_those_of_a_loop_over_the_rows(hair: Path) -> None:
             beside = [labels for labels, observed in has if observed[other.label]]
             both = sum(labels[other.label] == other.value for labels in beside)
             assert counts.shown[i, j] == both
-            assert counts.known_beside[i, j] == len(beside)
+            assert counts.known_both[i, j] == len(beside)
             if beside:
                 assert counts.together()[i, j] == pytest.approx(both / len(beside))
 

@@ -28,7 +28,7 @@ def endings(cell: Cell) -> list[str]:
     return [attempt["ended"] for attempt in attempts(cell)]
 
 
-def told(cell: Cell, rank: int = 0, unit: str = "train") -> str:
+def log_text(cell: Cell, rank: int = 0, unit: str = "train") -> str:
     """What a rank said, in all its attempts."""
     return (cell.folder / "log" / f"{unit}-rank{rank}.txt").read_text()
 

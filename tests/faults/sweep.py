@@ -109,9 +109,14 @@ class Sweep:
 
     def story(self) -> str:
         """What the launchers and the ranks had to say, for whoever wonders why a test failed."""
-        told = [self.log, *sorted(self.folder.glob("*/log/*-rank0.txt"))]
-        told += [*sorted(self.folder.glob("*/attempts.jsonl")), *sorted(self.folder.glob("jobs/*/*_log.err"))]
-        parts = [f"--- {path}\n{path.read_text(errors='replace')[-2500:]}" for path in told if path.is_file()]
+        log_text = [self.log, *sorted(self.folder.glob("*/log/*-rank0.txt"))]
+        log_text += [
+            *sorted(self.folder.glob("*/attempts.jsonl")),
+            *sorted(self.folder.glob("jobs/*/*_log.err")),
+        ]
+        parts = [
+            f"--- {path}\n{path.read_text(errors='replace')[-2500:]}" for path in log_text if path.is_file()
+        ]
         return "\n".join(parts)
 
 

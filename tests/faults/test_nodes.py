@@ -11,7 +11,7 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import told, wait_for_restart
+from tests.faults.story import log_text, wait_for_restart
 from tests.faults.sweep import Sweep
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
@@ -36,7 +36,7 @@ def test_nodes_killed_one_after_the_other(
         wait_for_restart(slurm_cluster, first.job, kills, 180, lost.story)
     lost.wait_until_done()
     assert_same_run(cell, reference(), lost.store)
-    assert told(cell).count("going on behind step") >= 2
+    assert log_text(cell).count("going on behind step") >= 2
 
 
 def test_only_slurmd_killed_so_that_two_copies_live(
@@ -57,6 +57,6 @@ def test_only_slurmd_killed_so_that_two_copies_live(
     for rank in older:
         rank.signal(signal.SIGCONT)
     wait_until_gone(older, 240, doubled.story)
-    assert "has taken over" in told(cell)
+    assert "has taken over" in log_text(cell)
     doubled.wait_until_done()
     assert_same_run(cell, reference(), doubled.store)

@@ -16,7 +16,7 @@ from tests.cluster.cluster import Cluster
 from tests.faults.ranks import Rank, living_ranks, wait_until_gone
 from tests.faults.reference import Reference, assert_same_run
 from tests.faults.runs import HANG_SECONDS
-from tests.faults.story import attempts, held_back, restarts, told
+from tests.faults.story import attempts, held_back, log_text, restarts
 from tests.faults.sweep import Sweep
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
@@ -42,7 +42,7 @@ def test_ranks_that_are_killed_and_one_that_hangs(
     # With newer checkpoints in between, these are not three in a row.
     assert [attempt["ended"] for attempt in [*killed, hung]] == ["crashed"] * 3
     assert re.search(r"rank 0( and 1)? made no step for 30 s \(stacks in .*train-rank0.txt", hung["sentence"])
-    stacks = told(cell).partition("Timeout (")[2]
+    stacks = log_text(cell).partition("Timeout (")[2]
     assert re.search(r"Thread 0x.*most recent call first", stacks)
     assert "loop.py" in stacks
 

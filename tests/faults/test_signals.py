@@ -13,7 +13,7 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import Rank, living_ranks
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import endings, told, wait_for_restart
+from tests.faults.story import endings, log_text, wait_for_restart
 from tests.faults.sweep import Sweep
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
@@ -42,7 +42,7 @@ def test_time_limit_on_two_nodes(
     limited.wait_until_done()
     assert_same_run(cell, reference(4), limited.store)
     assert endings(cell) == ["interrupted"]
-    assert "stopped behind step" in told(cell)
+    assert "stopped behind step" in log_text(cell)
 
 
 def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
@@ -63,7 +63,7 @@ def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
         back.wait_for_words(cell, "stopped behind step", times=count)  # the warning was heard
     back.wait_until_done()
     assert_same_run(cell, reference(), back.store)
-    assert told(cell).count("going on behind step") == 3
+    assert log_text(cell).count("going on behind step") == 3
 
 
 def shorten(cluster: Cluster, job: str) -> None:

@@ -15,7 +15,7 @@ from tests.cluster.cluster import Cluster
 from tests.faults.injections import flip_a_bit, truncate
 from tests.faults.ranks import living_ranks
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import endings, held_back, told
+from tests.faults.story import endings, held_back, log_text
 from tests.faults.sweep import Sweep
 from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 
@@ -35,7 +35,7 @@ def test_newest_checkpoint_damaged(
             before, newest = sorted(cell.checkpoints.glob("step-*.pt"))
             damage(newest)
         damaged.wait_for_words(cell, f"behind step {step_of(before)} of")
-        assert f"checkpoint {newest} is incomplete or damaged" in told(cell)
+        assert f"checkpoint {newest} is incomplete or damaged" in log_text(cell)
     damaged.wait_until_done()
     assert_same_run(cell, reference(), damaged.store)
 
@@ -105,7 +105,7 @@ def test_disk_full_while_a_checkpoint_is_written(
         filler.unlink()
         full.start("retry")
         full.wait_until_done()
-        assert f"going on behind step {newest} of" in told(cell)
+        assert f"going on behind step {newest} of" in log_text(cell)
         assert_same_run(cell, reference(), full.store)
     finally:
         full.close()

@@ -11,7 +11,7 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks
 from tests.faults.reference import Reference, assert_same_run
-from tests.faults.story import endings, job_ids, told
+from tests.faults.story import endings, job_ids, log_text
 from tests.faults.sweep import Sweep, newest_record
 from tests.pipeline.tracking.stores import Server, quiet_mlflow
 from tests.waiting import wait_for
@@ -93,4 +93,4 @@ def test_two_shells_submit_the_same_sweep_at_once(
 
 
 def trained_once(cell) -> bool:
-    return told(cell).count("epoch 1 of") == 1 and not endings(cell)
+    return log_text(cell).count("epoch 1 of") == 1 and not endings(cell)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import ConfigError, Diverged, Interrupted, LeaseLost, LostRank
-from jobs.outcome import Outcome, attempts, begins, leave_outcome, next_move
+from jobs.outcome import Outcome, attempts, begins, next_action, write_outcome
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
-from pipeline.cells.lease import held
+from pipeline.cells.lease import hold_lease
 
 RETRIES = 2
 
@@ -32,11 +32,11 @@ def checkpoint_of(cell: CellFolder, step: int) -> None:
 
 def after(cell: CellFolder, restart: int, error: BaseException | None = None, unit="train") -> str:
     """What follows an attempt that ended with an error (None: killed, so that it could say nothing)."""
-    with held(cell.folder, attempt(restart), unit, seconds_to_settle=0.0):
+    with hold_lease(cell.folder, attempt(restart), unit, seconds_to_settle=0.0):
         Outcome.clear(cell.folder)
         if error is not None:
-            leave_outcome(cell, unit, attempt(restart), error)
-    return next_move(cell, unit, attempt(restart), RETRIES)
+            write_outcome(cell, unit, attempt(restart), error)
+    return next_action(cell, unit, attempt(restart), RETRIES)
 
 
 def test_one_that_was_asked_to_stop_runs_again_without_limit(cell: CellFolder):
@@ -88,37 +88,37 @@ def test_a_cell_that_is_forgiven_counts_anew(cell: CellFolder):
     for restart in range(3):
         after(cell, restart)
     assert cell.failed() is not None
-    cell.forgive()
+    cell.reset_failure()
     assert cell.failed() is None
     assert after(cell, 3) == "again"
-    cell.forgive()  # nothing to forgive: nothing is counted anew
+    cell.reset_failure()  # nothing to forgive: nothing is counted anew
     assert [after(cell, 4), after(cell, 5)] == ["again", "give_up"]
 
 
 def test_an_older_copy_touches_nothing(cell: CellFolder):
     with (
-        held(cell.folder, attempt(0), "train"),
-        held(cell.folder, attempt(1), "train", seconds_to_settle=0.0) as newer,
+        hold_lease(cell.folder, attempt(0), "train"),
+        hold_lease(cell.folder, attempt(1), "train", seconds_to_settle=0.0) as newer,
     ):
-        leave_outcome(cell, "train", attempt(0), LostRank("another rank is gone"))
+        write_outcome(cell, "train", attempt(0), LostRank("another rank is gone"))
         before = {path: path.read_bytes() for path in cell.folder.iterdir() if path.is_file()}
-        assert next_move(cell, "train", attempt(0), RETRIES) == "done"
+        assert next_action(cell, "train", attempt(0), RETRIES) == "done"
         newer.check()
     assert set(before) == {cell.folder / "lease.json", cell.folder / "lock"}
-    leave_outcome(cell, "train", attempt(0), LeaseLost("taken over"))
+    write_outcome(cell, "train", attempt(0), LeaseLost("taken over"))
     assert Outcome.read(cell.folder) is None
 
 
 def test_a_crash_before_the_lease_was_taken_is_not_taken_for_an_older_copy(cell: CellFolder):
     after(cell, 0, Interrupted("stopped"))
-    assert next_move(cell, "train", attempt(1), RETRIES) == "again"
+    assert next_action(cell, "train", attempt(1), RETRIES) == "again"
     assert [entry["ended"] for entry in attempts(cell)] == ["interrupted", "crashed"]
 
 
 def test_a_lost_rank_does_not_overwrite_the_reason(cell: CellFolder):
-    with held(cell.folder, attempt(0), "train"):
-        leave_outcome(cell, "train", attempt(0), ConfigError("the real reason"))
-        leave_outcome(cell, "train", replace(attempt(0), pid=7), LostRank("another rank is gone"))
+    with hold_lease(cell.folder, attempt(0), "train"):
+        write_outcome(cell, "train", attempt(0), ConfigError("the real reason"))
+        write_outcome(cell, "train", replace(attempt(0), pid=7), LostRank("another rank is gone"))
     said = Outcome.read(cell.folder)
     assert said is not None
     assert (said.outcome, said.sentence) == ("failed", "the real reason")

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from jobs.evaluate import evaluate_cell
-from jobs.outcome import Outcome, attempts, next_move
+from jobs.outcome import Outcome, attempts, next_action
 from jobs.train import train_cell
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
@@ -91,10 +91,10 @@ def test_the_older_of_two_living_copies_notices_and_writes_nothing_more(tiny_dat
     older.send_signal(signal.SIGCONT)
     assert older.wait(timeout=BOUND) == 2
     assert "has taken over" in (cell.folder / "start0.txt").read_text()
-    assert next_move(cell, "train", copy(0), retries=2) == "done"
+    assert next_action(cell, "train", copy(0), retries=2) == "done"
     assert not cell.attempts_file.exists()
     assert newer.wait(timeout=BOUND) == 0, (cell.folder / "start1.txt").read_text()
-    assert next_move(cell, "train", copy(1), retries=2) == "done"
+    assert next_action(cell, "train", copy(1), retries=2) == "done"
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(cell.checkpoints))
     assert records(cell) == records(whole)
 
@@ -116,14 +116,14 @@ def test_two_ranks_that_are_asked_to_stop_leave_their_outcome_and_go_on_bit_for_
     assert (said.job, said.restart, said.outcome) == ("12", 0, "interrupted")
     assert said.step is not None
     assert said.sentence.startswith(f"stopped behind step {said.step} of 300")
-    assert next_move(cell, "train", copy(0), retries=0) == "again"
+    assert next_action(cell, "train", copy(0), retries=0) == "again"
     assert [entry["step"] for entry in attempts(cell)] == [said.step]
 
     second = start(cell, 1, ranks=2)
     assert second.wait(timeout=BOUND) == 0, (cell.folder / "torchrun.txt").read_text()
     assert undisturbed.wait(timeout=BOUND) == 0, (whole.folder / "torchrun.txt").read_text()
     assert Outcome.read(cell.folder) is None
-    assert next_move(cell, "train", copy(1), retries=0) == "done"
+    assert next_action(cell, "train", copy(1), retries=0) == "done"
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(cell.checkpoints))
     assert records(cell) == records(whole)  # each rank got its own sums back
 
@@ -139,7 +139,7 @@ def test_a_rank_that_hangs_ends_the_run_within_a_bound(tiny_data_set: Path, tmp_
     assert not waits.is_running() or waits.status() == psutil.STATUS_ZOMBIE
     hangs.kill()  # as srun does (torchrun would give it 30 s)
     assert process.wait(timeout=BOUND) != 0
-    assert next_move(cell, "train", copy(0), retries=1) == "again"
+    assert next_action(cell, "train", copy(0), retries=1) == "again"
     (entry,) = attempts(cell)
     assert entry["ended"] == "crashed"
     log = cell.log_file("train", 0)
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_is_told_by_all_ranks_and_given_up(tiny_data_s
     said = Outcome.read(cell.folder)
     assert said is not None
     assert said.outcome == "failed"
-    assert next_move(cell, "train", copy(0), retries=5) == "give_up"
+    assert next_action(cell, "train", copy(0), retries=5) == "give_up"
     assert (cell.failed() or "").startswith("the objective is ")
     for rank in (0, 1):
         assert said.sentence in cell.log_file("train", rank).read_text()
@@ -174,7 +174,7 @@ def test_a_stop_while_torch_is_imported_is_not_lost(tiny_data_set: Path, tmp_pat
     process.send_signal(signal.SIGUSR2)
     assert process.wait(timeout=BOUND) == 0, (cell.folder / "start0.txt").read_text()
     assert "stopped before its first step" in (cell.folder / "start0.txt").read_text()
-    assert next_move(cell, "train", copy(0), retries=0) == "again"
+    assert next_action(cell, "train", copy(0), retries=0) == "again"
 
 
 def status_of(process: subprocess.Popen[bytes], field: str) -> str:
@@ -209,7 +209,7 @@ def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
     ended = subprocess.run(command, capture_output=True, text=True, timeout=BOUND)
     assert ended.returncode == 1, ended.stderr
     attempt = Attempt("13", 0, "batch-host", 1)
-    assert next_move(cell, "evaluate", attempt, retries=1) == "again"
+    assert next_action(cell, "evaluate", attempt, retries=1) == "again"
     (entry,) = attempts(cell)
     log = cell.log_file("evaluate", 0)
     assert (entry["unit"], entry["ended"]) == ("evaluate", "crashed")
@@ -218,4 +218,4 @@ def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
     monkeypatch.setenv(RESTARTS, "1")
     small_cell(tmp_path, patient)  # the same cell, bit for bit and by name
     assert "elbo" in evaluate_cell(cell.config_file)
-    assert next_move(cell, "evaluate", replace(attempt, restart=1), retries=1) == "done"
+    assert next_action(cell, "evaluate", replace(attempt, restart=1), retries=1) == "done"

@@ -22,21 +22,21 @@ def record(runs: Path, number: int, ranks: int, speed: float) -> None:
     (folder / "metrics.jsonl").write_text(json.dumps(point) + "\n")
 
 
-def held(ranks: int, on_gpus: bool) -> Allocation:
+def allocation(ranks: int, on_gpus: bool) -> Allocation:
     """A GPU for each rank, or two processors."""
     asked = Resources(hours=3.0, gpus_per_node=4 if on_gpus else 0, cpus_per_task=2)
     return Allocation.by(asked, ranks)
 
 
 def test_a_job_of_several_ranks_holds_a_device_for_each_of_them():
-    assert held(4, True) == Allocation(4, "GPU", 3.0)
-    assert held(3, False) == Allocation(6, "CPU", 3.0)
+    assert allocation(4, True) == Allocation(4, "GPU", 3.0)
+    assert allocation(3, False) == Allocation(6, "CPU", 3.0)
     over_two_nodes = Resources(hours=1.0, nodes=2, gpus_per_node=2)
     assert Allocation.by(over_two_nodes, 4).devices == 4
 
 
 def test_the_upper_bound_counts_training_on_all_ranks_and_measuring_on_one(tmp_path: Path):
-    (line,) = upper_bound(cells(2, tmp_path, ranks=4), held)
+    (line,) = upper_bound(cells(2, tmp_path, ranks=4), allocation)
     assert line == "at most 30.0 GPU-hours: 4 jobs with a time limit of 3 h, all of it used"
 
 
@@ -47,7 +47,9 @@ def test_gpu_hours_are_those_of_all_ranks_at_the_speed_that_so_many_had(
     record(tmp_path, 1, ranks=1, speed=1000.0)
     record(tmp_path, 4, ranks=4, speed=3000.0)  # a little slower than four by themselves
     assert recorded_speeds("m2-idx_folder", tmp_path) == {1: 1000.0, 4: 3000.0}
-    (line,) = by_recorded_speed(cells(10, tmp_path / "new", ranks=ranks), lambda _: ROWS, tmp_path, held)
+    (line,) = by_recorded_speed(
+        cells(10, tmp_path / "new", ranks=ranks), lambda _: ROWS, tmp_path, allocation
+    )
     hours = ROWS * EPOCHS / speed / 3600
     assert f"about {10 * ranks * hours:.2f} GPU-hours for the training of 10 cells" in line
     assert f"the longest takes {hours:.2f} h" in line
@@ -55,13 +57,15 @@ def test_gpu_hours_are_those_of_all_ranks_at_the_speed_that_so_many_had(
 
 def test_the_speed_of_another_number_of_ranks_grows_with_it_and_that_is_said(tmp_path: Path):
     record(tmp_path, 1, ranks=1, speed=50.0)
-    line, scaled = by_recorded_speed(cells(1, tmp_path / "new", ranks=2), lambda _: ROWS, tmp_path, held)
+    line, scaled = by_recorded_speed(
+        cells(1, tmp_path / "new", ranks=2), lambda _: ROWS, tmp_path, allocation
+    )
     assert f"about {2 * ROWS * EPOCHS / 100 / 3600:.2f} GPU-hours" in line
     assert scaled == "1 of these cells by the speed of another number of ranks, taken to grow with it"
 
 
 def test_what_no_speed_is_known_of_is_named(tmp_path: Path):
     record(tmp_path, 1, ranks=1, speed=50.0)
-    assert by_recorded_speed(cells(1, tmp_path / "new"), lambda _: None, tmp_path, held) == [
+    assert by_recorded_speed(cells(1, tmp_path / "new"), lambda _: None, tmp_path, allocation) == [
         f"no speed is recorded in {tmp_path} of m2-idx_folder: no estimate of its training"
     ]

@@ -9,8 +9,8 @@ import pytest
 
 from data_prep.errors import LaunchError
 from launch import retry as retrying
-from launch.asked import ASKED_FILE, in_words, keep, kept
 from launch.clusters.resources import Resources
+from launch.launch_record import ASKED_FILE, describe_options, record_launch, recorded_launches
 from launch.plan import DataPlaces
 from launch.start import Sweep
 from launch.sweep import main
@@ -42,31 +42,31 @@ def again(monkeypatch) -> list[Sweep]:
 
 def test_what_was_asked_is_read_back_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keep(tmp_path, ASKED, ["a", "b"])
+    record_launch(tmp_path, ASKED, ["a", "b"])
     places = replace(ASKED.places, raw=tmp_path / "raw", data_root=tmp_path / "data")
-    (launch,) = kept(tmp_path, Sweep, ["b"])
+    (launch,) = recorded_launches(tmp_path, Sweep, ["b"])
     assert launch.cells == ("b",)
     assert launch.options == replace(ASKED, runs=tmp_path / "runs", places=places)
 
 
 def test_each_cell_has_the_options_of_the_launch_that_was_the_last_to_start_it(tmp_path):
     later = replace(ASKED, resources=Resources(hours=8.0))
-    keep(tmp_path, ASKED, ["a", "b", "c"])
-    keep(tmp_path, later, ["b", "d"])
-    keep(tmp_path, later, ["d"])
-    first, second = kept(tmp_path, Sweep, ["a", "b", "c"])
+    record_launch(tmp_path, ASKED, ["a", "b", "c"])
+    record_launch(tmp_path, later, ["b", "d"])
+    record_launch(tmp_path, later, ["d"])
+    first, second = recorded_launches(tmp_path, Sweep, ["a", "b", "c"])
     assert (first.cells, first.options.resources.hours) == (("a", "c"), 2.5)
     assert (second.cells, second.options.resources.hours) == (("b",), 8.0)
     assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 3
-    keep(tmp_path, later, ["a", "b", "c", "d"])
+    record_launch(tmp_path, later, ["a", "b", "c", "d"])
     assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 1  # none of the earlier counts any more
 
 
 def test_options_in_words_are_those_that_are_no_defaults():
     words = "recipe tiny, cluster slurm, only ccvae-, raw raw, gpus-per-node 2, hours 2.5"
-    assert in_words(ASKED) == words
-    assert in_words(ASKED, without=("only", "raw")) == words.replace("only ccvae-, raw raw, ", "")
-    assert in_words(Sweep()) == ""
+    assert describe_options(ASKED) == words
+    assert describe_options(ASKED, without=("only", "raw")) == words.replace("only ccvae-, raw raw, ", "")
+    assert describe_options(Sweep()) == ""
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_damaged_note_is_one_sentence(tmp_path, text, said):
     with pytest.raises(
         LaunchError, match=r"asked\.json.*; start the sweep with its own command again"
     ) as error:
-        kept(tmp_path, Sweep, ["a"])
+        recorded_launches(tmp_path, Sweep, ["a"])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -91,7 +91,7 @@ def test_a_damaged_note_is_one_sentence(tmp_path, text, said):
 def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path, again, capsys):
     sweep = tmp_path / "elsewhere" / "tiny"
     done, failed, also_failed, open_cell = make_cells(sweep, 4)
-    keep(sweep, ASKED, [cell.name for cell in (done, failed, also_failed, open_cell)])
+    record_launch(sweep, ASKED, [cell.name for cell in (done, failed, also_failed, open_cell)])
     done.mark_done()
     failed.give_up("a reason")
     also_failed.give_up("another")
@@ -123,9 +123,9 @@ def test_failed_cells_of_two_launches_are_started_again_each_as_it_was_with_what
 
     monkeypatch.setattr(retrying, "watch", watch)
     first, second = make_cells(tmp_path / "tiny", 2)
-    keep(tmp_path / "tiny", ASKED, [first.name, second.name])
+    record_launch(tmp_path / "tiny", ASKED, [first.name, second.name])
     later = replace(ASKED, epochs=7, resources=Resources(memory_gb=16.0))
-    keep(tmp_path / "tiny", later, [second.name])
+    record_launch(tmp_path / "tiny", later, [second.name])
     for cell in (first, second):
         cell.give_up("out of memory")
     assert say("retry", "tiny", "--memory-gb", "64", runs=tmp_path) == 0

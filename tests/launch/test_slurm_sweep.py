@@ -143,9 +143,9 @@ def test_two_launchers_at_the_same_moment_submit_once(
         )
         for _ in range(2)
     ]
-    told = [launcher.communicate(timeout=240)[0] for launcher in launchers]
-    assert [launcher.returncode for launcher in launchers] == [0, 0], told
-    assert all("python launch/sweep.py status tiny --runs " in text for text in told)
+    printed = [launcher.communicate(timeout=240)[0] for launcher in launchers]
+    assert [launcher.returncode for launcher in launchers] == [0, 0], printed
+    assert all("python launch/sweep.py status tiny --runs " in text for text in printed)
     sweep = tmp_path / "runs" / "tiny"
     assert stages(sweep) == WHOLE
     accounts = slurm_cluster.run(["squeue", "--me", "--noheader", "--array", "--format=%j"])
@@ -243,7 +243,7 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
         "evaluate",
         "compare",
     ]
-    told = slurm_cluster.run(
+    states = slurm_cluster.run(
         [
             "sacct",
             "-n",
@@ -255,6 +255,6 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
             ",".join(str(entry.job) for entry in register.submissions),
         ]
     )
-    assert set(told.stdout.split()) == {"COMPLETED"}
+    assert set(states.stdout.split()) == {"COMPLETED"}
     (table,) = Path(register.submissions[-1].folder).glob("*_0_log.out")
     assert " m2 " in table.read_text()

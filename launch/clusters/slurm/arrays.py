@@ -33,7 +33,7 @@ class Array:
     """By array index."""
     parameters: dict[str, Any]
     """submitit's, as ``Resources.parameters`` gives them."""
-    behind: list[Dependency] = field(default_factory=list)
+    dependencies: list[Dependency] = field(default_factory=list)
     at_once: int | None = None
     """Most tasks that run at the same time; None: as many as the cluster lets."""
     job: str | None = None
@@ -73,7 +73,7 @@ def split(units: Sequence[Unit], most: int) -> list[dict[int, Unit]]:
     return [dict(enumerate(units[start : start + most])) for start in range(0, len(units), most)]
 
 
-def hold_to(most: int, chains: Sequence[Chain]) -> None:
+def limit_concurrency(most: int, chains: Sequence[Chain]) -> None:
     """Let at most ``most`` tasks of all chains together run at the same time; the arrays are changed in place.
 
     SLURM limits the tasks of one array only, so the number is shared out. There are as many lanes as chains, but not
@@ -85,14 +85,14 @@ def hold_to(most: int, chains: Sequence[Chain]) -> None:
     sizes = [sum(len(array.units) for chain in lane for array in chain) for lane in lanes]
     for lane, share in zip(lanes, _shares(most, sizes), strict=True):
         for before, after in pairwise(lane):
-            after[0].behind += [Dependency("afterany", array) for array in before]
+            after[0].dependencies += [Dependency("afterany", array) for array in before]
         for chain in lane:
             first, *rest = chain
             first.at_once = share - len(rest) if share >= 3 else share
             for array in rest:
                 array.at_once = 1 if share >= 3 else share
                 if share < 3:
-                    array.behind.append(Dependency("afterany", first))
+                    array.dependencies.append(Dependency("afterany", first))
 
 
 def _shares(most: int, sizes: Sequence[int]) -> list[int]:
@@ -106,10 +106,10 @@ def _shares(most: int, sizes: Sequence[int]) -> list[int]:
     return [1 + share for share in shares]
 
 
-def dependency(behind: Iterable[Dependency], named: Callable[[Array | str], str]) -> str | None:
+def dependency(dependencies: Iterable[Dependency], named: Callable[[Array | str], str]) -> str | None:
     """What sbatch takes as ``--dependency``: all of them must hold; None where there is none."""
     kinds: dict[str, list[str]] = {}
-    for entry in behind:
+    for entry in dependencies:
         jobs = kinds.setdefault(entry.kind, [])
         job = named(entry.what)
         if job not in jobs:

@@ -24,7 +24,7 @@ from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S
 from launch.clusters.slurm.site import resolve
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
-from launch.clusters.slurm.stages import Limits, Standing, planned, standing
+from launch.clusters.slurm.stages import Limits, PendingWork, pending_work, planned
 from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
 from pipeline.cell import Cell
@@ -61,7 +61,7 @@ class SlurmBackend:
             self._resolved[key] = resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
         return self._resolved[key]
 
-    def errand(self) -> Resources:
+    def small_job(self) -> Resources:
         """What a job gets that writes a shard, a manifest or a table: one processor unless more are asked for."""
         asked = self._asked
         small = replace(asked, nodes=1, gpus_per_node=0, cpus_per_task=asked.cpus_per_task or 1)
@@ -71,12 +71,12 @@ class SlurmBackend:
 
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         """The arrays of a sweep of which nothing is submitted yet, with the exact text that sbatch would get."""
-        now = Standing(
+        now = PendingWork(
             train=[cell for cell in cells if not cell.is_done() and not cell.is_trained()],
             measure=[cell for cell in cells if not cell.is_done() and cell.is_trained()],
         )
         preparations = [
-            self._preparation(entry, preparing.foreseen_shards(entry), {})
+            self._preparation(entry, preparing.expected_shards(entry), {})
             for entry in data
             if not entry.is_ready()
         ]
@@ -105,7 +105,7 @@ class SlurmBackend:
     ) -> None:
         """Say what was chosen; unless jobs of this sweep are in the queue already, look before the first is submitted."""
         still_open = [cell for cell in cells if not cell.is_done()]
-        if not still_open or self._own(Register(self.sweep), self._look_patiently()):
+        if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
         resources, sentences = self._of_the_largest(still_open)
         for sentence in sentences:
@@ -134,8 +134,8 @@ class SlurmBackend:
         for entry in data:
             if entry.is_ready():
                 continue
-            with preparing.held(entry, print):
-                register, queue = Register(self.sweep), self._look_patiently()
+            with preparing.data_set_lock(entry, print):
+                register, queue = Register(self.sweep), self._poll_patiently()
                 if preparing.merge_at_work(entry, register, queue) is None:
                     preparing.plan_shards(entry)
 
@@ -148,11 +148,11 @@ class SlurmBackend:
         with ExitStack() as locks:
             for entry in self._needed:
                 if not entry.is_ready():
-                    locks.enter_context(preparing.held(entry, print))
-            register, queue = Register(self.sweep), self._look_patiently()
+                    locks.enter_context(preparing.data_set_lock(entry, print))
+            register, queue = Register(self.sweep), self._poll_patiently()
             own = self._own(register, queue)
             register.recover(own.values())
-            now = standing(cells, register, own)
+            now = pending_work(cells, register, own)
             for cell in [*now.train, *now.measure]:
                 forget(cell.folder)
             preparations = self._preparations(register, queue) if now.train or not cells else []
@@ -165,7 +165,7 @@ class SlurmBackend:
             submitter = self._submitter(
                 take_snapshot(self.sweep), lock=None if lock is None else lock.fileno()
             )
-            merges = {id(entry.ready_behind): entry.data for entry in preparations}
+            merges = {id(entry.ready_after): entry.data for entry in preparations}
             for array in arrays:
                 submission = submitter.submit(array, register)
                 if id(array) in merges:
@@ -190,23 +190,23 @@ class SlurmBackend:
     ) -> Preparation:
         limits = self._limits()
         return preparing.preparation(
-            data, limits.errand, limits.max_array, limits.max_parallel, shards, at_work
+            data, limits.small_job, limits.max_array, limits.max_parallel, shards, at_work
         )
 
     def _limits(self) -> Limits:
         def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:
             return self.resources(ranks, on_gpus=on_gpus)[0].parameters(ranks)
 
-        errand = self.errand()
+        small_job = self.small_job()
         return Limits(
             parameters=parameters,
-            errand=errand.parameters(1),
+            small_job=small_job.parameters(1),
             max_array=max(1, self.facts.max_array_size),
-            max_parallel=errand.max_parallel,
+            max_parallel=small_job.max_parallel,
         )
 
     def _submitter(self, code: Path, lock: int | None) -> Submitter:
-        retries = self.errand().retries
+        retries = self.small_job().retries
         return Submitter(
             sweep=self.sweep,
             job_name=f"traitvae-{self.sweep.name}",
@@ -219,7 +219,7 @@ class SlurmBackend:
 
     def states(self) -> dict[str, State]:
         """Where the cells stand. While SLURM does not answer, what was seen last counts, and each state says so."""
-        return self._states.look()
+        return self._states.poll()
 
     def is_closing(self) -> bool:
         """Whether the job that writes the table is still to come or at work."""
@@ -230,11 +230,11 @@ class SlurmBackend:
             return True
         return any(f"{entry.job}_0" in queue for entry in register.in_stages(["compare"]))
 
-    def interrupt(self, told: bool) -> str:
+    def interrupt(self, again: bool) -> str:
         """What to tell a person who pressed Ctrl-C; the jobs go on."""
-        return come_back(self.sweep)
+        return reattach_hint(self.sweep)
 
-    def _look_patiently(self) -> dict[str, QueuedJob]:
+    def _poll_patiently(self) -> dict[str, QueuedJob]:
         """The jobs of all sweeps; while the controller does not answer it is asked again, for a minute."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -256,7 +256,7 @@ def _measured(register: Register, arrays: set[str]) -> set[str]:
     return {name for units in found for name in units}
 
 
-def come_back(sweep: Path) -> str:
+def reattach_hint(sweep: Path) -> str:
     """How a sweep whose jobs go on without a launcher is found again."""
     runs = "" if sweep.parent == Path("runs").absolute() else f" --runs {shlex.quote(str(sweep.parent))}"
     call = f"python launch/sweep.py {{}} {shlex.quote(sweep.name)}{runs}"

@@ -27,7 +27,7 @@ class CellStates:
         self._queue: Mapping[str, QueuedJob] = {}
         self._gone_since: dict[str, float] = {}
 
-    def look(self) -> dict[str, State]:
+    def poll(self) -> dict[str, State]:
         """Where each cell stands, by its name: one squeue call, and one sacct call where jobs are gone."""
         register = Register(self._sweep)
         try:

@@ -34,7 +34,7 @@ class Preparation:
 
     data: NeededData
     arrays: tuple[Array, ...]
-    ready_behind: Array | str
+    ready_after: Array | str
     """The merge: a job of ours, or one that SLURM has already."""
 
 
@@ -44,7 +44,7 @@ def work_folder(data: NeededData) -> Path:
 
 
 @contextmanager
-def held(data: NeededData, say: Callable[[str], None]) -> Iterator[None]:
+def data_set_lock(data: NeededData, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the data set's lock, the same that a preparation on one machine takes."""
 
     def waiting() -> None:
@@ -136,14 +136,14 @@ def preparation(
     ]
     if at_once is not None:
         for before, after in pairwise(arrays):
-            after.behind.append(Dependency("afterok", before))
+            after.dependencies.append(Dependency("afterok", before))
     # Of an older array only the tasks that are left: another of its tasks may have failed, and is written anew here.
     waits_for: list[Array | str] = [*arrays, *sorted(set(at_work.values()))]
     merge = Array(
         stage="merge",
         units={0: unit(data.folder.name, "merge", "--merge", *(["--ffcv"] if data.ffcv else []))},
         parameters=parameters,
-        behind=[Dependency("afterok", what) for what in waits_for],
+        dependencies=[Dependency("afterok", what) for what in waits_for],
     )
     return Preparation(data, (*arrays, merge), merge)
 
@@ -174,7 +174,7 @@ def unfinished_shards(data: NeededData) -> Shards:
     ]
 
 
-def foreseen_shards(data: NeededData) -> Shards:
+def expected_shards(data: NeededData) -> Shards:
     """The same before a plan is made, for a dry run: all shards, or one where the raw files are not there to be counted."""
     if is_complete(data.folder, betons=False):
         return []

@@ -171,7 +171,7 @@ def _partitions(shown: str, sinfo: str) -> tuple[Partition, ...]:
 
 
 def _answer(command: Sequence[str]) -> str:
-    asked = " ".join(word for word in command if not word.startswith("--"))
+    shown = " ".join(word for word in command if not word.startswith("--"))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=CLIENT_TIMEOUT_S, check=True
@@ -179,8 +179,8 @@ def _answer(command: Sequence[str]) -> str:
     except FileNotFoundError:
         raise LaunchError(f"{command[0]} is not there: run it on a login node of the cluster") from None
     except subprocess.TimeoutExpired:
-        raise LaunchError(f"'{asked}' does not answer within {CLIENT_TIMEOUT_S} s; try again later") from None
+        raise LaunchError(f"'{shown}' does not answer within {CLIENT_TIMEOUT_S} s; try again later") from None
     except subprocess.CalledProcessError as error:
-        says = (error.stderr.strip().splitlines() or ["no word"])[-1]
-        raise LaunchError(f"'{asked}' fails ({says}); is the cluster up?") from None
+        output = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        raise LaunchError(f"'{shown}' fails ({output}); is the cluster up?") from None
     return done.stdout

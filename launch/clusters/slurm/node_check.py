@@ -38,7 +38,7 @@ def check_on_a_node(
     token = secrets.token_hex(8)
     file = folder / f".probe-{token}"
     store_file = None if tracking is None else sqlite_file(tracking)
-    asked = {
+    request = {
         "file": str(file),
         "token": token,
         "folders": [str(needed) for needed in data if needed.is_dir()],
@@ -49,26 +49,26 @@ def check_on_a_node(
     back = file.with_name(f"{file.name}.back")
     try:
         file.write_text(token)
-        seen, failed = _on_a_node(resources, asked, wait_s)
+        seen, failed = _on_a_node(resources, request, wait_s)
         if seen is None:
             return [failed] if failed else []
         came_back = seen["shared"] and seen["write_error"] is None and _appears(back, token)
     finally:
         file.unlink(missing_ok=True)
         back.unlink(missing_ok=True)
-    return judged(seen, asked, tracking=tracking, came_back=came_back, option=option)
+    return judged(seen, request, tracking=tracking, came_back=came_back, option=option)
 
 
 def judged(
     seen: dict[str, Any],
-    asked: dict[str, Any],
+    request: dict[str, Any],
     *,
     tracking: str | None,
     came_back: bool,
     option: str = "--runs",
 ) -> list[Finding]:
     """Sentences for what a node saw (``node_probe.probe``)."""
-    node, folder = f"node {seen['host']}", Path(asked["file"]).parent
+    node, folder = f"node {seen['host']}", Path(request["file"]).parent
     findings = []
     if not seen["shared"]:
         findings.append(
@@ -91,7 +91,7 @@ def judged(
         )
         for missing in seen["missing"]
     ]
-    findings.append(_code_finding(seen, asked["code"]))
+    findings.append(_code_finding(seen, request["code"]))
     if tracking is not None and "store" in seen:
         findings.append(_store_finding(node, seen["store"], tracking))
     return findings
@@ -148,7 +148,7 @@ def server_of(tracking: str) -> dict[str, Any]:
 
 
 def _on_a_node(
-    resources: Resources, asked: dict[str, Any], wait_s: int
+    resources: Resources, request: dict[str, Any], wait_s: int
 ) -> tuple[dict[str, Any] | None, Finding | None]:
     """What the task saw, or why it could not be asked."""
     options = {name: getattr(resources, name) for name in ("partition", "account", "qos", "constraint")}
@@ -158,25 +158,26 @@ def _on_a_node(
         *("--nodes=1", "--ntasks=1", f"--time={MINUTES}", f"--immediate={wait_s}"),
         *("--job-name=traitvae-preflight", "--chdir=/", "--input=none"),
         *(f"--{name}={value}" for name, value in options.items() if value),
-        *(sys.executable, "-c", Path(node_probe.__file__).read_text(), json.dumps(asked)),
+        *(sys.executable, "-c", Path(node_probe.__file__).read_text(), json.dumps(request)),
     ]
-    output, says = _ended(command, wait_s + 60 * MINUTES + 30)
+    output, errors = _ended(command, wait_s + 60 * MINUTES + 30)
     for line in output.splitlines():
         if line.startswith(node_probe.MARK):
             return json.loads(line.removeprefix(node_probe.MARK)), None
-    if "execve()" in says:
+    if "execve()" in errors:
         return None, Finding(
             "problem",
             f"a node does not have the Python that runs here, {sys.executable}: use an environment on a disk that all"
             " nodes share",
         )
-    if "busy" in says or "Immediate" in says or "immediate" in says:
+    if "busy" in errors or "Immediate" in errors or "immediate" in errors:
         return None, Finding(
             "warning",
             f"no node was free within {wait_s} s, so that folders, code and tracking store were not looked at from one",
         )
     words = (
-        "; ".join(line.partition("error: ")[2] or line for line in says.splitlines()[-3:]) or "without a word"
+        "; ".join(line.partition("error: ")[2] or line for line in errors.splitlines()[-3:])
+        or "without a word"
     )
     return None, Finding(
         "warning",
@@ -203,11 +204,11 @@ def _ended(command: list[str], timeout_s: float) -> tuple[str, str]:
         except subprocess.TimeoutExpired:
             process.terminate()  # srun then ends its job
             try:
-                output, says = process.communicate(timeout=10)
+                output, errors = process.communicate(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                output, says = process.communicate()
-            return output, f"{says}\nno end within {timeout_s:.0f} s".strip()
+                output, errors = process.communicate()
+            return output, f"{errors}\nno end within {timeout_s:.0f} s".strip()
 
 
 def _appears(file: Path, token: str) -> bool:

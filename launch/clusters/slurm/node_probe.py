@@ -19,28 +19,28 @@ BEHIND_A_PROXY = (502, 503, 504)
 """What a proxy answers for a server that is away."""
 
 
-def probe(asked: dict[str, Any]) -> dict[str, Any]:
-    """Look at the folders, the code and the store; everything in ``asked`` and in the answer is JSON."""
+def probe(request: dict[str, Any]) -> dict[str, Any]:
+    """Look at the folders, the code and the store; everything in ``request`` and in the answer is JSON."""
     seen: dict[str, Any] = {"host": socket.gethostname(), "python": sys.version.split()[0]}
-    seen["shared"] = _read_back(asked["file"], asked["token"])
+    seen["shared"] = _read_back(request["file"], request["token"])
     if seen["shared"]:
-        seen["write_error"] = _write(asked["file"] + ".back", asked["token"])
-    seen["missing"] = [folder for folder in asked["folders"] if not os.path.isdir(folder)]
-    seen["code"] = os.path.isdir(asked["code"])
-    seen["import_errors"] = _import_errors(asked["code"])
+        seen["write_error"] = _write(request["file"] + ".back", request["token"])
+    seen["missing"] = [folder for folder in request["folders"] if not os.path.isdir(folder)]
+    seen["code"] = os.path.isdir(request["code"])
+    seen["import_errors"] = _import_errors(request["code"])
     seen["torch"] = importlib.util.find_spec("torch") is not None
-    if asked.get("store_file"):
-        seen["store"] = None if os.path.isfile(asked["store_file"]) else "no such file"
-    elif asked.get("store_url") or asked.get("store_address"):
-        seen["store"] = store_error(asked)
+    if request.get("store_file"):
+        seen["store"] = None if os.path.isfile(request["store_file"]) else "no such file"
+    elif request.get("store_url") or request.get("store_address"):
+        seen["store"] = store_error(request)
     return seen
 
 
-def store_error(asked: dict[str, Any]) -> str | None:
+def store_error(request: dict[str, Any]) -> str | None:
     """Why the server of a store does not answer; None where it does, or where there is none."""
-    if asked.get("store_url"):
-        return _url_error(asked["store_url"])
-    return _address_error(*asked["store_address"]) if asked.get("store_address") else None
+    if request.get("store_url"):
+        return _url_error(request["store_url"])
+    return _address_error(*request["store_address"]) if request.get("store_address") else None
 
 
 def _read_back(file: str, token: str) -> bool:

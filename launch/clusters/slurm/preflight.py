@@ -47,7 +47,7 @@ def preflight(
                 " set MLFLOW_TRACKING_URI",
             )
         )
-    findings.append(asked_finding(resources, facts, ranks, len(cells)))
+    findings.append(sbatch_finding(resources, facts, ranks, len(cells)))
     if findings[-1].level != "problem":
         findings += check_on_a_node(resources, folder=sweep, data=data, tracking=tracking, code=code)
     return findings
@@ -100,7 +100,7 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
     return findings
 
 
-def asked_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: int) -> Finding:
+def sbatch_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: int) -> Finding:
     """What sbatch says to a job of so many ranks, and why it may say no; nothing is submitted."""
     why = _cannot_work(resources, facts, ranks)
     parameters = resources.parameters(ranks)
@@ -123,24 +123,24 @@ def asked_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: 
         )
     except subprocess.TimeoutExpired:
         return Finding("problem", f"sbatch does not answer within {CLIENT_TIMEOUT_S} s: try again later")
-    says = [
+    output = [
         line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line
     ]
     if done.returncode != 0:
-        words = "; ".join(dict.fromkeys(says)) or "without a word"
+        words = "; ".join(dict.fromkeys(output)) or "without a word"
         why = _not_shown(resources, facts) or why or "ask for something else"
         return Finding("problem", f"sbatch refuses such jobs ({words}): {why}")
     if why is not None:
         return Finding("problem", f"such jobs would wait for ever: {why}")
     return Finding(
-        "ok", f"sbatch takes such jobs: {says[-1].partition(' to ')[2] if says else 'no objection'}"
+        "ok", f"sbatch takes such jobs: {output[-1].partition(' to ')[2] if output else 'no objection'}"
     )
 
 
 def _not_shown(resources: Resources, facts: ClusterFacts) -> str | None:
     """That a partition is asked for which sinfo does not show: a hidden one, if sbatch takes it."""
-    asked = resources.partition.split(",") if resources.partition else []
-    if all(facts.named(name) for name in asked):
+    requested = resources.partition.split(",") if resources.partition else []
+    if all(facts.named(name) for name in requested):
         return None
     return f"this cluster's partitions are {_names(facts)} (--partition)"
 

@@ -16,15 +16,15 @@ from data_prep.stages import naming_unwritable_places
 from launch.clusters.backend import folder_for_jobs
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.backend import SlurmBackend
-from launch.clusters.slurm.data import foreseen_shards, merge_at_work, why_not_prepared, work_folder
+from launch.clusters.slurm.data import expected_shards, merge_at_work, why_not_prepared, work_folder
 from launch.clusters.slurm.node_check import check_on_a_node
-from launch.clusters.slurm.preflight import asked_finding
+from launch.clusters.slurm.preflight import sbatch_finding
 from launch.clusters.slurm.queue import QueuedJob, queued
 from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.snapshot import take_snapshot
 from launch.plan import NeededData
 
-SECONDS_BETWEEN_LOOKS = 3.0
+SECONDS_BETWEEN_POLLS = 3.0
 SECONDS_UNTIL_GONE = 10.0
 """How long a data set whose jobs have left the queue is given to appear here: disks are shared, and slow."""
 
@@ -44,14 +44,14 @@ def prepare_on_slurm(
 
     Raises:
         UserError: raw files are missing or damaged, SLURM refuses the jobs, or a job failed, with its own sentence.
-        KeyboardInterrupt: as it comes; the jobs go on, and ``come_back`` says what to do.
+        KeyboardInterrupt: as it comes; the jobs go on, and ``reattach_hint`` says what to do.
     """
     backend = _backend(data, resources, config_file)
     while not data.is_ready():
         folder = backend.sweep
         with (
             naming_unwritable_places(data.folder.parent),
-            exclusive_lock(folder / "launch.lock", _say_waiting) as lock,
+            exclusive_lock(folder / "launch.lock", _print_waiting) as lock,
         ):
             queue = queued(comment=f"{PREFIX}/")
             if merge_at_work(data, Register(folder), queue) is None:
@@ -68,7 +68,7 @@ def prepare_on_slurm(
     return True
 
 
-def come_back(data: NeededData) -> str:
+def reattach_hint(data: NeededData) -> str:
     """How jobs that go on without this command are found again."""
     jobs = sorted({job.partition("_")[0] for job in _own(data)})
     ends = f", and 'scancel {' '.join(jobs)}' ends them" if jobs else ""
@@ -88,8 +88,8 @@ def _backend(data: NeededData, resources: Resources, config_file: Path | None) -
 
 
 def _look_before(backend: SlurmBackend, data: NeededData) -> None:
-    resources = backend.errand()
-    findings = [asked_finding(resources, backend.facts, 1, len(foreseen_shards(data)))]
+    resources = backend.small_job()
+    findings = [sbatch_finding(resources, backend.facts, 1, len(expected_shards(data)))]
     if findings[0].level != "problem":
         code = take_snapshot(backend.sweep)
         findings += check_on_a_node(
@@ -105,22 +105,22 @@ def _look_before(backend: SlurmBackend, data: NeededData) -> None:
 def _wait(data: NeededData, merge: str | None) -> None:
     """Until the merge has left the queue and, for a while, until what it wrote is seen here."""
     with Progress(shown=True) as progress:
-        said, shown = "", -1
+        previous, shown = "", -1
         while merge is not None:
             try:
                 queue = queued(comment=f"{PREFIX}/")
-            except LaunchError as silent:
-                said = _say_new(progress, str(silent), said)
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+            except LaunchError as error:
+                previous = _say_new(progress, str(error), previous)
+                time.sleep(SECONDS_BETWEEN_POLLS)
                 continue
             if f"{merge}_0" not in queue:
                 break
             shown = _show_written(data, progress, shown)
-            said = _say_new(progress, _standing(_own(data, queue) or queue), said)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            previous = _say_new(progress, _queue_summary(_own(data, queue) or queue), previous)
+            time.sleep(SECONDS_BETWEEN_POLLS)
     deadline = time.monotonic() + SECONDS_UNTIL_GONE
     while not data.is_ready() and time.monotonic() < deadline:
-        time.sleep(min(1.0, SECONDS_BETWEEN_LOOKS))
+        time.sleep(min(1.0, SECONDS_BETWEEN_POLLS))
 
 
 def _show_written(data: NeededData, progress: Progress, shown: int) -> int:
@@ -136,14 +136,14 @@ def _show_written(data: NeededData, progress: Progress, shown: int) -> int:
     return max(written, shown)
 
 
-def _standing(queue: Mapping[str, QueuedJob]) -> str:
+def _queue_summary(queue: Mapping[str, QueuedJob]) -> str:
     """How many tasks run, and why the others wait."""
-    words = Counter("running" if job.is_running else job.says or "waiting" for job in queue.values())
+    words = Counter("running" if job.is_running else job.explanation or "waiting" for job in queue.values())
     return "jobs: " + ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
 
 
-def _say_new(progress: Progress, line: str, said: str) -> str:
-    if line != said:
+def _say_new(progress: Progress, line: str, previous: str) -> str:
+    if line != previous:
         progress.say(line)
     return line
 
@@ -157,5 +157,5 @@ def _own(data: NeededData, queue: Mapping[str, QueuedJob] | None = None) -> dict
     return {job: entry for job, entry in jobs.items() if entry.comment.startswith(f"{tag}/")}
 
 
-def _say_waiting() -> None:
+def _print_waiting() -> None:
     print("another launcher is at work on this data set; waiting for it to submit its jobs", flush=True)

@@ -54,7 +54,7 @@ class QueuedJob:
         return self.state in _RUNNING
 
     @property
-    def says(self) -> str:
+    def explanation(self) -> str:
         """Why it waits, in words; empty where it runs."""
         if self.is_running:
             return {"SUSPENDED": "suspended", "COMPLETING": "ending"}.get(self.state, "")
@@ -81,7 +81,7 @@ class EndedJob:
     """Number of the user who cancelled it."""
 
     @property
-    def says(self) -> str:
+    def explanation(self) -> str:
         """How it ended, in words; empty where it ended well."""
         return ended_words(
             self.state, self.exit_code, self.signal, self.node, self.elapsed_s, self.cancelled_by
@@ -111,8 +111,8 @@ def queued(*, name: str | None = None, comment: str | None = None) -> dict[str, 
     columns = ",".join(f"{column}:{width}" for column, width in _COLUMNS.items())
     try:
         answer = _client(["squeue", "--me", "--array", "--noheader", f"--Format={columns}"])
-    except _Silent as silent:
-        raise LaunchError(f"squeue does not answer ({silent}); the jobs go on by themselves") from None
+    except _NoAnswer as error:
+        raise LaunchError(f"squeue does not answer ({error}); the jobs go on by themselves") from None
     jobs = parse_queue(answer)
     return {
         job.id: job
@@ -131,7 +131,7 @@ def ended(job_ids: Iterable[str]) -> Accounting:
         answer = _client(
             ["sacct", "--allocations", "--noheader", "--parsable2", fields, "-j", ",".join(arrays)]
         )
-    except _Silent:
+    except _NoAnswer:
         return Accounting(is_there=False)
     return Accounting({job.id: job for job in parse_accounts(answer)})
 
@@ -151,12 +151,12 @@ def parse_queue(answer: bytes) -> list[QueuedJob]:
             QueuedJob(
                 id=fields["JobArrayID"],
                 state=fields["State"],
-                reason=_said(fields["Reason"], "None"),
-                node=_said(fields["NodeList"]),
-                time_left=_said(fields["TimeLeft"], "UNLIMITED", "INVALID", "NOT_SET"),
+                reason=_value_or_empty(fields["Reason"], "None"),
+                node=_value_or_empty(fields["NodeList"]),
+                time_left=_value_or_empty(fields["TimeLeft"], "UNLIMITED", "INVALID", "NOT_SET"),
                 restarts=int(fields["RestartCnt"]) if fields["RestartCnt"].isdigit() else 0,
                 name=fields["Name"],
-                comment=_said(fields["Comment"]),
+                comment=_value_or_empty(fields["Comment"]),
             )
         )
     return jobs
@@ -181,7 +181,7 @@ def parse_accounts(answer: bytes) -> list[EndedJob]:
                 state=word,
                 exit_code=int(status or 0),
                 signal=int(number or 0),
-                node=_said(node, "None assigned"),
+                node=_value_or_empty(node, "None assigned"),
                 elapsed_s=int(elapsed or 0),
                 cancelled_by=int(by) if by.isdigit() else None,
             )
@@ -199,11 +199,11 @@ def cancel(job_ids: Sequence[str]) -> None:
         return
     try:
         _client(["scancel", "--quiet", *job_ids])
-    except _Silent as silent:
-        raise LaunchError(f"scancel did not end the jobs ({silent})") from None
+    except _NoAnswer as error:
+        raise LaunchError(f"scancel did not end the jobs ({error})") from None
 
 
-class _Silent(Exception):
+class _NoAnswer(Exception):
     """A client gave no answer; the text is what it said instead."""
 
 
@@ -219,16 +219,16 @@ def _client(command: list[str]) -> bytes:
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_TIMEOUT_S
         )
     except FileNotFoundError:
-        raise _Silent(f"there is no {command[0]} on this machine") from None
+        raise _NoAnswer(f"there is no {command[0]} on this machine") from None
     except subprocess.TimeoutExpired:
-        raise _Silent(f"no answer in {CLIENT_TIMEOUT_S:.0f} s") from None
+        raise _NoAnswer(f"no answer in {CLIENT_TIMEOUT_S:.0f} s") from None
     if answer.returncode != 0:
         lines = answer.stderr.decode(errors="replace").strip().splitlines()
-        raise _Silent(
+        raise _NoAnswer(
             lines[-1].removeprefix(f"{command[0]}: ").removeprefix("error: ") if lines else "no answer"
         )
     return answer.stdout
 
 
-def _said(word: str, *empty: str) -> str:
+def _value_or_empty(word: str, *empty: str) -> str:
     return "" if word in ("(null)", "n/a", "N/A", *empty) else word

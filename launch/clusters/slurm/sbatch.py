@@ -120,7 +120,7 @@ def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: in
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        says = ""
+        output = ""
         try:
             answer = subprocess.run(
                 ["sbatch", "--parsable", str(script_file)],
@@ -134,17 +134,17 @@ def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: in
             job = answer.stdout.strip().partition(";")[0]
             if answer.returncode == 0 and job.isdigit():
                 return job
-            says = _sbatch_says(answer.stderr + answer.stdout)
-            if not _CONTROLLER_IS_AWAY.search(says):
-                raise SbatchRefusal(f"sbatch refused the jobs: {says}")
+            output = _sbatch_output(answer.stderr + answer.stdout)
+            if not _CONTROLLER_IS_AWAY.search(output):
+                raise SbatchRefusal(f"sbatch refused the jobs: {output}")
         except subprocess.TimeoutExpired:
-            says = f"no answer in {CLIENT_TIMEOUT_S:.0f} s"
+            output = f"no answer in {CLIENT_TIMEOUT_S:.0f} s"
         lost = _find_lost(comment)
         if lost is not None:
             return lost
         if time.monotonic() > deadline:
             raise LaunchError(
-                f"sbatch does not reach SLURM's controller ({says}); the same command goes on from here later"
+                f"sbatch does not reach SLURM's controller ({output}); the same command goes on from here later"
             )
         time.sleep(3.0)
 
@@ -172,7 +172,7 @@ def _find_lost(comment: str) -> str | None:
         return None
 
 
-def _sbatch_says(text: str) -> str:
+def _sbatch_output(text: str) -> str:
     """What sbatch said, without the prefix of each line."""
     lines = [line.split("sbatch: error: ")[-1].strip() for line in text.splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines)) or "nothing was said"

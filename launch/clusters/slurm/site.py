@@ -15,7 +15,7 @@ MOST_CPUS_PER_TASK = 16
 
 
 def resolve(
-    asked: Resources,
+    requested: Resources,
     config_file: Path | None,
     facts: ClusterFacts | None,
     ranks: int,
@@ -32,7 +32,7 @@ def resolve(
         ConfigError: a file cannot be read or has something in it that cannot be meant.
         LaunchError: the ranks can never run as asked.
     """
-    merged, sentences = asked, []
+    merged, sentences = requested, []
     files = [] if config_file is None else [config_file]
     files += [site_file()] if site_file().is_file() else []
     for file in files:
@@ -50,31 +50,31 @@ def resolve(
 
 
 def choose(
-    asked: Resources, facts: ClusterFacts, ranks: int, *, on_gpus: bool = True
+    requested: Resources, facts: ClusterFacts, ranks: int, *, on_gpus: bool = True
 ) -> tuple[Resources, list[str]]:
     """Fill what is open from what the cluster has, and say what was chosen.
 
     Raises:
         LaunchError: there is no default partition and none was named, or the ranks can never run as asked.
     """
-    among = facts.named(asked.partition)
+    among = facts.named(requested.partition)
     if not among:
         names = ", ".join(partition.name for partition in facts.partitions) or "none"
-        if asked.partition is None:
+        if requested.partition is None:
             raise LaunchError(f"the cluster has no default partition: name one with --partition ({names})")
         # It may be hidden from sinfo: sbatch has the last word.
-        return asked, [f"partition {asked.partition} is none of those that sinfo shows ({names})"]
+        return requested, [f"partition {requested.partition} is none of those that sinfo shows ({names})"]
     partition, sentences = among[0], []
-    if asked.partition is None:
-        asked = replace(asked, partition=partition.name)
+    if requested.partition is None:
+        requested = replace(requested, partition=partition.name)
         sentences.append(f"partition {partition.name}: the cluster's default one")
-    if asked.hours is None:
+    if requested.hours is None:
         limit = min((one.limit_minutes for one in among if one.limit_minutes is not None), default=None)
         hours, why = _hours(limit, partition.name)
-        asked = replace(asked, hours=hours)
+        requested = replace(requested, hours=hours)
         sentences.append(f"time limit {hours:g} h: {why}")
-    asked, more = _spread(asked, partition, ranks, on_gpus=on_gpus)
-    return asked, sentences + more
+    requested, more = _spread(requested, partition, ranks, on_gpus=on_gpus)
+    return requested, sentences + more
 
 
 def _environment() -> Resources:
@@ -97,15 +97,15 @@ def _hours(limit_minutes: float | None, partition: str) -> tuple[float, str]:
 
 
 def _spread(
-    asked: Resources, partition: Partition, ranks: int, *, on_gpus: bool
+    requested: Resources, partition: Partition, ranks: int, *, on_gpus: bool
 ) -> tuple[Resources, list[str]]:
     """Nodes, GPUs and processors."""
     sentences: list[str] = []
-    gpus = asked.gpus_per_node
+    gpus = requested.gpus_per_node
     use_gpus = gpus > 0 if gpus is not None else on_gpus and partition.most_gpus > 0
-    nodes = asked.nodes
+    nodes = requested.nodes
     if nodes is None:
-        nodes = _fewest_nodes(asked, partition, ranks, use_gpus=use_gpus)
+        nodes = _fewest_nodes(requested, partition, ranks, use_gpus=use_gpus)
         sentences.append(f"{_many(nodes, 'node')}: as few as hold {_many(ranks, 'rank')} evenly")
     nodes = min(nodes, ranks)
     if ranks % nodes:
@@ -118,22 +118,22 @@ def _spread(
         on_node = f"{_many(gpus, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one for each rank"
         without = "no GPUs" + ("" if partition.most_gpus else f": partition {partition.name} has none")
         sentences.append(on_node if use_gpus else without)
-    cpus = asked.cpus_per_task
+    cpus = requested.cpus_per_task
     if cpus is None:
         cpus = _share(partition, per_node, gpus)
         if cpus is not None:
             sentences.append(f"{_many(cpus, 'processor')} for each rank: its share of a node")
-    return replace(asked, nodes=nodes, gpus_per_node=min(gpus, per_node), cpus_per_task=cpus), sentences
+    return replace(requested, nodes=nodes, gpus_per_node=min(gpus, per_node), cpus_per_task=cpus), sentences
 
 
-def _fewest_nodes(asked: Resources, partition: Partition, ranks: int, *, use_gpus: bool) -> int:
+def _fewest_nodes(requested: Resources, partition: Partition, ranks: int, *, use_gpus: bool) -> int:
     """The smallest number of nodes that divides the ranks and of which the partition has enough that hold their part."""
-    most = asked.gpus_per_node or None
+    most = requested.gpus_per_node or None
     for nodes in (count for count in range(1, ranks + 1) if ranks % count == 0):
         per_node = ranks // nodes
         if most is not None and per_node > most:
             continue
-        cpus = per_node * (asked.cpus_per_task or 1)
+        cpus = per_node * (requested.cpus_per_task or 1)
         if partition.nodes_with(gpus=per_node if use_gpus else 0, cpus=cpus) >= nodes:
             return nodes
     kinds = ", ".join(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.run import run_unit
-from launch.clusters.slurm.arrays import Array, Chain, Dependency, Unit, hold_to, split
+from launch.clusters.slurm.arrays import Array, Chain, Dependency, Unit, limit_concurrency, split
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register
@@ -28,7 +28,7 @@ class Limits:
     """What an array may ask for."""
 
     parameters: ParametersFor
-    errand: dict[str, Any]
+    small_job: dict[str, Any]
     """submitit's parameters of a job that writes a shard, a manifest or a table."""
     max_array: int
     """Most tasks of an array."""
@@ -37,14 +37,14 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Standing:
+class PendingWork:
     """What is to be done for the cells that are not done, given what is in the queue."""
 
     train: list[Cell] = field(default_factory=list)
     """Neither trained nor in the queue."""
     measure: list[Cell] = field(default_factory=list)
     """Trained, and not in the queue."""
-    measure_behind: dict[str, dict[int, Cell]] = field(default_factory=dict)
+    measure_after: dict[str, dict[int, Cell]] = field(default_factory=dict)
     """Array that trains → its index → cell: in training, and nothing waits behind it to measure it."""
     measured_by: set[str] = field(default_factory=set)
     """Arrays in the queue that measure cells, these or others of the sweep."""
@@ -54,9 +54,9 @@ class Standing:
     """Array in the queue → how many of its tasks may run at once."""
 
 
-def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> Standing:
+def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> PendingWork:
     """Sort the cells that are not done by what their jobs do; nothing is written."""
-    found = Standing()
+    found = PendingWork()
     for cell in cells:
         if cell.is_done():
             continue
@@ -70,7 +70,7 @@ def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, Queu
             continue
         if train in queue:
             array, _, index = train.partition("_")
-            found.measure_behind.setdefault(array, {})[int(index)] = cell
+            found.measure_after.setdefault(array, {})[int(index)] = cell
         elif cell.is_trained():
             found.measure.append(cell)
         else:
@@ -88,13 +88,13 @@ def standing(cells: Sequence[Cell], register: Register, queue: Mapping[str, Queu
 
 
 def planned(
-    now: Standing, preparations: Sequence[Preparation], limits: Limits, sweep: Path, names: Collection[str]
+    now: PendingWork, preparations: Sequence[Preparation], limits: Limits, sweep: Path, names: Collection[str]
 ) -> list[Array]:
     """The arrays to submit, each behind those that it waits for; none where there is nothing to do.
 
     Training waits for the merge of its data (``afterok``), measuring for the training of the same cell (``aftercorr``),
     the comparison for all that measures (``afterany``). With ``max_parallel``, training waits for all preparations to end,
-    one preparation for the one before, and ``hold_to`` shares the number out between the arrays of cells.
+    one preparation for the one before, and ``limit_concurrency`` shares the number out between the arrays of cells.
 
     Args:
         now: what is to be done.
@@ -106,7 +106,7 @@ def planned(
     chains = [
         *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, limits),
         *_measuring(now.measure, limits),
-        *_measuring_behind(now.measure_behind, limits),
+        *_measuring_after(now.measure_after, limits),
     ]
     if limits.max_parallel is not None and chains:
         _hold(limits.max_parallel, now, preparations, chains)
@@ -117,8 +117,11 @@ def planned(
     if not measuring:
         return arrays
     compare = Unit(sweep.name, "compare", None, finish_on_node, (str(sweep), sorted(names)))
-    behind = [Dependency("afterany", what) for what in measuring]
-    return [*arrays, Array(stage="compare", units={0: compare}, parameters=limits.errand, behind=behind)]
+    dependencies = [Dependency("afterany", what) for what in measuring]
+    return [
+        *arrays,
+        Array(stage="compare", units={0: compare}, parameters=limits.small_job, dependencies=dependencies),
+    ]
 
 
 def _unit(kind: str, cell: Cell) -> Unit:
@@ -133,13 +136,13 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
 
     chains = []
     for (ranks, on_gpus, folder), group in _grouped(cells, alike):
-        behind = [Dependency("afterok", preparations[folder].ready_behind)] if folder else []
+        dependencies = [Dependency("afterok", preparations[folder].ready_after)] if folder else []
         for units in split([_unit("train", cell) for cell in group], limits.max_array):
             train = Array(
                 stage="train",
                 units=units,
                 parameters=limits.parameters(ranks, on_gpus=on_gpus),
-                behind=list(behind),
+                dependencies=list(dependencies),
             )
             same = {
                 index: Unit(unit.name, "evaluate", unit.config, run_unit, ("evaluate", *unit.arguments[1:]))
@@ -149,7 +152,7 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
                 stage="evaluate",
                 units=same,
                 parameters=limits.parameters(1, on_gpus=on_gpus),
-                behind=[Dependency("aftercorr", train)],
+                dependencies=[Dependency("aftercorr", train)],
             )
             chains.append([train, measure])
     return chains
@@ -163,7 +166,7 @@ def _measuring(cells: Sequence[Cell], limits: Limits) -> list[Chain]:
     ]
 
 
-def _measuring_behind(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
+def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
     """Arrays with the indices of the tasks that train, so that ``aftercorr`` finds each its own."""
     return [
         [
@@ -171,24 +174,24 @@ def _measuring_behind(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limi
                 stage="evaluate",
                 units={index: _unit("evaluate", cell) for index, cell in sorted(cells.items())},
                 parameters=limits.parameters(1, on_gpus=any(_on_gpus(cell) for cell in cells.values())),
-                behind=[Dependency("aftercorr", array)],
+                dependencies=[Dependency("aftercorr", array)],
             )
         ]
         for array, cells in trained_by.items()
     ]
 
 
-def _hold(most: int, now: Standing, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:
+def _hold(most: int, now: PendingWork, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:
     """Hold all arrays together to ``most`` tasks at once; what is in the queue already keeps its share."""
     left = most - sum(now.running.values())
-    hold_to(left if left >= 1 else most, chains)
-    merges = [entry.ready_behind for entry in preparations]
+    limit_concurrency(left if left >= 1 else most, chains)
+    merges = [entry.ready_after for entry in preparations]
     before = [] if left >= 1 else sorted(now.running)
     for chain in chains:
-        chain[0].behind += [Dependency("afterany", what) for what in [*merges, *before]]
+        chain[0].dependencies += [Dependency("afterany", what) for what in [*merges, *before]]
     for first, second in pairwise(preparations):
         for array in second.arrays:
-            array.behind.append(Dependency("afterany", first.ready_behind))
+            array.dependencies.append(Dependency("afterany", first.ready_after))
 
 
 def _on_gpus(cell: Cell) -> bool:

@@ -96,6 +96,6 @@ class Submitter:
             comment=comment,
             folder=folder,
             code=self.code,
-            dependency=dependency(array.behind, job_of),
+            dependency=dependency(array.dependencies, job_of),
             retries=self.retries,
         )

@@ -108,8 +108,8 @@ def test_official_files_with_another_md5_give_a_warning(
     attributes.write_text(attributes.read_text().replace(" \n", "\n"))
     assert warnings(tmp_path / "part") == [], "forty rows are not all of CelebA"
     monkeypatch.setattr(module, "ROWS", ROWS)
-    (told,) = warnings(tmp_path / "edited")
-    assert f"{attributes} has the name and the length of CelebA's official file but not its MD5" in told
+    (warning,) = warnings(tmp_path / "edited")
+    assert f"{attributes} has the name and the length of CelebA's official file but not its MD5" in warning
     write_zip(pictures, {f"faces/{picture_name(i)}": jpeg(218, 178, seed=i) for i in range(ROWS)})
     assert [
         str(path) in line

@@ -10,12 +10,12 @@ import pytest
 from launch.clusters.backend import State
 from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register
-from launch.monitoring.cell_status import look
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
 from launch.sweep import main
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import held
+from pipeline.cells.lease import hold_lease
 from tests.launch.clusters.slurm.plans import entered, in_queue
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
 
@@ -28,8 +28,8 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     failed.give_up("the objective is nan behind step 43")
     outcome = {"job": "", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
     (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
-    with held(running.folder, Attempt.here(), "evaluate", seconds_to_settle=0.0):
-        states = look(SweepFolder.named(NAME, runs)).states
+    with hold_lease(running.folder, Attempt.here(), "evaluate", seconds_to_settle=0.0):
+        states = read_status(SweepFolder.named(NAME, runs)).states
         assert [state.phase for state in states.values()] == [
             "done",
             "failed",
@@ -44,7 +44,7 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     assert "stopped behind step 7" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
     assert NAME in printed.split("to start the failed cells again")[1]  # the list of the sweeps
-    states = look(SweepFolder.named(NAME, runs)).states
+    states = read_status(SweepFolder.named(NAME, runs)).states
     assert states[running.name].phase == "stopped"
     assert states[open_cell.name].detail == "not begun"
     assert say("status", NAME, runs=runs) == 1
@@ -57,7 +57,7 @@ def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(swee
     entered(Register(sweep), "train", [cell.name], "12")
     outcome = {"job": "12_0", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
     (cell.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
-    seen = look(SweepFolder(sweep), queue={}, accounts=queue.Accounting(is_there=there))
+    seen = read_status(SweepFolder(sweep), queue={}, accounts=queue.Accounting(is_there=there))
     assert seen.states[cell.name] == State("stopped", "stopped behind step 7")
 
 
@@ -72,11 +72,11 @@ def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, m
     assert say("cancel", NAME, "seed0", runs=runs) == 0
     assert cancelled == ["12_0"]
     del jobs["12_0"]
-    states = look(SweepFolder(sweep)).states
+    states = read_status(SweepFolder(sweep)).states
     assert states[cell.name] == State("stopped", "cancelled")
     assert states[other.name].phase == "training"
     entered(Register(sweep), "train", [cell.name], "15")  # started again, and lost without a word
-    assert look(SweepFolder(sweep)).states[cell.name].detail != "cancelled"
+    assert read_status(SweepFolder(sweep)).states[cell.name].detail != "cancelled"
 
 
 @pytest.mark.parametrize("how", ["once", "watching"])

@@ -11,7 +11,7 @@ import pytest
 
 from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register, Submission
-from launch.monitoring.cell_status import look
+from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import SweepFolder
 from pipeline.cells.folder import CellFolder
 from tests.cluster.cluster import Cluster
@@ -70,17 +70,17 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     cells = make_cells(sweep, 5)
     names = [cell.name for cell in cells]
     array = jobs.submit("train", cells, SCRIPT, "--array=0-4%3", "--time=30")
-    behind = [f"--dependency=aftercorr:{array}", "--kill-on-invalid-dep=yes", "--array=0-4"]
-    measured = jobs.submit("evaluate", cells, "#!/bin/bash\n", *behind)
+    dependencies = [f"--dependency=aftercorr:{array}", "--kill-on-invalid-dep=yes", "--array=0-4"]
+    measured = jobs.submit("evaluate", cells, "#!/bin/bash\n", *dependencies)
     jobs.submit("compare", [], "#!/bin/bash\n", f"--dependency=afterany:{measured}")
 
     def phases() -> list[str]:
-        return [state.phase for state in look(SweepFolder.named(NAME, runs)).states.values()]
+        return [state.phase for state in read_status(SweepFolder.named(NAME, runs)).states.values()]
 
     # Task 4 ends well, and its measuring too, but nothing says that it is done.
     wait_for(lambda: phases() == ["training", "failed", "failed", "training", "stopped"])
     wait_for(lambda: queue.ended([array]).jobs.keys() >= {f"{array}_2"})
-    states = look(SweepFolder.named(NAME, runs)).states
+    states = read_status(SweepFolder.named(NAME, runs)).states
     assert states[names[0]].node.startswith("n")
     assert states[names[0]].time_left.startswith(("29:", "30:"))
     assert states[names[1]].detail == "the objective is nan behind step 4"
@@ -103,7 +103,9 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     assert say("cancel", NAME, runs=runs) == 0
     assert "3 jobs of the sweep" in capsys.readouterr().out  # training, measuring, and the table
     wait_for(lambda: phases() == ["stopped", "failed", "failed", "stopped", "stopped"])
-    wait_for(lambda: look(SweepFolder.named(NAME, runs)).states[names[0]].detail == "cancelled by root")
+    wait_for(
+        lambda: read_status(SweepFolder.named(NAME, runs)).states[names[0]].detail == "cancelled by root"
+    )
     assert say("status", NAME, "--watch", runs=runs) == 1
     capsys.readouterr()
     assert say("cancel", NAME, runs=runs) == 0
@@ -115,7 +117,7 @@ def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sw
     array = jobs.submit("train", [running, waiting], "#!/bin/bash\nsleep 600\n", "--array=0-1%1")
 
     def states():
-        return look(SweepFolder.named(NAME, runs)).states
+        return read_status(SweepFolder.named(NAME, runs)).states
 
     wait_for(lambda: states()[running.name].phase == "training")
     wait_for(lambda: states()[waiting.name].detail == "as many run at once as --max-parallel allows")
@@ -142,16 +144,16 @@ touch DONE
         try:
             wait_for(lambda: logs.is_file() and "start 0" in logs.read_text())
             assert jobs.cluster.run(["scontrol", "requeue", f"{array}_0"]).returncode == 0
-            printed, told = follower.communicate(timeout=100)
+            printed, errors = follower.communicate(timeout=100)
         finally:
             follower.kill()
-    assert follower.returncode == 0, told
+    assert follower.returncode == 0, errors
     assert [line for line in printed.splitlines() if not line.startswith("==>")] == [
         "start 0",
         "start 1",
         "measured",
     ]
-    assert told.splitlines()[-1] == f"[{cell.name} is done]"
+    assert errors.splitlines()[-1] == f"[{cell.name} is done]"
 
 
 def test_a_thousand_cells_take_one_squeue_and_one_sacct(jobs, sweep, runs, capsys, monkeypatch):

@@ -164,8 +164,8 @@ def test_many_cells_do_not_tell_of_every_epoch(tmp_path, capsys):
         for epoch in range(1, 12):
             log(cells[0], "epoch", epoch, epoch=float(epoch), objective=0.0)
             watch.show(states)
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith(cells[0].name)]
-    assert [line.split()[-1] for line in told] == ["1/100", "10/100"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(cells[0].name)]
+    assert [line.split()[-1] for line in lines] == ["1/100", "10/100"]
 
 
 def test_a_failed_cell_is_told_with_the_place_of_its_logs(five, tmp_path):

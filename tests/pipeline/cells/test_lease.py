@@ -15,7 +15,7 @@ import pytest
 from data_prep.errors import LeaseLost, RunError
 from data_prep.lock import exclusive_lock
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import Holder, forget, held, is_at_work, superseded
+from pipeline.cells.lease import Holder, forget, hold_lease, is_at_work, superseded
 
 FIRST = Attempt("12_3", 0, "n1", 100)
 SECOND = Attempt("12_3", 1, "n2", 200)
@@ -35,7 +35,7 @@ def test_who_an_attempt_is_stands_in_the_environment(monkeypatch: pytest.MonkeyP
 
 
 def test_a_lease_is_taken_and_left(tmp_path: Path):
-    with held(tmp_path, FIRST, "train") as lease:
+    with hold_lease(tmp_path, FIRST, "train") as lease:
         lease.check()
         holder = Holder.read(tmp_path)
         assert holder is not None
@@ -49,20 +49,20 @@ def test_a_lease_is_taken_and_left(tmp_path: Path):
 
 def test_a_living_process_of_another_job_is_not_disturbed(tmp_path: Path):
     with (
-        held(tmp_path, FIRST, "train") as lease,
+        hold_lease(tmp_path, FIRST, "train") as lease,
         pytest.raises(RunError, match="another process is at work"),
-        held(tmp_path, OTHER, "train"),
+        hold_lease(tmp_path, OTHER, "train"),
     ):
         pass
     assert lease.holder.attempt == FIRST
-    with held(tmp_path, OTHER, "train"):  # the first has gone
+    with hold_lease(tmp_path, OTHER, "train"):  # the first has gone
         pass
 
 
 def test_a_newer_copy_takes_over_and_the_older_one_notices(tmp_path: Path):
-    with held(tmp_path, FIRST, "train") as older:
+    with hold_lease(tmp_path, FIRST, "train") as older:
         began = time.monotonic()
-        with held(tmp_path, SECOND, "train", seconds_to_settle=0.5) as newer:
+        with hold_lease(tmp_path, SECOND, "train", seconds_to_settle=0.5) as newer:
             assert time.monotonic() - began >= 0.5  # for a write of the older one that is under way
             with pytest.raises(LeaseLost, match=r"job 12_3, start 2.*on n2 has taken over"):
                 older.check()
@@ -77,9 +77,9 @@ def test_a_newer_copy_takes_over_and_the_older_one_notices(tmp_path: Path):
 
 def test_an_older_copy_that_comes_late_does_not_get_in(tmp_path: Path):
     with (
-        held(tmp_path, SECOND, "train") as newer,
+        hold_lease(tmp_path, SECOND, "train") as newer,
         pytest.raises(LeaseLost, match="has taken over"),
-        held(tmp_path, FIRST, "train"),
+        hold_lease(tmp_path, FIRST, "train"),
     ):
         pass
     assert newer.holder.attempt == SECOND
@@ -97,30 +97,32 @@ def disk_without_locks(monkeypatch: pytest.MonkeyPatch):
 def test_an_older_copy_does_not_get_in_behind_a_newer_one_that_has_ended(
     tmp_path: Path, disk_without_locks, how: str
 ):
-    with held(tmp_path, FIRST, "train") as older:
-        with held(tmp_path, SECOND, "train", seconds_to_settle=0.0):
+    with hold_lease(tmp_path, FIRST, "train") as older:
+        with hold_lease(tmp_path, SECOND, "train", seconds_to_settle=0.0):
             pass
         if how == "killed":
             Holder(SECOND, "train", "2026-01-01").write(tmp_path)
         with pytest.raises(LeaseLost):
             older.check()
-    with pytest.raises(LeaseLost, match="is an older one"), held(tmp_path, FIRST, "train"):
+    with pytest.raises(LeaseLost, match="is an older one"), hold_lease(tmp_path, FIRST, "train"):
         pass
-    with held(tmp_path, replace(SECOND, restart=2), "train", seconds_to_settle=0.0) as third:
+    with hold_lease(tmp_path, replace(SECOND, restart=2), "train", seconds_to_settle=0.0) as third:
         third.check()
 
 
 def test_a_job_that_slurm_has_no_more_is_forgotten_unless_it_lives(tmp_path: Path):
     by_hand = Attempt("", 0, "n1", 5)
-    with held(tmp_path, SECOND, "train") as lease:
+    with hold_lease(tmp_path, SECOND, "train") as lease:
         forget(tmp_path)
         lease.check()
     forget(tmp_path)
-    with held(tmp_path, FIRST, "train"):  # a job of the same number, of a SLURM that counts from 1 again
+    with hold_lease(
+        tmp_path, FIRST, "train"
+    ):  # a job of the same number, of a SLURM that counts from 1 again
         pass
     forget(tmp_path)
     assert Holder.read(tmp_path) is None
-    with held(tmp_path, by_hand, "train"):
+    with hold_lease(tmp_path, by_hand, "train"):
         pass
     forget(tmp_path)
     assert Holder.read(tmp_path) is not None
@@ -138,18 +140,18 @@ def test_the_lease_of_a_killed_process_is_free(tmp_path: Path):
     assert holder is not None
     assert holder.until is None
     assert not superseded(tmp_path, FIRST)  # it names another job, but nobody is there
-    with held(tmp_path, FIRST, "train") as lease:
+    with hold_lease(tmp_path, FIRST, "train") as lease:
         lease.check()
 
 
 def test_one_who_only_looks_keeps_nobody_out(tmp_path: Path):
     """A look takes the lock for a moment; a unit that starts in that moment waits for it."""
-    with held(tmp_path, FIRST, "train"):
+    with hold_lease(tmp_path, FIRST, "train"):
         pass
     look = exclusive_lock(tmp_path / "lock", lambda: None)
     look.__enter__()
     threading.Timer(0.5, lambda: look.__exit__(None, None, None)).start()
-    with held(tmp_path, OTHER, "train") as lease:
+    with hold_lease(tmp_path, OTHER, "train") as lease:
         lease.check()
 
 
@@ -157,7 +159,7 @@ def test_one_who_only_looks_keeps_nobody_out(tmp_path: Path):
 def test_a_damaged_lease_is_nobodys(tmp_path: Path, content: str):
     (tmp_path / "lease.json").write_text(content)
     assert Holder.read(tmp_path) is None
-    with held(tmp_path, FIRST, "train") as lease:
+    with hold_lease(tmp_path, FIRST, "train") as lease:
         lease.check()
         (tmp_path / "lease.json").write_text(content)
         with pytest.raises(LeaseLost):

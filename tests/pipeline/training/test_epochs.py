@@ -47,10 +47,10 @@ def run_of(data_set: Path, **options: Any) -> RunConfig:
 def test_a_model_is_told_of_every_epoch_once(
     rotated_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[int] = []
-    monkeypatch.setattr(DivaOriginal, "begin_epoch", lambda _, epoch: told.append(epoch))
+    epochs: list[int] = []
+    monkeypatch.setattr(DivaOriginal, "begin_epoch", lambda _, epoch: epochs.append(epoch))
     train(run_of(rotated_data_set), tmp_path, DataSet(rotated_data_set), ALONE, Recorder())
-    assert told == [0, 1, 2]
+    assert epochs == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("step", "how"), [(STEPS + 8, ask_to_stop), (2 * STEPS + 3, die)])

@@ -17,7 +17,7 @@ from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.tracking import read_points
-from pipeline.training.interruption import listening_for_stop
+from pipeline.training.interruption import stop_requests
 from pipeline.training.loop import train
 from pipeline.training.step import Step
 from pipeline.world import World
@@ -112,7 +112,7 @@ def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(
 def test_a_run_that_was_asked_before_its_first_step_stops_without_a_checkpoint(
     tiny_data_set: Path, tmp_path: Path
 ):
-    with listening_for_stop():
+    with stop_requests():
         ask_to_stop()  # while torch was imported, say
         with pytest.raises(Interrupted, match="stopped before its first step of 36"):
             train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder())

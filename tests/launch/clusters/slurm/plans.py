@@ -42,10 +42,10 @@ def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: A
     """What a cluster allows where these resources were asked for."""
     chosen: dict[str, Any] = {"hours": 2.0, "partition": "main"} | asked
     resources = Resources(**chosen)
-    errand = Resources(hours=2.0, partition="main", cpus_per_task=1).parameters(1)
+    small_job = Resources(hours=2.0, partition="main", cpus_per_task=1).parameters(1)
     return Limits(
         parameters=lambda ranks, *, on_gpus: resources.parameters(ranks),
-        errand=errand,
+        small_job=small_job,
         max_array=max_array,
         max_parallel=max_parallel,
     )
@@ -54,7 +54,7 @@ def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: A
 def prepared_by(shards: int, allowed: Limits, data: NeededData = DATA) -> Preparation:
     """How a data set of so many shards is prepared."""
     files = [(number, f"train-{number:05d}.arrow") for number in range(shards)]
-    return preparation(data, allowed.errand, allowed.max_array, allowed.max_parallel, files, {})
+    return preparation(data, allowed.small_job, allowed.max_array, allowed.max_parallel, files, {})
 
 
 def array(stage: str, count: int) -> Array:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.clusters.slurm.arrays import Array, Dependency, dependency, hold_to, ranges, split
+from launch.clusters.slurm.arrays import Array, Dependency, dependency, limit_concurrency, ranges, split
 from tests.launch.clusters.slurm.plans import array
 
 chains = st.lists(
@@ -21,7 +21,7 @@ def test_the_arrays_together_never_run_more_tasks_than_allowed(
     shapes: list[tuple[int, int]], most: int
 ) -> None:
     plan = [[array(stage, size) for stage in ("train", "evaluate")[:stages]] for size, stages in shapes]
-    hold_to(most, plan)
+    limit_concurrency(most, plan)
     for moment in moments([one for chain in plan for one in chain]):
         assert sum(min(len(one.units), one.at_once or len(one.units)) for one in moment) <= most
 
@@ -29,7 +29,7 @@ def test_the_arrays_together_never_run_more_tasks_than_allowed(
 @given(chains, st.integers(1, 30))
 def test_no_array_is_kept_from_running(shapes: list[tuple[int, int]], most: int) -> None:
     plan = [[array(stage, size) for stage in ("train", "evaluate")[:stages]] for size, stages in shapes]
-    hold_to(most, plan)
+    limit_concurrency(most, plan)
     arrays = [one for chain in plan for one in chain]
     assert all((one.at_once or 1) >= 1 for one in arrays)
     ended: set[int] = set()
@@ -40,19 +40,19 @@ def test_no_array_is_kept_from_running(shapes: list[tuple[int, int]], most: int)
 
 
 def fronts(one: Array) -> set[int]:
-    return {id(entry.what) for entry in one.behind if entry.kind == "afterany"}
+    return {id(entry.what) for entry in one.dependencies if entry.kind == "afterany"}
 
 
 def moments(arrays: list[Array]) -> Iterator[list[Array]]:
     """Sets of arrays that may run at the same time: none of them behind another, directly or not."""
-    behind: dict[int, set[int]] = {}
+    dependencies: dict[int, set[int]] = {}
     by_id = {id(one): one for one in arrays}
 
     def all_fronts(one: Array) -> set[int]:
-        if id(one) not in behind:
+        if id(one) not in dependencies:
             direct = fronts(one)
-            behind[id(one)] = direct.union(*(all_fronts(by_id[front]) for front in direct))
-        return behind[id(one)]
+            dependencies[id(one)] = direct.union(*(all_fronts(by_id[front]) for front in direct))
+        return dependencies[id(one)]
 
     for anchor in arrays:
         moment = [anchor]
@@ -82,8 +82,12 @@ def test_array_indices_are_written_as_sbatch_reads_them(indices: set[int]) -> No
 
 def test_what_an_array_waits_for_is_one_option() -> None:
     first, second = array("train", 1), array("train", 1)
-    behind = [Dependency("aftercorr", first), Dependency("afterany", second), Dependency("afterany", "12")]
+    dependencies = [
+        Dependency("aftercorr", first),
+        Dependency("afterany", second),
+        Dependency("afterany", "12"),
+    ]
     names = {id(first): "10", id(second): "11"}
-    text = dependency(behind, lambda what: what if isinstance(what, str) else names[id(what)])
+    text = dependency(dependencies, lambda what: what if isinstance(what, str) else names[id(what)])
     assert text == "aftercorr:10,afterany:11:12"
     assert dependency([], lambda what: pytest.fail("nothing is to be named")) is None

@@ -9,7 +9,7 @@ import pytest
 
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts, Partition, read_facts
-from launch.clusters.slurm.preflight import asked_finding, cluster_findings, preflight
+from launch.clusters.slurm.preflight import cluster_findings, preflight, sbatch_finding
 from launch.clusters.slurm.site import resolve
 from pipeline.cell import Cell
 from tests.launch.clusters.slurm.findings import of_level, problem
@@ -57,7 +57,7 @@ def test_a_partition_that_sinfo_hides_is_taken_where_sbatch_takes_it(tmp_path, m
     (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: Job 1 to start at once on n1' >&2\n")
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert asked_finding(Resources(partition="hidden"), FACTS, 1, 1).level == "ok"
+    assert sbatch_finding(Resources(partition="hidden"), FACTS, 1, 1).level == "ok"
 
 
 @pytest.mark.slurm
@@ -76,7 +76,7 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
         cells=[Cell(sweep / "x", run)] * 3,
     )
     assert {finding.level for finding in findings} == {"ok"}
-    told = " ".join(finding.sentence for finding in findings)
+    text = " ".join(finding.sentence for finding in findings)
     for words in (
         "accounting is there",
         "3 cells",
@@ -84,8 +84,8 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
         "n1 reads and writes",
         "imports the code",
     ):
-        assert words in told
-    assert f"reaches the tracking store {store}" in told
+        assert words in text
+    assert f"reaches the tracking store {store}" in text
     assert list(sweep.iterdir()) == []
     assert slurm_cluster.run(["squeue", "--noheader", "--states=PENDING,RUNNING"]).stdout == ""
 
@@ -109,7 +109,7 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
     ],
 )
 def test_what_sbatch_refuses_is_told_in_its_words_and_why(slurm_cluster, asked, ranks, words):
-    finding = asked_finding(asked, read_facts(), ranks, 2)
+    finding = sbatch_finding(asked, read_facts(), ranks, 2)
     assert finding.level == "problem"
     for word in words:
         assert word in finding.sentence
@@ -140,9 +140,9 @@ def test_a_time_above_the_partitions_limit_is_told_and_the_choice_stays_below(sl
     assert slurm_cluster.run([*limited, "MaxTime=90"]).returncode == 0
     try:
         facts = read_facts()
-        finding = asked_finding(Resources(partition="urgent", hours=2.0), facts, 1, 1)
+        finding = sbatch_finding(Resources(partition="urgent", hours=2.0), facts, 1, 1)
         chosen, _ = resolve(Resources(partition="urgent"), None, facts, 1)
-        fits = asked_finding(chosen, facts, 1, 1)
+        fits = sbatch_finding(chosen, facts, 1, 1)
     finally:
         slurm_cluster.run([*limited, "MaxTime=UNLIMITED"])
     assert finding.level == "problem"
@@ -155,7 +155,7 @@ def test_a_partition_that_takes_no_jobs_is_told(slurm_cluster):
     state = ["scontrol", "update", "PartitionName=urgent"]
     assert slurm_cluster.run([*state, "State=DOWN"]).returncode == 0
     try:
-        finding = asked_finding(Resources(partition="urgent"), read_facts(), 1, 1)
+        finding = sbatch_finding(Resources(partition="urgent"), read_facts(), 1, 1)
     finally:
         slurm_cluster.run([*state, "State=UP"])
     assert finding.level == "problem"

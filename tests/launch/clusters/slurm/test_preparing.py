@@ -29,7 +29,7 @@ ON_SLURM = ("--cluster", "slurm", "--hours", "0.5", "--format", "arrow")
 
 @pytest.fixture(autouse=True)
 def queue_of_its_own(slurm_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(preparing_on_slurm, "SECONDS_BETWEEN_LOOKS", 0.5)
+    monkeypatch.setattr(preparing_on_slurm, "SECONDS_BETWEEN_POLLS", 0.5)
     monkeypatch.setattr(preparing_on_slurm, "SECONDS_UNTIL_GONE", 3.0)
     yield
     cancel(sorted(queued(comment="traitvae/")))
@@ -79,14 +79,14 @@ def test_ctrl_c_leaves_the_jobs_and_the_same_command_finds_them_again(
         assert command.stderr is not None
         assert any(line.startswith("jobs: ") for line in iter(command.stderr.readline, ""))
         command.send_signal(signal.SIGINT)
-        told, complained = command.communicate(timeout=180)
+        output, complained = command.communicate(timeout=180)
     assert command.returncode == 130, complained
     assert "Traceback" not in complained
     whole = Counter({"prepare": 2, "merge": 1})
     assert stages(tmp_path / "out") == whole
     (folder,) = (tmp_path / "out" / ".jobs").iterdir()
     ids = [str(entry.job) for entry in Register(folder).submissions]
-    assert f"the same command waits for them again, and 'scancel {' '.join(ids)}' ends them" in told
+    assert f"the same command waits for them again, and 'scancel {' '.join(ids)}' ends them" in output
     main([*arguments, "--detach"])
     assert f"'scancel {' '.join(ids)}' ends them" in capsys.readouterr().out
     assert stages(tmp_path / "out") == whole

@@ -31,7 +31,12 @@ def line(**fields: str) -> bytes:
 def test_names_and_comments_may_hold_any_character():
     answer = line(JobArrayID="12_3", State="PENDING", Reason="Priority", Name="a | b; é", Comment="x|y")
     (job,) = parse_queue(answer + b"\n")
-    assert (job.id, job.name, job.comment, job.says) == ("12_3", "a | b; é", "x|y", "other jobs come first")
+    assert (job.id, job.name, job.comment, job.explanation) == (
+        "12_3",
+        "a | b; é",
+        "x|y",
+        "other jobs come first",
+    )
 
 
 def test_a_line_break_in_a_comment_hides_no_other_job():
@@ -54,9 +59,9 @@ def test_sacct_tells_only_of_jobs_that_have_ended():
     assert jobs["5_2"] == EndedJob(
         id="5_2", state="CANCELLED", signal=15, node="n2", elapsed_s=3, cancelled_by=0
     )
-    assert jobs["5_2"].says == "cancelled by root"
-    assert jobs["6"].says == "killed by SIGKILL (often for want of memory) on n[1-2]"
-    assert jobs["5_0"].says == ""
+    assert jobs["5_2"].explanation == "cancelled by root"
+    assert jobs["6"].explanation == "killed by SIGKILL (often for want of memory) on n[1-2]"
+    assert jobs["5_0"].explanation == ""
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
 
     array = submit("--array=0-2", "--time=30")
     held = submit("--hold", "--array=0")
-    behind = submit(f"--dependency=aftercorr:{array}", "--array=0-2", "--kill-on-invalid-dep=yes")
+    dependencies = submit(f"--dependency=aftercorr:{array}", "--array=0-2", "--kill-on-invalid-dep=yes")
     try:
         jobs = until(
             lambda: queued(name=name, comment=comment),
@@ -170,15 +175,16 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
                 and f"{array}_2" not in found
                 and f"{array}_0" in found
                 and found[f"{array}_0"].is_running
-                and found[f"{behind}_0"].says != ""  # SLURM gives a reason only when it has looked at a job
+                and found[f"{dependencies}_0"].explanation
+                != ""  # SLURM gives a reason only when it has looked at a job
             ),
         )
         running = jobs[f"{array}_0"]
         assert (running.name, running.comment) == (name, comment)
         assert running.node.startswith("n")
         assert running.time_left.startswith(("29:", "30:"))
-        assert jobs[f"{held}_0"].says.startswith("held by its owner")
-        assert jobs[f"{behind}_0"].says == "waits for the jobs before it"
+        assert jobs[f"{held}_0"].explanation.startswith("held by its owner")
+        assert jobs[f"{dependencies}_0"].explanation == "waits for the jobs before it"
         assert queued(comment="of nobody") == {}
 
         cancel(list(jobs))
@@ -186,11 +192,11 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
         ids = [f"{array}_{task}" for task in range(3)]
         accounts = until(lambda: ended(ids), lambda found: set(ids) <= found.jobs.keys())
         assert accounts.is_there
-        assert accounts.jobs[ids[0]].says == "cancelled by root"
-        assert accounts.jobs[ids[1]].says.startswith("ended with exit status 3 on n")
-        assert accounts.jobs[ids[2]].says.startswith("killed by SIGKILL")
+        assert accounts.jobs[ids[0]].explanation == "cancelled by root"
+        assert accounts.jobs[ids[1]].explanation.startswith("ended with exit status 3 on n")
+        assert accounts.jobs[ids[2]].explanation.startswith("killed by SIGKILL")
     finally:
-        cancel([array, held, behind])
+        cancel([array, held, dependencies])
 
 
 @pytest.mark.slow

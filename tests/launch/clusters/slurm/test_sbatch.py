@@ -11,7 +11,7 @@ import pytest
 from launch.clusters.slurm import sbatch
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.sbatch import SbatchRefusal, call_sbatch, clean_environment
-from launch.clusters.slurm.stages import Standing, planned
+from launch.clusters.slurm.stages import PendingWork, planned
 from launch.clusters.slurm.submission import Submitter
 from tests.launch.clusters.slurm.plans import SWEEP, cells, limits, prepared_by
 
@@ -30,7 +30,7 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Array, str]]:
         account="vision lab",
         constraint="a100|h100",
     )
-    now = Standing(train=cells(3, ranks=2), measure=cells(1, first_seed=9))
+    now = PendingWork(train=cells(3, ranks=2), measure=cells(1, first_seed=9))
     arrays = planned(now, [prepared_by(2, allowed)], allowed, SWEEP, ["x"])
     submitter = Submitter(
         sweep=SWEEP,

@@ -6,7 +6,7 @@ import pytest
 
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.register import Register
-from launch.clusters.slurm.stages import Standing, planned, standing
+from launch.clusters.slurm.stages import PendingWork, pending_work, planned
 from pipeline.cell import Cell
 from tests.launch.clusters.slurm.plans import SWEEP, cells, entered, in_queue, limits, prepared_by
 
@@ -20,7 +20,7 @@ def shape(arrays: list[Array]) -> list[tuple[str, int, list[str]]]:
             len(one.units),
             [
                 f"{entry.kind} {entry.what if isinstance(entry.what, str) else number[id(entry.what)]}"
-                for entry in one.behind
+                for entry in one.dependencies
             ],
         )
         for one in arrays
@@ -29,7 +29,7 @@ def shape(arrays: list[Array]) -> list[tuple[str, int, list[str]]]:
 
 def test_stages_are_chained() -> None:
     allowed = limits()
-    arrays = planned(Standing(train=cells(3)), [prepared_by(5, allowed)], allowed, SWEEP, ["x"])
+    arrays = planned(PendingWork(train=cells(3)), [prepared_by(5, allowed)], allowed, SWEEP, ["x"])
     assert shape(arrays) == [
         ("prepare", 5, []),
         ("merge", 1, ["afterok 0"]),
@@ -44,7 +44,7 @@ def test_stages_are_chained() -> None:
 
 def test_arrays_are_split_at_the_clusters_limit() -> None:
     allowed = limits(max_array=4)
-    arrays = planned(Standing(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
+    arrays = planned(PendingWork(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
     assert shape(arrays) == [
         ("prepare", 4, []),
         ("prepare", 4, []),
@@ -60,7 +60,7 @@ def test_arrays_are_split_at_the_clusters_limit() -> None:
 
 
 def test_what_is_trained_is_only_measured_and_other_ranks_are_another_array() -> None:
-    now = Standing(train=[*cells(2), *cells(1, ranks=2, first_seed=7)], measure=cells(1, first_seed=9))
+    now = PendingWork(train=[*cells(2), *cells(1, ranks=2, first_seed=7)], measure=cells(1, first_seed=9))
     arrays = planned(now, [], limits(), SWEEP, ["x"])
     assert shape(arrays) == [
         ("train", 2, []),
@@ -74,12 +74,12 @@ def test_what_is_trained_is_only_measured_and_other_ranks_are_another_array() ->
 
 
 def test_nothing_to_do_is_no_job() -> None:
-    assert planned(Standing(), [], limits(), SWEEP, ["x"]) == []
+    assert planned(PendingWork(), [], limits(), SWEEP, ["x"]) == []
 
 
 def test_with_max_parallel_training_waits_for_the_data_sets_and_shares_the_number_out() -> None:
     allowed = limits(max_array=4, max_parallel=5)
-    arrays = planned(Standing(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
+    arrays = planned(PendingWork(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
     assert [one.at_once for one in arrays] == [5, 5, 5, None, 2, 1, 2, 2, None]
     assert shape(arrays)[1][2] == ["afterok 0"]
     assert shape(arrays)[4][2] == ["afterok 3", "afterany 3"]
@@ -97,10 +97,10 @@ def test_cells_in_the_queue_are_left_alone_and_the_others_are_found(
     register, names = Register(tmp_path), [cell.name for cell in three]
     train, measure = entered(register, "train", names, "10"), entered(register, "evaluate", names, "11")
     queue = in_queue(train, "10") | in_queue(measure, "11", reason="Dependency")
-    now = standing(three, register, queue)
+    now = pending_work(three, register, queue)
     assert (now.train, now.measure, now.measured_by) == ([], [], {"11"})
     gone = {job: entry for job, entry in queue.items() if not job.endswith("_1")}
-    now = standing(three, register, gone)
+    now = pending_work(three, register, gone)
     assert now.train == [three[1]]
     assert now.running == {"10": 2, "11": 2}
 
@@ -111,7 +111,7 @@ def test_the_table_waits_for_cells_of_another_launch_too(tmp_path: Path, three: 
     train = entered(register, "train", [cell.name for cell in others], "10")
     measure = entered(register, "evaluate", [cell.name for cell in others], "11")
     queue = in_queue(train, "10") | in_queue(measure, "11", reason="Dependency")
-    arrays = planned(standing([failed], register, queue), [], limits(), tmp_path, ["x"])
+    arrays = planned(pending_work([failed], register, queue), [], limits(), tmp_path, ["x"])
     assert shape(arrays)[0] == ("train", 1, [])
     assert shape(arrays)[2] == ("compare", 1, ["afterany 1", "afterany 11"])
 
@@ -125,8 +125,8 @@ def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_behind
     del queue["10_0"]
     three[0].folder.mkdir()
     three[0].mark_done()
-    now = standing(three, register, queue)
-    assert now.measure_behind == {"10": {1: three[1], 2: three[2]}}
+    now = pending_work(three, register, queue)
+    assert now.measure_after == {"10": {1: three[1], 2: three[2]}}
     (measure, compare) = planned(now, [], limits(), tmp_path, ["x"])
     assert sorted(measure.units) == [1, 2]
     assert shape([measure])[0][2] == ["aftercorr 10"]
@@ -139,6 +139,6 @@ def test_a_job_that_waits_for_a_training_that_failed_is_hopeless_and_the_cell_is
     register, names = Register(tmp_path), [cell.name for cell in three]
     entered(register, "train", names, "10")
     measure = entered(register, "evaluate", names, "11")
-    now = standing(three, register, in_queue(measure, "11", reason="DependencyNeverSatisfied"))
+    now = pending_work(three, register, in_queue(measure, "11", reason="DependencyNeverSatisfied"))
     assert now.train == three
     assert now.hopeless == ["11_0", "11_1", "11_2"]

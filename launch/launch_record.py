@@ -16,21 +16,21 @@ from data_prep.files import atomic_write
 
 ASKED_FILE = "asked.json"
 
-Asked = TypeVar("Asked")
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Launch(Generic[Asked]):
+class Launch(Generic[Options]):
     """One call of the command that starts a sweep."""
 
     time: str
     """When, in the words of the machine's clock."""
     cells: tuple[str, ...]
     """The cells that were last started by it."""
-    options: Asked
+    options: Options
 
 
-def keep(sweep: Path, asked: Any, cells: Collection[str]) -> None:
+def record_launch(sweep: Path, options: Any, cells: Collection[str]) -> None:
     """Write down the options of a launch, a dataclass, with absolute paths: the next one may come from another folder.
 
     Earlier launches stay as long as one of their cells is not started by a later one.
@@ -40,13 +40,13 @@ def keep(sweep: Path, asked: Any, cells: Collection[str]) -> None:
         rest = [name for name in launch["cells"] if name not in cells]
         if rest:
             earlier.append(launch | {"cells": rest})
-    options = TypeAdapter(type(asked)).dump_python(_absolute(asked), mode="json")
+    options = TypeAdapter(type(options)).dump_python(_absolute(options), mode="json")
     newest = {"time": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "cells": sorted(cells), "options": options}
     with atomic_write(sweep / ASKED_FILE) as file:
         file.write(json.dumps([*earlier, newest], indent=1).encode() + b"\n")
 
 
-def kept(sweep: Path, kind: type[Asked], cells: Sequence[str]) -> list[Launch[Asked]]:
+def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) -> list[Launch[Options]]:
     """The launches that started these cells, each with those of them that it was the last to start, oldest first.
 
     Raises:
@@ -71,17 +71,17 @@ def kept(sweep: Path, kind: type[Asked], cells: Sequence[str]) -> list[Launch[As
     return found
 
 
-def in_words(options: Any, without: Collection[str] = ()) -> str:
+def describe_options(options: Any, without: Collection[str] = ()) -> str:
     """What options say beyond their defaults: ``recipe fashion-mnist, hours 2.5``."""
-    said = []
+    parts = []
     for entry in fields(options):
         value = getattr(options, entry.name)
         if is_dataclass(value):
-            said.append(in_words(value, without))
+            parts.append(describe_options(value, without))
         elif entry.name not in without and value != _default(entry):
             shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            said.append(f"{entry.name.replace('_', '-')} {shown}")
-    return ", ".join(part for part in said if part)
+            parts.append(f"{entry.name.replace('_', '-')} {shown}")
+    return ", ".join(part for part in parts if part)
 
 
 def _default(entry: Any) -> Any:
