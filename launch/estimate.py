@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,13 +115,10 @@ def recorded_speeds(kind: str, runs: Path) -> dict[int, float]:
     found: dict[int, list[float]] = {}
     logs = sorted(_recorded(kind, runs), key=lambda log: log.stat().st_mtime, reverse=True)
     for log in logs[:_MOST_READ]:
-        speed = ProgressReader().read(CellFolder(log.parent)).images_per_second
-        try:
-            ranks = int(json.loads((log.parent / "config.json").read_bytes())["training"]["ranks"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if speed:
-            found.setdefault(ranks, []).append(speed)
+        cell = CellFolder(log.parent)
+        speed, record = ProgressReader().read(cell).images_per_second, cell.record()
+        if speed and record is not None:
+            found.setdefault(record.training.ranks, []).append(speed)
     return {ranks: median(of_it) for ranks, of_it in found.items()}
 
 

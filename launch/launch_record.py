@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from data_prep.errors import LaunchError
+from data_prep.errors import ConfigError, LaunchError
 from data_prep.files import atomic_write
+from pipeline.validation import validated
 
 ASKED_FILE = "asked.json"
 
@@ -59,11 +60,9 @@ def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) ->
         if not own:
             continue
         try:
-            options = TypeAdapter(kind).validate_python(launch["options"])
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise LaunchError(f"{file}: {where + ': ' if where else ''}{first['msg']}; {again}") from None
+            options = validated(kind, launch["options"], str(file))
+        except ConfigError as error:
+            raise LaunchError(f"{error}; {again}") from None
         found.append(Launch(time=launch["time"], cells=own, options=options))
     unknown = set(cells).difference(*(launch.cells for launch in found))
     if unknown:

@@ -7,54 +7,17 @@ import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from data_prep.errors import ConfigError
-from pipeline.data.order import steps_per_epoch
-from pipeline.data.settings import DataConfig
-from pipeline.field_checks import NOT_IDENTITY, check
-from pipeline.measures.settings import MeasuresConfig
+from pipeline import validation
+from pipeline.cells.record import RunRecord
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
-from pipeline.tracking.settings import TrackingSettings
-from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunConfig:
+class RunConfig(RunRecord):
     """One run, whole."""
 
-    data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=CCVAEConfig)
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    measures: MeasuresConfig = field(default_factory=MeasuresConfig)
-    tracking: TrackingSettings = field(default_factory=TrackingSettings, metadata=NOT_IDENTITY)
-    seed: int = 0
-    """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""
-
-    def __post_init__(self) -> None:
-        check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
-        changes = [begin for begin, _ in self.data.supervision_schedule]
-        check(
-            max(changes, default=0) < self.training.epochs,
-            f"supervision_schedule changes f behind {max(changes, default=0)} epochs, and the run has"
-            f" {self.training.epochs}",
-        )
-
-    @property
-    def label_seed(self) -> int | None:
-        """The seed that decides which examples keep their labels.
-
-        None where any seed gives the same run, because all examples keep their labels, or none does.
-        """
-        if not self.data.one_per_class and all(rate in (0, 1) for rate in self.data.supervision_rates):
-            return None
-        return self.seed if self.data.label_seed is None else self.data.label_seed
-
-    def last_step(self, rows: int) -> int:
-        """Number of steps of the whole run on a training split of that many rows."""
-        return steps_per_epoch(rows, self.training.batch_size, self.training.ranks) * self.training.epochs
 
 
 def _identifying(section: Any) -> dict[str, Any]:
@@ -113,22 +76,4 @@ def to_json(config: RunConfig) -> str:
 
 def from_json(text: str, origin: str = "config.json") -> RunConfig:
     """Read ``config.json`` back; ConfigError names the origin and the field that is unknown or unfit."""
-    try:
-        raw = json.loads(text)
-        config = TypeAdapter(RunConfig).validate_python(raw)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{origin} is not JSON: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{origin}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    unknown = _leaves(raw) - _leaves(asdict(config))
-    check(not unknown, f"{origin}: unknown field {sorted(unknown)[0] if unknown else ''}")
-    return config
-
-
-def _leaves(section: dict[str, Any], prefix: str = "") -> set[str]:
-    return {
-        name
-        for key, value in section.items()
-        for name in (_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}"})
-    }
+    return validation.from_json(RunConfig, text, origin)

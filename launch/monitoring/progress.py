@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +52,10 @@ class ProgressReader:
 
     def _epochs_of(self, cell: CellFolder) -> int:
         if cell.folder not in self._epochs:
-            try:
-                epochs = int(json.loads(cell.config_file.read_bytes())["training"]["epochs"])
-            except (OSError, ValueError, KeyError, TypeError):
+            record = cell.record()
+            if record is None:
                 return 0
-            self._epochs[cell.folder] = epochs
+            self._epochs[cell.folder] = record.training.epochs
         return self._epochs[cell.folder]
 
 

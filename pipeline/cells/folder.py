@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.errors import RunError
+from data_prep.errors import ConfigError, RunError
 from data_prep.files import atomic_write
 from data_prep.manifest import MANIFEST_FILE, Manifest
 from pipeline.cells.checkpoint_markers import newest_step
-from pipeline.data.order import steps_per_epoch
+from pipeline.cells.record import RunRecord
+from pipeline.validation import from_json
 
 RESET = "forgiven"
 """What ``attempts.jsonl`` says where somebody asked for another try."""
@@ -63,18 +64,19 @@ class CellFolder:
         newest = newest_step(self.checkpoints)
         return newest is not None and newest == self.last_step()
 
+    def record(self) -> RunRecord | None:
+        """What its configuration says, but for the model; None where it cannot be read."""
+        try:
+            return from_json(RunRecord, self.config_file.read_bytes(), str(self.config_file))
+        except (OSError, ConfigError):
+            return None
+
     def last_step(self) -> int | None:
         """Number of steps of the whole run; None where its configuration or its data set are not there."""
-        try:
-            said: dict[str, Any] = json.loads(self.config_file.read_bytes())
-            manifest, training = Path(said["data"]["folder"], MANIFEST_FILE), said["training"]
-            epochs, batch_size, ranks = (int(training[name]) for name in ("epochs", "batch_size", "ranks"))
-        except (OSError, ValueError, KeyError, TypeError):
+        record = self.record()
+        if record is None or not Path(record.data.folder, MANIFEST_FILE).is_file():
             return None
-        if not manifest.is_file():
-            return None
-        rows = Manifest.load(manifest.parent).splits["train"].rows
-        return steps_per_epoch(rows, batch_size, ranks) * epochs
+        return record.last_step(Manifest.load(Path(record.data.folder)).splits["train"].rows)
 
     def failed(self) -> str | None:
         """The sentence with which the cell was given up; None for one that was not."""

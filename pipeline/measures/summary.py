@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from pipeline.cells.record import incidental_fields
 from pipeline.measures.papers import PaperValue, paper_value
 
 FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
@@ -16,20 +17,8 @@ FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "e
 
 _VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.", "measures.")
 
-_INCIDENTAL_TRAINING = (
-    "checkpoint_every_epochs",
-    "checkpoint_every_minutes",
-    "keep_checkpoints",
-    "hang_seconds",
-    "log_every_steps",
-)
-INCIDENTAL = frozenset(
-    {
-        *("data.folder", "data.loader", "measures.measure_batch_size", "measures.hang_seconds"),
-        *(f"training.{name}" for name in _INCIDENTAL_TRAINING),
-    }
-)
-"""Params that do not decide a run's result, as :mod:`pipeline.config` marks them; they make no variant."""
+INCIDENTAL = frozenset(incidental_fields())
+"""Params that do not decide a run's result; they make no variant."""
 
 LABEL_SEED = "data.label_seed"
 _LABEL_SEED_OF_BEFORE = "0"

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pytest
 
-from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
-from pipeline.measures.summary import INCIDENTAL, metric_names, summarise
-from pipeline.training.settings import OptimiserConfig, TrainingConfig
+from pipeline.measures.summary import metric_names, summarise
 
 
 @dataclass(frozen=True)
@@ -22,22 +19,6 @@ def run(run_id: str, seed: int, accuracy: float, **more: str) -> Run:
     params = {"seed": str(seed), "data.name": "mnist", "model.system": "m2", "data.supervision_rate": "0.2"}
     params |= {name.replace("__", "."): value for name, value in more.items()}
     return Run(run_id, params, {"test/classification_accuracy": accuracy, "train/elbo": -1.0})
-
-
-def test_incidental_params_are_those_that_the_config_marks() -> None:
-    sections = {
-        "data": DataConfig,
-        "training": TrainingConfig,
-        "optimiser": OptimiserConfig,
-        "measures": MeasuresConfig,
-    }
-    marked = {
-        f"{section}.{entry.name}"
-        for section, config in sections.items()
-        for entry in fields(config)
-        if not entry.metadata.get("identity", True)
-    }
-    assert marked == INCIDENTAL
 
 
 def test_runs_on_other_folders_are_seeds_of_one_row() -> None:

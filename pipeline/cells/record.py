@@ -1,0 +1,75 @@
+"""What ``config.json`` says of a run, read without torch: every section but the model's, which needs its system's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from pipeline.data.order import steps_per_epoch
+from pipeline.data.settings import DataConfig
+from pipeline.field_checks import NOT_IDENTITY, check
+from pipeline.measures.settings import MeasuresConfig
+from pipeline.tracking.settings import TrackingSettings
+from pipeline.training.settings import OptimiserConfig, TrainingConfig
+from pipeline.validation import FORBID_UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """One run; :class:`pipeline.config.RunConfig` is the same with its model's section read."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: object = None
+    """Plain values, with ``system`` among them."""
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    measures: MeasuresConfig = field(default_factory=MeasuresConfig)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings, metadata=NOT_IDENTITY)
+    seed: int = 0
+    """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""
+
+    def __post_init__(self) -> None:
+        check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
+        changes = [begin for begin, _ in self.data.supervision_schedule]
+        check(
+            max(changes, default=0) < self.training.epochs,
+            f"supervision_schedule changes f behind {max(changes, default=0)} epochs, and the run has"
+            f" {self.training.epochs}",
+        )
+
+    @property
+    def label_seed(self) -> int | None:
+        """The seed that decides which examples keep their labels.
+
+        None where any seed gives the same run, because all examples keep their labels, or none does.
+        """
+        if not self.data.one_per_class and all(rate in (0, 1) for rate in self.data.supervision_rates):
+            return None
+        return self.seed if self.data.label_seed is None else self.data.label_seed
+
+    def last_step(self, rows: int) -> int:
+        """Number of steps of the whole run on a training split of that many rows."""
+        return steps_per_epoch(rows, self.training.batch_size, self.training.ranks) * self.training.epochs
+
+
+def incidental_fields(section: type[Any] = RunRecord, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the fields that do not decide a run's result, as their metadata says."""
+    default = section()
+    for entry in fields(section):
+        name, value = f"{prefix}{entry.name}", getattr(default, entry.name)
+        if not entry.metadata.get("identity", True):
+            yield from leaves(name, value)
+        elif is_dataclass(value):
+            yield from incidental_fields(type(value), f"{name}.")
+
+
+def leaves(name: str, value: Any) -> Iterator[str]:
+    """Dotted names of all fields in a section, or the field's own."""
+    if is_dataclass(value):
+        for entry in fields(value):
+            yield from leaves(f"{name}.{entry.name}", getattr(value, entry.name))
+    else:
+        yield name
