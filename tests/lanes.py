@@ -1,15 +1,16 @@
 """Tests in lanes next to each other (``make test``, which is ``pytest -n 4``): a plugin, named in ``tests/conftest.py``.
 
 Half of the workers, rounded up, take what needs a SLURM: each has a cluster of its own for the session, and waits for it
-most of the time. The others take the rest. Both begin with the tests that take longest (``slow(SECONDS)``), so that none of
-them is left over for the end, and a worker for whom no test with a SLURM is left helps with the rest. Without ``-n`` nothing
-changes.
+most of the time. The others take the rest: slow tests one by one, the quick ones of a file together, for they share what is
+made for them. Both begin with what takes longest (``slow(SECONDS)``, then files with many tests), so that none of it is left
+over for the end, and a worker for whom no test with a SLURM is left helps with the rest. Without ``-n`` nothing changes.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 _SLURM = re.compile(r"\bmark\.slurm\b|\bslurm_(cluster|installed)\b")
+_SLOW = re.compile(r"\bmark\.slow\b")
 _WHOLE_FILE = "pytestmark"
 
 SLOW_SECONDS = 10.0
@@ -26,14 +28,20 @@ SLOW_SECONDS = 10.0
 
 
 class Lanes(LoadScopeScheduling):
-    """Hands out test by test, and those that need a SLURM to some of the workers only.
+    """Hands out tests, and those that need a SLURM to some of the workers only.
 
-    The process that hands out knows of a test no more than its id, so whether it needs a SLURM is read in its file. The
-    order is that of the collection, which the workers have sorted: those with a SLURM first.
+    The process that hands out knows of a test no more than its id, so what it is marked with is read in its file. The order
+    is that of the collection, which the workers have sorted.
     """
 
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid
+        file, _, _ = nodeid.partition("::")
+        alone = self._needs_slurm(nodeid) or is_slow(self.config.rootpath / file, _function(nodeid))
+        return nodeid if alone else file
 
     def _reschedule(self, node: WorkerController) -> None:
         """Keep one test ready for each worker next to the one that it runs: what it has, no other can take."""
@@ -45,19 +53,19 @@ class Lanes(LoadScopeScheduling):
             self._assign_work_unit(node)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        test = self._next(node)
-        if test is not None:
-            self.workqueue.move_to_end(test, last=False)
+        unit = self._next(node)
+        if unit is not None:
+            self.workqueue.move_to_end(unit, last=False)
             super()._assign_work_unit(node)
 
     def _next(self, node: WorkerController) -> str | None:
-        """The test that a worker takes next; None where none of the remaining ones is for it."""
+        """What a worker takes next; None where nothing that is left is for it."""
         has_cluster = node in self.nodes[: (self.numnodes + 1) // 2]
-        return next((test for test in self.workqueue if has_cluster or not self._needs_slurm(test)), None)
+        return next((unit for unit in self.workqueue if has_cluster or not self._needs_slurm(unit)), None)
 
-    def _needs_slurm(self, nodeid: str) -> bool:
-        file, _, test = nodeid.partition("::")
-        return in_slurm_lane(self.config.rootpath / file, test.partition("[")[0])
+    def _needs_slurm(self, unit: str) -> bool:
+        file, _, test = unit.partition("::")
+        return bool(test) and in_slurm_lane(self.config.rootpath / file, _function(unit))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
@@ -68,11 +76,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput"):
         return
     for item in items:
-        if _needs_slurm(item) and not in_slurm_lane(item.path, item.name.partition("[")[0]):
+        if _needs_slurm(item) and not in_slurm_lane(item.path, _function(item.nodeid)):
             raise pytest.UsageError(
                 f"{item.nodeid} needs a SLURM: it, or its whole file, must be marked slurm"
             )
-    items.sort(key=lambda item: (not _needs_slurm(item), -seconds(item)))
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (not _needs_slurm(item), -seconds(item), -tests[item.path], item.path))
 
 
 def seconds(item: pytest.Item) -> float:
@@ -90,20 +99,31 @@ def _needs_slurm(item: pytest.Item) -> bool:
 
 def in_slurm_lane(file: Path, test: str) -> bool:
     """Whether a test function is marked ``slurm``, by itself or with its file, or takes the cluster by name."""
-    return not _needing_slurm(file).isdisjoint((test, _WHOLE_FILE))
+    return any(_SLURM.search(said) for said in _said_of(file, test))
+
+
+def is_slow(file: Path, test: str) -> bool:
+    """Whether a test function is marked ``slow``, by itself or with its file."""
+    return any(_SLOW.search(said) for said in _said_of(file, test))
+
+
+def _function(nodeid: str) -> str:
+    return nodeid.partition("::")[2].partition("[")[0]
+
+
+def _said_of(file: Path, test: str) -> list[str]:
+    """The source of what decorates a test function, of its arguments, and of the marks of the whole file."""
+    there = _said_in(file)
+    return [there[name] for name in (test, _WHOLE_FILE) if name in there]
 
 
 @cache
-def _needing_slurm(file: Path) -> frozenset[str]:
-    found = set()
+def _said_in(file: Path) -> dict[str, str]:
+    found = {}
     for node in ast.parse(file.read_bytes()).body:
         match node:
             case ast.FunctionDef(name=name, decorator_list=marks, args=arguments):
-                said = [ast.unparse(part) for part in (*marks, arguments)]
+                found[name] = " ".join(ast.unparse(part) for part in (*marks, arguments))
             case ast.Assign(targets=[ast.Name(id="pytestmark")], value=marks):
-                name, said = _WHOLE_FILE, [ast.unparse(marks)]
-            case _:
-                continue
-        if _SLURM.search(" ".join(said)):
-            found.add(name)
-    return frozenset(found)
+                found[_WHOLE_FILE] = ast.unparse(marks)
+    return found

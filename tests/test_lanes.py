@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ class Worker:
 
 def handed_out(root: Path, tests: list[str], workers: int) -> list[list[str]]:
     """The tests that each worker gets when all are as quick as each other, in their order."""
-    option = SimpleNamespace(loadscopereorder=True)
-    lanes = Lanes(
-        SimpleNamespace(option=option, rootpath=root, getvalue=lambda name: ["popen"] * workers), None
+    config: Any = SimpleNamespace(
+        option=SimpleNamespace(), rootpath=root, getvalue=lambda name: ["popen"] * workers
     )
+    lanes = Lanes(config)
     staff = [Worker(number) for number in range(workers)]
     for worker in staff:
         lanes.add_node(worker)
@@ -49,13 +50,16 @@ def handed_out(root: Path, tests: list[str], workers: int) -> list[list[str]]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "test_x.py").write_text("@pytest.mark.slurm\ndef test_there(number): ...\n")
+    (tmp_path / "test_x.py").write_text(
+        "@pytest.mark.slurm\ndef test_there(number): ...\n@pytest.mark.slow(60)\ndef test_slow(number): ...\n"
+    )
+    (tmp_path / "test_y.py").touch()
     return tmp_path
 
 
 def test_half_of_the_workers_take_what_needs_a_slurm_and_then_help_with_the_rest(root: Path):
     with_slurm = [f"test_x.py::test_there[{number}]" for number in range(6)]
-    others = [f"test_x.py::test_{number}" for number in range(30)]
+    others = [f"test_x.py::test_slow[{number}]" for number in range(30)]
     given = handed_out(root, with_slurm + others, workers=4)
     assert sorted(test for one in given for test in one) == sorted(
         test.partition("::")[2] for test in with_slurm + others
@@ -69,6 +73,14 @@ def test_half_of_the_workers_take_what_needs_a_slurm_and_then_help_with_the_rest
 def test_a_worker_without_a_cluster_leaves_what_needs_one_to_the_other(root: Path):
     tests = [f"test_x.py::test_there[{number}]" for number in range(3)]
     assert [len(one) for one in handed_out(root, [*tests, "test_x.py::test_a"], workers=2)] == [3, 1]
+
+
+def test_slow_tests_are_handed_out_one_by_one_and_the_quick_ones_of_a_file_together(root: Path):
+    slow = [f"test_x.py::test_slow[{number}]" for number in range(4)]
+    quick = [f"test_y.py::test_{number}" for number in range(20)]
+    one, other = handed_out(root, slow + quick, workers=2)
+    assert [len([test for test in given if "slow" in test]) for given in (one, other)] == [2, 2]
+    assert sorted(len(given) for given in (one, other)) == [2, 22]
 
 
 def test_one_worker_takes_all(root: Path):

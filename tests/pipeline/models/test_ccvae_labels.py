@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
 from pipeline.models.interface import DataSpec
+from tests.pairwise import pairwise
 from tests.pipeline.models.ccvae_reference import CCVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import (
@@ -22,27 +22,27 @@ from tests.pipeline.models.labels_cases import (
     columns_of,
     known_values,
 )
-from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, gradients, tiny_ccvae
+from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, tiny_ccvae
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 SAMPLES = 5
 """Of ``q(y | x)``."""
 DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
-CHOICES: list[dict[str, Any]] = [
-    {"posterior_predictive": predictive, "label_marginal": marginal, "bounded_weight": bounded, **weight}
-    for predictive, marginal, bounded, weight in product(
-        ["quadrature", "monte_carlo", "monte_carlo_joint"],
-        ["exact", "jensen_enumerated", "jensen_sampled"],
-        [False, True],
-        [
+CHOICES = pairwise(
+    {
+        "data": [BINARY, MIXED],
+        "posterior_predictive": ["quadrature", "monte_carlo", "monte_carlo_joint"],
+        "label_marginal": ["exact", "jensen_enumerated", "jensen_sampled"],
+        "bounded_weight": [False, True],
+        "weight": [
             {"weight_gradient": "as_printed", "importance_samples": 1},
             {"weight_gradient": "denominator", "importance_samples": 1},
             {"weight_gradient": "as_printed", "importance_samples": 3, "reparameterise_classifier": True},
             {"weight_gradient": "none", "importance_samples": 3},
         ],
-    )
-]
+    }
+)
 
 
 def tiny(data: DataSpec, **choice: Any) -> CCVAE:
@@ -120,17 +120,21 @@ def by_equation_8(model: CCVAE, data: DataSpec, given: dict[str, Any]) -> Tensor
     return torch.stack(found)
 
 
-@pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: "-".join(map(str, choice.values())))
-def test_objective_and_gradient_are_those_written_out(
-    choice: dict[str, Any], data: DataSpec, draws: InjectedDraws
-) -> None:
-    model = tiny(data, classifier_weight=1.7, **choice)
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: described(**choice))
+def test_objective_and_gradient_are_those_written_out(choice: dict[str, Any], draws: InjectedDraws) -> None:
+    settings = dict(choice)
+    data = settings.pop("data")
+    model = tiny(data, classifier_weight=1.7, **settings.pop("weight"), **settings)
     observed = OBSERVED[:, columns_of(data)]
     given = give_draws(model, draws, labelled=3)
     found = model(batch_with(data, observed, 3)).objective
     expected = by_reference(model, data, given, observed)
     assert_written_out(model, found, expected)
+
+
+def described(data: DataSpec, weight: dict[str, Any], **others: Any) -> str:
+    said = ["binary" if data is BINARY else "mixed", *others.values(), *weight.values()]
+    return "-".join(map(str, said))
 
 
 @pytest.mark.parametrize("predictive", ["quadrature", "monte_carlo", "monte_carlo_joint"])
@@ -183,43 +187,6 @@ def test_quadrature_is_the_limit_of_both_monte_carlo_estimates() -> None:
 
 
 @torch.no_grad()
-def test_permuted_labels_permute_the_results(draws: InjectedDraws) -> None:
-    """The labels of MIXED in the order 1, 2, 0: the two binary ones change places, and so do their latents."""
-    order = [1, 2, 0]
-    renamed_data = DataSpec(
-        image_shape=(1, 2, 2),
-        cardinalities=tuple(MIXED.cardinalities[i] for i in order),
-        label_frequencies=tuple(MIXED.label_frequencies[i] for i in order),
-    )
-    model, renamed = tiny(MIXED), tiny(renamed_data)
-    place = torch.tensor([1, 0, 2, 3, 4])  # of each latent of the renamed model in the first
-    weights = {name: value.clone() for name, value in model.state_dict().items()}
-    for name in ("slope", "intercept"):
-        weights[f"classifier.blocks.0.{name}"] = weights[f"classifier.blocks.0.{name}"].flip(0)
-    for name in ("raw_mean", "raw_scale", "log_prior"):
-        weights[f"conditional_prior.blocks.0.{name}"] = weights[f"conditional_prior.blocks.0.{name}"].flip(0)
-    for name in ("encoder.4.weight", "encoder.4.bias"):
-        weights[name] = weights[name][torch.cat([place, place + 5])]
-    weights["decoder.0.weight"] = weights["decoder.0.weight"][:, place]
-    renamed.load_state_dict(weights)
-
-    z_noise, predictive = noise(1, 5, 5, seed=1), noise(SAMPLES, 3, 4, seed=2)
-    draws.give(z_noise, predictive)
-    given = model(batch_with(MIXED, OBSERVED, 3))
-    draws.give(z_noise[..., place], predictive[..., place[:4]])
-    found = renamed(batch_with(renamed_data, OBSERVED[:, order], 3, labels=LABELS[:, order]))
-    torch.testing.assert_close(found.objective, given.objective, rtol=1e-12, atol=1e-12)
-    for name, value in given.terms.items():
-        torch.testing.assert_close(found.terms[name], value, msg=name)
-    image = batch_with(MIXED, OBSERVED, 3).image
-    draws.give(noise(100, 5, 2, seed=3))
-    before = model.classify(image)
-    draws.give(noise(100, 5, 2, seed=3))
-    for log_q, label in zip(renamed.classify(image), order, strict=True):
-        torch.testing.assert_close(log_q, before[label])
-
-
-@torch.no_grad()
 def test_classify_is_the_posterior_predictive_of_every_label() -> None:
     model = tiny(MIXED)
     reference = CCVAEReference(model, MIXED, model.config)
@@ -256,52 +223,3 @@ def test_generated_images_are_those_of_their_labels() -> None:
     outputs = model.conditional_prior.blocks[1].network(one_hot)  # type: ignore[operator]
     z[:, 2:4] = outputs[:2] + torch.log1p(outputs[2:].exp()) * noise(40_000, 2, seed=8)
     torch.testing.assert_close(found, model.decode(z).mean(0).flatten(), rtol=0, atol=0.015)
-
-
-@pytest.mark.parametrize("labelled", [0, 1])
-@pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize("marginal", ["exact", "jensen_enumerated", "jensen_sampled"])
-def test_a_batch_of_one_and_every_parameter_has_a_gradient(
-    marginal: str, data: DataSpec, labelled: int
-) -> None:
-    model = tiny(data, label_marginal=marginal)
-    observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)
-    observed[0, 0] = bool(labelled)
-    found = model(batch_with(data, observed, labelled, images=IMAGES[:1])).objective
-    assert found.shape == (1,)
-    assert found.isfinite().all()
-    found.sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-
-
-@torch.no_grad()
-def test_an_examples_objective_does_not_depend_on_the_rest_of_its_batch(draws: InjectedDraws) -> None:
-    model = tiny(MIXED)
-    z_noise, predictive = noise(1, 5, 5, seed=1), noise(SAMPLES, 3, 4, seed=2)
-    draws.give(z_noise, predictive)
-    together = model(batch_with(MIXED, OBSERVED, 3)).objective
-    for row in range(5):
-        draws.give(z_noise[:, [row]], predictive[:, row : row + 1] if row < 3 else predictive[:, :0])
-        batch = batch_with(MIXED, OBSERVED[[row]], int(row < 3), images=IMAGES[[row]], labels=LABELS[[row]])
-        torch.testing.assert_close(model(batch).objective[0], together[row])
-
-
-@pytest.mark.parametrize("predictive", ["quadrature", "monte_carlo_joint"])
-def test_float32_and_bf16_stay_close_to_float64(predictive: str, draws: InjectedDraws) -> None:
-    found: list[Tensor] = []
-    for dtype, narrow in ((torch.float64, False), (torch.float32, False), (torch.float32, True)):
-        torch.set_default_dtype(dtype)  # the fixture sets it back
-        model = tiny(MIXED, posterior_predictive=predictive)
-        give_draws(model, draws, labelled=3)
-        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
-            objective = model(batch_with(MIXED, OBSERVED, 3)).objective
-        assert objective.dtype == dtype
-        gradient = torch.cat([each.flatten() for each in gradients(objective.sum(), model).values()])
-        found += [objective.detach().double(), gradient.double()]
-    exact, exact_gradient, single, single_gradient, narrow_one, narrow_gradient = found
-    assert (single - exact).abs().max() < 1e-5
-    assert (single_gradient - exact_gradient).norm() < 2e-6 * exact_gradient.norm()
-    assert ((narrow_one - exact).abs() < 0.01 * (1 + exact.abs())).all()
-    assert (narrow_gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()

@@ -127,25 +127,6 @@ def test_draws_take_the_class_of_the_nearest_example_and_not_the_one_they_came_f
     assert log_q[:, 0].argmax(-1).tolist() == swapped.argsort().tolist()
 
 
-@pytest.mark.parametrize("labelled", [0, 5])
-def test_batches_without_unlabelled_or_labelled_rows_have_an_objective_and_all_gradients(
-    labelled: int,
-) -> None:
-    model = tiny()
-    found = model(batch_of(IMAGES, LABELS, labelled))
-    assert found.objective.isfinite().all()
-    found.objective.sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    assert found.terms["unlabelled/nearest_example"][1] == 5 - labelled
-
-
-def test_the_encoder_is_run_once_per_step() -> None:
-    model, calls = tiny(), []
-    model.encoder.register_forward_hook(lambda *_: calls.append(1))
-    model(batch_of(IMAGES, LABELS, LABELLED))
-    assert len(calls) == 1
-
-
 def test_it_keeps_examples_and_takes_one_class_label() -> None:
     assert isinstance(OnePerClassCCVAEConfig().build(TINY), KeepsExamples)
     several = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)

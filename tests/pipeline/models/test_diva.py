@@ -173,26 +173,6 @@ def test_rows_without_an_observed_label_are_the_same_wherever_they_are_counted(d
     torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("labelled", [0, 1])
-@pytest.mark.parametrize("data", [*DATA, pytest.param(TINY, id="class")])
-@pytest.mark.parametrize("marginal", MARGINALS)
-def test_a_batch_of_one_and_every_parameter_has_a_gradient(
-    marginal: LabelMarginal, data: DataSpec, labelled: int
-) -> None:
-    model = tiny(data, label_marginal=marginal)
-    observed = torch.zeros(1, len(data.cardinalities), dtype=torch.bool)
-    observed[0, -1] = bool(labelled)
-    labels = torch.ones(1, len(data.cardinalities))
-    losses = model(batch_with(data, observed, labelled, images=IMAGES[:1], labels=labels))
-    assert losses.objective.shape == (1,)
-    assert losses.objective.isfinite().all()
-    assert losses.terms["labelled/log_predictive"][1] == labelled
-    losses.objective.sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-
-
 # settings
 
 

@@ -58,8 +58,11 @@ def test_objectives_are_finite_and_gradients_reach_every_parameter(case: Case, l
         assert parameter.grad.isfinite().all(), name
         if labelled == "some":
             assert parameter.grad.any(), name
+    torch.testing.assert_close(losses.terms["objective"][0], losses.objective.sum().detach())
     for name, (total, count) in losses.terms.items():
         assert total.isfinite(), name
+        assert not total.requires_grad, name
+        assert count or total == 0, name
         assert count == {"labelled": LABELLED[labelled], "unlabelled": SIZE - LABELLED[labelled]}.get(
             name.split("/")[0], SIZE
         ), name

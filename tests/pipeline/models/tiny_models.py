@@ -68,20 +68,6 @@ def label_columns(labels: Tensor) -> tuple[Tensor, Tensor]:
     return columns, torch.ones_like(columns, dtype=torch.bool)
 
 
-def four_steps(model: nn.Module) -> list[list[float]]:
-    """Train a little on five images, three of them labelled; the objectives of each step."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    found = []
-    for step in range(4):
-        torch.manual_seed(100 + step)
-        objective = model(batch_of(IMAGES, LABELS, 3)).objective
-        found.append(objective.tolist())
-        optimiser.zero_grad()
-        (-objective.mean()).backward()
-        optimiser.step()
-    return found
-
-
 def repeated(image: Tensor, times: int, label: Tensor | None = None) -> Batch:
     """One image in many rows; all labelled where a label is given, else none."""
     labels = torch.zeros(times) if label is None else label.expand(times)
