@@ -1,11 +1,13 @@
-"""Atomic writes: a temporary file in the same folder, flushed to the disk, then renamed."""
+"""Atomic writes: a temporary file or folder next to it, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
         yield partial
-        _flush(partial)
+        flush(partial)
         partial.replace(path)
     except OSError as error:
         if error.errno is not None and (error.filename is None or str(error.filename) == str(partial)):
@@ -33,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 @contextmanager
@@ -43,7 +45,30 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _flush(path: Path) -> None:
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new empty folder next to ``path``; it becomes ``path``, flushed to the disk, if the block succeeds.
+
+    Where another process has made ``path`` in the meantime, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    partial.mkdir()
+    try:
+        yield partial
+        with ThreadPoolExecutor(8) as pool:  # file systems flush many files together faster than one by one
+            list(pool.map(flush, [partial, *partial.rglob("*")]))
+        try:
+            partial.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
     """Flush a file's content, or a folder's entries, so that they survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -8,8 +8,6 @@ that it is not the owner any more, and ends.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from typing import BinaryIO
 
 from data_prep.errors import LeaseLost, RunError
 from data_prep.files import atomic_write
+from data_prep.lock import try_lock
 from pipeline.cells.attempt import Attempt
 
 LEASE_FILE = "lease.json"
@@ -31,7 +30,6 @@ SECONDS_FOR_A_WRITE_UNDER_WAY = 1.0
 
 _SECONDS_TO_GET_THE_LOCK = 2.0
 """A process that only looks (``is_at_work``) holds the lock for a moment."""
-_NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def is_at_work(folder: Path) -> bool:
     """Whether a living process holds the cell's lock (False on a file system that knows no locks)."""
     try:
         with (folder / LOCK_FILE).open("rb") as file:
-            return not _try(file)
+            return not try_lock(file)
     except FileNotFoundError:
         return False
 
@@ -155,24 +153,13 @@ def is_at_work(folder: Path) -> bool:
 def _lock(file: BinaryIO, folder: Path, attempt: Attempt) -> bool:
     """Whether the lock could be had, at once or (unless an older copy holds it) within a moment."""
     deadline = time.monotonic() + _SECONDS_TO_GET_THE_LOCK
-    while not _try(file):
+    while not try_lock(file):
         holder = Holder.read(folder)
         if holder is not None and holder.attempt.is_older_copy_of(attempt):
             return False
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
-    return True
-
-
-def _try(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS_HERE:
-            raise
     return True
 
 

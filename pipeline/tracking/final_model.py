@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.files import atomic_write
 from pipeline.tracking.artifacts import digest
 from pipeline.tracking.run import RunInStore
 from pipeline.tracking.state import UploadState
@@ -32,14 +32,9 @@ def save_model(module: nn.Module, cell: Path) -> None:
     """
     import torch
 
-    part = cell / f".{FILE}.{os.getpid()}"
-    try:
-        # Given a path, torch would write its name into the file, and equal models would differ in their digest.
-        with part.open("wb") as file:
-            torch.save(_bare(module), file)
-        os.replace(part, cell / FILE)
-    finally:
-        part.unlink(missing_ok=True)
+    # Given a path, torch would write its name into the file, and equal models would differ in their digest.
+    with atomic_write(cell / FILE) as file:
+        torch.save(_bare(module), file)
 
 
 def send_model(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.errors import TrackingError
+from data_prep.files import atomic_write
+from data_prep.lock import try_lock
 
 FILE = "tracking.json"
 
@@ -74,9 +73,8 @@ class UploadState:
 
     def save(self, cell: Path) -> None:
         """Write the state beside the metrics, atomically."""
-        part = cell / f".{FILE}.{os.getpid()}"
-        part.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        os.replace(part, cell / FILE)
+        with atomic_write(cell / FILE) as file:
+            file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
 
 @contextmanager
@@ -86,13 +84,7 @@ def exclusive(cell: Path) -> Iterator[None]:
     Raises:
         TrackingError: another process is uploading it.
     """
-    with (cell / ".tracking.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrackingError(f"{cell} is being uploaded by another process") from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
-                raise
-            # A file system without locks: what keeps a second run of the cell away must do alone.
+    with (cell / ".tracking.lock").open("ab") as file:
+        if not try_lock(file):
+            raise TrackingError(f"{cell} is being uploaded by another process")
         yield

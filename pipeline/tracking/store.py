@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from data_prep.errors import TrackingError
+from data_prep.lock import exclusive_lock
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
 
 if TYPE_CHECKING:
@@ -181,7 +181,5 @@ def _alone(uri: str) -> Iterator[None]:
     if file is None:
         yield
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_name(file.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(file.with_name(file.name + ".lock")):
         yield

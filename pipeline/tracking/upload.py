@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.files import flush
 from pipeline.cells.lease import nobody_else
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
@@ -122,7 +122,7 @@ class Upload:
         if end == start:
             return False
         # What a power cut could take from the file must not be in the store: a resumed run would log it anew.
-        self._flush_to_disk()
+        flush(self.cell / METRICS_FILE)
         wanted = self._entities(points)
         if start < self._check_until or self.state.file_was_lost:
             wanted = [metric for metric in wanted if not self._is_there(client, run, metric)]
@@ -187,10 +187,3 @@ class Upload:
     def _size(self) -> int:
         file = self.cell / METRICS_FILE
         return file.stat().st_size if file.exists() else 0
-
-    def _flush_to_disk(self) -> None:
-        file = os.open(self.cell / METRICS_FILE, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)

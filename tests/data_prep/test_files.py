@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import report_user_errors
-from data_prep.files import atomic_write, checksum, remove_partial_files
-from data_prep.lock import exclusive_lock
+from data_prep.files import atomic_folder, atomic_write, checksum, remove_partial_files
+from data_prep.lock import exclusive_lock, try_lock
 
 HOLD = """
 import fcntl, sys, time
@@ -62,6 +63,26 @@ def test_a_file_without_permission_is_reported_in_one_sentence(capsys: pytest.Ca
         raise FileNotFoundError(errno.ENOENT, "a bug", "/data/list.txt")
 
 
+def test_a_folder_appears_only_when_complete_and_an_error_leaves_nothing(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "new" / "folder") as part:
+        (part / "inner").mkdir()
+        (part / "inner" / "file").write_text("whole")
+        assert not (tmp_path / "new" / "folder").exists()
+    assert (tmp_path / "new" / "folder" / "inner" / "file").read_text() == "whole"
+    with pytest.raises(ValueError, match="a bug"), atomic_folder(tmp_path / "new" / "other"):
+        raise ValueError("a bug")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["folder"]
+
+
+def test_of_two_that_make_the_same_folder_the_first_stays(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "folder") as slow:
+        (slow / "file").write_text("slow")
+        with atomic_folder(tmp_path / "folder") as fast:
+            (fast / "file").write_text("fast")
+    assert (tmp_path / "folder" / "file").read_text() == "fast"
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
 def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".shard.0011aabb.partial").touch()
     (tmp_path / "shard").touch()
@@ -90,3 +111,24 @@ def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
     with exclusive_lock(path, kill_and_note):
         holder.communicate()
     assert waited == ["second"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EINVAL])
+def test_a_disk_without_locks_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with exclusive_lock(tmp_path / "lock") as file:
+        assert try_lock(file)
+
+
+def test_an_error_of_the_disk_is_no_missing_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error"), exclusive_lock(tmp_path / "lock"):
+        pass

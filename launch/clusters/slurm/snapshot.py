@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_prep.files import atomic_folder
 from pipeline.tracking import source_tags
 from pipeline.tracking.source import SOURCE_FILE
 
@@ -37,25 +36,17 @@ def code_content(code: Path = CODE) -> dict[str, bytes]:
 def take_snapshot(sweep: Path) -> Path:
     """Copy the code into the sweep's folder, unless the same is there already; returns the copy.
 
-    It is written beside and renamed, so that a folder of that name is always whole.
+    A folder of that name is always whole.
     """
     content = code_content()
     folder = snapshot_folder(sweep, content)
     if folder.is_dir():
         return folder
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
+    with atomic_folder(folder) as partial:  # another launcher may be faster
         for name, data in content.items():
-            path = beside / name
+            path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        try:
-            os.rename(beside, folder)
-        except OSError:
-            if not folder.is_dir():  # another launcher was faster, or it cannot be written
-                raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 

@@ -131,8 +131,8 @@ def test_a_job_that_slurm_has_no_more_is_forgotten_unless_it_lives(tmp_path: Pat
 def test_the_lease_of_a_killed_process_is_free(tmp_path: Path):
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from pipeline.cells.attempt import Attempt; from pipeline.cells.lease import held\n"
-        "with held(Path(sys.argv[1]), Attempt('15', 0, 'n1', 1), 'train'): os.kill(os.getpid(), 9)"
+        "from pipeline.cells.attempt import Attempt; from pipeline.cells.lease import hold_lease\n"
+        "with hold_lease(Path(sys.argv[1]), Attempt('15', 0, 'n1', 1), 'train'): os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=180)
     assert ended.returncode == -9
