@@ -23,7 +23,8 @@ from pipeline.figures.draw import draw_figures
 from pipeline.measures.classification import classification
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.likelihood import likelihood
-from pipeline.models.interface import Classifies, DataSpec
+from pipeline.models.capabilities import Classifies
+from pipeline.models.interface import DataSpec
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, stop_requests
 from pipeline.training.memory import keep_freed_memory

@@ -17,7 +17,7 @@ from pipeline.figures.label_changes import (
 )
 from pipeline.figures.latents import draw_latent_histogram
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.interface import (
+from pipeline.models.capabilities import (
     EncodesFactors,
     GeneratesFromLabels,
     Intervenes,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data_prep.manifest import LabelSpec
 from pipeline.figures.grid import save_grid
-from pipeline.models.interface import GeneratesFromLabels
+from pipeline.models.capabilities import GeneratesFromLabels
 
 DRAWS = 12
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from data_prep.manifest import LabelSpec
 from pipeline.figures.grid import save_grid
-from pipeline.models.interface import Intervenes, Reconstructs, SwapsCharacteristics, Traverses
+from pipeline.models.capabilities import Intervenes, Reconstructs, SwapsCharacteristics, Traverses
 
 IMAGES = 4
 """Side by side in a row of interventions."""

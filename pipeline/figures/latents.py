@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.interface import EncodesFactors
+from pipeline.models.capabilities import EncodesFactors
 
 _SEVERAL_OF_A_LABEL = 10
 """Latents of one label that are shown, the first ones."""

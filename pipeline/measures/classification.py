@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import recall_score, roc_auc_score
 
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.interface import Classifies
+from pipeline.models.capabilities import Classifies
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ class Needs:
     """What must be there for a measure to apply; what is missing is recorded as "not applicable", with the reason."""
 
     capabilities: tuple[str, ...] = ()
-    """Protocols of ``pipeline.models.interface`` that the model must satisfy, by name."""
+    """Protocols of ``pipeline.models.capabilities`` that the model must satisfy, by name."""
     columns: tuple[str, ...] = ()
     """Of the data: ``labels``, ``factors``, ``reference``, ``regions``, ``ids``."""
     extras: tuple[str, ...] = ()

@@ -22,15 +22,18 @@ from torch.nn import functional
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import ClassMeans, KnownLabels
 from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
-from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, told
+from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, ToldAttributes, told
 from pipeline.models.parts.densities import standard_gaussian_kl
-from pipeline.models.parts.image_vae import ImageVAE, straight_path
+from pipeline.models.parts.image_vae import ImageVAE
 from pipeline.models.parts.label_adversary import LabelAdversary
 from pipeline.models.parts.label_attributes import LabelAttributes
 from pipeline.models.parts.label_codes import log_likelihood_of
+from pipeline.models.parts.label_latents import IntervenesByLatents, SwitchesByLatents, TraversesByLatents
+from pipeline.models.parts.latent_algebra import with_latents
 from pipeline.models.parts.weighted_bound import weighted_bound
-from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
+from pipeline.networks import ConditionedMLP, split_mean_and_scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +69,9 @@ class CondVAEInfoConfig(AdversarialVAEConfig):
         return CondVAEInfo(self, data)
 
 
-class AttributeDecoderVAE(ImageVAE):
+class AttributeDecoderVAE(
+    IntervenesByLatents, SwitchesByLatents, TraversesByLatents, ToldAttributes, ImageVAE
+):
     """``q(z | x)``, ``p(x | z, y)`` with labels as attributes, and what they are enough for."""
 
     def __init__(
@@ -76,7 +81,7 @@ class AttributeDecoderVAE(ImageVAE):
         super().__init__(
             config, data, latents=latents + attributes.count, encoder_outputs=encoder_outputs or 2 * latents
         )
-        self.hidden_labels, self.latents, self.attributes = config.hidden_labels, latents, attributes
+        self.config, self.latents, self.attributes = config, latents, attributes
 
     def encoded(
         self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
@@ -90,63 +95,65 @@ class AttributeDecoderVAE(ImageVAE):
         """A sample of ``z`` for each example, ``log p(x | z, y)`` at it, and the KL of its posterior."""
         pixels = to_pixels(batch.image)
         attributes = self.attributes.of(
-            batch.labels, told(batch.observed, self.hidden_labels if self.training else 0.0)
+            batch.labels, told(batch.observed, self.config.hidden_labels if self.training else 0.0)
         )
         mean, scale = self.encoded(pixels, attributes)
         z = mean + scale * torch.randn_like(mean)
         log_likelihood = self.log_likelihood(pixels, torch.cat([z, attributes], dim=-1))
         return z, log_likelihood, standard_gaussian_kl(mean, scale)
 
-    # what it can do
+    # what it can do: its code is (y, z), y as attributes
 
-    def without_labels(self, image: UInt8[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
-        """Posterior mean of ``z`` and the attributes of images whose labels are unknown."""
-        attributes = self.attributes.of_unknown(len(image))
-        return self.encoded(to_pixels(image), attributes)[0], attributes
+    def encode(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """The attributes, as known of the labels, and the posterior mean of ``z`` under them."""
+        attributes = self.attributes_of(len(image), labels)
+        return torch.cat([attributes, self.encoded(to_pixels(image), attributes)[0]], dim=-1)
 
-    def reconstruct(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior mean, the labels being unknown."""
-        return self.decode(torch.cat(self.without_labels(image), dim=-1))
+    def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
+        """Mean images in [0, 1]; the decoder takes ``z`` first."""
+        attributes, z = code.split([self.attributes.count, self.latents], dim=-1)
+        return super().decode(torch.cat([z, attributes], dim=-1))
+
+    def latents_of(self, label: int) -> slice:
+        """Where in the code the attributes of a label of the data set stand."""
+        return self.attributes.of_label(label)
+
+    def draw(
+        self, label: int, values: UInt8[Tensor, " batch"], draws: int
+    ) -> Float[Tensor, "draw batch own"]:
+        """The attributes of the values: there is nothing to draw, all draws are the same."""
+        return self.attributes.of_one(label, values)[:, self.latents_of(label)].expand(draws, -1, -1)
+
+    def centres(self, label: int) -> Float[Tensor, "value own"]:
+        """The attributes of each value."""
+        values = torch.arange(
+            self.attributes.codes.cardinalities[label], device=self.attributes.places.device
+        )
+        return self.draw(label, values.to(torch.uint8), 1)[0]
+
+    def encode_without_attributes(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """Attributes of 0, and the posterior mean of ``z`` under those that the image really has."""
+        code = self.encode(image, labels)
+        return with_latents(code, slice(0, self.attributes.count), code.new_zeros(self.attributes.count))
+
+    def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
+        """``p = 1`` for each value (section 5.4), whatever the means."""
+        return torch.ones(len(means.of(label)), 1, device=self.attributes.places.device)
+
+    def at_points(
+        self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value 1"]
+    ) -> Float[Tensor, "batch own"]:
+        """The attributes of the given values times their ``p``: the intensity of section 4.3."""
+        return self.draw(label, values, 1)[0] * points[values.long()]
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z, y]`` for a fresh ``z ~ p(z)`` per row."""
         z = torch.randn(len(labels), self.latents, device=labels.device)
-        return self.decode(torch.cat([z, self.attributes.of_known(labels)], dim=-1))
-
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """Attribute switching (section 4.3, p = 1): the posterior mean, decoded with the attribute of this label alone.
-
-        Nothing in it is drawn: all draws are the same. The paper encodes with the original label; here it is unknown.
-        """
-        z, _ = self.without_labels(image)
-        switched = self.decode(torch.cat([z, self.attributes.of_one(label, values)], dim=-1))
-        return switched.expand(draws, *switched.shape)
-
-    def traverse(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        steps: int,
-        *,
-        start: int = 0,
-        end: int = 1,
-    ) -> Float[Tensor, "step batch channel height width"]:
-        """The same while the label's attributes go straight from those of one value to those of the other.
-
-        Here too the label of the image itself is not told to the encoder.
-        """
-        z, _ = self.without_labels(image)
-        ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
-        first, last = self.attributes.of_one(label, ends)
-        return self.decode(concatenated(z, straight_path(first, last, steps)[:, None]))
+        return self.decode(torch.cat([self.attributes.of_known(labels), z], dim=-1))
 
 
 class CondVAE(AttributeDecoderVAE):
@@ -155,7 +162,6 @@ class CondVAE(AttributeDecoderVAE):
     def __init__(self, config: CondVAEConfig, data: DataSpec) -> None:
         width = config.hidden_width
         super().__init__(config, data, encoder_outputs=width)
-        self.config = config
         self.conditioned_encoder = ConditionedMLP(
             width, self.attributes.count, [width, 2 * config.latent_size]
         )
@@ -176,9 +182,10 @@ class CondVAE(AttributeDecoderVAE):
 class CondVAEInfo(AttributeDecoderVAE):
     """CondVAE-info for images with any labels, and its adversary."""
 
+    config: CondVAEInfoConfig
+
     def __init__(self, config: CondVAEInfoConfig, data: DataSpec) -> None:
         super().__init__(config, data)
-        self.config = config
         self.adversary = LabelAdversary(config.latent_size, config.adversary_width, self.attributes.codes)
 
     def adversaries(self) -> tuple[Player, ...]:

@@ -32,14 +32,22 @@ from torch.nn import functional
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import ClassMeans, KnownLabels
 from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
-from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, told
+from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, ToldAttributes, told
+from pipeline.models.parts.characteristic_vae import sample
 from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
-from pipeline.models.parts.image_vae import ImageVAE, straight_path
+from pipeline.models.parts.image_vae import ImageVAE
 from pipeline.models.parts.label_adversary import LabelAdversary, entropy
 from pipeline.models.parts.label_attributes import LabelAttributes
 from pipeline.models.parts.label_codes import log_likelihood_of
-from pipeline.networks import ConditionedMLP, concatenated, split_mean_and_scale
+from pipeline.models.parts.label_latents import (
+    IntervenesByLatents,
+    SwapsByLatents,
+    SwitchesByLatents,
+    TraversesByLatents,
+)
+from pipeline.networks import ConditionedMLP, split_mean_and_scale
 
 AWAY = 3.0
 """Each coordinate of the centre of the prior that does not lie at the origin."""
@@ -80,8 +88,12 @@ class CSVAEConfig(AdversarialVAEConfig):
         return CSVAE(self, data)
 
 
-class CSVAE(ImageVAE):
+class CSVAE(
+    IntervenesByLatents, SwitchesByLatents, TraversesByLatents, SwapsByLatents, ToldAttributes, ImageVAE
+):
     """CSVAE for images with any labels. Both posteriors share the features of the image, which see no label."""
+
+    config: CSVAEConfig
 
     def __init__(self, config: CSVAEConfig, data: DataSpec) -> None:
         attributes = LabelAttributes(data, "csvae")
@@ -104,12 +116,21 @@ class CSVAE(ImageVAE):
         self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Mean and scale of ``q(z | x)``, (batch, latent), and of ``q(w | x, y)``, (batch, attribute, dimension)."""
-        outputs = self.encoder(pixels)
-        of_z, features = outputs.split([2 * self.config.latent_size, self.config.hidden_width], dim=-1)
+        of_z, features = self.encoded(pixels)
         of_w = split_mean_and_scale(self.subspace_encoder(functional.relu(features), attributes))
         shape = (self.attributes.count, self.config.subspace_size)
         w_mean, w_scale = (values.unflatten(-1, shape) for values in of_w)
         return *split_mean_and_scale(of_z), w_mean, w_scale
+
+    def encoded(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
+        """What makes mean and scale of ``q(z | x)``, (batch, 2 latent), and features for ``q(w | x, y)``."""
+        sizes = [2 * self.config.latent_size, self.config.hidden_width]
+        of_z, features = self.encoder(pixels).split(sizes, dim=-1)
+        return of_z, features
+
+    def style_mean(self, pixels: Float[Tensor, "batch pixel"]) -> Float[Tensor, "batch latent"]:
+        """Mean of ``q(z | x)``."""
+        return split_mean_and_scale(self.encoded(pixels)[0])[0]
 
     def subspace_prior(
         self, attributes: Float[Tensor, "*rows attribute"]
@@ -177,80 +198,89 @@ class CSVAE(ImageVAE):
         log_posterior = self.attributes.per_label(gaussian_log_density(w, mean, scale))
         return log_posterior - log_joint.logsumexp(-1)
 
-    # what it can do
+    # what it can do: its code is (w, z)
 
-    def latents(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch attribute dimension"]]:
-        """Posterior means of ``z`` and of ``w``, the labels being unknown."""
-        z, _, w, _ = self.posteriors(to_pixels(image), self.attributes.of_unknown(len(image)))
-        return z, w
+    def encode(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """Posterior means of ``w``, given what is known of the labels, and of ``z``, which sees none."""
+        attributes = self.attributes_of(len(image), labels)
+        z, _, w, _ = self.posteriors(to_pixels(image), attributes)
+        return torch.cat([w.flatten(-2), z], dim=-1)
 
-    def decoded(
-        self, z: Float[Tensor, "*#rows latent"], w: Float[Tensor, "*#rows attribute dimension"]
-    ) -> Float[Tensor, "*rows channel height width"]:
-        """Mean images in [0, 1]; leading axes broadcast."""
-        return self.decode(concatenated(z, w.flatten(-2)))
+    def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
+        """Mean images in [0, 1]; the decoder takes ``z`` first."""
+        w, z = code.split(
+            [self.attributes.count * self.config.subspace_size, self.config.latent_size], dim=-1
+        )
+        return super().decode(torch.cat([z, w], dim=-1))
 
-    def reconstruct(
-        self, image: UInt8[Tensor, "batch channel height width"]
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior means, the labels being unknown."""
-        return self.decoded(*self.latents(image))
+    @property
+    def characteristics(self) -> tuple[slice, ...]:
+        """Where ``w`` stands in the code."""
+        return (slice(0, self.attributes.count * self.config.subspace_size),)
 
     def characteristic_latents(
-        self, image: UInt8[Tensor, "batch channel height width"]
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Posterior mean of ``w``, subspace by subspace, the labels being unknown."""
-        return self.latents(image)[1].flatten(-2)
+        """Posterior mean of ``w``, subspace by subspace."""
+        return self.encode(image, labels)[:, self.characteristics[0]]
 
     def latents_of(self, label: int) -> slice:
-        """Where among them the subspaces of a label of the data set stand."""
+        """Where in the code, and in ``w``, the subspaces of a label of the data set stand."""
         attributes, size = self.attributes.of_label(label), self.config.subspace_size
         return slice(attributes.start * size, attributes.stop * size)
+
+    def prior_of_label(
+        self, label: int, values: UInt8[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, "batch own"]]:
+        """Mean and scale of ``p(w_i | y_i)`` in the subspaces of one label."""
+        own = self.attributes.of_one(label, values)[:, self.attributes.of_label(label)]
+        mean, scale = self.subspace_prior(own)
+        return mean.flatten(-2), scale.flatten(-2)
+
+    def draw(
+        self, label: int, values: UInt8[Tensor, " batch"], draws: int
+    ) -> Float[Tensor, "draw batch own"]:
+        """Fresh ``w_i ~ p(w_i | y_i)`` in all subspaces of the label."""
+        return sample(*self.prior_of_label(label, values), draws)
+
+    def centres(self, label: int) -> Float[Tensor, "value own"]:
+        """The mean of ``p(w_i | y_i)`` of each value."""
+        values = torch.arange(
+            self.attributes.codes.cardinalities[label], device=self.attributes.places.device
+        )
+        return self.prior_of_label(label, values.to(torch.uint8))[0]
+
+    def encode_without_attributes(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """``w`` where attributes are absent (at 0, as in the paper, unless the prior is turned round), and ``z``."""
+        z = self.style_mean(to_pixels(image))
+        absent, _ = self.subspace_prior(z.new_zeros(len(image), self.attributes.count))
+        return torch.cat([absent.flatten(-2), z], dim=-1)
+
+    def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
+        """``p_j`` of section 5.4: the mean of ``μ_φ2(x, y)`` over ``S_j``, in the subspace of each value's attribute.
+
+        A value that is the absence of all attributes has no subspace, and its row means nothing.
+        """
+        of_values = means.of(label)[:, self.latents_of(label)].unflatten(-1, (-1, self.config.subspace_size))
+        values = torch.arange(len(of_values), device=of_values.device, dtype=torch.uint8)
+        present = self.attributes.of_one(label, values)[:, self.attributes.of_label(label)]
+        return (of_values * present[..., None]).sum(1)
+
+    def at_points(
+        self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value dimension"]
+    ) -> Float[Tensor, "batch own"]:
+        """The subspace of the given value at its point, those of the label's other values where they are absent."""
+        present = self.attributes.of_one(label, values)[:, self.attributes.of_label(label), None]
+        absent, _ = self.subspace_prior(torch.zeros_like(present[..., 0]))
+        return torch.where(present.bool(), points[values.long(), None], absent).flatten(-2)
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | w, z]`` for a fresh ``w ~ p(w | y)`` and ``z ~ p(z)`` per row."""
         mean, scale = self.subspace_prior(self.attributes.of_known(labels))
         w = mean + scale * torch.randn_like(mean)
         z = torch.randn(len(labels), self.config.latent_size, device=labels.device)
-        return self.decoded(z, w)
-
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """Attribute switching (section 4.3): the mean of ``q(z | x)``, decoded with fresh ``w_i ~ p(w_i | y_i)``.
-
-        The subspaces of all other labels are at the centre of the attribute's absence: at the origin, as in the paper.
-        """
-        mean, scale = self.subspace_prior(self.attributes.of_one(label, values))
-        own = self.attributes.membership[:, label, None]
-        noise = torch.randn(draws, *mean.shape, device=mean.device)
-        return self.decoded(self.latents(image)[0], mean + own * scale * noise)
-
-    def swap(
-        self,
-        characteristics: UInt8[Tensor, "batch channel height width"],
-        style: UInt8[Tensor, "batch channel height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded ``w`` of the first and ``z`` of the second image of each pair (posterior means)."""
-        return self.decoded(self.latents(style)[0], self.latents(characteristics)[1])
-
-    def traverse(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        steps: int,
-        *,
-        start: int = 0,
-        end: int = 1,
-    ) -> Float[Tensor, "step batch channel height width"]:
-        """Attribute switching while ``w_i`` goes straight between the centres of ``p(w_i | start)`` and ``p(w_i | end)``."""
-        z, _ = self.latents(image)
-        ends = torch.tensor([start, end], dtype=torch.uint8, device=z.device)
-        first, last = self.subspace_prior(self.attributes.of_one(label, ends))[0]
-        return self.decoded(z, straight_path(first, last, steps)[:, None])
+        return self.decode(torch.cat([w.flatten(-2), z], dim=-1))

@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
@@ -141,12 +141,7 @@ class DivaOriginal(Diva):
         share = min(1.0, (epoch + 1) / self.config.warm_up_epochs) if self.config.warm_up_epochs else 1.0
         self.kl_weight.fill_(share * self.config.kl_weight)
 
-    def swap(
-        self,
-        characteristics: UInt8[Tensor, "batch channel height width"],
-        style: UInt8[Tensor, "batch channel height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded ``z_y`` of the first, ``z_d`` and ``z_x`` of the second image of each pair (posterior means)."""
-        z, other = self.posterior_mean(characteristics), self.posterior_mean(style)
-        z = self.with_latents_of(self.config.domain_label, z, other[:, self.domain])
-        return self.decode(torch.cat([self.split(z)[0], self.split(other)[1]], dim=-1))
+    @property
+    def characteristics(self) -> tuple[slice, ...]:
+        """Where ``z_y`` stands: in a swap, ``z_d`` goes with the style ``z_x``."""
+        return (slice(0, self.domain.start), slice(self.domain.stop, self.layout.latents))

@@ -24,10 +24,12 @@ from torch import Tensor, nn
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
 from pipeline.models.parts.densities import class_log_probability, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
-from pipeline.models.parts.label_codes import LabelCodes, log_likelihood_of
+from pipeline.models.parts.label_codes import LabelCodes, known_or_read, log_likelihood_of
+from pipeline.models.parts.label_latents import IntervenesByLatents, SwapsByLatents
 from pipeline.networks import (
     CONVOLUTIONAL_FEATURES,
     ConditionedConvolutionalDecoder,
@@ -35,6 +37,7 @@ from pipeline.networks import (
     convolutional_encoder,
     convolutional_features,
     mlp,
+    one_hot,
     split_mean_and_scale,
 )
 
@@ -95,8 +98,8 @@ def choose_estimator(asked: LabelEstimator, labels: int, combinations: int) -> L
     return asked
 
 
-class M2(nn.Module):
-    """M2 for images with any labels."""
+class M2(IntervenesByLatents, SwapsByLatents, nn.Module):
+    """M2 for images with any labels; its code is ``(y, z)``."""
 
     log_prior: Tensor
     combinations: Tensor
@@ -219,51 +222,42 @@ class M2(nn.Module):
         """``log q(y_i | x)``."""
         return self.codes.by_label(self.log_q(to_pixels(image)))
 
-    def inferred(self, image: UInt8[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
-        """The most probable labels, uint8 (batch, label), and the mean of ``q(z | x, y)`` under them."""
+    def encode(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """The labels in one-hot codes, known or else the most probable ones, and the mean of ``q(z | x, y)`` under them."""
         pixels = to_pixels(image)
-        labels = self.log_q(pixels).argmax(-1).to(torch.uint8)
-        mean, _ = split_mean_and_scale(self.encoder(self.features(pixels), self.codes.code(labels)))
-        return labels, mean
+        code = self.codes.code(known_or_read(self.log_q(pixels), labels))
+        mean, _ = split_mean_and_scale(self.encoder(self.features(pixels), code))
+        return torch.cat([code, mean], dim=-1)
 
-    def decode(
-        self, z: Float[Tensor, "batch latent"], labels: UInt8[Tensor, "batch label"]
-    ) -> Float[Tensor, "batch channel height width"]:
+    def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]."""
-        return to_image(self.decoder(z, self.codes.code(labels)), self.image_shape)
+        labels, z = code[..., : self.codes.width], code[..., self.codes.width :]
+        return to_image(self.decoder(z, labels), self.image_shape)
 
     def reconstruct(
-        self, image: UInt8[Tensor, "batch channel height width"]
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior mean, under the most probable labels."""
-        labels, z = self.inferred(image)
-        return self.decode(z, labels)
+        """Decoded posterior mean, under the known or else the most probable labels."""
+        return self.decode(self.encode(image, labels))
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | y, z]`` for a fresh ``z ~ p(z)`` per row."""
-        return self.decode(torch.randn(len(labels), self.config.latent_size, device=labels.device), labels)
+        z = torch.randn(len(labels), self.config.latent_size, device=labels.device)
+        return self.decode(torch.cat([self.codes.code(labels), z], dim=-1))
 
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """``E[x | y, z]`` with one label changed, all else as in ``reconstruct``.
+    @property
+    def characteristics(self) -> tuple[slice, ...]:
+        """Where the labels stand in the code."""
+        return (slice(0, self.codes.width),)
 
-        A label has no latents of its own here, so there is nothing to draw: all draws are the same.
-        """
-        labels, z = self.inferred(image)
-        labels[:, label] = values
-        return self.decode(z, labels).expand(draws, -1, -1, -1, -1)
+    def latents_of(self, label: int) -> slice:
+        """Where in the code the values of a label of the data set stand."""
+        return self.codes.of_label(label)
 
-    def swap(
-        self,
-        characteristics: UInt8[Tensor, "batch channel height width"],
-        style: UInt8[Tensor, "batch channel height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
-        """``E[x | y, z]`` with the most probable labels of the first and ``z`` of the second image of each pair."""
-        labels, _ = self.inferred(characteristics)
-        _, z = self.inferred(style)
-        return self.decode(z, labels)
+    def draw(
+        self, label: int, values: UInt8[Tensor, " batch"], draws: int
+    ) -> Float[Tensor, "draw batch own"]:
+        """The one-hot code of the values: a label has no latents of its own here, so all draws are the same."""
+        return one_hot(values, self.codes.cardinalities[label]).expand(draws, -1, -1)

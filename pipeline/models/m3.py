@@ -26,6 +26,8 @@ from pipeline.models.interface import DataSpec, Losses, term, to_pixels
 from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig
 from pipeline.models.parts.densities import standard_gaussian_kl
 from pipeline.models.parts.label_classifier import DiagonalClassifier
+from pipeline.models.parts.label_latents import IntervenesByLatents
+from pipeline.models.parts.latent_algebra import with_latents
 
 CANDIDATES = 1000
 """Latents that are drawn for a label; where none convinces the classifier, the most convincing one is taken."""
@@ -55,7 +57,7 @@ class M3Config(CharacteristicVAEConfig):
         return M3(self, data)
 
 
-class M3(CharacteristicVAE):
+class M3(IntervenesByLatents, CharacteristicVAE):
     """M3 for images with any labels."""
 
     def __init__(self, config: M3Config, data: DataSpec) -> None:
@@ -111,22 +113,14 @@ class M3(CharacteristicVAE):
         """
         z = torch.randn(len(labels), self.layout.latents + self.config.style_size, device=labels.device)
         for label in range(self.layout.labels):
-            z = self.with_latents_of(label, z, self.accepted_latents(label, labels[:, label]))
+            z = with_latents(z, self.latents_of(label), self.accepted_latents(label, labels[:, label]))
         return self.decode(z)
 
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """``E[x | z]`` for accepted latents of the label; all others are the posterior mean's.
-
-        Where none of 1,000 draws is accepted, the most convincing one is taken.
-        """
-        latents = self.accepted_latents(label, values.repeat(draws)).unflatten(0, (draws, -1))
-        return self.decode(self.with_latents_of(label, self.posterior_mean(image), latents))
+    def draw(
+        self, label: int, values: UInt8[Tensor, " batch"], draws: int
+    ) -> Float[Tensor, "draw batch own"]:
+        """Accepted latents of the label; where none of 1,000 draws is accepted, the most convincing one."""
+        return self.accepted_latents(label, values.repeat(draws)).unflatten(0, (draws, -1))
 
     def flip_closest(
         self, image: UInt8[Tensor, "batch channel height width"], label: int
@@ -138,8 +132,8 @@ class M3(CharacteristicVAE):
         Raises:
             ConfigError: the label has several values, or several latents: then there is no closed form.
         """
-        z = self.posterior_mean(image)
-        return self.decode(self.with_latents_of(label, z, self.closest_flip(label, z)))
+        z = self.encode(image)
+        return self.decode(with_latents(z, self.latents_of(label), self.closest_flip(label, z)))
 
     def closest_flip(self, label: int, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1"]:
         """The ``z_i`` closest to that of ``z`` at which ``a z_i + b = ±logit λ``, with the sign of the other value.

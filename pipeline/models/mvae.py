@@ -20,17 +20,18 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
 from pipeline.models.parts.characteristic_vae import CLASSIFYING_SAMPLES, sample
 from pipeline.models.parts.densities import log_mean_exp, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
-from pipeline.models.parts.label_codes import LabelCodes, log_likelihood_of
-from pipeline.networks import mlp, split_mean_and_scale
+from pipeline.models.parts.label_codes import LabelCodes, known_or_read, log_likelihood_of
+from pipeline.networks import mlp, one_hot, split_mean_and_scale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +113,13 @@ class MVAE(ImageVAE):
             (code[..., None] * table.precision).sum(-2), (code[..., None] * table.weighted_mean).sum(-2)
         )
 
+    def known_code(
+        self, labels: UInt8[Tensor, "rows label"], observed: Bool[Tensor, "rows label"]
+    ) -> Float[Tensor, "rows value"]:
+        """One-hot codes of the observed labels, zeros for the others."""
+        codes = one_hot(labels.masked_fill(~observed, 0), self.codes.most) * observed[..., None]
+        return self.codes.side_by_side(codes)
+
     def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``q(z | x)``: the image's expert and the prior's."""
         return self.image_expert(pixels).posterior()
@@ -123,8 +131,10 @@ class MVAE(ImageVAE):
         labelled, pixels = batch.labelled, to_pixels(batch.image)
         observed = batch.observed[:labelled]
         labels = batch.labels[:labelled].masked_fill(~observed, 0)
-        known = self.codes.side_by_side(observed[..., None].expand(-1, -1, self.codes.most).to(pixels.dtype))
-        of_image, of_labels = self.image_expert(pixels), self.label_experts(self.codes.code(labels) * known)
+        of_image, of_labels = (
+            self.image_expert(pixels),
+            self.label_experts(self.known_code(labels, observed)),
+        )
         posteriors = (of_image, of_image[:labelled] * of_labels, of_labels)
         z, kl = zip(*(self.draw(each) for each in posteriors), strict=True)
 
@@ -175,20 +185,49 @@ class MVAE(ImageVAE):
         z, _ = self.draw(self.label_experts(self.codes.code(labels)))
         return self.decode(z)
 
+    def encode(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """Mean of ``q(z | x)``, or of ``q(z | x, y_O)`` where labels are known."""
+        expert = self.image_expert(to_pixels(image))
+        if labels is not None:
+            expert = expert * self.label_experts(self.known_code(labels.labels, labels.observed))
+        return expert.posterior()[0]
+
     def intervene(
         self,
         image: UInt8[Tensor, "batch channel height width"],
         label: int,
         values: UInt8[Tensor, " batch"],
         draws: int = 1,
+        labels: KnownLabels | None = None,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """The decoded mean of ``q(z | x, y)``, ``y`` being what is read from the image, with one label changed.
+        """The decoded mean of ``q(z | x, y)`` with one label of ``y`` changed.
 
-        No latents belong to a label, so there is nothing to draw that is of its characteristics alone: all draws are the
-        same.
+        The other labels are what is known of the image, or else read from it. No latents belong to a label, so there is
+        nothing to draw that is of its characteristics alone: all draws are the same.
         """
-        expert = self.image_expert(to_pixels(image))
-        labels = self.log_p(expert.posterior()[0]).argmax(-1).to(torch.uint8)
-        labels[:, label] = values
-        mean, _ = (expert * self.label_experts(self.codes.code(labels))).posterior()
-        return self.decode(mean).expand(draws, -1, -1, -1, -1)
+        told = self.known_or_read(image, labels)
+        told[:, label] = values
+        return self.decode(self.encode(image, KnownLabels.all_of(told))).expand(draws, -1, -1, -1, -1)
+
+    def swap(
+        self,
+        characteristics: UInt8[Tensor, "batch channel height width"],
+        style: UInt8[Tensor, "batch channel height width"],
+        labels: KnownLabels | None = None,
+        style_labels: KnownLabels | None = None,
+    ) -> Float[Tensor, "batch channel height width"]:
+        """The decoded mean of ``q(z | x, y)``, ``y`` of the first and ``x`` the second image of each pair.
+
+        ``y`` is what is known of the first image, or else read from it. An image has no characteristics here but its
+        labels; the second image's own labels are not used.
+        """
+        told = KnownLabels.all_of(self.known_or_read(characteristics, labels))
+        return self.decode(self.encode(style, told))
+
+    def known_or_read(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None
+    ) -> UInt8[Tensor, "batch label"]:
+        """Known labels, and for others the most probable value at the mean of ``q(z | x, y_O)``."""
+        return known_or_read(self.log_p(self.encode(image, labels)), labels)

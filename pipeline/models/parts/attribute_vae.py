@@ -1,16 +1,18 @@
-"""The fields of Klys et al. 2018's systems that take labels as binary attributes, and of those that have an adversary."""
+"""What Klys et al. 2018's systems that take labels as binary attributes have in common, and those with an adversary."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.parts.image_vae import Likelihood
+from pipeline.models.parts.label_attributes import LabelAttributes
 from pipeline.models.parts.weighted_bound import WeightedVAEConfig
 
 
@@ -49,6 +51,32 @@ class AdversarialVAEConfig(AttributeVAEConfig):
         rate = self.adversary_learning_rate
         if rate is not None and not rate > 0:
             raise ConfigError(f"{self.system}: adversary_learning_rate is {rate}; it must be above 0")
+
+
+class ToldAttributes:
+    """What systems have in common whose encoders are told labels as attributes, and which show one label alone."""
+
+    attributes: LabelAttributes
+    config: AttributeVAEConfig
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the encoder has never done without labels: ``hidden_labels`` is 0, as in the paper."""
+        return self.config.hidden_labels == 0
+
+    def attributes_of(self, rows: int, labels: KnownLabels | None) -> Float[Tensor, "rows attribute"]:
+        """What the encoder is told of images: their known labels, or that none is known.
+
+        Raises:
+            ConfigError: none is handed in, and the system cannot do without.
+        """
+        if labels is not None:
+            return self.attributes.of(labels.labels, labels.observed)
+        if self.needs_labels:
+            raise ConfigError(
+                f"{self.config.system} with hidden_labels=0 encodes images with known labels only, and none were given"
+            )
+        return self.attributes.of_unknown(rows)
 
 
 def told(observed: Bool[Tensor, "rows label"], hidden: float) -> Bool[Tensor, "rows label"]:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import log_mean_exp
 from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
 from pipeline.models.parts.label_classifier import DiagonalClassifier, LabelClassifier
 from pipeline.models.parts.label_estimators import SigmoidQuadrature
+from pipeline.models.parts.label_latents import SwapsByLatents
 from pipeline.models.parts.label_layout import LabelLayout, label_blocks, latents_per_label
-from pipeline.networks import concatenated
 
 CLASSIFYING_SAMPLES = 100
 """Of ``q(z | x)``, for labels whose ``q(y | x)`` is no one-dimensional integral."""
@@ -44,8 +45,8 @@ class CharacteristicVAEConfig(ImageVAEConfig):
             )
 
 
-class CharacteristicVAE(ImageVAE):
-    """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and what they are enough for."""
+class CharacteristicVAE(SwapsByLatents, ImageVAE):
+    """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and what they are enough for; its code is ``z = (z_c, z_s)``."""
 
     def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:
         sizes = latents_per_label(
@@ -61,13 +62,6 @@ class CharacteristicVAE(ImageVAE):
         """``z_c`` and ``z_s``."""
         size = self.layout.latents
         return z[..., :size], z[..., size:]
-
-    def with_latents_of(
-        self, label: int, z: Float[Tensor, "*#rows latent"], latents: Float[Tensor, "*#rows own"]
-    ) -> Float[Tensor, "*rows latent"]:
-        """``z`` with other latents of one label of the data set; leading axes broadcast."""
-        own = self.layout.latents_of(label)
-        return concatenated(z[..., : own.start], latents, z[..., own.stop :])
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
@@ -91,25 +85,20 @@ class CharacteristicVAE(ImageVAE):
                 )
         return self.layout.in_data_order(found)
 
+    @property
+    def characteristics(self) -> tuple[slice, ...]:
+        """Where ``z_c`` stands in ``z``."""
+        return (slice(0, self.layout.latents),)
+
     def characteristic_latents(
-        self, image: UInt8[Tensor, "batch channel height width"]
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
         """Posterior mean of ``z_c``."""
-        return self.split(self.posterior_mean(image))[0]
+        return self.split(self.encode(image, labels))[0]
 
     def latents_of(self, label: int) -> slice:
-        """Where in ``z_c`` the latents of a label of the data set stand."""
+        """Where in ``z``, and in ``z_c``, the latents of a label of the data set stand."""
         return self.layout.latents_of(label)
-
-    def swap(
-        self,
-        characteristics: UInt8[Tensor, "batch channel height width"],
-        style: UInt8[Tensor, "batch channel height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded ``z_c`` of the first and ``z_s`` of the second image of each pair (posterior means)."""
-        z_c, _ = self.split(self.posterior_mean(characteristics))
-        _, z_s = self.split(self.posterior_mean(style))
-        return self.decode(torch.cat([z_c, z_s], dim=-1))
 
 
 def sample(

@@ -11,12 +11,12 @@ from torch import Tensor
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
 from pipeline.models.parts.conditional_prior import ConditionalPrior
-from pipeline.models.parts.image_vae import straight_path
 from pipeline.models.parts.label_classifier import concat_blocks
 from pipeline.models.parts.label_estimators import LabelMarginal, label_marginal
+from pipeline.models.parts.label_latents import IntervenesByLatents, TraversesByLatents
 
 
-class ConditionalPriorVAE(CharacteristicVAE):
+class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, CharacteristicVAE):
     """``p(z_c | y)`` beside ``q(z | x)``, ``p(x | z)`` and ``q(y | z_c)``."""
 
     def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:
@@ -40,29 +40,13 @@ class ConditionalPriorVAE(CharacteristicVAE):
         z_s = torch.randn(labels.shape[0], self.style_size, device=labels.device)
         return self.decode(torch.cat([z_c, z_s], dim=-1))
 
-    def intervene(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        values: UInt8[Tensor, " batch"],
-        draws: int = 1,
-    ) -> Float[Tensor, "draw batch channel height width"]:
-        """``E[x | z]`` for fresh ``z_i ~ p(z_i | y_i)`` of the label; all other latents are the posterior mean's."""
+    def draw(
+        self, label: int, values: UInt8[Tensor, " batch"], draws: int
+    ) -> Float[Tensor, "draw batch own"]:
+        """Fresh ``z_i ~ p(z_i | y_i)``."""
         mean, scale = (table[values.long()] for table in self.conditional_prior.of_label(label))
-        return self.decode(
-            self.with_latents_of(label, self.posterior_mean(image), sample(mean, scale, draws))
-        )
+        return sample(mean, scale, draws)
 
-    def traverse(
-        self,
-        image: UInt8[Tensor, "batch channel height width"],
-        label: int,
-        steps: int,
-        *,
-        start: int = 0,
-        end: int = 1,
-    ) -> Float[Tensor, "step batch channel height width"]:
-        """``E[x | z]`` while ``z_i`` goes straight from the mean of ``p(z_i | start)`` to that of ``p(z_i | end)``."""
-        means, _ = self.conditional_prior.of_label(label)
-        path = straight_path(means[start], means[end], steps)[:, None]
-        return self.decode(self.with_latents_of(label, self.posterior_mean(image), path))
+    def centres(self, label: int) -> Float[Tensor, "value own"]:
+        """The mean of ``p(z_i | y_i)`` of each value."""
+        return self.conditional_prior.of_label(label)[0]

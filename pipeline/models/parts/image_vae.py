@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
-import torch
 import tyro
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least, check_choices
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, to_image, to_pixels
 from pipeline.models.parts.densities import (
     bernoulli_log_density,
@@ -95,14 +95,6 @@ def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, T
     return partial(_SCALED_DENSITIES[likelihood], scale=config.likelihood_scale)
 
 
-def straight_path(
-    start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"], steps: int
-) -> Float[Tensor, "step *shape"]:
-    """As many places at equal distances as there are steps, both ends among them."""
-    share = torch.linspace(0, 1, steps, device=start.device).unflatten(0, (steps, *[1] * start.ndim))
-    return start + share * (end - start)
-
-
 class ImageVAE(nn.Module):
     """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
 
@@ -129,10 +121,10 @@ class ImageVAE(nn.Module):
         """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""
         return split_mean_and_scale(self.encoder(pixels))
 
-    def posterior_mean(
-        self, image: UInt8[Tensor, "batch channel height width"]
+    def encode(
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Mean of ``q(z | x)``."""
+        """Mean of ``q(z | x)``; the encoder sees no labels."""
         return self.posterior(to_pixels(image))[0]
 
     def log_likelihood(
@@ -141,12 +133,12 @@ class ImageVAE(nn.Module):
         """``log p(x | z)``, summed over pixels."""
         return self.pixel_density(pixels, self.decoder(z))
 
-    def decode(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
+    def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]."""
-        return to_image(self.decoder(z), self.image_shape)
+        return to_image(self.decoder(code), self.image_shape)
 
     def reconstruct(
-        self, image: UInt8[Tensor, "batch channel height width"]
+        self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch channel height width"]:
         """Decoded posterior mean."""
-        return self.decode(self.posterior_mean(image))
+        return self.decode(self.encode(image, labels))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.densities import class_log_probability
 from pipeline.networks import full_precision, one_hot
@@ -40,6 +41,11 @@ class LabelCodes(nn.Module):
         places = torch.zeros(self.labels, self.most, dtype=torch.long)
         places[exists] = torch.arange(self.width)
         self.register_buffer("places", places, persistent=False)
+
+    def of_label(self, label: int) -> slice:
+        """Where the values of a label stand side by side with those of the others."""
+        start = sum(self.cardinalities[:label])
+        return slice(start, start + self.cardinalities[label])
 
     def code(self, labels: UInt8[Tensor, "*rows label"]) -> Float[Tensor, "*rows width"]:
         """One-hot codes of all labels, side by side; what stands for an unknown label must be one of its values."""
@@ -83,6 +89,14 @@ class LabelCodes(nn.Module):
         """One tensor per label, (rows, its own number of values)."""
         each = zip(log_probabilities.unbind(1), self.cardinalities, strict=True)
         return [of_label[:, :cardinality] for of_label, cardinality in each]
+
+
+def known_or_read(
+    log_probabilities: Float[Tensor, "rows label most"], known: KnownLabels | None
+) -> UInt8[Tensor, "rows label"]:
+    """The known value of each label, and of those that are not known the most probable one."""
+    read = log_probabilities.argmax(-1).to(torch.uint8)
+    return read if known is None else torch.where(known.observed, known.labels, read)
 
 
 def log_likelihood_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,30 +18,36 @@ def painted(label: int, value: float, draw: float = 0) -> float:
 class AllAble(nn.Module):
     """Labels in the order of the data set, two latents each, the label's number the first and minus it the second."""
 
-    def reconstruct(self, image: Tensor) -> Tensor:
+    def reconstruct(self, image: Tensor, labels: Any = None) -> Tensor:
         return torch.full(image.shape, DECODED)
 
     def generate(self, labels: Tensor) -> Tensor:
         shades = (labels * torch.tensor([0.1, 0.02, 0.003, 0.0004])[: labels.shape[1]]).sum(1)
         return shades[:, None, None, None].expand(-1, 3, 64, 64)
 
-    def characteristic_latents(self, image: Tensor) -> Tensor:
+    def characteristic_latents(self, image: Tensor, labels: Any = None) -> Tensor:
         labels = torch.arange(4.0).repeat_interleave(2)
         return (labels * torch.tensor([1.0, -1.0]).repeat(4)).expand(len(image), -1)
 
     def latents_of(self, label: int) -> slice:
         return slice(2 * label, 2 * label + 2)
 
-    def intervene(self, image: Tensor, label: int, values: Tensor, draws: int = 1) -> Tensor:
+    def intervene(
+        self, image: Tensor, label: int, values: Tensor, draws: int = 1, labels: Any = None
+    ) -> Tensor:
         made = torch.zeros(draws, *image.shape)
         for draw in range(draws):
             for row, value in enumerate(values.tolist()):
                 made[draw, row] = painted(label, value, draw)
         return made
 
-    def swap(self, characteristics: Tensor, style: Tensor) -> Tensor:
+    def swap(
+        self, characteristics: Tensor, style: Tensor, labels: Any = None, style_labels: Any = None
+    ) -> Tensor:
         return (characteristics.float() + 3 * style.float()) / 1020
 
-    def traverse(self, image: Tensor, label: int, steps: int, *, start: int = 0, end: int = 1) -> Tensor:
+    def traverse(
+        self, image: Tensor, label: int, steps: int, *, start: int = 0, end: int = 1, labels: Any = None
+    ) -> Tensor:
         shares = torch.linspace(start, end, steps)
         return torch.stack([torch.full(image.shape, painted(label, share)) for share in shares.tolist()])

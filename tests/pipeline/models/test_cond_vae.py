@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.cond_vae import CondVAE, CondVAEConfig, CondVAEInfo, CondVAEInfoConfig
 from pipeline.models.interface import DataSpec
 from tests.pipeline.models.csvae_reference import CondVAEReference
@@ -28,8 +29,6 @@ from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 SYSTEMS = ["cond_vae", "cond_vae_info"]
-ATTRIBUTES = [(0, 1), (1, 0), (1, 1), (1, 2), (2, 1)]
-"""Label and value of each attribute of MIXED."""
 
 
 def tiny(system: str, data: DataSpec = MIXED, **options: Any) -> CondVAE | CondVAEInfo:
@@ -156,37 +155,76 @@ def test_labels_are_hidden_from_the_networks_in_training_and_not_from_the_advers
 # what they can do
 
 
+KNOWN = KnownLabels(torch.where(OBSERVED, LABELS, 255).to(torch.uint8), OBSERVED)
+
+
+def encoded(model: CondVAE | CondVAEInfo, values: list[list[int | None]]) -> tuple[Tensor, Tensor]:
+    """Written out, the attributes of images with these labels, and the mean of ``z`` under them."""
+    reference = CondVAEReference(model, MIXED, model.config)
+    y = torch.stack([reference.y(told) for told in values])
+    z = [reference.q_z(x / 255, told).mean for x, told in zip(IMAGES, values, strict=True)]
+    return y, torch.stack(z)
+
+
+def decoded(model: CondVAE | CondVAEInfo, y: Tensor, z: Tensor) -> Tensor:
+    """Straight from the decoder, which takes ``z`` first."""
+    return torch.sigmoid(model.decoder(torch.cat([z, y], dim=-1))).unflatten(-1, (1, 2, 2))
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.usefixtures("float64")
 @torch.no_grad()
-def test_attributes_are_switched_beside_the_posterior_mean(system: str, draws: InjectedDraws) -> None:
+def test_images_without_labels_are_encoded_under_the_frequencies_of_the_values(system: str) -> None:
+    model = tiny(system, hidden_labels=0.1)
+    y, z = encoded(model, [[None] * 3] * 5)
+    assert y[0].tolist() == pytest.approx([0.3, 0.5, 0.3, 0.2, 0.6])
+    torch.testing.assert_close(model.reconstruct(IMAGE), decoded(model, y, z))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_an_intervention_changes_one_label_of_the_condition(system: str) -> None:
     model = tiny(system)
-    reference = CondVAEReference(model, MIXED, model.config)
-    z = reference.q_z(IMAGES / 255, [None] * 3).mean
-
-    def decoded(attributes: list[float], row: int) -> Tensor:
-        return model.decode(torch.cat([z[row], torch.tensor(attributes, dtype=torch.float64)]))
-
-    unknown = reference.y([None] * 3).tolist()
-    assert unknown == pytest.approx([0.3, 0.5, 0.3, 0.2, 0.6])
-    for row in range(5):
-        torch.testing.assert_close(model.reconstruct(IMAGE)[row], decoded(unknown, row))
+    y, z = encoded(model, known_values(MIXED, OBSERVED))
+    torch.testing.assert_close(model.reconstruct(IMAGE, KNOWN), decoded(model, y, z))
     values = [2, 0, 1, 1, 2]
-    found = model.intervene(IMAGE, 1, torch.tensor(values, dtype=torch.uint8), 2)
-    assert found.shape == (2, 5, 1, 2, 2)
-    for row, value in enumerate(values):
-        alone = [float((owner, own) == (1, value)) for owner, own in ATTRIBUTES]
-        torch.testing.assert_close(found[:, row], decoded(alone, row).expand(2, -1, -1, -1))
-    path = model.traverse(IMAGE, 2, 3, start=1, end=0)
+    found = model.intervene(IMAGE, 1, torch.tensor(values, dtype=torch.uint8), 2, KNOWN)
+    y[:, 1:4] = torch.eye(3)[values]
+    torch.testing.assert_close(found, decoded(model, y, z).expand(2, -1, -1, -1, -1))
+    path = model.traverse(IMAGE, 2, 3, start=1, end=0, labels=KNOWN)
+    y, z = encoded(model, known_values(MIXED, OBSERVED))
     for step, share in enumerate((1.0, 0.5, 0.0)):
-        for row in range(5):
-            torch.testing.assert_close(path[step, row], decoded([0.0, 0.0, 0.0, 0.0, share], row))
-    fresh = noise(2, 2, seed=3)
+        y[:, 4] = share
+        torch.testing.assert_close(path[step], decoded(model, y, z))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_switching_encodes_with_the_images_own_label_and_decodes_with_the_new_one_alone(system: str) -> None:
+    """``G_ij`` of section 4.3; points are its ``p``, the intensity."""
+    model = tiny(system)
+    _, z = encoded(model, known_values(MIXED, OBSERVED))
+    values = torch.tensor([2, 0, 1, 1, 2], dtype=torch.uint8)
+    alone = torch.zeros(5, 5)
+    alone[range(5), 1 + values.long()] = 1.0
+    found = model.switch_attribute(IMAGE, 1, values, 2, KNOWN)
+    torch.testing.assert_close(found, decoded(model, alone, z).expand(2, -1, -1, -1, -1))
+    points = torch.tensor([[0.5], [2.0], [3.0]])
+    found = model.switch_attribute(IMAGE, 1, values, 1, KNOWN, points)
+    torch.testing.assert_close(found[0], decoded(model, alone * points[values.long()], z))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_generated_images_are_decoded_under_their_labels(system: str, draws: InjectedDraws) -> None:
+    model, fresh = tiny(system), noise(2, 2, seed=3)
     draws.give(fresh)
     generated = model.generate(torch.tensor([[1, 0, 1], [0, 2, 0]], dtype=torch.uint8))
-    for row, attributes in enumerate(([1, 1, 0, 0, 1], [0, 0, 0, 1, 0])):
-        expected = model.decode(torch.cat([fresh[row], torch.tensor(attributes, dtype=torch.float64)]))
-        torch.testing.assert_close(generated[row], expected)
+    y = torch.tensor([[1.0, 1, 0, 0, 1], [0, 0, 0, 1, 0]], dtype=torch.float64)
+    torch.testing.assert_close(generated, decoded(model, y, fresh))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,21 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
+from pipeline.models.capabilities import KnownLabels
 from pipeline.models.csvae import CSVAE, CSVAEConfig
 from pipeline.models.interface import DataSpec
+from pipeline.models.parts.class_means import class_means
 from tests.pipeline.models.csvae_reference import CSVAEReference
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.labels_cases import BINARY, MIXED, OBSERVED, batch_with, columns_of, known_values
+from tests.pipeline.models.labels_cases import (
+    BINARY,
+    LABELS,
+    MIXED,
+    OBSERVED,
+    batch_with,
+    columns_of,
+    known_values,
+)
 from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
@@ -242,26 +252,99 @@ ATTRIBUTES = [(0, 1), (1, 0), (1, 1), (1, 2), (2, 1)]
 """Label and value of each attribute of MIXED."""
 
 
+KNOWN = KnownLabels(torch.where(OBSERVED, LABELS, 255).to(torch.uint8), OBSERVED)
+
+
+def encoded(model: CSVAE, known: KnownLabels | None = KNOWN) -> tuple[Tensor, Tensor]:
+    """Written out, the posterior means of ``w``, (image, attribute, dimension), and of ``z``."""
+    reference = CSVAEReference(model, MIXED, model.config)
+    values = [[None] * 3] * 5 if known is None else known_values(MIXED, OBSERVED)
+    w = torch.stack(
+        [reference.q_w(x / 255, told).mean for x, told in zip(IMAGES, values, strict=True)]  # type: ignore[arg-type]
+    )
+    return w, reference.q_z(IMAGES / 255).mean
+
+
+def decoded(model: CSVAE, w: Tensor, z: Tensor) -> Tensor:
+    """Straight from the decoder, which takes ``z`` first."""
+    return torch.sigmoid(model.decoder(torch.cat([z, w.flatten(-2)], dim=-1))).unflatten(-1, (1, 2, 2))
+
+
+def of_label(label: int) -> list[int]:
+    return [place for place, (owner, _) in enumerate(ATTRIBUTES) if owner == label]
+
+
 @pytest.mark.parametrize("label", [0, 1, 2])
 @pytest.mark.usefixtures("float64")
 @torch.no_grad()
-def test_an_intervention_draws_the_labels_subspace_and_puts_all_others_at_the_origin(
+def test_an_intervention_draws_the_labels_subspaces_and_keeps_all_others(
     label: int, draws: InjectedDraws
 ) -> None:
-    model = tiny(MIXED)
-    reference = CSVAEReference(model, MIXED, model.config)
-    values, fresh = torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), noise(3, 5, 5, 2, seed=4)
+    model, places = tiny(MIXED), of_label(label)
+    values, fresh = torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), noise(3, 5, 2 * len(places), seed=4)
     draws.give(fresh)
-    found = model.intervene(IMAGE, label, values, 3)
+    found = model.intervene(IMAGE, label, values, 3, KNOWN)
+    before, z = encoded(model)
     for draw in range(3):
+        w = before.clone()
         for row, value in enumerate(values.tolist()):
-            w = torch.zeros(5, 2)
-            for place, (owner, own) in enumerate(ATTRIBUTES):
-                if owner == label:
-                    mean, scale = PRIOR[value == own]
-                    w[place] = mean + scale * fresh[draw, row, place]
-            z = reference.q_z(IMAGES[row] / 255).mean
-            torch.testing.assert_close(found[draw, row], model.decode(torch.cat([z, w.flatten()])))
+            for number, place in enumerate(places):
+                mean, scale = PRIOR[value == ATTRIBUTES[place][1]]
+                w[row, place] = mean + scale * fresh[draw, row, 2 * number : 2 * number + 2]
+        torch.testing.assert_close(found[draw], decoded(model, w, z))
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_switching_draws_the_labels_subspaces_and_puts_all_others_at_the_origin(
+    label: int, draws: InjectedDraws
+) -> None:
+    model, places = tiny(MIXED), of_label(label)
+    values, fresh = torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), noise(3, 5, 2 * len(places), seed=4)
+    draws.give(fresh)
+    found = model.switch_attribute(IMAGE, label, values, 3)
+    _, z = encoded(model)
+    for draw in range(3):
+        w = torch.zeros(5, 5, 2)
+        for row, value in enumerate(values.tolist()):
+            for number, place in enumerate(places):
+                mean, scale = PRIOR[value == ATTRIBUTES[place][1]]
+                w[row, place] = mean + scale * fresh[draw, row, 2 * number : 2 * number + 2]
+        torch.testing.assert_close(found[draw], decoded(model, w, z))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_switching_takes_the_mean_of_the_posterior_over_the_images_that_have_the_value() -> None:
+    """``p_j`` of section 5.4, the images coming in batches; the absence of a binary label is the origin."""
+    model = tiny(MIXED)
+    batches = [
+        (IMAGE[rows], KnownLabels(KNOWN.labels[rows], KNOWN.observed[rows]))
+        for rows in (slice(0, 2), slice(2, 5))
+    ]
+    means = class_means(model, batches, MIXED.cardinalities[:1])
+    w, z = encoded(model)
+    # Label 0 is known of the first two images, and 1 of the first alone.
+    torch.testing.assert_close(means.counts[0], torch.ones(2))
+    points = model.switching_points(0, means)
+    torch.testing.assert_close(points, torch.stack([torch.zeros(2), w[0, 0]]))
+    found = model.switch_attribute(IMAGE, 0, torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), points=points)
+    switched = torch.zeros(5, 5, 2)
+    switched[[0, 2], 0] = w[0, 0]
+    torch.testing.assert_close(found[0], decoded(model, switched, z))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_with_the_prior_turned_round_absent_attributes_are_away_from_the_origin() -> None:
+    model = tiny(MIXED, attribute_at_origin=True)
+    points = torch.tensor([[9.0, 9.0], [1.0, 2.0]])
+    found = model.switch_attribute(IMAGE, 0, torch.tensor([1, 0, 1, 0, 0], dtype=torch.uint8), points=points)
+    _, z = encoded(model)
+    w = torch.full((5, 5, 2), 3.0)
+    w[[0, 2], 0] = torch.tensor([1.0, 2.0])
+    torch.testing.assert_close(found[0], decoded(model, w, z))
 
 
 @pytest.mark.parametrize(("label", "start", "end"), [(0, 0, 1), (1, 2, 0), (2, 1, 0)])
@@ -271,30 +354,27 @@ def test_a_traversal_goes_from_the_centre_of_one_value_to_that_of_the_other(
     label: int, start: int, end: int
 ) -> None:
     model = tiny(MIXED)
-    reference = CSVAEReference(model, MIXED, model.config)
-    found = model.traverse(IMAGE, label, 4, start=start, end=end)
+    found = model.traverse(IMAGE, label, 4, start=start, end=end, labels=KNOWN)
+    before, z = encoded(model)
     for step in range(4):
-        w = torch.zeros(5, 2)
-        for place, (owner, own) in enumerate(ATTRIBUTES):
-            if owner == label:
-                w[place] = 3.0 * ((1 - step / 3) * (own == start) + step / 3 * (own == end))
-        for row in range(5):
-            z = reference.q_z(IMAGES[row] / 255).mean
-            torch.testing.assert_close(found[step, row], model.decode(torch.cat([z, w.flatten()])))
+        w = before.clone()
+        for place in of_label(label):
+            own = ATTRIBUTES[place][1]
+            w[:, place] = 3.0 * ((1 - step / 3) * (own == start) + step / 3 * (own == end))
+        torch.testing.assert_close(found[step], decoded(model, w, z))
 
 
+@pytest.mark.parametrize("known", [None, KNOWN])
 @pytest.mark.usefixtures("float64")
 @torch.no_grad()
-def test_images_without_labels_are_encoded_swapped_and_decoded_by_their_posterior_means() -> None:
-    model = tiny(MIXED)
-    reference = CSVAEReference(model, MIXED, model.config)
-    z = reference.q_z(IMAGES / 255).mean
-    w = reference.q_w(IMAGES / 255, [None] * 3).mean.flatten(1)
-    torch.testing.assert_close(model.reconstruct(IMAGE), model.decode(torch.cat([z, w], dim=-1)))
-    torch.testing.assert_close(model.characteristic_latents(IMAGE), w)
+def test_images_are_encoded_swapped_and_decoded_by_their_posterior_means(known: KnownLabels | None) -> None:
+    model = tiny(MIXED, hidden_labels=0.1)
+    w, z = encoded(model, known)
+    torch.testing.assert_close(model.reconstruct(IMAGE, known), decoded(model, w, z))
+    torch.testing.assert_close(model.characteristic_latents(IMAGE, known), w.flatten(1))
     assert [model.latents_of(label) for label in range(3)] == [slice(0, 2), slice(2, 8), slice(8, 10)]
-    swapped = model.swap(IMAGE[:4], IMAGE[1:])
-    torch.testing.assert_close(swapped, model.decode(torch.cat([z[1:], w[:4]], dim=-1)))
+    swapped = model.swap(IMAGE, IMAGE.flip(0), known, None)
+    torch.testing.assert_close(swapped, decoded(model, w, z.flip(0)))
 
 
 @pytest.mark.usefixtures("float64")
@@ -305,12 +385,12 @@ def test_generated_images_are_decoded_from_the_prior_of_their_labels(draws: Inje
     draws.give(w_noise, z)
     labels = [[1, 2, 0], [0, 0, 1]]
     found = model.generate(torch.tensor(labels, dtype=torch.uint8))
+    w = torch.empty(2, 5, 2)
     for row, values in enumerate(labels):
-        w = torch.empty(5, 2)
         for place, (owner, own) in enumerate(ATTRIBUTES):
             mean, scale = PRIOR[values[owner] == own]
-            w[place] = mean + scale * w_noise[row, place]
-        torch.testing.assert_close(found[row], model.decode(torch.cat([z[row], w.flatten()])))
+            w[row, place] = mean + scale * w_noise[row, place]
+    torch.testing.assert_close(found, decoded(model, w, z))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
+from pipeline.models.capabilities import Classifies, Intervenes
 from pipeline.models.diva_original import DivaOriginal
-from pipeline.models.interface import Classifies, DataSpec, Intervenes
+from pipeline.models.interface import DataSpec
 from pipeline.models.m3 import CANDIDATES
 from pipeline.models.parts.characteristic_vae import CharacteristicVAE
 from tests.pipeline.models.every_system import CASES, Case, batch_of, narrow, ready, take_noise_out
