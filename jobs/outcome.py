@@ -181,7 +181,7 @@ def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Endin
         return "crashed", stuck
     if own is not None:
         return own.outcome, own.sentence
-    return "crashed", "ended without a word: killed, out of memory, or its node was lost"
+    return "crashed", "exited without an error message (killed, out of memory, or its node was lost)"
 
 
 def _ended_by_the_watchdog(cell: CellFolder, unit: Unit) -> str | None:

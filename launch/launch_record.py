@@ -1,4 +1,4 @@
-"""``asked.json`` in a sweep's folder: what launches asked for, and for which cells, so that these can be started again."""
+"""``asked.json`` in a sweep's folder: the options of each launch and its cells, so that cells can be started again."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Launch(Generic[Options]):
     """One call of the command that starts a sweep."""
 
     time: str
-    """When, in the words of the machine's clock."""
+    """Local time of the launch, as text."""
     cells: tuple[str, ...]
-    """The cells that were last started by it."""
+    """The cells whose latest launch this is."""
     options: Options
 
 
 def record_launch(sweep: Path, options: Any, cells: Collection[str]) -> None:
-    """Write down the options of a launch, a dataclass, with absolute paths: the next one may come from another folder.
+    """Record the options of a launch, a dataclass, with absolute paths: the next one may start in another folder.
 
-    Earlier launches stay as long as one of their cells is not started by a later one.
+    An earlier launch is kept until a later one has started each of its cells.
     """
     earlier = []
     for launch in _read(sweep):
@@ -48,12 +48,12 @@ def record_launch(sweep: Path, options: Any, cells: Collection[str]) -> None:
 
 
 def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) -> list[Launch[Options]]:
-    """The launches that started these cells, each with those of them that it was the last to start, oldest first.
+    """The latest launches of these cells, oldest first, each with its cells.
 
     Raises:
-        LaunchError: of a cell it is not known, or it cannot be read.
+        LaunchError: the launch of a cell is unknown, or cannot be read.
     """
-    again = "start the sweep with its own command again"
+    remedy = "run the sweep's own command again"
     file, found = sweep / ASKED_FILE, []
     for launch in _read(sweep):
         own = tuple(name for name in cells if name in launch["cells"])
@@ -62,16 +62,16 @@ def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) ->
         try:
             options = validated(kind, launch["options"], str(file))
         except ConfigError as error:
-            raise LaunchError(f"{error}; {again}") from None
+            raise LaunchError(f"{error}; {remedy}") from None
         found.append(Launch(time=launch["time"], cells=own, options=options))
     unknown = set(cells).difference(*(launch.cells for launch in found))
     if unknown:
-        raise LaunchError(f"{file} does not say how {min(unknown)} was started; {again}")
+        raise LaunchError(f"{file} does not say how {min(unknown)} was started; {remedy}")
     return found
 
 
 def describe_options(options: Any, without: Collection[str] = ()) -> str:
-    """What options say beyond their defaults: ``recipe fashion-mnist, hours 2.5``."""
+    """The options that differ from their defaults: ``recipe fashion-mnist, hours 2.5``."""
     parts = []
     for entry in fields(options):
         value = getattr(options, entry.name)
@@ -88,7 +88,7 @@ def _default(entry: Any) -> Any:
 
 
 def _read(sweep: Path) -> list[dict[str, Any]]:
-    """The launches; those that cannot be read are left out."""
+    """The launches; unreadable ones are left out."""
     try:
         launches = json.loads((sweep / ASKED_FILE).read_bytes())
     except (OSError, ValueError):

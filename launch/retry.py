@@ -65,7 +65,7 @@ def retry(options: Retry) -> int:
         )
         then = describe_options(former, without=("name", "runs", "only", "detach"))
         print(
-            f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, as asked for at"
+            f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, with the options of"
             f" {launch.time} ({then or 'with all defaults'}){f', and now {now}' if now else ''}",
             flush=True,
         )

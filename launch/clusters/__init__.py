@@ -11,8 +11,8 @@ from launch.clusters.resources import Resources
 def make_backend(
     cluster: ClusterName, sweep: Path, resources: Resources, config_file: Path | None = None
 ) -> Backend:
-    """The backend of that name for a sweep's folder; LaunchError where it cannot work here."""
-    # Imported here: who only looks at a sweep needs neither submitit nor torch.
+    """The backend of that name for a sweep's folder; LaunchError if it cannot work here."""
+    # Imported here, because looking at a sweep needs neither submitit nor torch.
     if cluster == "slurm":
         from launch.clusters.slurm.backend import SlurmBackend
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:  # status looks at a sweep without torch
 
 ClusterName = Literal["local", "slurm", "debug"]
 Phase = Literal["waiting", "training", "measuring", "done", "failed", "stopped"]
-"""``stopped``: neither at work nor in a queue, and not failed: cancelled, interrupted, or never begun."""
+"""``stopped``: neither running nor queued, and not failed: cancelled, interrupted, or never started."""
 
-# The last line of a traceback, before which torch puts the rank; or how a command tells an error of its user's.
+# The last line of a traceback, which torch prefixes with the rank; or how a command reports a user error.
 _ERROR = re.compile(
     r"^(?:\[rank\d+\]: )?"
     r"(?P<whole>(?:(?P<ours>error|data_prep\.errors\.\w+)|[\w.]*(?:Error|Exception|Interrupt(?:ed)?)): (?P<sentence>.+))$",
@@ -30,7 +30,7 @@ _ERROR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a cell stands."""
+    """The status of a cell."""
 
     phase: Phase
     detail: str = ""
@@ -38,9 +38,9 @@ class State:
     node: str = ""
     """Where it runs."""
     restarts: int = 0
-    """How often it was started again."""
+    """Number of restarts."""
     time_left: str = ""
-    """Until its time limit, as SLURM writes it (``59:58``, ``1-02:03:04``); empty where there is none."""
+    """Time left until its limit, as SLURM writes it (``59:58``, ``1-02:03:04``); empty if there is none."""
 
 
 class Backend(Protocol):
@@ -53,7 +53,7 @@ class Backend(Protocol):
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
     ) -> None:
-        """See whether jobs can work here; doubts are printed. ``tracking``: address of the MLflow store.
+        """Check whether jobs can work here; warnings are printed. ``tracking``: address of the MLflow store.
 
         Raises:
             LaunchError: they cannot; the sentence says what to do.
@@ -61,7 +61,7 @@ class Backend(Protocol):
         ...
 
     def prepare(self, data: Sequence[NeededData]) -> None:
-        """Prepare the data sets that are not ready, or all that jobs need to do it.
+        """Prepare the data sets that are not ready, or what jobs need to do it.
 
         Raises:
             UserError: raw files are missing or damaged.
@@ -69,47 +69,47 @@ class Backend(Protocol):
         ...
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO) -> None:
-        """Take these cells on; those that are done or run already are found again, not started twice.
+        """Submit these cells; those that are done or already running are found, not started twice.
 
-        ``lock`` is the sweep's, which is held meanwhile.
+        ``lock`` is the sweep's, held by the caller.
         """
         ...
 
     def states(self) -> dict[str, State]:
-        """Where each cell stands, by its name; also starts what may start now."""
+        """The status of each cell, by name; also starts what can start now."""
         ...
 
     def is_closing(self) -> bool:
-        """Whether the sweep's table is still to be written by a job."""
+        """Whether a job is still to write the sweep's table."""
         ...
 
     def interrupt(self, again: bool) -> str:
-        """A person has pressed Ctrl-C (``again`` the second time): do what is right, and return what to tell them."""
+        """Handle Ctrl-C (``again``: pressed a second time), and return what to tell the user."""
         ...
 
 
 def folder_for_jobs(folder: Path) -> Path:
-    """The folder, absolute; LaunchError where its name is one in which jobs could not have their files."""
+    """The folder, absolute; LaunchError if jobs cannot have their files in a folder of this name."""
     folder = folder.absolute()
     for bad, what in (("%", "'%'"), ("\\", "a backslash")):
         if bad in str(folder):
             raise LaunchError(
-                f"{folder} holds {what}, which SLURM and submitit put something else for; name it otherwise"
+                f"{folder} contains {what}, which SLURM and submitit would substitute; use another name"
             )
     if not str(folder).isprintable():
-        raise LaunchError(f"{str(folder)!r} holds a control character; name it otherwise")
+        raise LaunchError(f"{str(folder)!r} contains a control character; use another name")
     return folder
 
 
 def jobs_folder(sweep: Path) -> Path:
-    """Where the job folders of a sweep are: sbatch texts, pickles and logs, for nobody else's eyes."""
+    """The folder of a sweep's job folders: sbatch scripts, pickles and logs, private to the user."""
     return sweep / "jobs"
 
 
 def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
     """A new job folder, private to the user.
 
-    Each submission has its own: a SLURM that was set up anew counts its jobs from 1 again, and would take old results for
+    Each submission has its own: a reinstalled SLURM numbers its jobs from 1 again, and old results would be taken for
     new ones.
     """
     for number in itertools.count():
@@ -124,12 +124,14 @@ def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
 
 
 def last_error(logs: list[Path]) -> str:
-    """The sentence that the ranks of a job ended with: an error of the user's first, else the last line of any."""
+    """The message that a job's ranks ended with: a user error if there is one, else the last line of any."""
     found: list[re.Match[str]] = []
     for log in logs:
         if log.is_file():
             found.extend(_ERROR.finditer(log.read_text(errors="replace")))
     own = [match["sentence"] for match in found if match["ours"]]
-    return ["ended without a word: killed, or its node was lost", *(match["whole"] for match in found), *own][
-        -1
-    ]
+    return [
+        "exited without an error message (killed, or its node was lost)",
+        *(match["whole"] for match in found),
+        *own,
+    ][-1]

@@ -34,15 +34,15 @@ class _Running:
     unit: Literal["train", "evaluate"]
     ranks: int
     gpus: list[str]
-    """By the names of ``gpus_here``, one for each rank; none where it runs on processors."""
+    """GPU names as in ``gpus_here``, one per rank; empty on the CPU."""
 
 
 _PHASES: dict[str, Phase] = {"train": "training", "evaluate": "measuring"}
-_TAKEN = State("waiting", "another process is at work in it")
+_TAKEN = State("waiting", "another process is running it")
 
 
 class LocalBackend:
-    """Runs as many cells at once as there are GPUs, or processors, for their ranks."""
+    """Runs as many cells at once as there are GPUs, or CPUs, for their ranks."""
 
     def __init__(self, sweep: Path, resources: Resources, *, in_this_process: bool) -> None:
         self.sweep, self.resources, self.in_this_process = sweep, resources, in_this_process
@@ -59,7 +59,7 @@ class LocalBackend:
             f"{count} {what}"
             for what, count, wanted in (
                 ("GPU(s)", len(self._gpus), any(map(self._takes_gpus, cells))),
-                ("processor(s)", processors(), not all(map(self._takes_gpus, cells))),
+                ("CPU(s)", processors(), not all(map(self._takes_gpus, cells))),
             )
             if wanted
         ]
@@ -68,7 +68,7 @@ class LocalBackend:
         return f"on this machine, a rank on each of {' and '.join(places)}{at_once}"
 
     def takes_gpus(self, ranks: int, *, on_gpus: bool) -> bool:
-        """Whether so many ranks find a GPU each, if they want one: ranks that shared one could not speak to each other."""
+        """Whether ``ranks`` ranks get a GPU each, if they want one: NCCL does not let ranks share a GPU."""
         return on_gpus and ranks <= len(self._gpus)
 
     def _takes_gpus(self, cell: Cell) -> bool:
@@ -78,12 +78,12 @@ class LocalBackend:
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
     ) -> None:
-        """Say which cells find fewer GPUs than they have ranks, and are trained on processors."""
+        """Warn about cells that have more ranks than there are GPUs, and fall back to the CPU."""
         if self.in_this_process:
             return
         wanted, found = self.resources.gpus_per_node or 0, len(gpus_here())
         if wanted > found:
-            raise LaunchError(f"{wanted} GPUs are asked for (--gpus-per-node), and this machine has {found}")
+            raise LaunchError(f"{wanted} GPUs were requested (--gpus-per-node), but this machine has {found}")
         used = len(self._gpus)
         there = f"{used} GPU{'s' * (used != 1)}"
         too_large = [
@@ -92,13 +92,13 @@ class LocalBackend:
         for cell in too_large:
             if cell.config.training.device == "cuda":
                 raise LaunchError(
-                    f"{cell.name} needs a GPU for each of its {cell.config.training.ranks} rank(s), and there are {there}:"
-                    " ask for fewer (--ranks), or for device auto, which takes processors instead"
+                    f"{cell.name} needs a GPU for each of its {cell.config.training.ranks} rank(s), but there are {there}:"
+                    " use fewer ranks (--ranks), or device auto, which falls back to the CPU"
                 )
         if used and too_large:
             ranks = max(cell.config.training.ranks for cell in too_large)
             print(
-                f"runs of {ranks} ranks are trained on processors, since there are {there}: --ranks {used} takes GPUs"
+                f"runs of {ranks} ranks fall back to the CPU, since there are {there}: --ranks {used} would use GPUs"
             )
 
     def prepare(self, data: Sequence[NeededData]) -> None:
@@ -121,22 +121,22 @@ class LocalBackend:
         return False
 
     def interrupt(self, again: bool) -> str:
-        """Ask the jobs to write a checkpoint and end; kill them the second time, or when they do not."""
+        """Ask the jobs to write a checkpoint and stop; kill them the second time, or if they do not stop."""
         if not again:
             print("stopping; Ctrl-C again to stop at once", flush=True)
         deadline = time.monotonic() + (0 if again else SECONDS_TO_STOP)
         while self._still_alive() and time.monotonic() < deadline:
             for running in self._running:
-                # Again and again: a rank that is still importing does not listen yet.
+                # Repeatedly: a rank that is still importing has no handler yet.
                 running.job._process.send_signal(signal.SIGTERM)  # type: ignore[attr-defined]
             time.sleep(1.0)
         for running in self._still_alive():
             kill_with_children(running.job._process.pid)  # type: ignore[attr-defined]
-        return "stopped; the same command goes on from the checkpoints"
+        return "stopped; run the same command to resume from the checkpoints"
 
     @cached_property
     def _gpus(self) -> list[str]:
-        """The GPUs that are used."""
+        """The GPUs to use."""
         return gpus_here()[: self.resources.gpus_per_node]
 
     def _has_room(self, ranks: int, on_gpus: bool) -> bool:
@@ -158,7 +158,7 @@ class LocalBackend:
                 self._waiting.remove(cell)
                 self._states[cell.name] = State("done")
                 continue
-            if is_at_work(cell.folder):  # of another launcher, say: each cell runs once
+            if is_at_work(cell.folder):  # e.g. by another launcher: each cell runs once
                 self._states[cell.name] = _TAKEN
                 continue
             trained = cell.is_trained()
@@ -175,16 +175,16 @@ class LocalBackend:
     def _start_job(
         self, cell: Cell, unit: Literal["train", "evaluate"], ranks: int, gpus: list[str]
     ) -> submitit.Job:
-        # One that ends before the cell is its own, in an import say, must not be told by the words of an earlier one.
+        # An attempt that ends before taking the lease (say, while importing) must not be reported with an older message.
         Outcome.clear(cell.folder)
         self._folder = self._folder or new_jobs_folder(self.sweep)
         executor = submitit.LocalExecutor(folder=self._folder)
         executor.update_parameters(
             tasks_per_node=ranks, gpus_per_node=len(gpus), timeout_min=60 * 24 * 365, name=cell.name
         )
-        # submitit hides all GPUs but these; set behind its check, which knows GPUs by number and not by name.
+        # submitit hides all GPUs but these; set after its check, which knows GPUs by number and not by name.
         executor.parameters["visible_gpus"] = tuple(gpus)
-        # A Ctrl-C at the terminal reaches every process: the ranks take it as a wish to stop, submitit's must not die.
+        # Ctrl-C at the terminal reaches every process: the ranks treat it as a request to stop, submitit's must survive.
         with environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), ignoring(signal.SIGINT):
             return executor.submit(run_unit, unit, cell.config_file)
 
@@ -194,7 +194,7 @@ class LocalBackend:
             self._states[running.cell.name] = self._state_after(running)
 
     def _state_after(self, running: _Running) -> State:
-        """Where a cell stands whose job has ended; it waits again where another job is to follow."""
+        """The status of a cell whose job has ended; ``waiting`` if another job is to follow."""
         cell, retries = running.cell, self.resources.retries
         action = next_action(cell, running.unit, Attempt.here(), RETRIES if retries is None else retries)
         if cell.is_done():
@@ -207,12 +207,12 @@ class LocalBackend:
             return State("waiting", "to be measured") if cell.is_trained() else _TAKEN
         self._restarts[cell.name] = self._restarts.get(cell.name, 0) + 1
         errors = [str(attempt.get("sentence", "")) for attempt in attempts(cell)]
-        return State("waiting", f"to be tried again: {errors[-1]}" if errors else "to be tried again")
+        return State("waiting", f"to be retried: {errors[-1]}" if errors else "to be retried")
 
     def _run_next_here(self) -> None:
         if not self._waiting:
             return
-        # Imported here: they bring torch along, which a launcher that starts processes can do without.
+        # Imported here: they import torch, which a launcher that starts processes does not need.
         from jobs.evaluate import evaluate_cell
         from jobs.train import train_cell
 

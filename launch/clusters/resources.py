@@ -1,4 +1,4 @@
-"""What a person asks of a cluster: on the command line, in a file for their site, or not at all."""
+"""Resources requested from a cluster: on the command line, in a site's file, or by default."""
 
 from __future__ import annotations
 
@@ -32,46 +32,46 @@ _OWN_FIELD = {
     "constraint": "constraint",
     "signal": "signal_delay_s",
 }
-"""Options of sbatch that have a field here: given twice, one of the two would silently lose."""
+"""Options of sbatch that have a field here: of two values, one would be ignored silently."""
 
 _OURS = frozenset({
     "array", "chdir", "clusters", "comment", "dependency", "error", "help", "input", "job-name",
     "kill-on-invalid-dep", "no-kill", "no-requeue", "open-mode", "output", "parsable", "quiet", "requeue",
     "test-only", "usage", "version", "wait", "wrap",
 })  # fmt: skip
-"""Options of sbatch that the launcher itself sets or counts on."""
+"""Options of sbatch that the launcher sets or relies on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What jobs ask of the cluster; what nobody names is read from the cluster, or left to it."""
+    """Resources of a job; what is not given is read from the cluster, or left to it."""
 
     partition: str | None = None
-    """partition (slurm); the cluster's default one where none is named"""
+    """partition (slurm); default: the cluster's"""
     account: str | None = None
-    """account to charge (slurm); the user's default one where none is named"""
+    """account to charge (slurm); default: the user's"""
     qos: str | None = None
     """quality of service (slurm)"""
     constraint: str | None = None
-    """features that the nodes must have, such as `a100|h100` (slurm)"""
+    """required features of the nodes, such as `a100|h100` (slurm)"""
     nodes: int | None = None
-    """nodes over which the ranks of a run are spread; as few as hold them where none is given (slurm)"""
+    """number of nodes for the ranks of a run (slurm); default: as few as possible"""
     gpus_per_node: int | None = None
-    """GPUs of a job on each node (slurm), or of this machine in all (local); 0: none; one per rank where none is given"""
+    """GPUs of a job on each node (slurm), or of this machine in total (local); 0: none; default: one per rank"""
     cpus_per_task: int | None = None
-    """processors for each rank; its share of the node, at most 16, where none is given (slurm)"""
+    """CPUs per rank (slurm); default: its share of the node, at most 16"""
     memory_gb: float | None = None
-    """memory on each node in GB; the cluster's default where none is given (slurm)"""
+    """memory per node in GB (slurm); default: the cluster's"""
     hours: float | None = None
-    """time limit, after which a job goes on from its checkpoint; the partition's, at most 24, where none is given (slurm)"""
+    """time limit, after which a job resumes from its checkpoint (slurm); default: the partition's, at most 24"""
     signal_delay_s: int | None = None
-    """seconds before its time limit at which a job is told to write a checkpoint; 90 where none is given (slurm)"""
+    """seconds before the time limit at which a job is signalled to write a checkpoint (slurm); default: 90"""
     max_parallel: int | None = None
-    """cells at once; as many as there are processors for (local), or as the cluster lets run (slurm), where none is given"""
+    """number of cells at once; default: as many as the CPUs (local) or the cluster (slurm) allow"""
     retries: int | None = None
-    """how often a cell that crashed is started again without having come further; 2 where none is given"""
+    """how often a crashed cell is restarted without a newer checkpoint in between; default: 2"""
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
-    """further options of sbatch: `--sbatch mail-type END exclusive true`; one that takes no value has `true` (slurm)"""
+    """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true` (slurm)"""
 
     def __post_init__(self) -> None:
         for name in ("partition", "account", "qos", "constraint"):
@@ -87,9 +87,9 @@ class Resources:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}")
-        # SLURM counts in whole minutes and whole MB, and takes a 0 for "no limit".
+        # SLURM counts in whole minutes and whole MB, and treats 0 as "no limit".
         if self.hours is not None and not (math.isfinite(self.hours) and 60 * self.hours >= 1):
-            raise ConfigError(f"hours is {self.hours}; it must be at least one minute, which is 0.017")
+            raise ConfigError(f"hours is {self.hours}; it must be at least one minute (0.017)")
         if self.memory_gb is not None and not (math.isfinite(self.memory_gb) and 1024 * self.memory_gb >= 1):
             raise ConfigError(f"memory_gb is {self.memory_gb}; it must be at least 0.001")
         if self.hours is not None and (self.signal_delay_s or 0) >= 3600 * self.hours:
@@ -101,25 +101,25 @@ class Resources:
             _check_text(f"sbatch option {name}", text, or_empty=True)
 
     def given(self) -> dict[str, Any]:
-        """The fields that have a value."""
+        """The fields that are set."""
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value not in (None, {})}
 
     def over(self, other: Resources) -> Resources:
-        """These, and the other's where nothing is said here; further sbatch options one by one."""
+        """These, with unset fields taken from ``other``; further sbatch options are merged one by one."""
         return Resources(**(other.given() | self.given() | {"sbatch": other.sbatch | self.sbatch}))
 
     def completed(self) -> Resources:
-        """These, with what is built in where neither a person nor the cluster says anything."""
+        """These, with unset fields at their built-in defaults."""
         hours = HOURS if self.hours is None else self.hours
-        # SLURM may send the signal a minute early: of a time limit of minutes, 90 s would leave nothing to work in.
+        # SLURM may send the signal a minute early: 90 s before a limit of a few minutes would leave no time to work.
         delay = min(SIGNAL_DELAY_S, int(600 * hours))
         return self.over(
             Resources(nodes=1, gpus_per_node=0, hours=hours, signal_delay_s=delay, retries=RETRIES)
         )
 
     def parameters(self, ranks: int) -> dict[str, Any]:
-        """A job of that many ranks, each of them one task, as submitit's parameters; what is open is left to SLURM.
+        """Submitit's parameters of a job of ``ranks`` ranks, one task each; what is unset is left to SLURM.
 
         Raises:
             LaunchError: the ranks cannot be spread evenly over the nodes.
@@ -149,14 +149,14 @@ class Resources:
 
 
 def _option(name: str) -> str:
-    """The long name of a further option, as sbatch has it."""
+    """The long name of a further option of sbatch."""
     option = name.removeprefix("--").replace("_", "-")
     if not re.fullmatch(r"[a-z][a-z0-9-]+", option):
-        raise ConfigError(f"sbatch option {name!r} is none: name it as its long form, such as mail-type")
+        raise ConfigError(f"{name!r} is not an sbatch option: use a long name, such as mail-type")
     if option in _OWN_FIELD:
-        raise ConfigError(f"sbatch option {option} has a field of its own: use {_OWN_FIELD[option]}")
+        raise ConfigError(f"sbatch option {option} has its own flag: use {_OWN_FIELD[option]}")
     if option in _OURS:
-        raise ConfigError(f"sbatch option {option} is set by the launcher itself and cannot be given")
+        raise ConfigError(f"sbatch option {option} is set by the launcher and cannot be changed")
     return option
 
 
@@ -164,6 +164,6 @@ def _check_text(name: str, text: str | None, *, or_empty: bool = False) -> None:
     if text is None:
         return
     if not text.strip() and not or_empty:
-        raise ConfigError(f"{name} is empty; leave it out, or name one")
+        raise ConfigError(f"{name} is empty; omit it, or give a value")
     if not text.isprintable():
-        raise ConfigError(f"{name} is {text!r}; a line break or another control character cannot be given")
+        raise ConfigError(f"{name} is {text!r}; line breaks and other control characters are not allowed")

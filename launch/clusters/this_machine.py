@@ -1,4 +1,4 @@
-"""What the machine that the launcher runs on has, and how processes are started and ended there."""
+"""The resources of the launcher's own machine, and how processes are started and ended there."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import psutil
 
 
 def gpus_here() -> list[str]:
-    """The GPUs that torch finds on this machine, each as ``CUDA_VISIBLE_DEVICES`` names it."""
-    import torch  # late: who only looks at a sweep does without
+    """The GPUs that torch finds on this machine, by their names in ``CUDA_VISIBLE_DEVICES``."""
+    import torch  # late: monitoring a sweep does not need it
 
     count, named = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
     return (list(map(str, range(count))) if named is None else named.split(","))[:count]
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def kill_with_children(pid: int) -> None:
-    """Kill a process and all that it started; one that has ended already is no error."""
+    """Kill a process and its descendants; one that has already ended is not an error."""
     try:
         parent = psutil.Process(pid)
         family = [*parent.children(recursive=True), parent]
@@ -39,7 +39,7 @@ def kill_with_children(pid: int) -> None:
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Set variables for child processes, where nobody has set them."""
+    """Set environment variables for child processes, unless they are already set."""
     fresh = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(fresh)
     try:
@@ -51,7 +51,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 @contextmanager
 def ignoring(number: signal.Signals) -> Iterator[None]:
-    """Child processes that are started in the block ignore the signal until they say otherwise."""
+    """Child processes started in the block ignore the signal until they install a handler."""
     former = signal.signal(number, signal.SIG_IGN)
     try:
         yield

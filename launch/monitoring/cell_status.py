@@ -188,7 +188,7 @@ def _without_jobs(cell: CellFolder) -> State:
     holder = Holder.read(cell.folder)
     if holder is None:
         return State("stopped", "not begun")
-    return State("stopped", f"ended without a word: it was killed, or {holder.attempt.host} was lost")
+    return State("stopped", f"exited without an error message (killed, or {holder.attempt.host} was lost)")
 
 
 def _waiting_for_others(states: dict[str, State]) -> dict[str, State]:

@@ -138,10 +138,10 @@ class _Run:
             self._save()
         if stop:
             raise Interrupted(
-                f"stopped behind step {self.progress.step} of {self.last_step}, with a checkpoint; started again, the"
-                " run goes on from there"
+                f"stopped after step {self.progress.step} of {self.last_step}, with a checkpoint; run the same"
+                " command to resume"
                 if self.progress.step
-                else f"stopped before its first step of {self.last_step}; started again, the run begins"
+                else f"stopped before its first step of {self.last_step}; run the same command to start"
             )
 
     def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
@@ -164,7 +164,7 @@ class _Run:
         """The error that names the first step since the last record at which a rank's objective was not finite."""
         own = min(self.recorded_step + self.objectives.finite_steps() + 1, self.progress.step)
         return Diverged(
-            f"the objective is {objective} behind step {self.world.all_reduce_min(own)}; {self._advice()}"
+            f"the objective is {objective} at step {self.world.all_reduce_min(own)}; {self._advice()}"
         )
 
     def _advice(self) -> str:
@@ -180,7 +180,7 @@ class _Run:
             raise self._diverged(objective)
         (diverged,) = self.world.any_of([not self.step.is_finite()])
         if diverged:
-            raise Diverged(f"a parameter is not finite behind step {self.progress.step}; {self._advice()}")
+            raise Diverged(f"a parameter is not finite after step {self.progress.step}; {self._advice()}")
         if self.world.is_rank_zero:
             state = self.step.state() | {"step": self.progress.step, "sums": sums}
             keep = self.config.training.keep_checkpoints
@@ -198,5 +198,5 @@ class _Run:
             return Progress(0, zeros)
         state = checkpoint.load(self.checkpoints, step, self.world.device)
         self.step.restore(state)
-        log.info("going on behind step %d of %d", step, self.last_step)
+        log.info("resuming from step %d of %d", step, self.last_step)
         return Progress(step, state["sums"][self.world.rank].clone())

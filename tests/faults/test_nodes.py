@@ -36,7 +36,7 @@ def test_nodes_killed_one_after_the_other(
         wait_for_restart(slurm_cluster, first.job, kills, 180, lost.story)
     lost.wait_until_done()
     assert_same_run(cell, reference(), lost.store)
-    assert log_text(cell).count("going on behind step") >= 2
+    assert log_text(cell).count("resuming from step") >= 2
 
 
 def test_only_slurmd_killed_so_that_two_copies_live(

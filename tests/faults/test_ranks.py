@@ -66,7 +66,7 @@ def test_what_is_not_tried_for_ever(
     assert "given up after 2 attempts without a newer checkpoint" in given_up
     assert [attempt["ended"] for attempt in attempts(killed)] == ["crashed"] * 2
     not_finite = (diverging.folder / "FAILED").read_text()
-    named = re.search(r"the objective is \S+ behind step (\d+)", not_finite)
+    named = re.search(r"the objective is \S+ at step (\d+)", not_finite)
     assert named is not None
     assert newest < int(named[1]) <= newest + 3
     assert [attempt["ended"] for attempt in attempts(diverging)] == ["failed"]

@@ -42,7 +42,7 @@ def test_time_limit_on_two_nodes(
     limited.wait_until_done()
     assert_same_run(cell, reference(4), limited.store)
     assert endings(cell) == ["interrupted"]
-    assert "stopped behind step" in log_text(cell)
+    assert "stopped after step" in log_text(cell)
 
 
 def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
@@ -60,10 +60,10 @@ def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
             faults.signal_before_preemption(slurm_cluster, what == "user signal")
             faults.push_aside(slurm_cluster, node, seconds=1)
         wait_for_restart(slurm_cluster, job, count, 120, back.story)
-        back.wait_for_words(cell, "stopped behind step", times=count)  # the warning was heard
+        back.wait_for_words(cell, "stopped after step", times=count)  # the warning was heard
     back.wait_until_done()
     assert_same_run(cell, reference(), back.store)
-    assert log_text(cell).count("going on behind step") == 3
+    assert log_text(cell).count("resuming from step") == 3
 
 
 def shorten(cluster: Cluster, job: str) -> None:

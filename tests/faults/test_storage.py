@@ -34,7 +34,7 @@ def test_newest_checkpoint_damaged(
         with held_back(slurm_cluster, job, cell):
             before, newest = sorted(cell.checkpoints.glob("step-*.pt"))
             damage(newest)
-        damaged.wait_for_words(cell, f"behind step {step_of(before)} of")
+        damaged.wait_for_words(cell, f"resuming from step {step_of(before)} of")
         assert f"checkpoint {newest} is incomplete or damaged" in log_text(cell)
     damaged.wait_until_done()
     assert_same_run(cell, reference(), damaged.store)
@@ -105,7 +105,7 @@ def test_disk_full_while_a_checkpoint_is_written(
         filler.unlink()
         full.start("retry")
         full.wait_until_done()
-        assert f"going on behind step {newest} of" in log_text(cell)
+        assert f"resuming from step {newest} of" in log_text(cell)
         assert_same_run(cell, reference(), full.store)
     finally:
         full.close()

@@ -40,7 +40,7 @@ def after(cell: CellFolder, restart: int, error: BaseException | None = None, un
 
 
 def test_one_that_was_asked_to_stop_runs_again_without_limit(cell: CellFolder):
-    assert {after(cell, restart, Interrupted("stopped behind step 7")) for restart in range(10)} == {"again"}
+    assert {after(cell, restart, Interrupted("stopped after step 7")) for restart in range(10)} == {"again"}
     assert [entry["ended"] for entry in attempts(cell)] == ["interrupted"] * 10
     assert cell.failed() is None
 
@@ -71,7 +71,7 @@ def test_a_stop_between_two_crashes_is_no_progress(cell: CellFolder):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (Diverged("the objective is nan behind step 43"), "the objective is nan behind step 43"),
+        (Diverged("the objective is nan at step 43"), "the objective is nan at step 43"),
         (ConfigError("epochs is 0"), "epochs is 0"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/step.pt"), "the disk is full while writing /x/step.pt"),
     ],

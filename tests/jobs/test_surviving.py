@@ -115,7 +115,7 @@ def test_two_ranks_that_are_asked_to_stop_leave_their_outcome_and_go_on_bit_for_
     assert said is not None
     assert (said.job, said.restart, said.outcome) == ("12", 0, "interrupted")
     assert said.step is not None
-    assert said.sentence.startswith(f"stopped behind step {said.step} of 300")
+    assert said.sentence.startswith(f"stopped after step {said.step} of 300")
     assert next_action(cell, "train", copy(0), retries=0) == "again"
     assert [entry["step"] for entry in attempts(cell)] == [said.step]
 

@@ -71,10 +71,10 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_the_same_command_goes_on(
     with pytest.raises(SystemExit) as end:
         main(["m2", *options])
     assert end.value.code == 130
-    assert "stopped behind step 12 of 24" in capsys.readouterr().out
+    assert "stopped after step 12 of 24" in capsys.readouterr().out
     with caplog.at_level(logging.INFO):
         main(["m2", *options])
-    assert "going on behind step 12 of 24" in caplog.text
+    assert "resuming from step 12 of 24" in caplog.text
 
 
 def test_ctrl_c_while_it_is_measured_is_no_error(options, capsys, monkeypatch):

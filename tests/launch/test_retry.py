@@ -29,7 +29,7 @@ ASKED = Sweep(
 
 @pytest.fixture
 def again(monkeypatch) -> list[Sweep]:
-    """What would be launched."""
+    """Records what would be launched."""
     asked: list[Sweep] = []
 
     def launch(options: Sweep) -> int:
@@ -40,7 +40,7 @@ def again(monkeypatch) -> list[Sweep]:
     return asked
 
 
-def test_what_was_asked_is_read_back_with_absolute_paths(tmp_path, monkeypatch):
+def test_recorded_options_have_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record_launch(tmp_path, ASKED, ["a", "b"])
     places = replace(ASKED.places, raw=tmp_path / "raw", data_root=tmp_path / "data")
@@ -49,7 +49,7 @@ def test_what_was_asked_is_read_back_with_absolute_paths(tmp_path, monkeypatch):
     assert launch.options == replace(ASKED, runs=tmp_path / "runs", places=places)
 
 
-def test_each_cell_has_the_options_of_the_launch_that_was_the_last_to_start_it(tmp_path):
+def test_each_cell_has_the_options_of_its_latest_launch(tmp_path):
     later = replace(ASKED, resources=Resources(hours=8.0))
     record_launch(tmp_path, ASKED, ["a", "b", "c"])
     record_launch(tmp_path, later, ["b", "d"])
@@ -59,10 +59,12 @@ def test_each_cell_has_the_options_of_the_launch_that_was_the_last_to_start_it(t
     assert (second.cells, second.options.resources.hours) == (("b",), 8.0)
     assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 3
     record_launch(tmp_path, later, ["a", "b", "c", "d"])
-    assert len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 1  # none of the earlier counts any more
+    assert (
+        len(json.loads((tmp_path / ASKED_FILE).read_bytes())) == 1
+    )  # none of the earlier ones counts anymore
 
 
-def test_options_in_words_are_those_that_are_no_defaults():
+def test_described_options_are_those_that_differ_from_their_defaults():
     words = "recipe tiny, cluster slurm, only ccvae-, raw raw, gpus-per-node 2, hours 2.5"
     assert describe_options(ASKED) == words
     assert describe_options(ASKED, without=("only", "raw")) == words.replace("only ccvae-, raw raw, ", "")
@@ -78,11 +80,9 @@ def test_options_in_words_are_those_that_are_no_defaults():
         ('[{"time": "now", "cells": ["a"], "options": {"cluster": "moon"}}]', "cluster: Input should be 'local'"),
     ],
 )  # fmt: skip
-def test_a_damaged_note_is_one_sentence(tmp_path, text, said):
+def test_a_damaged_record_is_reported_in_one_sentence(tmp_path, text, said):
     (tmp_path / ASKED_FILE).write_text(text)
-    with pytest.raises(
-        LaunchError, match=r"asked\.json.*; start the sweep with its own command again"
-    ) as error:
+    with pytest.raises(LaunchError, match=r"asked\.json.*; run the sweep's own command again") as error:
         recorded_launches(tmp_path, Sweep, ["a"])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
@@ -103,7 +103,7 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     assert (first.recipe, first.cluster, first.resources) == (ASKED.recipe, "slurm", ASKED.resources)
     assert (second.only, second.detach, first.detach) == ((also_failed.name,), True, False)
     said = capsys.readouterr().out
-    assert "2 failed cells of tiny again, as asked for at 20" in said
+    assert "2 failed cells of tiny again, with the options of 20" in said
     assert "cluster slurm, raw " in said
     assert "gpus-per-node 2, hours 2.5)\n" in said
 
@@ -112,7 +112,7 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     assert len(again) == 2
 
 
-def test_failed_cells_of_two_launches_are_started_again_each_as_it_was_with_what_is_asked_now(
+def test_failed_cells_of_two_launches_keep_their_options_except_the_new_ones(
     tmp_path, again, capsys, monkeypatch
 ):
     watched: list[str] = []
@@ -151,7 +151,7 @@ def test_where_nothing_failed_nothing_is_started(tmp_path, again, capsys):
     assert not again
 
 
-def test_a_sweep_that_does_not_say_how_it_was_started_is_one_sentence(tmp_path, capsys):
+def test_a_sweep_without_recorded_options_is_reported_in_one_sentence(tmp_path, capsys):
     (cell,) = make_cells(tmp_path / "tiny", 1)
     cell.give_up("a reason")
     assert say("retry", "tiny", runs=tmp_path) == 2

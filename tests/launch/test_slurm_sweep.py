@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "sekret-4711"
 LATER = Resources(hours=0.5, gpus_per_node=0, sbatch={"begin": "now+1hour"})
-"""Jobs that are accepted and do not begin: what was submitted can be looked at in peace."""
+"""Jobs that are accepted but do not start, so that what was submitted can be inspected."""
 
 
 class LauncherIsKilled(BaseException):
@@ -70,7 +70,7 @@ def launch(
     *,
     max_array: int = 1001,
 ) -> SlurmBackend:
-    """What a launcher does, as far as submitting."""
+    """What a launcher does, up to submission."""
     facts = replace(read_facts(), max_array_size=max_array)
     backend = SlurmBackend(sweep, resources, facts=facts)
     backend.prepare(data)
@@ -80,7 +80,7 @@ def launch(
 
 
 def stages(sweep: Path) -> Counter[str]:
-    """How many tasks of each stage are in the queue, going by the register."""
+    """The number of queued tasks of each stage, according to the register."""
     register = Register(sweep)
     by_comment = {entry.comment: entry.stage for entry in register.submissions}
     return Counter(by_comment[job.comment] for job in queued(comment=register.tag).values())
@@ -90,7 +90,7 @@ WHOLE = Counter({"prepare": 2, "merge": 1, "train": 2, "evaluate": 2, "compare":
 
 
 @pytest.mark.parametrize("killed_behind", range(1, 6))
-def test_a_launcher_killed_right_behind_sbatch_finds_its_jobs_and_submits_nothing_twice(
+def test_a_launcher_killed_right_after_sbatch_finds_its_jobs_and_submits_nothing_twice(
     slurm_cluster: Cluster,
     places: DataPlaces,
     tmp_path: Path,
@@ -180,7 +180,7 @@ def test_arrays_are_split_at_the_clusters_limit(
     assert len({job["train"] for job in jobs} | {job["evaluate"] for job in jobs}) == 10
 
 
-def test_states_while_slurm_does_not_answer_are_those_seen_last(
+def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
     slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells, data = planned_sweep(places, tmp_path / "sweep", seeds=1)
@@ -191,7 +191,7 @@ def test_states_while_slurm_does_not_answer_are_those_seen_last(
         (tmp_path / "squeue").chmod(0o755)
         away.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         (state,) = backend.states().values()
-    assert (state.phase, state.detail) == ("waiting", "SLURM does not answer; seen before: waiting")
+    assert (state.phase, state.detail) == ("waiting", "SLURM does not answer; last known: waiting")
     (state,) = backend.states().values()
     assert "its data set is being prepared" in state.detail
 

@@ -92,8 +92,8 @@ def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_
             r"no recipe 'fashion-mnits'; did you mean fashion-mnist\? \(recipes: ",
         ),
         (["--recipe", "tiny", "--name", "../a"], r"name '../a' cannot be a folder's"),
-        (["--recipe", "tiny", "--name", "100%"], r"/100% holds '%'"),
-        (["--recipe", "tiny", "--name", "two\nlines"], r"holds a control character"),
+        (["--recipe", "tiny", "--name", "100%"], r"/100% contains '%'"),
+        (["--recipe", "tiny", "--name", "two\nlines"], r"contains a control character"),
         (["--recipe", "tiny", "--name", 'it\'s "it"'], r"both kinds of quotes"),
         (["--recipe", "tiny", "--detach"], r"--detach leaves jobs to SLURM"),
         (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
@@ -163,7 +163,7 @@ def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, c
 def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(places, tmp_path, capsys):
     assert sweep("--recipe", "diverging", *places) == 1
     printed = capsys.readouterr().out
-    assert re.search(r"m2-\S+ failed: the objective is \S+ behind step \d+; .* \(logs: ", printed)
+    assert re.search(r"m2-\S+ failed: the objective is \S+ at step \d+; .* \(logs: ", printed)
     assert "1 failed, 1 done" in printed
     statuses = {run.data.tags["system"]: run.info.status for run in finished_runs(tmp_path, "diverging")}
     assert statuses == {"ccvae": "FINISHED", "m2": "FAILED"}
@@ -192,13 +192,13 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
     assert not list((tmp_path / "runs").glob("tiny/*/DONE"))
     if how == "ctrl-c":
         assert status == 130
-        assert "the same command goes on from the checkpoints" in printed
+        assert "run the same command to resume from the checkpoints" in printed
         cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
-        assert "stopped behind step" in (cell / "log" / "train-rank0.txt").read_text()
+        assert "stopped after step" in (cell / "log" / "train-rank0.txt").read_text()
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560)
     assert again.returncode == 0, again.stdout + again.stderr
     cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
-    assert "going on behind step" in (cell / "log" / "train-rank0.txt").read_text()
+    assert "resuming from step" in (cell / "log" / "train-rank0.txt").read_text()
     assert len(finished_runs(tmp_path)) == 1
 
 

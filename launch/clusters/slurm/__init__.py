@@ -1,1 +1,1 @@
-"""A sweep on a SLURM cluster: planned as chained arrays, registered, submitted once, and looked at."""
+"""A sweep on a SLURM cluster: planned as chained arrays, registered, submitted once, and monitored."""

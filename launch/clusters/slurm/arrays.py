@@ -1,4 +1,4 @@
-"""Job arrays before they are submitted: what is in them, what they wait for, how many of their tasks run at once."""
+"""Job arrays before they are submitted: their tasks, their dependencies, and how many tasks run at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Unit:
     """One task of an array: a Python function that a node calls on each rank."""
 
     name: str
-    """Of the cell, of the shard, of the data set."""
+    """Name of the cell, the shard or the data set."""
     unit: str
-    """What ``jobs.epilogue`` knows it as: ``train``, ``evaluate``, ``prepare``, ..."""
+    """Its kind for ``jobs.epilogue``: ``train``, ``evaluate``, ``prepare``, ..."""
     config: str | None
     """The cell's ``config.json`` or the preparation's plan, absolute."""
     function: Callable[..., Any]
@@ -35,51 +35,51 @@ class Array:
     """submitit's, as ``Resources.parameters`` gives them."""
     dependencies: list[Dependency] = field(default_factory=list)
     at_once: int | None = None
-    """Most tasks that run at the same time; None: as many as the cluster lets."""
+    """Maximum number of tasks at once; None: as many as the cluster allows."""
     job: str | None = None
     """SLURM's id, once it is submitted."""
     not_known: str | None = None
-    """In a dry run: why nobody knows yet how many tasks there are; ``units`` holds one of them."""
+    """In a dry run: why the number of tasks is not known yet; ``units`` then holds one of them."""
 
     @property
     def indices(self) -> str:
-        """Of its tasks, as sbatch takes them."""
+        """Indices of its tasks in sbatch's notation."""
         return ranges(self.units) if self.not_known is None else "0-LAST_SHARD"
 
     @property
     def size(self) -> str:
-        """In words, how many tasks it has."""
+        """The number of tasks as text."""
         return (
             f"{len(self.units)} task(s)"
             if self.not_known is None
-            else f"number of tasks not known: {self.not_known}"
+            else f"number of tasks unknown: {self.not_known}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """That an array waits: for an array of the same plan, or for a job that SLURM knows."""
+    """What an array waits for: an array of the same plan, or a job that SLURM knows."""
 
     kind: Kind
     what: Array | str
 
 
 Chain = list[Array]
-"""Arrays over the same cells, one behind the other task by task: training, and measuring."""
+"""Arrays over the same cells that follow each other task by task: training, then measuring."""
 
 
 def split(units: Sequence[Unit], most: int) -> list[dict[int, Unit]]:
-    """The units in arrays of at most ``most`` tasks, whose indices begin at 0 each."""
+    """The units in arrays of at most ``most`` tasks, each with indices from 0."""
     return [dict(enumerate(units[start : start + most])) for start in range(0, len(units), most)]
 
 
 def limit_concurrency(most: int, chains: Sequence[Chain]) -> None:
-    """Let at most ``most`` tasks of all chains together run at the same time; the arrays are changed in place.
+    """Limit the tasks of all chains that run at the same time to ``most``; the arrays are changed in place.
 
-    SLURM limits the tasks of one array only, so the number is shared out. There are as many lanes as chains, but not
+    SLURM limits the tasks of one array only, so the number is divided. There are as many lanes as chains, but not
     more than ``most``; each gets a share of ``most`` by the number of its tasks, and at least 1. A lane's chains follow
-    one another (``afterany``). Within a chain of training and measuring, one of a share of 3 or more measures beside the
-    others that train; with a smaller share, measuring waits until all of the chain's training has ended.
+    one another (``afterany``). Within a chain of training and measuring, a share of 3 or more gives one to measuring; the
+    others train. With a smaller share, measuring waits until all of the chain's training has ended.
     """
     lanes = [list(chains[lane :: min(most, len(chains))]) for lane in range(min(most, len(chains)))]
     sizes = [sum(len(array.units) for chain in lane for array in chain) for lane in lanes]
@@ -96,7 +96,7 @@ def limit_concurrency(most: int, chains: Sequence[Chain]) -> None:
 
 
 def _shares(most: int, sizes: Sequence[int]) -> list[int]:
-    """Whole numbers of at least 1 each that add up to ``most``, near to the proportions of the sizes."""
+    """Integers of at least 1 that add up to ``most``, roughly in proportion to the sizes."""
     free, total = most - len(sizes), sum(sizes)
     exact = [free * size / total for size in sizes]
     shares = [int(part) for part in exact]
@@ -107,7 +107,7 @@ def _shares(most: int, sizes: Sequence[int]) -> list[int]:
 
 
 def dependency(dependencies: Iterable[Dependency], named: Callable[[Array | str], str]) -> str | None:
-    """What sbatch takes as ``--dependency``: all of them must hold; None where there is none."""
+    """The value of sbatch's ``--dependency``: all must hold; None if there is none."""
     kinds: dict[str, list[str]] = {}
     for entry in dependencies:
         jobs = kinds.setdefault(entry.kind, [])
@@ -118,7 +118,7 @@ def dependency(dependencies: Iterable[Dependency], named: Callable[[Array | str]
 
 
 def ranges(indices: Iterable[int]) -> str:
-    """Array indices as sbatch writes them: ``0-3,7``."""
+    """Array indices in sbatch's notation: ``0-3,7``."""
     runs: list[list[int]] = []
     for index in sorted(indices):
         if runs and index == runs[-1][1] + 1:

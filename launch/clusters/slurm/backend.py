@@ -1,4 +1,4 @@
-"""The backend that submits a sweep to SLURM: one sbatch per array, one squeue per look."""
+"""The backend that submits a sweep to SLURM: one sbatch per array, one squeue per poll."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pipeline.cells.lease import forget
 
 
 class SlurmBackend:
-    """Stages of a sweep as chained arrays; all that is known of them is in the sweep's folder and in SLURM's queue."""
+    """Stages of a sweep as chained arrays; their state is in the sweep's folder and in SLURM's queue."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class SlurmBackend:
         config_file: Path | None = None,
         facts: ClusterFacts | None = None,
     ) -> None:
-        """``facts``: of the cluster, where they are known already; else it is asked."""
+        """``facts``: of the cluster, if already known; otherwise the cluster is queried."""
         if shutil.which("sbatch") is None or shutil.which("squeue") is None:
             raise LaunchError(
-                "--cluster slurm needs sbatch and squeue, which are not there: run it on a login node, or use"
+                "--cluster slurm needs sbatch and squeue, which are not installed: run it on a login node, or use"
                 " --cluster local"
             )
         self.sweep, self.facts = sweep, read_facts() if facts is None else facts
@@ -55,14 +55,14 @@ class SlurmBackend:
         self._resolved: dict[tuple[int, bool], tuple[Resources, list[str]]] = {}
 
     def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
-        """What a job of so many ranks gets, and how that came about."""
+        """The resources of a job of ``ranks`` ranks, and sentences about where they come from."""
         key = ranks, on_gpus
         if key not in self._resolved:
             self._resolved[key] = resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
         return self._resolved[key]
 
     def small_job(self) -> Resources:
-        """What a job gets that writes a shard, a manifest or a table: one processor unless more are asked for."""
+        """Resources of a job that writes a shard, a manifest or a table: one CPU unless more are requested."""
         asked = self._asked
         small = replace(asked, nodes=1, gpus_per_node=0, cpus_per_task=asked.cpus_per_task or 1)
         return resolve(small, self._config_file, self.facts, 1, on_gpus=False)[0]
@@ -70,7 +70,7 @@ class SlurmBackend:
     # submitting
 
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
-        """The arrays of a sweep of which nothing is submitted yet, with the exact text that sbatch would get."""
+        """The arrays of a sweep that is not submitted yet, with the exact text for sbatch."""
         now = PendingWork(
             train=[cell for cell in cells if not cell.is_done() and not cell.is_trained()],
             measure=[cell for cell in cells if not cell.is_done() and cell.is_trained()],
@@ -96,14 +96,14 @@ class SlurmBackend:
         return "\n".join([*chosen, *described])
 
     def _of_the_largest(self, cells: Sequence[Cell]) -> tuple[Resources, list[str]]:
-        """What the job with most ranks gets, and how that came about."""
+        """The resources of the job with the most ranks, and sentences about where they come from."""
         ranks = max(cell.config.training.ranks for cell in cells)
         return self.resources(ranks, on_gpus=any(cell.config.training.device != "cpu" for cell in cells))
 
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
     ) -> None:
-        """Say what was chosen; unless jobs of this sweep are in the queue already, look before the first is submitted."""
+        """Print what was chosen; run the preflight checks unless jobs of this sweep are already in the queue."""
         still_open = [cell for cell in cells if not cell.is_done()]
         if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
@@ -126,10 +126,10 @@ class SlurmBackend:
                 print(f"warning: {finding.sentence}")
         problems = [finding.sentence for finding in findings if finding.level == "problem"]
         if problems:
-            raise LaunchError(f"{'; '.join(problems)} (--no-preflight goes without this look)")
+            raise LaunchError(f"{'; '.join(problems)} (--no-preflight skips this check)")
 
     def prepare(self, data: Sequence[NeededData]) -> None:
-        """Make the plan of each data set that is not ready; its shards are written by jobs."""
+        """Plan each data set that is not ready; its shards are written by jobs."""
         self._needed = data
         for entry in data:
             if entry.is_ready():
@@ -140,9 +140,9 @@ class SlurmBackend:
                     preparing.plan_shards(entry)
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
-        """Submit what is not done and not in the queue; called while ``lock``, the sweep's, is held.
+        """Submit what is neither done nor in the queue; the caller holds ``lock``, the sweep's.
 
-        Data sets are prepared where cells are to be trained, or where there are no cells at all.
+        Data sets are prepared if cells are to be trained, or if there are no cells at all.
         """
         self._states = CellStates(self.sweep, cells)
         with ExitStack() as locks:
@@ -172,7 +172,7 @@ class SlurmBackend:
                     preparing.note_merge(merges[id(array)], submission)
 
     def _preparations(self, register: Register, queue: Mapping[str, QueuedJob]) -> list[Preparation]:
-        """How each data set that is not ready will be."""
+        """How each data set that is not ready will be prepared."""
         found = []
         for entry in self._needed:
             if entry.is_ready():
@@ -215,14 +215,14 @@ class SlurmBackend:
             lock=lock,
         )
 
-    # looking
+    # monitoring
 
     def states(self) -> dict[str, State]:
-        """Where the cells stand. While SLURM does not answer, what was seen last counts, and each state says so."""
+        """The status of the cells. While SLURM does not answer, the last known one, marked as such."""
         return self._states.poll()
 
     def is_closing(self) -> bool:
-        """Whether the job that writes the table is still to come or at work."""
+        """Whether the job that writes the table is waiting or running."""
         register = Register(self.sweep)
         try:
             queue = queued(comment=register.tag)
@@ -231,11 +231,11 @@ class SlurmBackend:
         return any(f"{entry.job}_0" in queue for entry in register.in_stages(["compare"]))
 
     def interrupt(self, again: bool) -> str:
-        """What to tell a person who pressed Ctrl-C; the jobs go on."""
+        """What to tell the user after Ctrl-C; the jobs continue."""
         return reattach_hint(self.sweep)
 
     def _poll_patiently(self) -> dict[str, QueuedJob]:
-        """The jobs of all sweeps; while the controller does not answer it is asked again, for a minute."""
+        """The jobs of all sweeps; retries for a minute while the controller does not answer."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -257,10 +257,10 @@ def _measured(register: Register, arrays: set[str]) -> set[str]:
 
 
 def reattach_hint(sweep: Path) -> str:
-    """How a sweep whose jobs go on without a launcher is found again."""
+    """How to return to a sweep whose jobs continue without a launcher."""
     runs = "" if sweep.parent == Path("runs").absolute() else f" --runs {shlex.quote(str(sweep.parent))}"
     call = f"python launch/sweep.py {{}} {shlex.quote(sweep.name)}{runs}"
     return (
-        f"the jobs go on without this launcher: '{call.format('status')}' shows them, '{call.format('cancel')}' ends them,"
-        " and the command that started them waits for them again"
+        f"the jobs continue without this launcher: '{call.format('status')}' shows them, '{call.format('cancel')}'"
+        " ends them, and the command that started them waits for them again"
     )

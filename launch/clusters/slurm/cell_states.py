@@ -1,4 +1,4 @@
-"""Where the cells of a sweep stand, from one look into SLURM's queue and what lies in their folders."""
+"""The status of a sweep's cells, from SLURM's queue and the files in their folders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from launch.monitoring.cell_status import state_of
 from pipeline.cell import Cell
 
 SECONDS_UNTIL_GONE = 10.0
-"""How long a cell whose job has left the queue is given to show what the job wrote: disks are shared, and slow."""
+"""How long to wait for the files of a job that has left the queue to appear: shared disks are slow."""
 
 
 class CellStates:
-    """Looks again and again; what was seen last counts while SLURM does not answer."""
+    """Polls repeatedly; while SLURM does not answer, the last known states count."""
 
     def __init__(self, sweep: Path, cells: Sequence[Cell]) -> None:
         self._sweep, self._cells = sweep, cells
@@ -28,7 +28,7 @@ class CellStates:
         self._gone_since: dict[str, float] = {}
 
     def poll(self) -> dict[str, State]:
-        """Where each cell stands, by its name: one squeue call, and one sacct call where jobs are gone."""
+        """The status of each cell, by name: one squeue call, and one sacct call if jobs have left the queue."""
         register = Register(self._sweep)
         try:
             self._queue = queued(comment=f"{register.tag}/")
@@ -41,7 +41,7 @@ class CellStates:
         for cell in self._cells:
             state = state_of(cell, jobs[cell.name], self._queue, accounts, register)
             if state.phase == "stopped" and cell not in gone:
-                state = State("waiting", "its job has ended; looking for what it left")
+                state = State("waiting", "its job has ended; waiting for its files")
             states[cell.name] = _with_data(cell, state, register)
         return states
 
@@ -50,10 +50,10 @@ class CellStates:
         if state.phase in ("done", "failed"):
             return state
         phase: Phase = "waiting" if state.phase == "stopped" else state.phase
-        return State(phase, f"SLURM does not answer; seen before: {phase}", state.node, state.restarts)
+        return State(phase, f"SLURM does not answer; last known: {phase}", state.node, state.restarts)
 
     def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
-        """Whether the cell's jobs left the queue so long ago that what they wrote must be seen here."""
+        """Whether the cell's jobs left the queue so long ago that their files must be visible here."""
         if cell.is_done() or self._queue.keys() & jobs.values():
             self._gone_since.pop(cell.name, None)
             return False
@@ -62,7 +62,7 @@ class CellStates:
 
 
 def _with_data(cell: Cell, state: State, register: Register) -> State:
-    """The state of a cell whose data set is not there yet says so."""
+    """The state, which mentions a data set that is not prepared yet."""
     folder = Path(cell.config.data.folder)
     if state.phase not in ("waiting", "stopped", "failed") or (folder / MANIFEST_FILE).is_file():
         return state

@@ -1,4 +1,4 @@
-"""Data sets that are not prepared yet: a plan made here, an array over the shards, and a merge behind it."""
+"""Data sets that are not prepared yet: a plan made here, an array over the shards, and a merge after it."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ Shards = list[tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How a data set that is not ready will be: by arrays, whose last one is the merge, or by a job at work already."""
+    """How a data set will become ready: by arrays, the last of which is the merge, or by a job that is already queued."""
 
     data: NeededData
     arrays: tuple[Array, ...]
     ready_after: Array | str
-    """The merge: a job of ours, or one that SLURM has already."""
+    """The merge: an array of this plan, or a job that SLURM already has."""
 
 
 def work_folder(data: NeededData) -> Path:
-    """Where the plan and the records of the shards are until they are merged."""
+    """The folder of the plan and the shards' records until they are merged."""
     return data.folder / WORK_FOLDER
 
 
 @contextmanager
 def data_set_lock(data: NeededData, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the data set's lock, the same that a preparation on one machine takes."""
+    """Hold the data set's lock, the same that a local preparation takes."""
 
     def waiting() -> None:
-        say(f"another process is at work on {data.folder}; waiting for it")
+        say(f"another process is preparing {data.folder}; waiting for it to end")
 
     root = data.folder.parent
     with (
@@ -59,7 +59,7 @@ def data_set_lock(data: NeededData, say: Callable[[str], None]) -> Iterator[None
 
 
 def plan_shards(data: NeededData) -> None:
-    """Find and check the raw files and write the plan that the tasks read, unless the shards are there.
+    """Find and check the raw files and write the plan for the tasks, unless the shards exist.
 
     Raises:
         UserError: raw files are missing or damaged.
@@ -71,7 +71,7 @@ def plan_shards(data: NeededData) -> None:
 
 
 def merge_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> str | None:
-    """Id of the merge of this data set that is in the queue, of this sweep or of another one; None where none is.
+    """Id of the queued merge of this data set, of this sweep or another one; None if there is none.
 
     ``register`` is the sweep's, ``queue`` holds the jobs of all sweeps.
     """
@@ -84,13 +84,13 @@ def merge_at_work(data: NeededData, register: Register, queue: Mapping[str, Queu
 
 
 def note_merge(data: NeededData, submission: Submission) -> None:
-    """Tell other sweeps that need the same data set which job merges it."""
+    """Record for other sweeps that need the same data set which job merges it."""
     with atomic_write(_merge_note(data)) as file:
         file.write(json.dumps({"job": submission.job, "comment": submission.comment}).encode())
 
 
 def shards_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> dict[str, str]:
-    """Shard → job of this sweep in the queue that writes it, a task of an array."""
+    """Shard → queued job of this sweep that writes it, a task of an array."""
     found = {}
     for submission in register.in_stages(["prepare"]):
         for unit in submission.units:
@@ -113,18 +113,18 @@ def preparation(
 
     Args:
         data: the data set.
-        parameters: submitit's, of each job.
-        most: tasks of an array.
-        at_once: tasks that run at the same time; None: no limit.
-        shards: those that are not written.
-        at_work: shard → job in the queue that writes it; the merge waits for these, too.
+        parameters: submitit's parameters of each job.
+        most: maximum number of tasks of an array.
+        at_once: maximum number of tasks at the same time; None: no limit.
+        shards: those that are not written yet.
+        at_work: shard → queued job that writes it; the merge waits for these as well.
     """
     plan_file = str(work_folder(data) / PLAN_FILE)
 
     def unit(name: str, kind: str, *arguments: str) -> Unit:
         return Unit(name, kind, plan_file, prepare_unit, (["--config", plan_file, *arguments],))
 
-    # A task is a shard, and it is told which one: the shards that are left need not begin at 0.
+    # Each task is given its shard number: the remaining shards need not begin at 0.
     tasks = [
         unit(f"{data.folder.name}/{file}", "prepare", "--task", str(number))
         for number, file in shards
@@ -137,7 +137,7 @@ def preparation(
     if at_once is not None:
         for before, after in pairwise(arrays):
             after.dependencies.append(Dependency("afterok", before))
-    # Of an older array only the tasks that are left: another of its tasks may have failed, and is written anew here.
+    # Of an older array only the remaining tasks: its failed tasks are repeated in the new array.
     waits_for: list[Array | str] = [*arrays, *sorted(set(at_work.values()))]
     merge = Array(
         stage="merge",
@@ -149,7 +149,7 @@ def preparation(
 
 
 def why_not_prepared(data_folder: Path, register: Register) -> str:
-    """What the jobs said that were to prepare a data set and did not."""
+    """The error messages of the jobs that failed to prepare a data set."""
     folders = {
         str(submission.job): Path(submission.folder)
         for submission in register.in_stages(["prepare", "merge"])
@@ -162,7 +162,7 @@ def why_not_prepared(data_folder: Path, register: Register) -> str:
 
 
 def unfinished_shards(data: NeededData) -> Shards:
-    """The shards of the plan that are not written yet, or not whole."""
+    """The shards of the plan that are not written yet, or damaged."""
     if is_complete(data.folder, betons=False):
         return []
     work = work_folder(data)
@@ -175,7 +175,7 @@ def unfinished_shards(data: NeededData) -> Shards:
 
 
 def expected_shards(data: NeededData) -> Shards:
-    """The same before a plan is made, for a dry run: all shards, or one where the raw files are not there to be counted."""
+    """The same before planning, for a dry run: all shards, or a single one if the raw files are not available to count."""
     if is_complete(data.folder, betons=False):
         return []
     source, splits = data.source(), _counted(data)
@@ -195,13 +195,13 @@ def expected_shards(data: NeededData) -> Shards:
 
 
 def why_not_counted(data: NeededData) -> str | None:
-    """Why nobody knows yet how many shards there will be; None where it is known."""
+    """Why the number of shards is not known yet; None if it is known."""
     known = is_complete(data.folder, betons=False) or _counted(data) is not None
-    return None if known else f"the raw files of {data.name} are not there to be counted"
+    return None if known else f"the raw files of {data.name} are not available to count"
 
 
 def _counted(data: NeededData) -> dict[str, int] | None:
-    """Rows of each split of the raw files; None where they are not there."""
+    """Rows of each split of the raw files; None if they are missing."""
     try:
         return dict(data.source().splits())
     except (UserError, OSError):

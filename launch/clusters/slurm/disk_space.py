@@ -1,4 +1,4 @@
-"""Whether the checkpoints of a sweep find room."""
+"""Whether there is disk space for the checkpoints of a sweep."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pipeline.models.interface import DataSpec
 from pipeline.models.registry import ModelConfig
 
 BYTES_PER_PARAMETER = 12
-"""Of a checkpoint: the parameter and Adam's two moments, in float32."""
+"""Bytes of a parameter in a checkpoint: the value and Adam's two moments, in float32."""
 GUESSED_PARAMETERS = 5_000_000
-"""Of a model whose data set is not prepared yet, so that it cannot be built."""
+"""Assumed parameters of a model that cannot be built yet, because its data set is not prepared."""
 
 
 def disk_finding(sweep: Path, cells: Sequence[Cell]) -> Finding:
-    """The room that the checkpoints of all cells take, beside what is free; a user's quota is not known here."""
+    """Compares the size of all cells' checkpoints with the free space; a user's quota is not known here."""
     guessed, needed = False, 0
     alike = Counter(
         (cell.config.model, cell.config.data.folder, cell.config.training.keep_checkpoints) for cell in cells
@@ -30,31 +30,31 @@ def disk_finding(sweep: Path, cells: Sequence[Cell]) -> Finding:
     for (model, folder, kept), count in alike.items():
         parameters = _parameters(model, Path(folder))
         guessed |= parameters is None
-        # One more than are kept: the newest is written before the oldest goes.
+        # One more than are kept: the newest is written before the oldest is removed.
         needed += count * (kept + 1) * BYTES_PER_PARAMETER * (parameters or GUESSED_PARAMETERS)
     there = next(folder for folder in (sweep, *sweep.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
-    about = "at a guess, since their data is not prepared yet," if guessed else "about"
+    about = "an estimated (their data is not prepared yet)" if guessed else "about"
     numbers = f"the checkpoints of {len(cells)} cells take {about} {_amount(needed)}; {_amount(free)} are free in {there}"
     if needed > free:
-        return Finding("problem", f"{numbers}: choose another disk (--runs) or fewer cells (--only)")
+        return Finding("problem", f"{numbers}: use another disk (--runs) or fewer cells (--only)")
     if needed > free / 2:
-        return Finding("warning", f"{numbers}: others' files may fill it meanwhile")
+        return Finding("warning", f"{numbers}: other files may fill it in the meantime")
     return Finding("ok", numbers)
 
 
 def _parameters(model: ModelConfig, data: Path) -> int | None:
-    """Number of parameters of a model; None where its data set is not prepared."""
+    """Number of parameters of a model; None if its data set is not prepared."""
     if not (data / MANIFEST_FILE).is_file():
         return None
     shape = DataSpec.of(Manifest.load(data))
-    # On the processor: models that look into their data's labels cannot be built where tensors have no values.
+    # On the CPU: models that read their data's labels cannot be built on the meta device.
     with torch.random.fork_rng(devices=[]):
         return sum(parameter.numel() for parameter in model.build(shape).parameters())
 
 
 def _amount(count: float) -> str:
-    """Bytes in words: "1.4 GB"."""
+    """Bytes as text: "1.4 GB"."""
     for unit in ("bytes", "KB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""What SLURM's commands say about a cluster: its partitions, its nodes, its limits."""
+"""Facts about a cluster from SLURM's commands: partitions, nodes, limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SINFO = ("sinfo", "--noheader", "--exact", "--format=%P|%D|%c|%m|%G|%l")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeKind:
-    """Nodes of a partition that are alike."""
+    """Identical nodes of a partition."""
 
     count: int
     cpus: int
@@ -25,43 +25,43 @@ class NodeKind:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
-    """Nodes that jobs may be sent to by name."""
+    """A partition of the cluster."""
 
     name: str
     is_default: bool
     limit_minutes: float | None
-    """The longest that a job may run; None: no limit."""
+    """Maximum run time of a job; None: no limit."""
     is_up: bool = True
     preempt_mode: str = "OFF"
-    """What happens to a job that gives way: OFF, REQUEUE, CANCEL, SUSPEND; in capitals."""
+    """What happens to a preempted job: OFF, REQUEUE, CANCEL, SUSPEND; in capitals."""
     kinds: tuple[NodeKind, ...] = ()
 
     @property
     def most_gpus(self) -> int:
-        """GPUs of the node that has most."""
+        """The largest number of GPUs on a node."""
         return max((kind.gpus for kind in self.kinds), default=0)
 
     def nodes_with(self, *, gpus: int, cpus: int) -> int:
-        """Number of nodes that have at least so many GPUs and processors."""
+        """Number of nodes with at least ``gpus`` GPUs and ``cpus`` CPUs."""
         return sum(kind.count for kind in self.kinds if kind.gpus >= gpus and kind.cpus >= cpus)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterFacts:
-    """One look at a cluster."""
+    """The configuration of a cluster."""
 
     version: str
     has_accounting: bool
     requeues: bool
-    """Whether a job that lost its node, or gave way to another, is put back into the queue (JobRequeue)."""
+    """Whether a job that lost its node, or was preempted, is requeued (JobRequeue)."""
     max_array_size: int
-    """One more than the largest index of an array."""
+    """One more than the largest array index."""
     max_job_count: int
-    """Jobs that the controller keeps at once, of all users."""
+    """Maximum number of jobs in the controller, of all users."""
     partitions: tuple[Partition, ...]
 
     def named(self, names: str | None) -> list[Partition]:
-        """The partitions of a request, which may name several with commas; the default one where it names none."""
+        """The partitions of a request, comma-separated; the default one if it names none."""
         if names is None:
             return [partition for partition in self.partitions if partition.is_default][:1]
         wanted = names.split(",")
@@ -69,10 +69,10 @@ class ClusterFacts:
 
 
 def read_facts() -> ClusterFacts:
-    """Ask the cluster that this machine belongs to; three calls.
+    """Query the cluster that this machine belongs to; three calls.
 
     Raises:
-        LaunchError: SLURM's programs are not there, or do not answer.
+        LaunchError: SLURM's programs are not installed, or do not answer.
     """
     return cluster_facts(
         config=_answer(("scontrol", "show", "config")),
@@ -96,7 +96,7 @@ def cluster_facts(*, config: str, partitions: str, sinfo: str) -> ClusterFacts:
 
 
 def parsed_count(text: str) -> int:
-    """``4``, ``4+`` (4 or more) or ``1.5K``; 0 for what is no number."""
+    """``4``, ``4+`` (4 or more) or ``1.5K``; 0 for anything else."""
     match = re.match(r"(\d+(?:\.\d+)?)([KMG]?)", text.strip())
     if match is None:
         return 0
@@ -177,10 +177,10 @@ def _answer(command: Sequence[str]) -> str:
             command, capture_output=True, text=True, errors="replace", timeout=CLIENT_TIMEOUT_S, check=True
         )
     except FileNotFoundError:
-        raise LaunchError(f"{command[0]} is not there: run it on a login node of the cluster") from None
+        raise LaunchError(f"{command[0]} is not installed: run this on a login node of the cluster") from None
     except subprocess.TimeoutExpired:
         raise LaunchError(f"'{shown}' does not answer within {CLIENT_TIMEOUT_S} s; try again later") from None
     except subprocess.CalledProcessError as error:
-        output = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        output = (error.stderr.strip().splitlines() or ["no message"])[-1]
         raise LaunchError(f"'{shown}' fails ({output}); is the cluster up?") from None
     return done.stdout

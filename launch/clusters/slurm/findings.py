@@ -1,4 +1,4 @@
-"""What a look before the first job finds."""
+"""A finding of the preflight checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     level: Literal["ok", "warning", "problem"]
     """``problem``: jobs would fail, or never start."""

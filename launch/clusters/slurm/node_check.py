@@ -1,4 +1,4 @@
-"""A task of seconds on a node: are the folders, the code and the tracking store there as they are here?"""
+"""A short task on a node: are the folders, the code and the tracking store visible there as they are here?"""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MINUTES = 2
 SECONDS_TO_WRITE_BACK = 10.0
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _WHERE = ("reservation", "exclude", "nodelist")
-"""Further options that choose the node; srun has them under the same names."""
+"""Further options that select the node; srun has them under the same names."""
 
 
 def check_on_a_node(
     resources: Resources, *, folder: Path, data: Sequence[Path], tracking: str | None, code: Path, wait_s: int = 20,
     option: str = "--runs",
 ) -> list[Finding]:  # fmt: skip
-    """Start one small task and judge what it sees; a warning where no node is free within ``wait_s`` seconds.
+    """Run one small task and evaluate what it sees; a warning if no node is free within ``wait_s`` seconds.
 
-    Writes two small files in ``folder``, a sweep's or a data set's for its jobs, which is made if it is not there, and
-    removes them. ``tracking`` is None where jobs need no store. ``option`` chooses the folder.
+    Writes two small files in ``folder``, a sweep's or a data set's for its jobs, which is made if it is missing, and
+    removes them. ``tracking`` is None if jobs need no store. ``option`` is the flag that sets the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(8)
@@ -67,7 +67,7 @@ def judged(
     came_back: bool,
     option: str = "--runs",
 ) -> list[Finding]:
-    """Sentences for what a node saw (``node_probe.probe``)."""
+    """Findings from what a node saw (``node_probe.probe``)."""
     node, folder = f"node {seen['host']}", Path(request["file"]).parent
     findings = []
     if not seen["shared"]:
@@ -78,7 +78,7 @@ def judged(
             )
         )
     elif not came_back:
-        why = seen["write_error"] or "what it wrote does not appear here"
+        why = seen["write_error"] or "its file does not appear here"
         findings.append(
             Finding("problem", f"{node} cannot write to {folder} ({why}): use another disk ({option})")
         )
@@ -112,7 +112,7 @@ def _code_finding(seen: dict[str, Any], code: str) -> Finding:
     if not seen["torch"]:
         return Finding(
             "problem",
-            f"{node} finds no torch with {sys.executable}: install traitvae for it, on a disk that all nodes share",
+            f"{node} does not find torch with {sys.executable}: install traitvae for it, on a disk that all nodes share",
         )
     return Finding("ok", f"{node} imports the code with Python {seen['python']}, and finds torch")
 
@@ -131,13 +131,13 @@ def _store_finding(node: str, error: str | None, tracking: str) -> Finding:
     what = (
         "that address means the node itself there: start the server with --host 0.0.0.0 and name this machine"
         if host in ("localhost", "127.0.0.1", "::1")
-        else "see that it runs, and listens to the nodes (mlflow server --host and --allowed-hosts)"
+        else "make sure that it runs, and listens to the nodes (mlflow server --host and --allowed-hosts)"
     )
     return Finding("problem", f"{node} does not reach the tracking store {store} ({error}): {what}")
 
 
 def server_of(tracking: str) -> dict[str, Any]:
-    """How a store's server is tried; without user and password, which others could read among a task's arguments."""
+    """How to probe a store's server; without user and password, which others could read in a task's arguments."""
     if sqlite_file(tracking) is not None:
         return {}
     parts = urlsplit(public_uri(tracking))
@@ -150,7 +150,7 @@ def server_of(tracking: str) -> dict[str, Any]:
 def _on_a_node(
     resources: Resources, request: dict[str, Any], wait_s: int
 ) -> tuple[dict[str, Any] | None, Finding | None]:
-    """What the task saw, or why it could not be asked."""
+    """What the task saw, or why it could not run."""
     options = {name: getattr(resources, name) for name in ("partition", "account", "qos", "constraint")}
     options |= {name: resources.sbatch.get(name) for name in _WHERE}
     command = [
@@ -173,24 +173,23 @@ def _on_a_node(
     if "busy" in errors or "Immediate" in errors or "immediate" in errors:
         return None, Finding(
             "warning",
-            f"no node was free within {wait_s} s, so that folders, code and tracking store were not looked at from one",
+            f"no node was free within {wait_s} s, so folders, code and tracking store were not checked from a node",
         )
     words = (
-        "; ".join(line.partition("error: ")[2] or line for line in errors.splitlines()[-3:])
-        or "without a word"
+        "; ".join(line.partition("error: ")[2] or line for line in errors.splitlines()[-3:]) or "no message"
     )
     return None, Finding(
         "warning",
-        f"the check on a node did not run ({words}), so that folders, code and tracking store were not looked at from"
+        f"the check on a node did not run ({words}), so folders, code and tracking store were not checked from"
         " one",
     )
 
 
 def _ended(command: list[str], timeout_s: float) -> tuple[str, str]:
-    """What a command wrote to stdout and stderr; it is ended when it takes longer."""
+    """What a command wrote to stdout and stderr; it is terminated after ``timeout_s``."""
     environment = dict(os.environ)
     if "SLURM_JOB_ID" in environment:
-        # In a job, srun would take its step from that job's own nodes.
+        # Inside a job, srun would create a step on that job's own nodes.
         environment = {
             name: value
             for name, value in environment.items()
@@ -208,15 +207,15 @@ def _ended(command: list[str], timeout_s: float) -> tuple[str, str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 output, errors = process.communicate()
-            return output, f"{errors}\nno end within {timeout_s:.0f} s".strip()
+            return output, f"{errors}\nnot finished within {timeout_s:.0f} s".strip()
 
 
 def _appears(file: Path, token: str) -> bool:
-    """Whether the node's file is seen here, which may take a network disk a while."""
+    """Whether the node's file is visible here, which may take a while on a network disk."""
     deadline = time.monotonic() + SECONDS_TO_WRITE_BACK
     while True:
         try:
-            os.listdir(file.parent)  # has NFS look anew
+            os.listdir(file.parent)  # makes NFS refresh its cache
             if file.read_text() == token:
                 return True
         except OSError:

@@ -1,4 +1,4 @@
-"""What a node of the cluster sees: sent there as text by ``node_check``, so it imports nothing of ours but to try it."""
+"""What a node of the cluster sees: sent there as text by ``node_check``, so it imports our code only to test it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import urllib.request
 from typing import Any
 
 MARK = "TRAITVAE-PROBE "
-"""Before the answer: a site's own words may come first."""
+"""Marks the answer: a site's own output may come first."""
 BEHIND_A_PROXY = (502, 503, 504)
-"""What a proxy answers for a server that is away."""
+"""Status codes of a proxy whose server is down."""
 
 
 def probe(request: dict[str, Any]) -> dict[str, Any]:
-    """Look at the folders, the code and the store; everything in ``request`` and in the answer is JSON."""
+    """Check the folders, the code and the store; ``request`` and the answer are JSON."""
     seen: dict[str, Any] = {"host": socket.gethostname(), "python": sys.version.split()[0]}
     seen["shared"] = _read_back(request["file"], request["token"])
     if seen["shared"]:
@@ -37,14 +37,14 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def store_error(request: dict[str, Any]) -> str | None:
-    """Why the server of a store does not answer; None where it does, or where there is none."""
+    """Why the server of a store does not answer; None if it does, or if there is none."""
     if request.get("store_url"):
         return _url_error(request["store_url"])
     return _address_error(*request["store_address"]) if request.get("store_address") else None
 
 
 def _read_back(file: str, token: str) -> bool:
-    """Whether the file that the launcher has just written is there; a network disk may show it a little later."""
+    """Whether the file that the launcher has just written is visible; a network disk may show it with a delay."""
     for _ in range(10):
         try:
             with open(file, encoding="utf-8") as opened:
@@ -70,7 +70,7 @@ def _write(file: str, text: str) -> str | None:
 
 
 def _import_errors(code: str) -> list[str]:
-    """What goes wrong with our own floors (of this very folder) and with submitit; torch takes too long to try."""
+    """Import errors of our own packages (from this folder) and of submitit; importing torch would take too long."""
     sys.path.insert(0, code)
     errors = []
     for name in ("data_prep", "pipeline", "jobs"):
@@ -87,7 +87,7 @@ def _import_errors(code: str) -> list[str]:
 
 def _url_error(url: str) -> str | None:
     try:
-        # The answer does not matter: a server that asks for a password is there too.
+        # Any answer counts: a server that asks for a password is up too.
         urllib.request.urlopen(url, timeout=5).close()
     except urllib.error.HTTPError as error:
         return f"it answers {error.code}" if error.code in BEHIND_A_PROXY else None

@@ -1,4 +1,4 @@
-"""A look at everything that lets jobs fail, before the first one is submitted."""
+"""Checks for everything that would make jobs fail, before the first one is submitted."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def preflight(
     code: Path,
     cells: Sequence[Cell],
 ) -> list[Finding]:
-    """What is well, what is doubtful and what cannot work, each as one sentence.
+    """What is fine, what is doubtful and what cannot work, each as one sentence.
 
     Args:
-        resources: as ``launch.clusters.slurm.site.resolve`` gives them for the largest number of ranks among the cells.
-        facts: what the cluster says of itself.
+        resources: from ``launch.clusters.slurm.site.resolve``, for the largest number of ranks among the cells.
+        facts: the cluster's configuration.
         sweep: the folder of the sweep; two small files are written there and removed.
-        data: folders of the data sets; those that are not prepared yet are left out.
+        data: folders of the data sets; those that are not prepared yet are skipped.
         tracking: address of the tracking store; its password is neither shown nor sent.
         code: the folder that jobs import from.
         cells: those that are to run.
@@ -54,21 +54,21 @@ def preflight(
 
 
 def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> list[Finding]:
-    """What the cluster's own settings mean for so many cells."""
+    """What the cluster's settings mean for ``cells`` cells."""
     findings = [
-        Finding("ok", "accounting is there: how each job ended can be asked")
+        Finding("ok", "accounting is available: it records how each job ended")
         if facts.has_accounting
         else Finding(
             "warning",
-            "the cluster keeps no accounts (AccountingStorageType): how a job ended is told from what it left in its"
-            " folder, and one that was killed shows as gone",
+            "the cluster has no accounting (AccountingStorageType): how a job ended is inferred from the files in its"
+            " folder, and a killed one shows as gone",
         )
     ]
     findings += [
         Finding(
             "warning",
-            f"a job of partition {partition.name} that gives way to another is ended (PreemptMode=CANCEL): the same"
-            " command goes on from its checkpoint",
+            f"a preempted job of partition {partition.name} is cancelled (PreemptMode=CANCEL): run the same"
+            " command to resume from its checkpoint",
         )
         for partition in facts.named(resources.partition)
         if partition.preempt_mode == "CANCEL"
@@ -77,7 +77,7 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
         findings.append(
             Finding(
                 "ok",
-                "the cluster puts back only jobs that ask for it (JobRequeue=0), and these do (--requeue)",
+                "the cluster requeues only jobs that ask for it (JobRequeue=0), and these do (--requeue)",
             )
         )
     jobs = 2 * cells
@@ -101,7 +101,7 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
 
 
 def sbatch_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: int) -> Finding:
-    """What sbatch says to a job of so many ranks, and why it may say no; nothing is submitted."""
+    """Whether sbatch accepts a job of ``ranks`` ranks, and why not; nothing is submitted."""
     why = _cannot_work(resources, facts, ranks)
     parameters = resources.parameters(ranks)
     options: dict[str, Any] = parameters | parameters.get("additional_parameters", {})
@@ -127,18 +127,18 @@ def sbatch_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells:
         line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line
     ]
     if done.returncode != 0:
-        words = "; ".join(dict.fromkeys(output)) or "without a word"
-        why = _not_shown(resources, facts) or why or "ask for something else"
+        words = "; ".join(dict.fromkeys(output)) or "no message"
+        why = _not_shown(resources, facts) or why or "request something else"
         return Finding("problem", f"sbatch refuses such jobs ({words}): {why}")
     if why is not None:
-        return Finding("problem", f"such jobs would wait for ever: {why}")
+        return Finding("problem", f"such jobs would wait forever: {why}")
     return Finding(
-        "ok", f"sbatch takes such jobs: {output[-1].partition(' to ')[2] if output else 'no objection'}"
+        "ok", f"sbatch accepts such jobs: {output[-1].partition(' to ')[2] if output else 'no objection'}"
     )
 
 
 def _not_shown(resources: Resources, facts: ClusterFacts) -> str | None:
-    """That a partition is asked for which sinfo does not show: a hidden one, if sbatch takes it."""
+    """The message for a partition that sinfo does not show: a hidden one, if sbatch accepts it."""
     requested = resources.partition.split(",") if resources.partition else []
     if all(facts.named(name) for name in requested):
         return None
@@ -150,37 +150,37 @@ def _names(facts: ClusterFacts) -> str:
 
 
 def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str | None:
-    """What is asked for and not there, with what is."""
+    """What is requested but not available, with what is available."""
     among = facts.named(resources.partition)
     if not among:
         return None
     if not any(partition.is_up for partition in among):
-        return f"partition {among[0].name} takes no jobs at the moment; all partitions: {_names(facts)}"
+        return f"partition {among[0].name} accepts no jobs at the moment; all partitions: {_names(facts)}"
     limits = [partition.limit_minutes for partition in among]
     if resources.hours is not None and all(
         limit is not None and 60 * resources.hours > limit for limit in limits
     ):
         most = max(limit for limit in limits if limit is not None) / 60
-        return f"partition {among[0].name} allows {most:g} h, and {resources.hours:g} are asked for (--hours)"
+        return f"partition {among[0].name} allows {most:g} h, but {resources.hours:g} are requested (--hours)"
     parameters = resources.parameters(ranks)
     nodes, gpus = parameters["nodes"], parameters.get("gpus_per_node", 0)
     most_gpus = max(partition.most_gpus for partition in among)
     if gpus > most_gpus:
         return (
-            f"no node of partition {among[0].name} has {gpus} GPUs, the most that one has is {most_gpus}"
+            f"no node of partition {among[0].name} has {gpus} GPUs; the maximum is {most_gpus}"
             " (--gpus-per-node, --nodes)"
         )
     most_memory = max((kind.memory_mb for partition in among for kind in partition.kinds), default=0) / 1024
     if resources.memory_gb is not None and resources.memory_gb > most_memory:
         return (
-            f"no node of partition {among[0].name} has {resources.memory_gb:g} GB, the most that one has is"
+            f"no node of partition {among[0].name} has {resources.memory_gb:g} GB; the maximum is"
             f" {most_memory:.1f} GB (--memory-gb)"
         )
     cpus = parameters["ntasks_per_node"] * (resources.cpus_per_task or 1)
     most_nodes = max(partition.nodes_with(gpus=gpus, cpus=cpus) for partition in among)
     if nodes > most_nodes:
         return (
-            f"partition {among[0].name} has {most_nodes} nodes with {cpus} processors and {gpus} GPUs, and {nodes} are"
-            " asked for (--nodes, --cpus-per-task)"
+            f"partition {among[0].name} has {most_nodes} nodes with {cpus} CPUs and {gpus} GPUs, but {nodes} are"
+            " requested (--nodes, --cpus-per-task)"
         )
     return None

@@ -1,4 +1,4 @@
-"""A data set prepared by SLURM: an array over its shards and a merge behind it, submitted and waited for."""
+"""A data set prepared by SLURM: an array over its shards and a merge after it, submitted and waited for."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from launch.plan import NeededData
 
 SECONDS_BETWEEN_POLLS = 3.0
 SECONDS_UNTIL_GONE = 10.0
-"""How long a data set whose jobs have left the queue is given to appear here: disks are shared, and slow."""
+"""How long to wait for a data set whose jobs have left the queue to appear: shared disks are slow."""
 
 
 def describe(data: NeededData, resources: Resources, config_file: Path | None) -> str:
-    """The arrays that would be submitted if nothing of the data set were there, with the exact text for sbatch."""
+    """The arrays that would be submitted if nothing of the data set existed, with the exact text for sbatch."""
     return _backend(data, resources, config_file).describe([], [data])
 
 
 def prepare_on_slurm(
     data: NeededData, resources: Resources, config_file: Path | None, *, detach: bool = False
 ) -> bool:
-    """Have a data set prepared and, unless ``detach``, wait for it; returns whether it is there.
+    """Have a data set prepared and, unless ``detach``, wait for it; returns whether it is ready.
 
-    The raw files are found, downloaded and checked here. Jobs of the same data set that are in the queue already, this
-    command's or a sweep's, are waited for and not submitted twice.
+    The raw files are found, downloaded and checked here. Jobs of the same data set that are already queued, by this
+    command or a sweep, are waited for and not submitted twice.
 
     Raises:
-        UserError: raw files are missing or damaged, SLURM refuses the jobs, or a job failed, with its own sentence.
-        KeyboardInterrupt: as it comes; the jobs go on, and ``reattach_hint`` says what to do.
+        UserError: raw files are missing or damaged, SLURM refuses the jobs, or a job failed, with its own message.
+        KeyboardInterrupt: passed through; the jobs continue, and ``reattach_hint`` says what to do.
     """
     backend = _backend(data, resources, config_file)
     while not data.is_ready():
@@ -69,17 +69,17 @@ def prepare_on_slurm(
 
 
 def reattach_hint(data: NeededData) -> str:
-    """How jobs that go on without this command are found again."""
+    """How to return to jobs that continue without this command."""
     jobs = sorted({job.partition("_")[0] for job in _own(data)})
     ends = f", and 'scancel {' '.join(jobs)}' ends them" if jobs else ""
     return (
-        f"the jobs go on without this command: 'squeue --me' shows them, the same command waits for them again{ends};"
+        f"the jobs continue without this command: 'squeue --me' shows them, the same command waits for them again{ends};"
         f" their logs are in {shlex.quote(str(_jobs_of(data) / 'jobs'))}"
     )
 
 
 def _jobs_of(data: NeededData) -> Path:
-    """Where job folders, the register and the code are: beside the data sets, whose own folders hold data only."""
+    """The folder of job folders, register and code: next to the data sets, whose own folders hold data only."""
     return data.folder.parent / ".jobs" / data.folder.name
 
 
@@ -98,12 +98,14 @@ def _look_before(backend: SlurmBackend, data: NeededData) -> None:
     for finding in findings:
         if finding.level == "warning":
             print(f"warning: {finding.sentence}", flush=True)
-        if finding.level == "problem":  # the first one: the code, for one, is in a folder that is not seen
+        if (
+            finding.level == "problem"
+        ):  # the first one explains the others, such as code in a folder that nodes do not see
             raise LaunchError(finding.sentence)
 
 
 def _wait(data: NeededData, merge: str | None) -> None:
-    """Until the merge has left the queue and, for a while, until what it wrote is seen here."""
+    """Wait until the merge has left the queue and, for a while, until its files are visible here."""
     with Progress(shown=True) as progress:
         previous, shown = "", -1
         while merge is not None:
@@ -124,7 +126,7 @@ def _wait(data: NeededData, merge: str | None) -> None:
 
 
 def _show_written(data: NeededData, progress: Progress, shown: int) -> int:
-    """Bring the bar to the number of shards that are written; ``shown`` is what it was told before (-1: nothing)."""
+    """Advance the bar to the number of written shards; ``shown`` is its current number (-1: not started)."""
     work = work_folder(data)
     if not (work / PLAN_FILE).exists():
         return shown
@@ -158,4 +160,4 @@ def _own(data: NeededData, queue: Mapping[str, QueuedJob] | None = None) -> dict
 
 
 def _print_waiting() -> None:
-    print("another launcher is at work on this data set; waiting for it to submit its jobs", flush=True)
+    print("another launcher is submitting jobs for this data set; waiting for it", flush=True)

@@ -1,4 +1,4 @@
-"""What SLURM says of this user's jobs: one ``squeue`` call for those in the queue, one ``sacct`` call for the others."""
+"""This user's jobs in SLURM: one ``squeue`` call for those in the queue, one ``sacct`` call for the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from launch.clusters.slurm.reasons import ended_words, reason_words
 
 CLIENT_TIMEOUT_S = 60.0
 
-# Fixed widths, because any separator may stand in a name or a comment; SLURM pads and cuts at bytes, not characters.
+# Fixed widths, because names and comments may contain any separator; SLURM pads and truncates bytes, not characters.
 _COLUMNS = {
     "JobArrayID": 32,
     "State": 20,
@@ -31,31 +31,31 @@ _NOT_ENDED = _RUNNING | {"PENDING", "REQUEUED", "REQUEUE_HOLD", "CONFIGURING"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueuedJob:
-    """A job, or one task of an array, that SLURM has not forgotten."""
+    """A job, or one task of an array, in SLURM's queue."""
 
     id: str
     """``123``, or ``123_4`` for task 4 of the array 123."""
     state: str
-    """SLURM's word: PENDING, RUNNING, COMPLETING, ..."""
+    """SLURM's state: PENDING, RUNNING, COMPLETING, ..."""
     reason: str = ""
-    """SLURM's word for why it does not run; empty where it runs."""
+    """SLURM's reason why it does not run; empty if it runs."""
     node: str = ""
     """Where it runs, as SLURM writes it: ``n1`` or ``n[1-2]``."""
     time_left: str = ""
-    """Until its time limit: ``1-02:03:04``, ``59:58``; empty where it has none."""
+    """Time left until its limit: ``1-02:03:04``, ``59:58``; empty if it has none."""
     restarts: int = 0
-    """How often SLURM has started it again."""
+    """How often SLURM has restarted it."""
     name: str = ""
     comment: str = ""
 
     @property
     def is_running(self) -> bool:
-        """Whether it holds nodes: it runs, is being ended, or is suspended."""
+        """Whether it holds nodes: it runs, is completing, or is suspended."""
         return self.state in _RUNNING
 
     @property
     def explanation(self) -> str:
-        """Why it waits, in words; empty where it runs."""
+        """Why it waits, as text; empty if it runs."""
         if self.is_running:
             return {"SUSPENDED": "suspended", "COMPLETING": "ending"}.get(self.state, "")
         if self.state == "CONFIGURING":
@@ -69,20 +69,20 @@ class EndedJob:
 
     id: str
     state: str
-    """SLURM's word: COMPLETED, FAILED, TIMEOUT, CANCELLED, ..."""
+    """SLURM's state: COMPLETED, FAILED, TIMEOUT, CANCELLED, ..."""
     exit_code: int = 0
     """Exit status of the batch script."""
     signal: int = 0
-    """Number of the signal that ended the batch script; 0: none did."""
+    """Number of the signal that ended the batch script; 0: none."""
     node: str = ""
     elapsed_s: int = 0
-    """Seconds that its last start ran."""
+    """Run time of its last start in seconds."""
     cancelled_by: int | None = None
-    """Number of the user who cancelled it."""
+    """UID of the user who cancelled it."""
 
     @property
     def explanation(self) -> str:
-        """How it ended, in words; empty where it ended well."""
+        """How it ended, as text; empty if it succeeded."""
         return ended_words(
             self.state, self.exit_code, self.signal, self.node, self.elapsed_s, self.cancelled_by
         )
@@ -93,9 +93,9 @@ class Accounting:
     """What ``sacct`` knows."""
 
     jobs: Mapping[str, EndedJob] = field(default_factory=dict)
-    """By job id; jobs that run or wait are not among them."""
+    """By job id; without running and waiting jobs."""
     is_there: bool = True
-    """False where the cluster keeps no accounts, or does not answer: then nothing is known of jobs that are gone."""
+    """False if the cluster has no accounting, or does not answer: then nothing is known of jobs that left the queue."""
 
 
 def queued(*, name: str | None = None, comment: str | None = None) -> dict[str, QueuedJob]:
@@ -106,13 +106,13 @@ def queued(*, name: str | None = None, comment: str | None = None) -> dict[str, 
         comment: only jobs whose comment begins with this (compared within SLURM's first 512 bytes).
 
     Raises:
-        LaunchError: squeue does not answer; the sentence has its own words.
+        LaunchError: squeue does not answer; includes its own message.
     """
     columns = ",".join(f"{column}:{width}" for column, width in _COLUMNS.items())
     try:
         answer = _client(["squeue", "--me", "--array", "--noheader", f"--Format={columns}"])
     except _NoAnswer as error:
-        raise LaunchError(f"squeue does not answer ({error}); the jobs go on by themselves") from None
+        raise LaunchError(f"squeue does not answer ({error}); the jobs continue") from None
     jobs = parse_queue(answer)
     return {
         job.id: job
@@ -137,7 +137,7 @@ def ended(job_ids: Iterable[str]) -> Accounting:
 
 
 def parse_queue(answer: bytes) -> list[QueuedJob]:
-    """The jobs in squeue's answer; a line that is no job's (a comment of somebody's holds a line break) is passed over."""
+    """The jobs in squeue's answer; a line that is not a job (after a line break in a comment) is skipped."""
     jobs = []
     for line in answer.split(b"\n"):
         fields: dict[str, str] = {}
@@ -190,25 +190,25 @@ def parse_accounts(answer: bytes) -> list[EndedJob]:
 
 
 def cancel(job_ids: Sequence[str]) -> None:
-    """Ask SLURM to end these jobs; those that have ended already are no error. One ``scancel`` call.
+    """Cancel these jobs; those that have already ended are not an error. One ``scancel`` call.
 
     Raises:
-        LaunchError: scancel could not do it; the sentence has its own words.
+        LaunchError: scancel failed; includes its own message.
     """
     if not job_ids:
         return
     try:
         _client(["scancel", "--quiet", *job_ids])
     except _NoAnswer as error:
-        raise LaunchError(f"scancel did not end the jobs ({error})") from None
+        raise LaunchError(f"scancel did not cancel the jobs ({error})") from None
 
 
 class _NoAnswer(Exception):
-    """A client gave no answer; the text is what it said instead."""
+    """A client failed or did not answer; the text is its message."""
 
 
 def _client(command: list[str]) -> bytes:
-    # SQUEUE_PARTITION, SACCT_FORMAT and their like would hide jobs from us, and we would submit them again.
+    # SQUEUE_PARTITION, SACCT_FORMAT and the like could hide jobs, which would then be submitted again.
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -219,7 +219,7 @@ def _client(command: list[str]) -> bytes:
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLIENT_TIMEOUT_S
         )
     except FileNotFoundError:
-        raise _NoAnswer(f"there is no {command[0]} on this machine") from None
+        raise _NoAnswer(f"{command[0]} is not installed on this machine") from None
     except subprocess.TimeoutExpired:
         raise _NoAnswer(f"no answer in {CLIENT_TIMEOUT_S:.0f} s") from None
     if answer.returncode != 0:

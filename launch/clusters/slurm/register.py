@@ -1,7 +1,7 @@
-"""What was submitted for a sweep: ``jobs.json`` in its folder, written before and after every ``sbatch``.
+"""The submitted jobs of a sweep: ``jobs.json`` in its folder, written before and after every ``sbatch``.
 
-An array is entered as an intent first, under a token that sbatch gets as ``--comment``. A launcher that is killed
-between sbatch and its note leaves an intent without a job; the next one finds that job in the queue by its comment.
+An array is first entered as an intent, under a token that sbatch gets as ``--comment``. A launcher that is killed
+after sbatch and before the second entry leaves an intent without a job; the next launcher finds it by its comment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from launch.clusters.slurm.queue import QueuedJob
 
 REGISTER_FILE = "jobs.json"
 PREFIX = "traitvae"
-"""Of the comment of every job that is submitted from here."""
+"""Prefix of the comment of every job that is submitted from here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,20 +28,20 @@ class Submission:
     """One array: a call of sbatch."""
 
     comment: str
-    """What sbatch was given as ``--comment``; no other submission has it."""
+    """Its ``--comment``, unique among submissions."""
     stage: str
     """``prepare``, ``merge``, ``train``, ``evaluate`` or ``compare``."""
     folder: str
-    """Its job folder: sbatch text, units, pickles and logs."""
+    """Its job folder: sbatch script, units, pickles and logs."""
     units: dict[str, int]
     """Name of a unit (a cell, ``data set's folder/shard``, the folder for a merge) → its index in the array."""
     at_once: int | None = None
-    """Most of its tasks that run at the same time."""
+    """Maximum number of its tasks at the same time."""
     job: str | None = None
-    """SLURM's id of the array; None until sbatch has said it."""
+    """SLURM's id of the array; None until sbatch has returned it."""
 
     def job_of(self, unit: str) -> str | None:
-        """``123_4``, the id of a unit's task in this array; None where it is not in it, or the array has no id yet."""
+        """``123_4``, the id of a unit's task in this array; None if it is not in it, or the array has no id yet."""
         return None if self.job is None or unit not in self.units else f"{self.job}_{self.units[unit]}"
 
 
@@ -51,7 +51,7 @@ class Register:
     def __init__(self, folder: Path) -> None:
         self.file = folder / REGISTER_FILE
         place = str(folder.absolute())
-        # Two sweeps of one name in two folders must not take each other's jobs for their own.
+        # Two sweeps of the same name in different folders must not confuse their jobs.
         self.tag = f"{PREFIX}/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
         self.submissions = self._read()
 
@@ -74,14 +74,14 @@ class Register:
         raise KeyError(comment)
 
     def withdraw(self, comments: Iterable[str]) -> None:
-        """Take out arrays that SLURM does not have."""
+        """Remove arrays that SLURM does not have."""
         gone = set(comments)
         if gone:
             self.submissions = [entry for entry in self.submissions if entry.comment not in gone]
             self._write()
 
     def recover(self, queue: Iterable[QueuedJob]) -> None:
-        """Give intents without a job the one in the queue that has their comment; those that have none were never there."""
+        """Assign to intents without a job the queued job with their comment; those without one were never submitted."""
         arrays = {job.comment: job.id.partition("_")[0] for job in queue}
         open_intents = [entry.comment for entry in self.submissions if entry.job is None]
         for comment in open_intents:
@@ -90,7 +90,7 @@ class Register:
         self.withdraw(comment for comment in open_intents if comment not in arrays)
 
     def newest(self, stage: str, unit: str) -> Submission | None:
-        """The last submission of a unit in a stage that has a job."""
+        """The latest submission, with a job, of a unit in a stage."""
         for submission in reversed(self.submissions):
             if submission.stage == stage and submission.job is not None and unit in submission.units:
                 return submission
@@ -118,7 +118,7 @@ class Register:
             return [Submission(**entry) for entry in json.loads(text)["submissions"]]
         except (ValueError, KeyError, TypeError):
             raise LaunchError(
-                f"{self.file} is damaged: it says which jobs were submitted; end them with scancel, remove the file,"
+                f"{self.file} is damaged: it lists the submitted jobs; cancel them with scancel, remove the file,"
                 " and start the sweep again"
             ) from None
 

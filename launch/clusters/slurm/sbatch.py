@@ -1,4 +1,4 @@
-"""The text that sbatch is given, and the call of sbatch itself."""
+"""The batch script, and the call of sbatch."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from launch.clusters.slurm.queue import queued
 
 CLIENT_TIMEOUT_S = 120.0
 PATIENCE_S = 60.0
-"""How long submitting is tried again while the controller does not answer."""
+"""How long submission is retried while the controller does not answer."""
 
 _CONTROLLER_IS_AWAY = re.compile(
     r"unable to contact|connect|timed out|socket|zero bytes|communication|temporarily unable", re.I
 )
-_KEPT_DEFAULTS = ("ACCOUNT", "PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "WCKEY", "CLUSTERS")
+_USER_DEFAULTS = ("ACCOUNT", "PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "WCKEY", "CLUSTERS")
 
 
 class SbatchRefusal(LaunchError):
-    """SLURM does not take the jobs: they are not in its queue."""
+    """SLURM refused the jobs: they are not in its queue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script:
-    """What the text of an array depends on beside the array itself."""
+    """What an array's script depends on besides the array itself."""
 
     job_name: str
     comment: str
     folder: Path
     """The array's job folder, absolute."""
     code: Path
-    """Working folder of the jobs, and where they import from; absolute."""
+    """Working directory of the jobs, from which they import; absolute."""
     dependency: str | None
     retries: int
 
@@ -49,8 +49,8 @@ class Script:
 def sbatch_text(array: Array, script: Script) -> str:
     """The batch script of an array; submitit writes it.
 
-    Each task finds its pickle by its array index, under a name that was known before sbatch was called: a launcher that
-    is killed right behind sbatch leaves jobs that run. Behind srun, ``jobs.epilogue`` decides whether the job is done.
+    Each task finds its pickle by its array index, under a name known before sbatch is called: a launcher that
+    is killed right after sbatch leaves working jobs. After srun, ``jobs.epilogue`` decides whether the job is done.
     """
     limit = "" if array.at_once is None else f"%{array.at_once}"
     further = dict(array.parameters.get("additional_parameters") or {})
@@ -62,7 +62,7 @@ def sbatch_text(array: Array, script: Script) -> str:
     }
     srun_args = ["--kill-on-bad-exit=1", "--open-mode=append"]
     if array.parameters.get("cpus_per_task"):
-        # srun takes it from sbatch by itself in some versions of SLURM only.
+        # srun inherits it from sbatch in some versions of SLURM only.
         srun_args.append(f"--cpus-per-task={array.parameters['cpus_per_task']}")
     parameters = array.parameters | {
         "job_name": script.job_name,
@@ -84,7 +84,7 @@ def pickle_file(folder: Path, index: int) -> Path:
 
 
 def units_file(folder: Path) -> Path:
-    """What ``jobs.epilogue`` reads: a list with an entry for each array index."""
+    """The input of ``jobs.epilogue``: a list with an entry for each array index."""
     return folder / "units.json"
 
 
@@ -106,17 +106,17 @@ def _teardown(script: Script) -> list[str]:
 
 
 def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: int | None) -> str:
-    """Submit a script; returns the id of the array. While the controller does not answer it is tried again for a minute.
+    """Submit a script; returns the id of the array. Retries for a minute while the controller does not answer.
 
     Args:
-        script_file: what ``sbatch_text`` gave, as a file.
-        comment: the script's own, by which a submission is found whose answer was lost.
-        stated: the options that the script states, by submitit's names: defaults of the environment do not count there.
-        lock: descriptor of a lock that sbatch holds, too: if this process is killed, the lock is free when sbatch has ended.
+        script_file: the file with the text of ``sbatch_text``.
+        comment: the script's own, to find a submission whose answer was lost.
+        stated: the options in the script, by submitit's names: environment defaults do not override them.
+        lock: descriptor of a lock that sbatch inherits: if this process is killed, the lock is held until sbatch ends.
 
     Raises:
-        SbatchRefusal: SLURM refuses the jobs, with its own words.
-        LaunchError: the controller does not answer; whether it took the jobs is not known.
+        SbatchRefusal: SLURM refuses the jobs, with its own message.
+        LaunchError: the controller does not answer; whether it accepted the jobs is unknown.
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -144,17 +144,17 @@ def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: in
             return lost
         if time.monotonic() > deadline:
             raise LaunchError(
-                f"sbatch does not reach SLURM's controller ({output}); the same command goes on from here later"
+                f"sbatch cannot reach SLURM's controller ({output}); run the same command later to resume"
             )
         time.sleep(3.0)
 
 
 def clean_environment(variables: Mapping[str, str], stated: Iterable[str]) -> dict[str, str]:
-    """The environment for sbatch: without what a surrounding job left, and without defaults for what the script states.
+    """The environment for sbatch: without a surrounding job's variables and without defaults for the script's options.
 
-    sbatch takes ``SBATCH_...`` over what is in the script; of those only the names of a user's own defaults are kept.
+    ``SBATCH_...`` variables override the script; only those that are a user's own defaults are kept.
     """
-    kept = {f"SBATCH_{name}" for name in _KEPT_DEFAULTS} - {f"SBATCH_{name.upper()}" for name in stated}
+    kept = {f"SBATCH_{name}" for name in _USER_DEFAULTS} - {f"SBATCH_{name.upper()}" for name in stated}
     return {
         name: value
         for name, value in variables.items()
@@ -165,7 +165,7 @@ def clean_environment(variables: Mapping[str, str], stated: Iterable[str]) -> di
 
 
 def _find_lost(comment: str) -> str | None:
-    """A submission that SLURM took although sbatch did not say so."""
+    """A submission that SLURM accepted although sbatch failed to report it."""
     try:
         return next((job.partition("_")[0] for job in queued(comment=comment)), None)
     except LaunchError:
@@ -173,6 +173,6 @@ def _find_lost(comment: str) -> str | None:
 
 
 def _sbatch_output(text: str) -> str:
-    """What sbatch said, without the prefix of each line."""
+    """The output of sbatch, without the prefix of each line."""
     lines = [line.split("sbatch: error: ")[-1].strip() for line in text.splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys(lines)) or "nothing was said"
+    return "; ".join(dict.fromkeys(lines)) or "no message"

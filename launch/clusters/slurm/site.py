@@ -1,4 +1,4 @@
-"""From what was asked to what jobs get: the command line, a site's files, and for the rest the cluster itself."""
+"""From requested resources to those of a job: the command line, a site's files, and for the rest the cluster."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def resolve(
     *,
     on_gpus: bool = True,
 ) -> tuple[Resources, list[str]]:
-    """What a job of that many ranks gets, and a sentence for each part that the command line did not say.
+    """The resources of a job of ``ranks`` ranks, and a sentence for each part not given on the command line.
 
-    First the command line counts, then ``config_file``, then the user's own file, then sbatch's variables in the
-    environment, then what the cluster (``facts``) suggests, then what is built in. ``on_gpus``: take the partition's
-    GPUs where nobody says how many.
+    In order of precedence: the command line, ``config_file``, the user's own file, sbatch's variables in the
+    environment, what the cluster (``facts``) suggests, built-in defaults. ``on_gpus``: use the partition's
+    GPUs if no number is given.
 
     Raises:
-        ConfigError: a file cannot be read or has something in it that cannot be meant.
-        LaunchError: the ranks can never run as asked.
+        ConfigError: a file cannot be read or has an invalid entry.
+        LaunchError: the ranks can never run as requested.
     """
     merged, sentences = requested, []
     files = [] if config_file is None else [config_file]
@@ -52,22 +52,22 @@ def resolve(
 def choose(
     requested: Resources, facts: ClusterFacts, ranks: int, *, on_gpus: bool = True
 ) -> tuple[Resources, list[str]]:
-    """Fill what is open from what the cluster has, and say what was chosen.
+    """Fill unset fields from what the cluster has, with a sentence for each choice.
 
     Raises:
-        LaunchError: there is no default partition and none was named, or the ranks can never run as asked.
+        LaunchError: there is no default partition and none was named, or the ranks can never run as requested.
     """
     among = facts.named(requested.partition)
     if not among:
         names = ", ".join(partition.name for partition in facts.partitions) or "none"
         if requested.partition is None:
             raise LaunchError(f"the cluster has no default partition: name one with --partition ({names})")
-        # It may be hidden from sinfo: sbatch has the last word.
-        return requested, [f"partition {requested.partition} is none of those that sinfo shows ({names})"]
+        # It may be hidden from sinfo: sbatch decides.
+        return requested, [f"partition {requested.partition} is not among those that sinfo shows ({names})"]
     partition, sentences = among[0], []
     if requested.partition is None:
         requested = replace(requested, partition=partition.name)
-        sentences.append(f"partition {partition.name}: the cluster's default one")
+        sentences.append(f"partition {partition.name}: the cluster's default")
     if requested.hours is None:
         limit = min((one.limit_minutes for one in among if one.limit_minutes is not None), default=None)
         hours, why = _hours(limit, partition.name)
@@ -78,7 +78,7 @@ def choose(
 
 
 def _environment() -> Resources:
-    """What a person or a site has set for every sbatch: stated here, it holds for the choice and the checks too."""
+    """What a user or site has set for every sbatch: read here, so that choices and checks respect it."""
     return Resources(
         partition=os.environ.get("SBATCH_PARTITION") or None,
         account=os.environ.get("SBATCH_ACCOUNT") or None,
@@ -99,14 +99,14 @@ def _hours(limit_minutes: float | None, partition: str) -> tuple[float, str]:
 def _spread(
     requested: Resources, partition: Partition, ranks: int, *, on_gpus: bool
 ) -> tuple[Resources, list[str]]:
-    """Nodes, GPUs and processors."""
+    """Nodes, GPUs and CPUs."""
     sentences: list[str] = []
     gpus = requested.gpus_per_node
     use_gpus = gpus > 0 if gpus is not None else on_gpus and partition.most_gpus > 0
     nodes = requested.nodes
     if nodes is None:
         nodes = _fewest_nodes(requested, partition, ranks, use_gpus=use_gpus)
-        sentences.append(f"{_many(nodes, 'node')}: as few as hold {_many(ranks, 'rank')} evenly")
+        sentences.append(f"{_many(nodes, 'node')}: the fewest that hold {_many(ranks, 'rank')} evenly")
     nodes = min(nodes, ranks)
     if ranks % nodes:
         raise LaunchError(
@@ -115,19 +115,19 @@ def _spread(
     per_node = ranks // nodes
     if gpus is None:
         gpus = per_node if use_gpus else 0
-        on_node = f"{_many(gpus, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one for each rank"
+        on_node = f"{_many(gpus, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one per rank"
         without = "no GPUs" + ("" if partition.most_gpus else f": partition {partition.name} has none")
         sentences.append(on_node if use_gpus else without)
     cpus = requested.cpus_per_task
     if cpus is None:
         cpus = _share(partition, per_node, gpus)
         if cpus is not None:
-            sentences.append(f"{_many(cpus, 'processor')} for each rank: its share of a node")
+            sentences.append(f"{_many(cpus, 'CPU')} per rank: its share of a node")
     return replace(requested, nodes=nodes, gpus_per_node=min(gpus, per_node), cpus_per_task=cpus), sentences
 
 
 def _fewest_nodes(requested: Resources, partition: Partition, ranks: int, *, use_gpus: bool) -> int:
-    """The smallest number of nodes that divides the ranks and of which the partition has enough that hold their part."""
+    """The smallest number of nodes that divides the ranks and that the partition has enough suitable nodes for."""
     most = requested.gpus_per_node or None
     for nodes in (count for count in range(1, ranks + 1) if ranks % count == 0):
         per_node = ranks // nodes
@@ -137,7 +137,7 @@ def _fewest_nodes(requested: Resources, partition: Partition, ranks: int, *, use
         if partition.nodes_with(gpus=per_node if use_gpus else 0, cpus=cpus) >= nodes:
             return nodes
     kinds = ", ".join(
-        f"{_many(kind.count, 'node')} with {_many(kind.cpus, 'processor')} and {_many(kind.gpus, 'GPU')}"
+        f"{_many(kind.count, 'node')} with {_many(kind.cpus, 'CPU')} and {_many(kind.gpus, 'GPU')}"
         for kind in partition.kinds
     )
     raise LaunchError(
@@ -147,7 +147,7 @@ def _fewest_nodes(requested: Resources, partition: Partition, ranks: int, *, use
 
 
 def _share(partition: Partition, per_node: int, gpus: int) -> int | None:
-    """Processors for a rank on the nodes that hold it: those of a GPU, or of the node divided by its ranks."""
+    """CPUs per rank on a node: its share per GPU, or the node's CPUs divided by its ranks."""
     holding = [kind for kind in partition.kinds if kind.gpus >= min(gpus, per_node) and kind.cpus >= per_node]
     if not holding:
         return None
@@ -156,7 +156,7 @@ def _share(partition: Partition, per_node: int, gpus: int) -> int | None:
 
 
 def _added(before: Resources, after: Resources) -> str:
-    """What ``after`` has and ``before`` had not: "partition gpu, hours 12"."""
+    """What ``after`` has and ``before`` does not: "partition gpu, hours 12"."""
     old = before.given()
     words = [
         f"{name} {value}" for name, value in after.given().items() if name != "sbatch" and name not in old

@@ -1,4 +1,4 @@
-"""A site's defaults in TOML: the fields of ``Resources`` by their names, further sbatch options in a table ``[sbatch]``."""
+"""A site's defaults in TOML: the fields of ``Resources`` by name, further sbatch options in a table ``[sbatch]``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _kind(hint: Any) -> type:
 
 
 _KINDS: dict[str, type] = {name: _kind(hint) for name, hint in typing.get_type_hints(Resources).items()}
-_IN_WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", dict: "a table"}
+_IN_WORDS = {str: "a quoted string", int: "an integer", float: "a number", dict: "a table"}
 _OTHERS_NAMES = {
     "time": "hours",
     "timeout_min": "hours",
@@ -37,35 +37,35 @@ _OTHERS_NAMES = {
     "array_parallelism": "max_parallel",
     "requeue": "retries",
 }
-"""What people who come from sbatch or submitit may write."""
+"""Names that users of sbatch or submitit may write."""
 
 
 def site_file() -> Path:
-    """Where a user's own defaults are looked for."""
+    """The file of a user's own defaults."""
     home = os.environ.get("XDG_CONFIG_HOME") or ""
-    # The specification wants a relative path to be ignored.
+    # The specification says that a relative path is to be ignored.
     folder = Path(home) if os.path.isabs(home) else Path.home() / ".config"
     return folder / "traitvae" / "cluster.toml"
 
 
 def read_site_file(file: Path) -> Resources:
-    """The resources that a file asks for.
+    """The resources in a file.
 
     Raises:
-        ConfigError: it cannot be read, is not TOML, or has a key or a value that cannot be meant; with the line.
+        ConfigError: it cannot be read, is not TOML, or has an invalid key or value; with the line.
     """
     try:
         text = file.read_text(encoding="utf-8")
         entries = tomllib.loads(text)
     except OSError as error:
-        raise ConfigError(f"cannot read the cluster's file {file}: {error.strerror}") from None
+        raise ConfigError(f"cannot read the cluster file {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from None
     fields: dict[str, Any] = {}
     for key, value in entries.items():
         where = f"{file}{_line(text, key)}"
         if key not in _KINDS:
-            raise ConfigError(f"{where}: {key!r} is no field of the cluster's file; {_likely(key)}")
+            raise ConfigError(f"{where}: {key!r} is not a field of the cluster file; {_likely(key)}")
         fields[key] = _checked(where, key, value)
         try:
             Resources(**{key: fields[key]})
@@ -88,14 +88,14 @@ def _checked(where: str, key: str, value: Any) -> Any:
     for name, option in value.items():
         if option is not True and type(option) not in (str, int):
             raise ConfigError(
-                f"{where}: option {name} is {_shown(option)}; it must be a text, a whole number, or true where the"
-                " option takes no value"
+                f"{where}: option {name} is {_shown(option)}; it must be a string, an integer, or true for an"
+                " option without a value"
             )
     return {name: "true" if option is True else str(option) for name, option in value.items()}
 
 
 def _shown(value: Any) -> str:
-    """A value as TOML writes it, or nearly."""
+    """A value in roughly TOML's notation."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
@@ -105,11 +105,11 @@ def _likely(key: str) -> str:
     meant = _OTHERS_NAMES.get(plain) or (near[0] if near else None)
     if meant is not None:
         return f"did you mean {meant}?"
-    return f"known are {', '.join(_KINDS)}, and further options of sbatch stand in the table [sbatch]"
+    return f"known fields: {', '.join(_KINDS)}; further options of sbatch go into the table [sbatch]"
 
 
 def _line(text: str, key: str) -> str:
-    """``, line N`` of a top-level key or table; nothing where it is not found, since the parser does not tell."""
+    """``, line N`` of a top-level key or table; empty if it is not found, since the parser does not report lines."""
     name = re.escape(key)
     pattern = rf"\s*(?:[\"']?{name}[\"']?\s*[=.]|\[+\s*[\"']?{name}[\"']?\s*[\].])"
     for number, line in enumerate(text.splitlines(), start=1):

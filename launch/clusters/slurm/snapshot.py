@@ -1,4 +1,4 @@
-"""A copy of the code that a sweep's jobs run, so that editing files does not change jobs that wait."""
+"""A snapshot of the code that a sweep's jobs run, so that editing files does not change waiting jobs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.tracking.source import SOURCE_FILE
 
 FLOORS = ("data_prep", "pipeline", "jobs", "launch")
 CODE = Path(__file__).resolve().parents[3]
-"""The folder that holds the four floors."""
+"""The root of the code: the folder of the four packages."""
 
 
 def snapshot_folder(sweep: Path, content: dict[str, bytes]) -> Path:
-    """``<sweep>/code/<digest>``: where a copy of this content is, or would be."""
+    """``<sweep>/code/<digest>``: the folder of a copy of this content."""
     digest = hashlib.sha256()
     for name, data in sorted(content.items()):
         digest.update(f"{name}\0{len(data)}\0".encode())
@@ -27,16 +27,16 @@ def snapshot_folder(sweep: Path, content: dict[str, bytes]) -> Path:
 
 
 def code_content(code: Path = CODE) -> dict[str, bytes]:
-    """The four floors' files as they are on the disk now, and of which commit they are: name → bytes."""
+    """The current files of the four packages, and their commit: name → bytes."""
     tags = {name: value for name, value in source_tags().items() if "git" in name}
     files = {str(path.relative_to(code)): path.read_bytes() for path in _files(code)}
     return files | {SOURCE_FILE: json.dumps(tags, indent=1).encode()}
 
 
 def take_snapshot(sweep: Path) -> Path:
-    """Copy the code into the sweep's folder, unless the same is there already; returns the copy.
+    """Copy the code into the sweep's folder, unless the same copy exists; returns the copy.
 
-    A folder of that name is always whole.
+    A folder of that name is always complete.
     """
     content = code_content()
     folder = snapshot_folder(sweep, content)
@@ -51,7 +51,7 @@ def take_snapshot(sweep: Path) -> Path:
 
 
 def _files(code: Path) -> Iterator[Path]:
-    """Hidden files stay out: they are editors' and tools' own, and may hold what nobody else should see."""
+    """Hidden files are left out: they belong to editors and tools, and may be private."""
     for floor in FLOORS:
         for folder, folders, files in os.walk(code / floor):
             folders[:] = sorted(name for name in folders if name != "__pycache__" and name[0] != ".")

@@ -1,4 +1,4 @@
-"""Which arrays a sweep needs now: what is done makes no job, and what is in the queue already is not submitted again."""
+"""The arrays that a sweep needs: what is done needs no job, and what is already queued is not submitted again."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from pipeline.cell import Cell
 
 
 class ParametersFor(Protocol):
-    """submitit's parameters of a job of so many ranks, each of them on a GPU if the site has them and ``on_gpus``."""
+    """submitit's parameters of a job of ``ranks`` ranks, with a GPU each if ``on_gpus`` and the site has them."""
 
     def __call__(self, ranks: int, *, on_gpus: bool) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What an array may ask for."""
+    """Limits of an array."""
 
     parameters: ParametersFor
     small_job: dict[str, Any]
     """submitit's parameters of a job that writes a shard, a manifest or a table."""
     max_array: int
-    """Most tasks of an array."""
+    """Maximum number of tasks of an array."""
     max_parallel: int | None
-    """Most tasks of all arrays that run at the same time."""
+    """Maximum number of tasks of all arrays at the same time."""
 
 
 @dataclass(slots=True)
 class PendingWork:
-    """What is to be done for the cells that are not done, given what is in the queue."""
+    """What is left to submit for the cells that are not done, given the queue."""
 
     train: list[Cell] = field(default_factory=list)
     """Neither trained nor in the queue."""
     measure: list[Cell] = field(default_factory=list)
     """Trained, and not in the queue."""
     measure_after: dict[str, dict[int, Cell]] = field(default_factory=dict)
-    """Array that trains → its index → cell: in training, and nothing waits behind it to measure it."""
+    """Training array → index → cell: in training, without a queued job that measures it afterwards."""
     measured_by: set[str] = field(default_factory=set)
     """Arrays in the queue that measure cells, these or others of the sweep."""
     hopeless: list[str] = field(default_factory=list)
-    """Jobs that would measure cells whose training ended without success."""
+    """Queued jobs that would measure cells whose training failed."""
     running: dict[str, int] = field(default_factory=dict)
-    """Array in the queue → how many of its tasks may run at once."""
+    """Queued array → how many of its tasks may run at once."""
 
 
 def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> PendingWork:
-    """Sort the cells that are not done by what their jobs do; nothing is written."""
+    """Sort the unfinished cells by the state of their jobs; nothing is written."""
     found = PendingWork()
     for cell in cells:
         if cell.is_done():
@@ -82,7 +82,7 @@ def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, 
             found.running[str(submission.job)] = min(tasks, submission.at_once or tasks)
             if (
                 submission.stage == "evaluate"
-            ):  # of cells of another launch, too: the table is about the whole sweep
+            ):  # including cells of other launches: the table covers the whole sweep
                 found.measured_by.add(str(submission.job))
     return found
 
@@ -90,18 +90,18 @@ def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, 
 def planned(
     now: PendingWork, preparations: Sequence[Preparation], limits: Limits, sweep: Path, names: Collection[str]
 ) -> list[Array]:
-    """The arrays to submit, each behind those that it waits for; none where there is nothing to do.
+    """The arrays to submit, each after those that it waits for; empty if there is nothing to do.
 
     Training waits for the merge of its data (``afterok``), measuring for the training of the same cell (``aftercorr``),
-    the comparison for all that measures (``afterany``). With ``max_parallel``, training waits for all preparations to end,
-    one preparation for the one before, and ``limit_concurrency`` shares the number out between the arrays of cells.
+    the comparison for all measuring (``afterany``). With ``max_parallel``, training waits for all preparations to end,
+    each preparation for the previous one, and ``limit_concurrency`` divides the number among the arrays of cells.
 
     Args:
-        now: what is to be done.
+        now: the work that is left.
         preparations: of the data sets that are not ready.
-        limits: what an array may ask for.
+        limits: of the arrays.
         sweep: the sweep's folder, absolute.
-        names: of the cells that the comparison is about.
+        names: of the cells in the comparison.
     """
     chains = [
         *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, limits),
@@ -130,7 +130,7 @@ def _unit(kind: str, cell: Cell) -> Unit:
 
 def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], limits: Limits) -> list[Chain]:
     def alike(cell: Cell) -> tuple[int, bool, str]:
-        """What the cells of an array have in common: the shape of their jobs, and the data they wait for."""
+        """What the cells of an array share: the shape of their jobs, and the data they wait for."""
         folder = cell.config.data.folder
         return cell.config.training.ranks, _on_gpus(cell), folder if folder in preparations else ""
 
@@ -167,7 +167,7 @@ def _measuring(cells: Sequence[Cell], limits: Limits) -> list[Chain]:
 
 
 def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
-    """Arrays with the indices of the tasks that train, so that ``aftercorr`` finds each its own."""
+    """Arrays with the same indices as the training tasks, as ``aftercorr`` requires."""
     return [
         [
             Array(
@@ -182,7 +182,7 @@ def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limit
 
 
 def _hold(most: int, now: PendingWork, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:
-    """Hold all arrays together to ``most`` tasks at once; what is in the queue already keeps its share."""
+    """Limit all arrays together to ``most`` tasks at once; what is already queued keeps its share."""
     left = most - sum(now.running.values())
     limit_concurrency(left if left >= 1 else most, chains)
     merges = [entry.ready_after for entry in preparations]

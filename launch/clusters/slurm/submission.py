@@ -1,4 +1,4 @@
-"""Submitting planned arrays: a job folder, an intent, one sbatch, a note; for each array once."""
+"""Submitting planned arrays: for each array a job folder, an intent, one sbatch, and the entry of its id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from launch.clusters.slurm.sbatch import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submitter:
-    """What all arrays of one sweep share."""
+    """Submits the arrays of one sweep."""
 
     sweep: Path
     job_name: str
@@ -34,10 +34,10 @@ class Submitter:
     """Descriptor of the sweep's lock."""
 
     def submit(self, array: Array, register: Register) -> Submission:
-        """Submit an array whose arrays in front are submitted; it gets its job id.
+        """Submit an array whose dependencies are submitted; sets its job id.
 
         Raises:
-            LaunchError: SLURM refuses it, or does not answer; in the register it stays only where it may be in the queue.
+            LaunchError: SLURM refuses it, or does not answer; it stays in the register only if it may be in the queue.
         """
         comment = register.new_comment()
         script = self._script(array, comment, new_jobs_folder(self.sweep, array.stage))
@@ -69,7 +69,7 @@ class Submitter:
         return register.note(comment, array.job)
 
     def describe(self, arrays: Sequence[Array]) -> list[str]:
-        """The text of each array as sbatch would get it; what is known only then stands in capitals."""
+        """The script of each array as sbatch would get it; what is unknown before submission is in capitals."""
         names = {id(array): f"ID_OF_ARRAY_{number}" for number, array in enumerate(arrays, start=1)}
         return [
             sbatch_text(
@@ -88,7 +88,7 @@ class Submitter:
             if isinstance(what, str):
                 return what
             job = what.job if names is None else names[id(what)]
-            assert job is not None, "submitted in another order than planned"
+            assert job is not None, "submitted in a different order than planned"
             return job
 
         return Script(

@@ -1,4 +1,4 @@
-"""What jobs of the local backend's tests do in place of a unit. A module of its own: submitit has them import it by name."""
+"""Stand-ins for a unit in tests of the local backend. A separate module, because submitit's jobs import it by name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def say_which_gpus(unit: str, config_file: Path) -> None:
-    """Write down what GPUs this rank sees, and call the cell done."""
+    """Record the GPUs that this rank sees, and mark the cell done."""
     rank = os.environ["SUBMITIT_LOCAL_LOCALID"]
     (config_file.parent / f"gpus-{rank}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
     (config_file.parent / "DONE").touch()
 
 
 def die_at_once(unit: str, config_file: Path) -> None:
-    """End as a process does that is killed before the cell is its own."""
+    """Exit like a process that is killed before it takes the lease."""
     os._exit(1)

@@ -43,7 +43,7 @@ def run_to_the_end(backend: LocalBackend, cells: list[Cell]) -> dict[str, State]
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with two GPUs, of which somebody has chosen these."""
+    """A machine with two GPUs, selected by the user."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5ad")
 
@@ -67,7 +67,7 @@ def test_cells_side_by_side_have_gpus_of_their_own(
     assert sorted(map(seen, cells)) == ["3", "GPU-5ad"]
 
 
-def test_no_gpus_are_taken_where_none_are_wanted(
+def test_no_gpus_are_used_where_none_are_wanted(
     two_gpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
@@ -76,34 +76,34 @@ def test_no_gpus_are_taken_where_none_are_wanted(
     assert [seen(cell, rank) for rank in (0, 1)] == ["", ""]
 
 
-def test_ranks_that_would_share_a_gpu_are_said_to_take_processors(
+def test_ranks_that_would_share_a_gpu_fall_back_to_the_cpu_with_a_warning(
     two_gpus: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backend, (small, large) = backend_of(tmp_path), make_cells(tmp_path, 2, 3)
     assert backend.takes_gpus(2, on_gpus=True)
     assert not backend.takes_gpus(3, on_gpus=True)
     backend.check([small, large], [], "", look_closely=True)
-    said = "runs of 3 ranks are trained on processors, since there are 2 GPUs: --ranks 2 takes GPUs\n"
+    said = "runs of 3 ranks fall back to the CPU, since there are 2 GPUs: --ranks 2 would use GPUs\n"
     assert capsys.readouterr().out == said
     on_processors = make_cells(tmp_path, 3, device="cpu")
     backend.check([small, *on_processors], [], "", look_closely=True)
     assert capsys.readouterr().out == ""
     (needs_gpus,) = make_cells(tmp_path, 3, device="cuda")
-    with pytest.raises(LaunchError, match=r"needs a GPU for each of its 3 rank\(s\), and there are 2 GPUs"):
+    with pytest.raises(LaunchError, match=r"needs a GPU for each of its 3 rank\(s\), but there are 2 GPUs"):
         backend.check([needs_gpus], [], "", look_closely=True)
-    with pytest.raises(LaunchError, match=r"3 GPUs are asked for .*, and this machine has 2"):
+    with pytest.raises(LaunchError, match=r"3 GPUs were requested .*, but this machine has 2"):
         backend_of(tmp_path, gpus_per_node=3).check([small], [], "", look_closely=True)
 
 
-def test_a_dry_run_says_where_ranks_go(two_gpus: None, tmp_path: Path) -> None:
+def test_a_dry_run_says_where_ranks_run(two_gpus: None, tmp_path: Path) -> None:
     cells = make_cells(tmp_path, 1, 3)
     described = backend_of(tmp_path, max_parallel=4).describe(cells, [])
     assert "on this machine, a rank on each of 2 GPU(s) and " in described
-    assert described.endswith(" processor(s), at most 4 cell(s) at once")
+    assert described.endswith(" CPU(s), at most 4 cell(s) at once")
     assert "GPU" not in backend_of(tmp_path, gpus_per_node=0).describe(cells, [])
 
 
-def test_attempts_that_end_before_their_cell_is_theirs_are_not_taken_for_an_earlier_one(
+def test_attempts_that_end_before_taking_the_lease_are_not_taken_for_an_earlier_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "run_unit", local_units.die_at_once)

@@ -1,4 +1,4 @@
-"""What a person asks of a cluster, checked field by field, and as submitit's parameters."""
+"""Requested resources, checked field by field, and as submitit's parameters."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_an_option_with_a_field_of_its_own_names_it(option, field):
 
 
 @pytest.mark.parametrize("option", ["J", "", "mail type", "mail-type=END\n#SBATCH --uid", "-p"])
-def test_what_is_no_long_option_is_refused(option):
-    with pytest.raises(ConfigError, match="sbatch option"):
+def test_only_long_option_names_are_accepted(option):
+    with pytest.raises(ConfigError, match="not an sbatch option"):
         Resources(sbatch={option: "x"})
 
 
@@ -84,7 +84,7 @@ def test_options_are_given_on_the_command_line_and_explained_there(capsys):
     assert "--sbatch mail-type END exclusive true" in shown
 
 
-def test_a_job_gets_what_was_asked_in_submitits_words():
+def test_resources_become_submitits_parameters():
     asked = Resources(
         partition="gpu",
         account="me",
@@ -103,7 +103,7 @@ def test_a_job_gets_what_was_asked_in_submitits_words():
         "constraint": "a100|h100",
         "nodes": 2,
         "ntasks_per_node": 2,
-        "gpus_per_node": 2,  # one for each rank, of the four that are allowed
+        "gpus_per_node": 2,  # one per rank, of the four allowed
         "cpus_per_task": 8,
         "mem": "1536M",
         "time": 120,
@@ -112,7 +112,7 @@ def test_a_job_gets_what_was_asked_in_submitits_words():
     }
 
 
-def test_what_nobody_asks_for_is_left_to_slurm():
+def test_unset_resources_are_left_to_slurm():
     assert Resources().parameters(ranks=1) == {
         "nodes": 1,
         "ntasks_per_node": 1,
@@ -121,7 +121,7 @@ def test_what_nobody_asks_for_is_left_to_slurm():
     }
 
 
-def test_a_short_job_is_told_to_stop_when_part_of_its_time_is_left():
+def test_a_short_job_is_signalled_when_part_of_its_time_is_left():
     assert Resources(hours=3 / 60).completed().signal_delay_s == 30
 
 
@@ -131,7 +131,7 @@ def test_ranks_that_do_not_divide_are_refused():
 
 
 @given(first=wishes, second=wishes)
-def test_what_is_asked_first_counts_and_the_rest_comes_from_the_second(first, second):
+def test_the_first_resources_take_precedence_and_the_second_fill_the_gaps(first, second):
     both = first.over(second)
     for name, value in first.given().items():
         if name != "sbatch":

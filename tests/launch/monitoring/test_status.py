@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     done, failed, stopped, running, open_cell = make_cells(sweep, 5)
     done.mark_done()
-    failed.give_up("the objective is nan behind step 43")
+    failed.give_up("the objective is nan at step 43")
     outcome = {"job": "", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
-    (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
+    (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped after step 7"}))
     with hold_lease(running.folder, Attempt.here(), "evaluate", seconds_to_settle=0.0):
         states = read_status(SweepFolder.named(NAME, runs)).states
         assert [state.phase for state in states.values()] == [
@@ -40,8 +40,8 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
         assert say("status", NAME, runs=runs) == 3
         assert say("status", runs=runs) == 3
     printed = capsys.readouterr().out
-    assert "the objective is nan behind step 43" in printed
-    assert "stopped behind step 7" in printed
+    assert "the objective is nan at step 43" in printed
+    assert "stopped after step 7" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
     assert NAME in printed.split("to start the failed cells again")[1]  # the list of the sweeps
     states = read_status(SweepFolder.named(NAME, runs)).states
@@ -56,9 +56,9 @@ def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(swee
     (cell,) = make_cells(sweep, 1)
     entered(Register(sweep), "train", [cell.name], "12")
     outcome = {"job": "12_0", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
-    (cell.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped behind step 7"}))
+    (cell.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped after step 7"}))
     seen = read_status(SweepFolder(sweep), queue={}, accounts=queue.Accounting(is_there=there))
-    assert seen.states[cell.name] == State("stopped", "stopped behind step 7")
+    assert seen.states[cell.name] == State("stopped", "stopped after step 7")
 
 
 def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, monkeypatch, capsys):
@@ -75,7 +75,7 @@ def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, m
     states = read_status(SweepFolder(sweep)).states
     assert states[cell.name] == State("stopped", "cancelled")
     assert states[other.name].phase == "training"
-    entered(Register(sweep), "train", [cell.name], "15")  # started again, and lost without a word
+    entered(Register(sweep), "train", [cell.name], "15")  # started again, and lost without an error message
     assert read_status(SweepFolder(sweep)).states[cell.name].detail != "cancelled"
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """#!/bin/bash
 case $SLURM_ARRAY_TASK_ID in
   0|3) sleep 600;;
-  1) echo "data_prep.errors.RunError: the objective is nan behind step 4" >&2; exit 2;;
+  1) echo "data_prep.errors.RunError: the objective is nan at step 4" >&2; exit 2;;
   2) kill -9 $$;;
 esac
 """
@@ -83,14 +83,14 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     states = read_status(SweepFolder.named(NAME, runs)).states
     assert states[names[0]].node.startswith("n")
     assert states[names[0]].time_left.startswith(("29:", "30:"))
-    assert states[names[1]].detail == "the objective is nan behind step 4"
+    assert states[names[1]].detail == "the objective is nan at step 4"
     assert states[names[2]].detail.startswith("killed by SIGKILL (often for want of memory) on n")
     assert states[names[4]].detail == "its jobs are gone, and it is not done"
     assert say("status", NAME, runs=runs) == 3
     printed = capsys.readouterr().out
     assert "compare: waits for the jobs before it" in printed
     assert "2 training, 2 failed, 1 stopped" in printed
-    assert f"{names[1]} failed: the objective is nan behind step 4 (logs: " in printed
+    assert f"{names[1]} failed: the objective is nan at step 4 (logs: " in printed
     assert say("status", runs=runs) == 3
     listed = capsys.readouterr().out.splitlines()
     assert next(line for line in listed if "echo" in line).split()[-4:] == ["5", "2", "2", "1"]

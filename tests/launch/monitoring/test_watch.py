@@ -42,7 +42,7 @@ def five(tmp_path) -> tuple[list[CellFolder], dict[str, State]]:
     states = [
         State("training", node="n1", restarts=2, time_left="23:12:09"),
         State("waiting", "the QOS's limit of jobs per user is reached"),
-        State("failed", "the objective is nan behind step 43; lower the learning rate"),
+        State("failed", "the objective is nan at step 43; lower the learning rate"),
         State("stopped", "cancelled by root"),
         State("done"),
     ]
@@ -82,7 +82,7 @@ def test_a_wide_terminal_shows_all_that_is_known(five):
         "training", "12/100", "2,346", "-261.5", "objective", "2", "n1", "23:12:09",
     ]  # fmt: skip
     assert "the QOS's limit of jobs per user is reached" in waiting
-    assert "the objective is nan behind step 43" in failed
+    assert "the objective is nan at step 43" in failed
     assert "cancelled by root" in stopped
     assert "0.9321 classification_accuracy" in done
     assert counts == "5 cells: 1 training, 1 failed, 1 stopped, 1 waiting, 1 done"

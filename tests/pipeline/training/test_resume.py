@@ -157,7 +157,7 @@ def test_the_step_at_which_the_objective_went_wrong_is_named(
 ):
     spoil(monkeypatch, at_step=17)
     config = small_run(tiny_data_set, epochs=3, log_every_steps=9)
-    with pytest.raises(Diverged, match=r"objective is nan behind step 17; .* of step 12, is from before it"):
+    with pytest.raises(Diverged, match=r"objective is nan at step 17; .* of step 12, is from before it"):
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     assert checkpoint_steps(tmp_path) == [12]
 
@@ -167,9 +167,7 @@ def test_no_checkpoint_is_saved_of_a_run_that_went_wrong_since_its_last_record(
 ):
     spoil(monkeypatch, at_step=17)
     config = small_run(tiny_data_set, epochs=3, checkpoint_every_minutes=1e-9, log_every_steps=1000)
-    with pytest.raises(
-        Diverged, match=r"behind step 17; .* of step 12"
-    ):  # at step 20, where it was to be saved
+    with pytest.raises(Diverged, match=r"at step 17; .* of step 12"):  # at step 20, where it was to be saved
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     assert checkpoint_steps(tmp_path) == [10, 12]
 
@@ -180,7 +178,7 @@ def test_no_checkpoint_is_saved_whose_last_update_went_wrong(
     """Its objective was still finite: only the parameters tell."""
     spoil(monkeypatch, at_step=12, terms=False)
     with pytest.raises(
-        Diverged, match="a parameter is not finite behind step 12; no checkpoint is from before"
+        Diverged, match="a parameter is not finite after step 12; no checkpoint is from before"
     ):
         train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     assert not checkpoint_steps(tmp_path)
@@ -213,7 +211,7 @@ def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(
 ):
     config = small_run(tiny_data_set, epochs=3, log_every_steps=1)
     config = replace(config, optimiser=replace(config.optimiser, learning_rate=1e18))
-    with pytest.raises(RunError, match=r"objective is (nan|-?inf) behind step"):
+    with pytest.raises(RunError, match=r"objective is (nan|-?inf) at step"):
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     for path in tmp_path.glob("step-*.pt"):
         assert all(value.isfinite().all() for value in final_parameters(path.parent).values())

@@ -1,4 +1,4 @@
-"""What the tests of the look before the first job ask of its findings."""
+"""Helpers for tests of the preflight checks."""
 
 from __future__ import annotations
 

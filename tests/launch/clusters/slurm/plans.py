@@ -1,4 +1,4 @@
-"""Cells, resources and preparations of which nothing exists, to plan with."""
+"""Imaginary cells, resources and preparations to plan with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cells(count: int, sweep: Path = SWEEP, *, ranks: int = 1, first_seed: int = 
 
 
 def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: Any) -> Limits:
-    """What a cluster allows where these resources were asked for."""
+    """The limits of a cluster for these resources."""
     chosen: dict[str, Any] = {"hours": 2.0, "partition": "main"} | asked
     resources = Resources(**chosen)
     small_job = Resources(hours=2.0, partition="main", cpus_per_task=1).parameters(1)
@@ -52,7 +52,7 @@ def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: A
 
 
 def prepared_by(shards: int, allowed: Limits, data: NeededData = DATA) -> Preparation:
-    """How a data set of so many shards is prepared."""
+    """The preparation of a data set of ``shards`` shards."""
     files = [(number, f"train-{number:05d}.arrow") for number in range(shards)]
     return preparation(data, allowed.small_job, allowed.max_array, allowed.max_parallel, files, {})
 
@@ -64,7 +64,7 @@ def array(stage: str, count: int) -> Array:
 
 
 def entered(register: Register, stage: str, names: list[str], job: str | None) -> Submission:
-    """An array in a register, as a launcher leaves it: with its job, or killed before the note."""
+    """An array in a register, as left by a launcher: with its job, or without if killed before entering it."""
     units = {name: index for index, name in enumerate(names)}
     submission = Submission(comment=register.new_comment(), stage=stage, folder="/shared/jobs", units=units)
     register.intend(submission)
@@ -74,7 +74,7 @@ def entered(register: Register, stage: str, names: list[str], job: str | None) -
 def in_queue(
     submission: Submission, job: str, state: str = "PENDING", reason: str = ""
 ) -> dict[str, QueuedJob]:
-    """All tasks of an array as squeue tells of them."""
+    """All tasks of an array as squeue reports them."""
     return {
         f"{job}_{index}": QueuedJob(
             id=f"{job}_{index}", state=state, reason=reason, comment=submission.comment

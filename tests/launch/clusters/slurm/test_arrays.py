@@ -27,13 +27,13 @@ def test_the_arrays_together_never_run_more_tasks_than_allowed(
 
 
 @given(chains, st.integers(1, 30))
-def test_no_array_is_kept_from_running(shapes: list[tuple[int, int]], most: int) -> None:
+def test_every_array_gets_to_run(shapes: list[tuple[int, int]], most: int) -> None:
     plan = [[array(stage, size) for stage in ("train", "evaluate")[:stages]] for size, stages in shapes]
     limit_concurrency(most, plan)
     arrays = [one for chain in plan for one in chain]
     assert all((one.at_once or 1) >= 1 for one in arrays)
     ended: set[int] = set()
-    while len(ended) < len(arrays):  # each round some array may begin: nothing waits in a circle
+    while len(ended) < len(arrays):  # some array can start in each round: there is no cycle
         ready = [one for one in arrays if id(one) not in ended and fronts(one) <= ended]
         assert ready
         ended |= {id(one) for one in ready}
@@ -44,7 +44,7 @@ def fronts(one: Array) -> set[int]:
 
 
 def moments(arrays: list[Array]) -> Iterator[list[Array]]:
-    """Sets of arrays that may run at the same time: none of them behind another, directly or not."""
+    """Sets of arrays that may run at the same time: none depends on another, directly or indirectly."""
     dependencies: dict[int, set[int]] = {}
     by_id = {id(one): one for one in arrays}
 
@@ -90,4 +90,4 @@ def test_what_an_array_waits_for_is_one_option() -> None:
     names = {id(first): "10", id(second): "11"}
     text = dependency(dependencies, lambda what: what if isinstance(what, str) else names[id(what)])
     assert text == "aftercorr:10,afterany:11:12"
-    assert dependency([], lambda what: pytest.fail("nothing is to be named")) is None
+    assert dependency([], lambda what: pytest.fail("nothing to name")) is None

@@ -1,4 +1,4 @@
-"""How much room the checkpoints of a sweep take, beside what is free."""
+"""Disk space of a sweep's checkpoints, compared with the free space."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_without_the_data_it_is_a_guess_and_says_so(tiny_data_set, tmp_path, mon
     with_free(monkeypatch, 1e12)
     finding = disk_finding(tmp_path, [Cell(Path("x"), run)])
     assert finding.level == "ok"
-    assert "at a guess" in finding.sentence
+    assert "estimated" in finding.sentence
     assert "1.0 TB are free" in finding.sentence

@@ -29,7 +29,7 @@ FACTS = ClusterFacts(
 
 @pytest.fixture
 def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmBackend:
-    """Of a cluster that nothing is asked of."""
+    """A backend whose cluster must not be queried."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sbatch", "squeue"):
@@ -43,19 +43,21 @@ def data(raw: Path, folder: Path) -> NeededData:
     return NeededData(name="idx_folder", folder=folder / "idx_folder-0123456789abcdef", raw=raw, ffcv=False)
 
 
-def test_shards_are_counted_where_the_raw_files_are(backend: SlurmBackend, tiny_raw: Path, tmp_path: Path):
+def test_shards_are_counted_if_the_raw_files_are_available(
+    backend: SlurmBackend, tiny_raw: Path, tmp_path: Path
+):
     said = backend.describe(cells(2, tmp_path / "sweep"), [data(tiny_raw, tmp_path)])
-    assert said.startswith("partition main: the cluster's default one\n")
+    assert said.startswith("partition main: the cluster's default\n")
     assert "# array 1: prepare, 2 task(s)\n" in said
     assert "LAST_SHARD" not in said
     assert "# array 3: train, 2 task(s)\n" in said
 
 
-def test_where_they_are_not_no_number_is_said(backend: SlurmBackend, tmp_path: Path):
+def test_without_raw_files_the_number_is_unknown(backend: SlurmBackend, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     said = backend.describe(cells(2, tmp_path / "sweep"), [data(tmp_path / "empty", tmp_path)])
     first, _, others = said.partition("# array 2: ")
-    sentence = "number of tasks not known: the raw files of idx_folder are not there to be counted"
+    sentence = "number of tasks unknown: the raw files of idx_folder are not available to count"
     assert f"# array 1: prepare, {sentence}\n" in first
     assert "#SBATCH --array=0-LAST_SHARD\n" in first
     assert others.startswith("merge, 1 task(s)\n")

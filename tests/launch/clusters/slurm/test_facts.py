@@ -1,4 +1,4 @@
-"""Reading a cluster: records of several SLURMs, whatever else they may print, and the real one."""
+"""Reading a cluster: recorded output of several SLURMs, arbitrary text, and the real one."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_time_limits(text, minutes):
     days=st.integers(0, 400), hours=st.integers(0, 23), minutes=st.integers(0, 59), seconds=st.integers(0, 59)
 )
 def test_any_time_limit_as_slurm_prints_it_is_read(days, hours, minutes, seconds):
-    """Its own way: days and hours only where there are some."""
+    """In SLURM's format: days and hours only if there are any."""
     expected = days * 1440 + hours * 60 + minutes + seconds / 60
     short = f"{minutes:02}:{seconds:02}"
     printed = f"{days}-{hours:02}:{short}" if days else f"{hours:02}:{short}" if hours else short
@@ -165,13 +165,13 @@ def test_no_text_breaks_the_reading(config, partitions, sinfo):
     assert parsed_gpus(sinfo) >= 0
 
 
-def test_without_slurm_it_is_one_sentence(monkeypatch, tmp_path):
+def test_without_slurm_the_error_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LaunchError, match="scontrol is not there: run it on a login node"):
+    with pytest.raises(LaunchError, match="scontrol is not installed: run this on a login node"):
         read_facts()
 
 
-def test_slurms_own_words_are_shown_when_it_fails(monkeypatch, tmp_path):
+def test_slurms_own_message_is_shown_when_it_fails(monkeypatch, tmp_path):
     (tmp_path / "scontrol").write_text(
         "#!/bin/sh\necho 'slurm_load_ctl_conf error: no controller' >&2\nexit 1\n"
     )
@@ -183,7 +183,7 @@ def test_slurms_own_words_are_shown_when_it_fails(monkeypatch, tmp_path):
         read_facts()
 
 
-def test_a_controller_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):
+def test_a_controller_that_does_not_answer_times_out(monkeypatch, tmp_path):
     (tmp_path / "scontrol").write_text("#!/bin/sh\nexec /bin/sleep 30\n")
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))

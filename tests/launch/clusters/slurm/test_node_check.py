@@ -1,4 +1,4 @@
-"""What a node sees, each problem that can be provoked: with answers that are made up, and on the real SLURM."""
+"""What a node sees, for each problem that can be provoked: with made-up answers, and on the real SLURM."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ ASKED = {"file": "/runs/s/.probe", "code": "/code"}
     ("seen", "words"),
     [
         ({"write_error": "Read-only file system"}, "n1 cannot write to /runs/s (Read-only file system)"),
-        ({"torch": False}, "n1 finds no torch with"),
+        ({"torch": False}, "n1 does not find torch with"),
         (
             {"import_errors": ["submitit does not import (X: y)"]},
             "on node n1 the code cannot run: submitit does",
         ),
     ],
 )
-def test_what_a_node_lacks_is_a_problem_with_what_to_do(seen, words):
+def test_what_a_node_lacks_is_a_problem_with_a_remedy(seen, words):
     findings = judged(SEEN | seen, ASKED, tracking="sqlite:////x", came_back="write_error" not in seen)
     assert words in problem(findings)
 
 
-def test_what_a_node_wrote_and_is_not_seen_here_is_a_problem():
+def test_a_nodes_file_that_does_not_appear_here_is_a_problem():
     assert "does not appear here" in problem(judged(SEEN, ASKED, tracking="sqlite:////x", came_back=False))
 
 
@@ -66,14 +66,14 @@ def test_the_stores_password_is_neither_sent_nor_shown(tmp_path, sweep, monkeypa
 
 
 @pytest.mark.slurm
-def test_a_sweep_on_a_disk_that_the_nodes_do_not_have_is_a_problem(hidden, store):
+def test_a_sweep_on_a_disk_that_nodes_do_not_see_is_a_problem(hidden, store):
     findings = check_on_a_node(Resources(), folder=hidden / "s", data=[], tracking=store, code=ROOT)
     assert "does not see the folder" in problem(findings)
     assert list((hidden / "s").iterdir()) == []
 
 
 @pytest.mark.slurm
-def test_data_code_and_store_on_a_disk_that_the_nodes_do_not_have_are_problems(hidden, sweep):
+def test_data_code_and_store_on_a_disk_that_nodes_do_not_see_are_problems(hidden, sweep):
     for name in ("data", "code"):
         (hidden / name).mkdir()
     (hidden / "mlflow.db").touch()
@@ -91,7 +91,7 @@ def test_data_code_and_store_on_a_disk_that_the_nodes_do_not_have_are_problems(h
 
 
 @pytest.mark.slurm
-def test_code_that_does_not_import_and_a_python_that_is_not_there_are_problems(
+def test_code_that_does_not_import_and_a_missing_python_are_problems(
     slurm_cluster, sweep, store, tmp_path, monkeypatch
 ):
     findings = check_on_a_node(Resources(), folder=sweep, data=[], tracking=store, code=tmp_path)
@@ -103,7 +103,7 @@ def test_code_that_does_not_import_and_a_python_that_is_not_there_are_problems(
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A server that wants a password."""
+    """A server that requires a password."""
 
     def do_GET(self) -> None:
         self.send_error(401)
@@ -125,7 +125,7 @@ def server() -> Iterator[int]:
 
 
 @pytest.mark.slurm
-def test_a_server_that_answers_is_reached_and_one_that_is_gone_is_not(slurm_cluster, sweep):
+def test_a_server_that_answers_is_reached_and_one_that_is_down_is_not(slurm_cluster, sweep):
     with server() as port:
         uris = [f"http://me:geheim@127.0.0.1:{port}", f"postgresql://me:geheim@127.0.0.1:{port}/mlflow"]
         for uri in uris:
@@ -140,7 +140,7 @@ def test_a_server_that_answers_is_reached_and_one_that_is_gone_is_not(slurm_clus
 
 
 @pytest.mark.slurm
-def test_where_no_node_is_free_that_is_said_and_nothing_waits(slurm_cluster, sweep, store):
+def test_without_a_free_node_the_check_warns_and_does_not_wait(slurm_cluster, sweep, store):
     slurm_cluster.wait_idle()
     taken = slurm_cluster.run(
         [

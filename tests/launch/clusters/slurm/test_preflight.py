@@ -1,4 +1,4 @@
-"""The look before the first job: what the cluster's settings mean, and what the real SLURM's sbatch says."""
+"""Preflight checks: what the cluster's settings mean, and what the real SLURM's sbatch says."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FACTS = ClusterFacts(
 )
 
 
-def test_a_cluster_without_accounting_is_worked_with_and_told():
+def test_a_cluster_without_accounting_works_and_is_mentioned():
     assert of_level("warning", cluster_findings(Resources(), FACTS, 10)) == []
     (sentence,) = of_level("warning", cluster_findings(Resources(), replace(FACTS, has_accounting=False), 10))
-    assert "keeps no accounts" in sentence
+    assert "has no accounting" in sentence
 
 
-def test_jobs_that_are_put_back_only_when_they_ask_are_no_worry_and_cancelled_ones_are():
+def test_requeueing_on_request_is_fine_and_cancelling_preempted_jobs_is_a_warning():
     findings = cluster_findings(Resources(), replace(FACTS, requeues=False), 10)
     assert {finding.level for finding in findings} == {"ok"}
     assert "JobRequeue=0" in findings[-1].sentence
@@ -47,13 +47,13 @@ def test_jobs_that_are_put_back_only_when_they_ask_are_no_worry_and_cancelled_on
 @pytest.mark.parametrize(
     ("cells", "level"), [(2500, None), (2501, "warning"), (5000, "warning"), (5001, "problem")]
 )
-def test_more_jobs_than_the_cluster_keeps_are_told_with_numbers(cells, level):
+def test_more_jobs_than_the_cluster_keeps_are_reported_with_numbers(cells, level):
     findings = [finding for finding in cluster_findings(Resources(), FACTS, cells) if finding.level != "ok"]
     assert [finding.level for finding in findings] == ([level] if level else [])
     assert all(f"{2 * cells} jobs" in finding.sentence for finding in findings)
 
 
-def test_a_partition_that_sinfo_hides_is_taken_where_sbatch_takes_it(tmp_path, monkeypatch):
+def test_a_hidden_partition_is_accepted_if_sbatch_accepts_it(tmp_path, monkeypatch):
     (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: Job 1 to start at once on n1' >&2\n")
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -61,7 +61,7 @@ def test_a_partition_that_sinfo_hides_is_taken_where_sbatch_takes_it(tmp_path, m
 
 
 @pytest.mark.slurm
-def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set, sweep, store):
+def test_everything_is_fine_on_a_working_cluster(slurm_cluster, tiny_data_set, sweep, store):
     slurm_cluster.wait_idle()
     run = small_run(tiny_data_set, ranks=4)
     facts = read_facts()
@@ -78,9 +78,9 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
     assert {finding.level for finding in findings} == {"ok"}
     text = " ".join(finding.sentence for finding in findings)
     for words in (
-        "accounting is there",
+        "accounting is available",
         "3 cells",
-        "sbatch takes such jobs",
+        "sbatch accepts such jobs",
         "n1 reads and writes",
         "imports the code",
     ):
@@ -100,15 +100,15 @@ def test_all_is_well_on_a_cluster_where_all_is_well(slurm_cluster, tiny_data_set
             ("nvalid partition", "this cluster's partitions are main, urgent"),
         ),
         (Resources(partition="main,nowhere"), 1, ("this cluster's partitions are main, urgent",)),
-        (Resources(nodes=1, gpus_per_node=3), 3, ("not available", "has 3 GPUs, the most that one has is 2")),
+        (Resources(nodes=1, gpus_per_node=3), 3, ("not available", "has 3 GPUs; the maximum is 2")),
         (Resources(nodes=5), 5, ("sbatch refuses", "has 4 nodes with")),
-        (Resources(nodes=1, cpus_per_task=9), 1, ("sbatch refuses", "0 nodes with 9 processors")),
-        (Resources(memory_gb=1000.0), 1, ("sbatch refuses", "has 1000 GB, the most that one has is 15.6 GB")),
+        (Resources(nodes=1, cpus_per_task=9), 1, ("sbatch refuses", "0 nodes with 9 CPUs")),
+        (Resources(memory_gb=1000.0), 1, ("sbatch refuses", "has 1000 GB; the maximum is 15.6 GB")),
         (Resources(constraint="h100"), 1, ("Invalid feature specification",)),
         (Resources(sbatch={"mail-type": "SOMETIMES"}), 1, ("--mail-type",)),
     ],
 )
-def test_what_sbatch_refuses_is_told_in_its_words_and_why(slurm_cluster, asked, ranks, words):
+def test_a_refusal_by_sbatch_is_reported_with_its_message_and_the_reason(slurm_cluster, asked, ranks, words):
     finding = sbatch_finding(asked, read_facts(), ranks, 2)
     assert finding.level == "problem"
     for word in words:
@@ -116,7 +116,7 @@ def test_what_sbatch_refuses_is_told_in_its_words_and_why(slurm_cluster, asked, 
 
 
 @pytest.mark.slurm
-def test_no_node_is_bothered_where_sbatch_refuses(slurm_cluster, tiny_data_set, sweep, store, monkeypatch):
+def test_no_task_is_sent_to_a_node_if_sbatch_refuses(slurm_cluster, tiny_data_set, sweep, store, monkeypatch):
     monkeypatch.setattr("launch.clusters.slurm.preflight.on_network_disk", lambda uri: uri == store)
     findings = preflight(
         Resources(partition="nowhere"),
@@ -135,7 +135,7 @@ def test_no_node_is_bothered_where_sbatch_refuses(slurm_cluster, tiny_data_set, 
 
 
 @pytest.mark.slurm
-def test_a_time_above_the_partitions_limit_is_told_and_the_choice_stays_below(slurm_cluster):
+def test_a_time_above_the_partitions_limit_is_a_problem_and_the_default_stays_below(slurm_cluster):
     limited = ["scontrol", "update", "PartitionName=urgent"]
     assert slurm_cluster.run([*limited, "MaxTime=90"]).returncode == 0
     try:
@@ -146,12 +146,12 @@ def test_a_time_above_the_partitions_limit_is_told_and_the_choice_stays_below(sl
     finally:
         slurm_cluster.run([*limited, "MaxTime=UNLIMITED"])
     assert finding.level == "problem"
-    assert "partition urgent allows 1.5 h, and 2 are asked for" in finding.sentence
+    assert "partition urgent allows 1.5 h, but 2 are requested" in finding.sentence
     assert (chosen.hours, fits.level) == (1.5, "ok")
 
 
 @pytest.mark.slurm
-def test_a_partition_that_takes_no_jobs_is_told(slurm_cluster):
+def test_a_partition_that_accepts_no_jobs_is_reported(slurm_cluster):
     state = ["scontrol", "update", "PartitionName=urgent"]
     assert slurm_cluster.run([*state, "State=DOWN"]).returncode == 0
     try:
@@ -159,4 +159,4 @@ def test_a_partition_that_takes_no_jobs_is_told(slurm_cluster):
     finally:
         slurm_cluster.run([*state, "State=UP"])
     assert finding.level == "problem"
-    assert "partition urgent takes no jobs at the moment" in finding.sentence
+    assert "partition urgent accepts no jobs at the moment" in finding.sentence

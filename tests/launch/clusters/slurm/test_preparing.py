@@ -42,7 +42,7 @@ def prepared(out: Path) -> Path:
 
 
 def stages(out: Path) -> Counter[str]:
-    """How many tasks of each stage are in the queue, going by the register."""
+    """The number of queued tasks of each stage, according to the register."""
     (folder,) = (out / ".jobs").iterdir()
     register = Register(folder)
     stage_of = {entry.comment: entry.stage for entry in register.submissions}
@@ -92,7 +92,7 @@ def test_ctrl_c_leaves_the_jobs_and_the_same_command_finds_them_again(
     assert stages(tmp_path / "out") == whole
 
 
-def test_a_damaged_picture_is_one_sentence_and_the_next_run_goes_on(
+def test_a_damaged_picture_is_reported_in_one_sentence_and_the_next_run_resumes(
     slurm_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = write_celeba(tmp_path / "raw")
@@ -102,10 +102,10 @@ def test_a_damaged_picture_is_one_sentence_and_the_next_run_goes_on(
     arguments = ["celeba", "--raw", str(raw), "--out", str(tmp_path / "out"), *ON_SLURM]
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("error: ")
-    assert picture.name in said
-    assert f"logs: {tmp_path / 'out' / '.jobs'}" in said
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("error: ")
+    assert picture.name in message
+    assert f"logs: {tmp_path / 'out' / '.jobs'}" in message
     assert not list((tmp_path / "out").glob(f"*/{MANIFEST_FILE}"))
     slurm_cluster.wait_idle()
     began = time.time()
@@ -114,13 +114,13 @@ def test_a_damaged_picture_is_one_sentence_and_the_next_run_goes_on(
     folder = prepared(tmp_path / "out")
     assert not (folder / ".work").exists()
     kept = [path for path in folder.glob("*.arrow") if path.stat().st_mtime < began]
-    assert kept, "shards that were whole are not written again"
+    assert kept, "complete shards are not written again"
     with pytest.raises(SystemExit, match="2"):
         main([*arguments[:-4], "--workers", "2", "--cluster", "slurm"])
     assert "--max-parallel" in capsys.readouterr().err
 
 
-def test_what_the_cluster_cannot_do_is_one_sentence(
+def test_what_the_cluster_cannot_do_is_reported_in_one_sentence(
     tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["idx-folder", "--raw", str(tiny_raw), "--out", str(tmp_path / "out"), *ON_SLURM]
@@ -130,20 +130,20 @@ def test_what_the_cluster_cannot_do_is_one_sentence(
     assert not queued(comment="traitvae/")
 
 
-@pytest.mark.parametrize("looked", [True, False])
-def test_an_out_that_the_nodes_do_not_see_is_told_before_the_first_job_or_behind_the_last(
+@pytest.mark.parametrize("checked", [True, False])
+def test_an_out_that_nodes_do_not_see_is_reported_before_the_first_job_or_after_the_last(
     hidden: Path,
     tiny_raw: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    looked: bool,
+    checked: bool,
 ) -> None:
-    if not looked:  # as where no node was free
+    if not checked:  # as if no node was free
         monkeypatch.setattr(preparing_on_slurm, "check_on_a_node", lambda *_, **__: [])
     with pytest.raises(SystemExit, match="2"):
         main(["idx-folder", "--raw", str(tiny_raw), "--out", str(hidden / "out"), *ON_SLURM])
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert str(hidden / "out" / ".jobs") in said
-    assert ("does not see the folder" if looked else "left no log") in said
-    assert ("(--out)" in said) == looked
-    assert not (looked and queued(comment="traitvae/"))
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert str(hidden / "out" / ".jobs") in message
+    assert ("does not see the folder" if checked else "left no log") in message
+    assert ("(--out)" in message) == checked
+    assert not (checked and queued(comment="traitvae/"))

@@ -22,7 +22,7 @@ from launch.clusters.slurm.reasons import ended_words, reason_words
 
 
 def line(**fields: str) -> bytes:
-    """A line as squeue writes it: padded to each column's bytes."""
+    """A line of squeue's output: padded to each column's width in bytes."""
     return b"".join(
         fields.get(column, "").encode().ljust(width)[:width] for column, width in queue._COLUMNS.items()
     )
@@ -49,7 +49,7 @@ def test_a_line_break_in_a_comment_hides_no_other_job():
     assert second == QueuedJob(id="2_0", state="RUNNING", node="n1", restarts=3, time_left="1-02:03:04")
 
 
-def test_sacct_tells_only_of_jobs_that_have_ended():
+def test_accounting_has_only_jobs_that_have_ended():
     answer = (
         b"5_0|COMPLETED|0:0|10|n1\n5_1|RUNNING|0:0|9|n1\n5_[2-9]|PENDING|0:0|0|None assigned\n"
         b"5_2|CANCELLED by 0|0:15|3|n2\n6|FAILED|137:0|3|n[1-2]\n7|REQUEUED|0:0|1|n1\n"
@@ -89,7 +89,7 @@ def test_sacct_tells_only_of_jobs_that_have_ended():
         ("QOS", "QOS"),
     ],
 )
-def test_reasons_are_told_in_words(reason, words):
+def test_reasons_are_explained(reason, words):
     assert reason_words(reason) == words
 
 
@@ -104,7 +104,7 @@ def test_reasons_are_told_in_words(reason, words):
         ("SOME_THING", "some thing on n1"),
     ],
 )
-def test_how_a_job_ended_is_told_in_words(state, words):
+def test_how_a_job_ended_is_explained(state, words):
     assert ended_words(state, 3, 0, "n1", 3661, None) == words
 
 
@@ -123,15 +123,15 @@ def test_variables_of_the_user_do_not_hide_jobs(monkeypatch):
     assert not {"SQUEUE_PARTITION", "SACCT_FORMAT"} & (seen[0].keys() | seen[1].keys())
 
 
-def test_without_sacct_nothing_is_known_and_that_is_said(monkeypatch):
+def test_without_sacct_the_accounting_is_marked_as_unavailable(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert ended(["1"]).is_there is False
-    assert ended([]).is_there is True  # nobody was asked
+    assert ended([]).is_there is True  # nothing was queried
 
 
 def test_without_squeue_the_sentence_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(LaunchError, match="there is no squeue on this machine"):
+    with pytest.raises(LaunchError, match="squeue is not installed on this machine"):
         queued()
 
 
@@ -141,7 +141,7 @@ T = TypeVar("T")
 def until(look: Callable[[], T], good: Callable[[T], bool], seconds: float = 120.0) -> T:
     deadline = time.monotonic() + seconds
     while not good(found := look()):
-        assert time.monotonic() < deadline, f"waited in vain, last seen: {found}"
+        assert time.monotonic() < deadline, f"timed out, last seen: {found}"
         time.sleep(0.2)
     return found
 
@@ -156,7 +156,7 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
         "#!/bin/bash\ncase $SLURM_ARRAY_TASK_ID in 0) sleep 300;; 1) exit 3;; 2) kill -9 $$;; esac\n"
     )
 
-    slurm_cluster.wait_idle(120)  # tests before this one may have left jobs behind that are ending
+    slurm_cluster.wait_idle(120)  # earlier tests may have left jobs that are still ending
 
     def submit(*options: str) -> str:
         base = ["sbatch", "--parsable", "--output=/dev/null", f"--comment={comment}", f"--job-name={name}"]
@@ -176,7 +176,7 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
                 and f"{array}_0" in found
                 and found[f"{array}_0"].is_running
                 and found[f"{dependencies}_0"].explanation
-                != ""  # SLURM gives a reason only when it has looked at a job
+                != ""  # SLURM gives a reason only after it has considered a job
             ),
         )
         running = jobs[f"{array}_0"]
@@ -201,12 +201,12 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_a_controller_that_is_away_is_told_in_squeues_words(slurm_cluster, tmp_path, monkeypatch):
+def test_a_controller_that_is_down_is_reported_with_squeues_message(slurm_cluster, tmp_path, monkeypatch):
     # The same configuration with a port that nobody listens on: the cluster itself is needed by other tests.
     text = slurm_cluster.conf.read_text()
     port = str(slurm_cluster.layout.controller_port)
     away = tmp_path / "slurm.conf"
     away.write_text(text.replace(f"SlurmctldPort={port}", "SlurmctldPort=9") + "MessageTimeout=2\n")
     monkeypatch.setenv("SLURM_CONF", str(away))
-    with pytest.raises(LaunchError, match=r"squeue does not answer \(.*controller.*\); the jobs go on"):
+    with pytest.raises(LaunchError, match=r"squeue does not answer \(.*controller.*\); the jobs continue"):
         queued()

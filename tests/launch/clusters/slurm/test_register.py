@@ -9,7 +9,7 @@ from launch.clusters.slurm.register import Register
 from tests.launch.clusters.slurm.plans import entered, in_queue
 
 
-def test_what_was_submitted_is_read_back(tmp_path: Path) -> None:
+def test_submissions_are_read_back(tmp_path: Path) -> None:
     register = Register(tmp_path)
     first = entered(register, "train", ["a", "b"], "10")
     entered(register, "evaluate", ["a", "b"], "11")
@@ -40,14 +40,14 @@ def test_an_intent_is_recovered_by_its_comment_and_one_that_slurm_never_saw_is_w
     assert [entry.stage for entry in Register(tmp_path).submissions] == ["train"]
 
 
-def test_two_sweeps_of_one_name_do_not_take_each_others_jobs(tmp_path: Path) -> None:
+def test_two_sweeps_of_the_same_name_do_not_confuse_their_jobs(tmp_path: Path) -> None:
     assert Register(tmp_path / "x" / "sweep").tag != Register(tmp_path / "y" / "sweep").tag
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"submissions": [{"stage": 1}]}', '{"a": {"train": "1_0"}}']
 )
-def test_a_damaged_register_is_one_sentence(tmp_path: Path, text: str) -> None:
+def test_a_damaged_register_is_reported_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs.json").write_text(text)
-    with pytest.raises(LaunchError, match=r"jobs\.json is damaged: .* end them with scancel"):
+    with pytest.raises(LaunchError, match=r"jobs\.json is damaged: .* cancel them with scancel"):
         Register(tmp_path)

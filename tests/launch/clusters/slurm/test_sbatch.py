@@ -42,16 +42,16 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Array, str]]:
     return list(zip(arrays, submitter.describe(arrays), strict=True))
 
 
-def test_the_text_of_every_stage_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a wanted change: remove the file, run this test, and read the difference before it is committed."""
+def test_the_script_of_every_stage_is_the_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an intended change: remove the file, run this test, and review the difference before committing it."""
     text = "\n".join(f"#### {array.stage}\n{text}\n" for array, text in described(monkeypatch))
     if not RECORD.exists():
         RECORD.write_text(text)
     assert text == RECORD.read_text()
 
 
-def test_nothing_of_a_name_is_run_by_the_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each script is run by a real bash with commands that only write down their arguments."""
+def test_no_part_of_a_name_is_executed_by_the_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each script is run by a real bash with commands that only record their arguments."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("srun", "ln", "python"):
@@ -84,7 +84,7 @@ def test_nothing_of_a_name_is_run_by_the_shell(monkeypatch: pytest.MonkeyPatch, 
     assert not list(tmp_path.rglob("pwned"))
 
 
-def test_defaults_of_the_environment_do_not_overrule_what_the_script_states() -> None:
+def test_environment_defaults_do_not_override_the_script() -> None:
     mine = {"PATH": "/bin", "SLURM_CONF": "/etc/s", "MLFLOW_TRACKING_URI": "http://x", "MY_SBATCH_X": "1"}
     left = {"SLURM_JOB_ID": "1", "SBATCH_ARRAY_INX": "0-9", "SUBMITIT_EXECUTOR": "slurm", "SRUN_DEBUG": "1"}
     given = {"SBATCH_PARTITION": "small", "SBATCH_ACCOUNT": "lab"}
@@ -93,7 +93,7 @@ def test_defaults_of_the_environment_do_not_overrule_what_the_script_states() ->
 
 @pytest.fixture
 def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of scripts 1, 2, ... that are run in turn when sbatch is called; squeue finds nothing."""
+    """A folder of scripts 1, 2, ... that successive calls of sbatch run; squeue finds nothing."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "sbatch").write_text(
@@ -108,7 +108,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return programs
 
 
-def test_while_the_controller_is_away_it_is_asked_again(answers: Path) -> None:
+def test_submission_is_retried_while_the_controller_is_down(answers: Path) -> None:
     (answers / "1").write_text(
         "echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller' >&2; exit 1"
     )
@@ -117,7 +117,7 @@ def test_while_the_controller_is_away_it_is_asked_again(answers: Path) -> None:
     assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "4711"
 
 
-def test_what_slurm_refuses_is_not_tried_again(answers: Path) -> None:
+def test_a_refused_submission_is_not_retried(answers: Path) -> None:
     (answers / "1").write_text(
         "echo 'sbatch: error: invalid partition specified: nowhere' >&2\n"
         "echo 'sbatch: error: Batch job submission failed: Invalid partition name specified' >&2; exit 1"

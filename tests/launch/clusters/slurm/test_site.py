@@ -1,4 +1,4 @@
-"""What jobs get: first what was asked, then the files, then what the cluster suggests, each told."""
+"""Resources of jobs: first the request, then the files, then what the cluster suggests, each reported."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LARGE = cluster_facts(config=CONFIG_24_11, partitions=PARTITIONS_24_11, sinfo=SI
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch, tmp_path):
-    """No file and no variables of whoever runs the tests."""
+    """No files and no variables of the user who runs the tests."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in ("PARTITION", "ACCOUNT", "QOS", "CONSTRAINT"):
         monkeypatch.delenv(f"SBATCH_{name}", raising=False)
 
 
-def test_the_command_line_counts_before_the_file_and_the_file_before_the_users_own(tmp_path):
+def test_the_command_line_overrides_the_file_and_the_file_the_users_own(tmp_path):
     (tmp_path / "config/traitvae").mkdir(parents=True)
     own, named = tmp_path / "config/traitvae/cluster.toml", tmp_path / "site.toml"
     own.write_text('partition = "own"\naccount = "own"\nqos = "own"\n[sbatch]\nnice = 5\nmail-type = "ALL"\n')
@@ -37,7 +37,7 @@ def test_the_command_line_counts_before_the_file_and_the_file_before_the_users_o
     ]
 
 
-def test_what_nobody_says_is_built_in():
+def test_the_rest_has_built_in_defaults():
     resources, sentences = resolve(Resources(), None, None, 1)
     assert resources.given() == {
         "nodes": 1,
@@ -49,7 +49,7 @@ def test_what_nobody_says_is_built_in():
     assert sentences == []
 
 
-def test_sbatchs_own_variables_count_before_the_cluster(monkeypatch):
+def test_sbatchs_own_variables_override_the_clusters_defaults(monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "gpu")
     monkeypatch.setenv("SBATCH_ACCOUNT", "vision")
     resources, sentences = resolve(Resources(account="mine"), None, LARGE, 4)
@@ -57,17 +57,17 @@ def test_sbatchs_own_variables_count_before_the_cluster(monkeypatch):
     assert sentences[0] == "partition gpu: from sbatch's variables in the environment"
 
 
-def test_an_unknown_cluster_is_chosen_from_and_told():
+def test_choices_from_an_unknown_cluster_are_reported():
     resources, sentences = resolve(Resources(), None, LARGE, 2)
     assert resources == Resources(
         partition="cpu", nodes=1, gpus_per_node=0, cpus_per_task=16, hours=24.0, signal_delay_s=90, retries=2
     )
     assert sentences == [
-        "partition cpu: the cluster's default one",
+        "partition cpu: the cluster's default",
         "time limit 24 h: partition cpu allows 168 h",
-        "1 node: as few as hold 2 ranks evenly",
+        "1 node: the fewest that hold 2 ranks evenly",
         "no GPUs: partition cpu has none",
-        "16 processors for each rank: its share of a node",
+        "16 CPUs per rank: its share of a node",
     ]
 
 
@@ -76,35 +76,35 @@ def test_an_unknown_cluster_is_chosen_from_and_told():
     [
         (1, 1, 1, 16),
         (4, 1, 4, 16),
-        (8, 1, 8, 16),  # a node with eight, capped at 16 of its 24 for each
+        (8, 1, 8, 16),  # a node with eight GPUs; 24 CPUs each, capped at 16
         (12, 2, 6, 16),
         (16, 2, 8, 16),
         (24, 6, 4, 16),
     ],
 )
-def test_ranks_get_a_gpu_each_on_as_few_nodes_as_hold_them(ranks, nodes, gpus, cpus):
+def test_ranks_get_a_gpu_each_on_the_fewest_nodes(ranks, nodes, gpus, cpus):
     chosen, _ = choose(Resources(partition="gpu"), LARGE, ranks)
     assert (chosen.nodes, chosen.gpus_per_node, chosen.cpus_per_task) == (nodes, gpus, cpus)
 
 
-def test_what_was_asked_stays():
+def test_requested_resources_are_kept():
     asked = Resources(partition="gpu", nodes=4, gpus_per_node=1, cpus_per_task=3, hours=100.0)
     chosen, sentences = choose(asked, LARGE, 4)
     assert chosen == asked
     assert sentences == []
 
 
-def test_measuring_takes_one_gpu_of_what_was_asked():
+def test_measuring_uses_one_of_the_requested_gpus():
     chosen, _ = choose(Resources(partition="gpu", nodes=4, gpus_per_node=4), LARGE, 1)
     assert (chosen.nodes, chosen.gpus_per_node) == (1, 1)
 
 
-def test_a_run_on_processors_leaves_the_gpus_alone():
+def test_a_run_on_the_cpu_uses_no_gpus():
     chosen, _ = choose(Resources(partition="gpu"), LARGE, 2, on_gpus=False)
     assert chosen.gpus_per_node == 0
 
 
-def test_the_partitions_limit_is_taken_when_it_is_below_a_day():
+def test_the_partitions_limit_is_used_if_below_a_day():
     chosen, sentences = choose(Resources(partition="scavenge"), LARGE, 1)
     assert chosen.hours == 12
     assert "time limit 12 h: the limit of partition scavenge" in sentences
@@ -122,10 +122,10 @@ def test_the_partitions_limit_is_taken_when_it_is_below_a_day():
         ),
         (Resources(partition="gpu"), 17, "17 ranks cannot be spread evenly"),
         (Resources(partition="gpu", nodes=2), 3, "3 ranks cannot be spread evenly over 2 nodes"),
-        (Resources(partition="cpu", cpus_per_task=129), 1, "200 nodes with 128 processors and 0 GPUs"),
+        (Resources(partition="cpu", cpus_per_task=129), 1, "200 nodes with 128 CPUs and 0 GPUs"),
     ],
 )
-def test_what_can_never_run_is_one_sentence(asked, ranks, sentence):
+def test_what_can_never_run_is_reported_in_one_sentence(asked, ranks, sentence):
     with pytest.raises(LaunchError, match=sentence):
         choose(asked, LARGE, ranks)
 
@@ -139,7 +139,7 @@ def test_without_a_default_partition_one_must_be_named():
 def test_a_hidden_partition_is_left_to_sbatch():
     chosen, sentences = choose(Resources(partition="secret"), LARGE, 2)
     assert chosen == Resources(partition="secret")
-    assert sentences == ["partition secret is none of those that sinfo shows (cpu, gpu, scavenge, old)"]
+    assert sentences == ["partition secret is not among those that sinfo shows (cpu, gpu, scavenge, old)"]
 
 
 @given(
@@ -156,8 +156,8 @@ def test_a_hidden_partition_is_left_to_sbatch():
     limit=st.none() | st.floats(1, 1e5),
     ranks=st.integers(1, 64),
 )
-def test_what_is_chosen_is_there(kinds, limit, ranks):
-    """On any cluster: enough nodes have what each is asked for, or it is refused."""
+def test_what_is_chosen_exists(kinds, limit, ranks):
+    """On any cluster: enough nodes have what is requested, or the request is refused."""
     partition = Partition(name="p", is_default=True, limit_minutes=limit, kinds=tuple(kinds))
     try:
         chosen, _ = choose(Resources(), facts_with(partition), ranks)

@@ -13,7 +13,7 @@ from launch.clusters.slurm.snapshot import CODE, FLOORS, code_content, take_snap
 
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the four floors that may be changed."""
+    """A copy of the four packages that may be changed."""
     for floor in FLOORS:
         shutil.copytree(CODE / floor, tmp_path / "code" / floor, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(snapshot, "code_content", lambda: code_content(tmp_path / "code"))
@@ -30,7 +30,7 @@ def printed(copy: Path, program: str) -> str:
     return ended.stdout
 
 
-def test_jobs_import_the_copy_and_not_the_files_that_are_edited(tmp_path: Path) -> None:
+def test_jobs_import_the_copy_and_not_edited_files(tmp_path: Path) -> None:
     copy = take_snapshot(tmp_path / "sweep")
     shown = printed(copy, "import jobs.run, launch.finish; print(jobs.run.__file__, launch.finish.__file__)")
     assert all(path.startswith(f"{copy}/") for path in shown.split())

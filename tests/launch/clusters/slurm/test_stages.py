@@ -59,7 +59,7 @@ def test_arrays_are_split_at_the_clusters_limit() -> None:
     assert all(max(one.units) < 4 for one in arrays)
 
 
-def test_what_is_trained_is_only_measured_and_other_ranks_are_another_array() -> None:
+def test_trained_cells_are_only_measured_and_other_rank_counts_get_their_own_array() -> None:
     now = PendingWork(train=[*cells(2), *cells(1, ranks=2, first_seed=7)], measure=cells(1, first_seed=9))
     arrays = planned(now, [], limits(), SWEEP, ["x"])
     assert shape(arrays) == [
@@ -73,11 +73,11 @@ def test_what_is_trained_is_only_measured_and_other_ranks_are_another_array() ->
     assert [one.parameters["ntasks_per_node"] for one in arrays[:4]] == [1, 1, 2, 1]
 
 
-def test_nothing_to_do_is_no_job() -> None:
+def test_nothing_to_do_gives_no_jobs() -> None:
     assert planned(PendingWork(), [], limits(), SWEEP, ["x"]) == []
 
 
-def test_with_max_parallel_training_waits_for_the_data_sets_and_shares_the_number_out() -> None:
+def test_with_max_parallel_training_waits_for_the_data_sets_and_divides_the_number() -> None:
     allowed = limits(max_array=4, max_parallel=5)
     arrays = planned(PendingWork(train=cells(6)), [prepared_by(9, allowed)], allowed, SWEEP, ["x"])
     assert [one.at_once for one in arrays] == [5, 5, 5, None, 2, 1, 2, 2, None]
@@ -116,7 +116,7 @@ def test_the_table_waits_for_cells_of_another_launch_too(tmp_path: Path, three: 
     assert shape(arrays)[2] == ("compare", 1, ["afterany 1", "afterany 11"])
 
 
-def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_behind_the_right_tasks(
+def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_after_the_right_tasks(
     tmp_path: Path, three: list[Cell]
 ) -> None:
     register = Register(tmp_path)
@@ -133,7 +133,7 @@ def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_behind
     assert compare.stage == "compare"
 
 
-def test_a_job_that_waits_for_a_training_that_failed_is_hopeless_and_the_cell_is_trained_anew(
+def test_a_job_that_waits_for_failed_training_is_hopeless_and_the_cell_is_retrained(
     tmp_path: Path, three: list[Cell]
 ) -> None:
     register, names = Register(tmp_path), [cell.name for cell in three]
