@@ -1,4 +1,4 @@
-"""What a system's fields may hold, checked also where a configuration is built from Python."""
+"""What fields of a configuration may hold, checked also where it is built from Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def check_choices(config: DataclassInstance, system: str) -> None:
+def check_choices(config: DataclassInstance) -> None:
     """ConfigError where a field annotated as a ``Literal`` holds a value that is none of its."""
     hints = get_type_hints(type(config))  # strings evaluated, ``Annotated`` taken off
     for field in fields(config):
@@ -28,13 +28,25 @@ def check_choices(config: DataclassInstance, system: str) -> None:
         if get_origin(hints[field.name]) is Literal and value not in choices:
             *others, last = map(str, choices)
             expected = f"{', '.join(others)} or {last}" if others else last
-            raise ConfigError(f"{system}: {field.name} is {value!r}; it must be {expected}")
+            raise ConfigError(f"{_of(config)}{field.name} is {value!r}; it must be {expected}")
 
 
-def check_at_least(smallest: int, config: DataclassInstance, system: str, *names: str) -> None:
-    """ConfigError where one of the named numbers is smaller, or none."""
+def check_at_least(smallest: int, config: DataclassInstance, *names: str) -> None:
+    """ConfigError where one of the named numbers is smaller, or NaN; None is let through."""
     expected = "must not be negative" if smallest == 0 else f"must be at least {smallest}"
     for name in names:
         value = getattr(config, name)
-        if not value >= smallest:
-            raise ConfigError(f"{system}: {name} is {value}; it {expected}")
+        check(value is None or value >= smallest, f"{_of(config)}{name} is {value}; it {expected}")
+
+
+def check_above_zero(config: DataclassInstance, *names: str) -> None:
+    """ConfigError where one of the named numbers is not above 0; None is let through."""
+    for name in names:
+        value = getattr(config, name)
+        check(value is None or value > 0, f"{_of(config)}{name} is {value}; it must be above 0")
+
+
+def _of(config: DataclassInstance) -> str:
+    """What a sentence begins with: the system, where it is about a system's field."""
+    system = getattr(config, "system", "")
+    return f"{system}: " if system else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.data.order import steps_per_epoch
 from pipeline.data.settings import DataConfig
-from pipeline.field_checks import NOT_IDENTITY, check
+from pipeline.field_checks import NOT_IDENTITY, check, check_at_least
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
@@ -32,7 +32,7 @@ class RunRecord:
     """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""
 
     def __post_init__(self) -> None:
-        check(self.seed >= 0, f"seed is {self.seed}; it must not be negative")
+        check_at_least(0, self, "seed")
         changes = [begin for begin, _ in self.data.supervision_schedule]
         check(
             max(changes, default=0) < self.training.epochs,

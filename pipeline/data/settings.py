@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from pipeline.field_checks import NOT_IDENTITY, check
+from pipeline.field_checks import NOT_IDENTITY, check, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +33,7 @@ class DataConfig:
     """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
 
     def __post_init__(self) -> None:
-        check(
-            self.label_seed is None or self.label_seed >= 0,
-            f"label_seed is {self.label_seed}; it must not be negative",
-        )
+        check_at_least(0, self, "label_seed")
         check(
             0 <= self.supervision_rate <= 1,
             f"supervision_rate is {self.supervision_rate}; it is a share, 0 to 1",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from pipeline.field_checks import NOT_IDENTITY, check
+from pipeline.field_checks import NOT_IDENTITY, check_above_zero, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +24,5 @@ class MeasuresConfig:
     """Measuring that reads no batch for so long is ended, its stacks in its log, and tried again."""
 
     def __post_init__(self) -> None:
-        check(
-            self.measure_batch_size >= 1,
-            f"measure_batch_size is {self.measure_batch_size}; it must be at least 1",
-        )
-        check(self.hang_seconds > 0, f"hang_seconds is {self.hang_seconds}; it must be above 0")
+        check_at_least(1, self, "measure_batch_size")
+        check_above_zero(self, "hang_seconds")

@@ -66,8 +66,8 @@ class CCVAEBoundConfig(CharacteristicVAEConfig):
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, self.system, "importance_samples")
-        check_at_least(0, self, self.system, "classifier_weight")
+        check_at_least(1, self, "importance_samples")
+        check_at_least(0, self, "classifier_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
             raise ConfigError(
                 f"{self.system}: weight_gradient=denominator needs importance_samples=1: self-normalised weights have"

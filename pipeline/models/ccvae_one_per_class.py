@@ -40,7 +40,7 @@ class OnePerClassCCVAEConfig(CCVAEBoundConfig):
 
     def __post_init__(self) -> None:
         CCVAEBoundConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(0, self, self.system, "nearest_example_weight")
+        check_at_least(0, self, "nearest_example_weight")
 
     def build(self, data: DataSpec) -> OnePerClassCCVAE:
         return OnePerClassCCVAE(self, data)

@@ -63,7 +63,7 @@ class CondVAEInfoConfig(AdversarialVAEConfig):
 
     def __post_init__(self) -> None:
         AdversarialVAEConfig.__post_init__(self)
-        check_at_least(0, self, self.system, "information_weight")
+        check_at_least(0, self, "information_weight")
 
     def build(self, data: DataSpec) -> CondVAEInfo:
         return CondVAEInfo(self, data)

@@ -81,8 +81,8 @@ class CSVAEConfig(AdversarialVAEConfig):
 
     def __post_init__(self) -> None:
         AdversarialVAEConfig.__post_init__(self)
-        check_at_least(1, self, "csvae", "subspace_size")
-        check_at_least(0, self, "csvae", "subspace_kl_weight", "entropy_weight", "adversary_weight")
+        check_at_least(1, self, "subspace_size")
+        check_at_least(0, self, "subspace_kl_weight", "entropy_weight", "adversary_weight")
 
     def build(self, data: DataSpec) -> CSVAE:
         return CSVAE(self, data)

@@ -50,7 +50,7 @@ class AnyDivaConfig(CharacteristicVAEConfig):
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(0, self, self.system, "kl_weight", "classifier_weight")
+        check_at_least(0, self, "kl_weight", "classifier_weight")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

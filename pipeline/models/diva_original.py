@@ -62,8 +62,8 @@ class DivaOriginalConfig(AnyDivaConfig):
 
     def __post_init__(self) -> None:
         AnyDivaConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, "diva_original", "domain_size")
-        check_at_least(0, self, "diva_original", "domain_label", "domain_classifier_weight", "warm_up_epochs")
+        check_at_least(1, self, "domain_size")
+        check_at_least(0, self, "domain_label", "domain_classifier_weight", "warm_up_epochs")
 
     def build(self, data: DataSpec) -> DivaOriginal:
         labels = len(data.cardinalities)

@@ -73,8 +73,8 @@ class M2Config(ImageVAEConfig):
 
     def __post_init__(self) -> None:
         ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, "m2", "latent_size")
-        check_at_least(0, self, "m2", "classifier_weight")
+        check_at_least(1, self, "latent_size")
+        check_at_least(0, self, "classifier_weight")
 
     @classmethod
     def celeba(cls) -> M2Config:

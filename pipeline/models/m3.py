@@ -47,7 +47,7 @@ class M3Config(CharacteristicVAEConfig):
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)
-        check_at_least(0, self, "m3", "classifier_weight")
+        check_at_least(0, self, "classifier_weight")
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
                 f"m3: confidence is {self.confidence}; it is a probability, 0.5 or more, below 1"

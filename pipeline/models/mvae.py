@@ -48,8 +48,8 @@ class MVAEConfig(ImageVAEConfig):
 
     def __post_init__(self) -> None:
         ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, "mvae", "latent_size", "label_width")
-        check_at_least(0, self, "mvae", "label_weight")
+        check_at_least(1, self, "latent_size", "label_width")
+        check_at_least(0, self, "label_weight")
 
     @classmethod
     def celeba(cls) -> MVAEConfig:

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from data_prep.errors import ConfigError
+from pipeline.field_checks import check_above_zero
 from pipeline.tracking.address import public_uri
 
 
@@ -49,10 +50,7 @@ class TrackingSettings:
             )
         if not self.experiment:
             raise ConfigError("tracking.experiment must not be empty")
-        if not self.system_metrics_every_s > 0:
-            raise ConfigError(
-                f"tracking.system_metrics_every_s must be above 0, not {self.system_metrics_every_s}"
-            )
+        check_above_zero(self, "system_metrics_every_s")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from pipeline.field_checks import NOT_IDENTITY, check
+from pipeline.field_checks import NOT_IDENTITY, check, check_above_zero, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +23,7 @@ class OptimiserConfig:
     """Factor of the step size behind a milestone."""
 
     def __post_init__(self) -> None:
-        check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be above 0")
+        check_above_zero(self, "learning_rate")
         check(all(0 <= beta < 1 for beta in self.betas), f"betas are {self.betas}; each must be in [0, 1)")
         check(
             all(early < late for early, late in pairwise((0, *self.milestones))),
@@ -65,17 +65,19 @@ class TrainingConfig:
     """A rank that makes no step for so long is ended, its stacks in its log (until its first step: at least 600)."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs",
-            "batch_size",
-            "ranks",
-            "checkpoint_every_epochs",
-            "keep_checkpoints",
-            "log_every_steps",
-        ):
-            check(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("checkpoint_every_minutes", "hang_seconds"):
-            check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
+        check_at_least(
+            1,
+            self,
+            *(
+                "epochs",
+                "batch_size",
+                "ranks",
+                "checkpoint_every_epochs",
+                "keep_checkpoints",
+                "log_every_steps",
+            ),
+        )
+        check_above_zero(self, "checkpoint_every_minutes", "hang_seconds")
         check(
             self.batch_size >= self.ranks,
             f"batch_size {self.batch_size} is smaller than the number of ranks {self.ranks}",

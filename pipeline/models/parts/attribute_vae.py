@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from data_prep.errors import ConfigError
-from pipeline.field_checks import check_at_least
+from pipeline.field_checks import check_above_zero, check_at_least
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.parts.image_vae import Likelihood
 from pipeline.models.parts.label_attributes import LabelAttributes
@@ -47,10 +47,8 @@ class AdversarialVAEConfig(AttributeVAEConfig):
 
     def __post_init__(self) -> None:
         AttributeVAEConfig.__post_init__(self)
-        check_at_least(1, self, self.system, "adversary_width")
-        rate = self.adversary_learning_rate
-        if rate is not None and not rate > 0:
-            raise ConfigError(f"{self.system}: adversary_learning_rate is {rate}; it must be above 0")
+        check_at_least(1, self, "adversary_width")
+        check_above_zero(self, "adversary_learning_rate")
 
 
 class ToldAttributes:

@@ -37,8 +37,8 @@ class CharacteristicVAEConfig(ImageVAEConfig):
 
     def __post_init__(self) -> None:
         ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, self.system, "characteristic_size")
-        check_at_least(0, self, self.system, "style_size")
+        check_at_least(1, self, "characteristic_size")
+        check_at_least(0, self, "style_size")
         if any(size < 1 for size in self.label_latents):
             raise ConfigError(
                 f"{self.system}: label_latents is {self.label_latents}; each must be at least 1"

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
-from pipeline.field_checks import check_at_least, check_choices
+from pipeline.field_checks import check_above_zero, check_at_least, check_choices
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, to_image, to_pixels
 from pipeline.models.parts.densities import (
@@ -79,12 +79,9 @@ class ImageVAEConfig:
     """Scale of a Laplace or Gaussian likelihood, where black is 0 and white 1."""
 
     def __post_init__(self) -> None:
-        check_choices(self, self.system)
-        check_at_least(1, self, self.system, "hidden_width")
-        if not self.likelihood_scale > 0:
-            raise ConfigError(
-                f"{self.system}: likelihood_scale is {self.likelihood_scale}; it must be above 0"
-            )
+        check_choices(self)
+        check_at_least(1, self, "hidden_width")
+        check_above_zero(self, "likelihood_scale")
 
 
 def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, Tensor], Tensor]:

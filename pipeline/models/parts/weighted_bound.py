@@ -25,8 +25,8 @@ class WeightedVAEConfig(ImageVAEConfig):
 
     def __post_init__(self) -> None:
         ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
-        check_at_least(1, self, self.system, "latent_size")
-        check_at_least(0, self, self.system, "reconstruction_weight", "kl_weight")
+        check_at_least(1, self, "latent_size")
+        check_at_least(0, self, "reconstruction_weight", "kl_weight")
 
 
 def weighted_bound(
