@@ -108,3 +108,8 @@ def test_the_papers_data_are_planned_from_their_raw_files(
     assert not end.value.code
     assert f"{cells} cells, {cells} to run" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_seeds_of_a_recipe_vary_the_labelled_examples_too(name: str) -> None:
+    assert all(run.label_seed in (run.seed, None) for run in RECIPES[name].runs())
