@@ -53,6 +53,10 @@ class Diverged(RunError):
     """The loss is not finite; a repeated run would diverge again, so it is not retried automatically."""
 
 
+class MeasuringError(RunError):
+    """Some measures of a run failed; the others have their results, and only what failed is to be repeated."""
+
+
 class LaunchError(UserError):
     """Jobs cannot be submitted, or do not return what they should."""
 

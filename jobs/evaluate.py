@@ -1,29 +1,34 @@
-"""Measures one trained cell and marks it done: ``python -m jobs.evaluate --config FILE``.
+"""Measures one trained cell: ``python -m jobs.evaluate --config FILE [--measures NAME ...] [--split SPLIT]``.
 
-Numbers and figures go to the MLflow run of the training. A cell that is done is left as it is.
+Each measure leaves its result in the cell's ``measures/`` folder. What has a result already is not measured again, and a
+measure that fails costs only itself.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-import torch
 import tyro
 
-from data_prep.errors import Interrupted, RunError, report_user_errors
+from data_prep.errors import Interrupted, MeasuringError, RunError, report_user_errors
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
+from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.lease import hold_lease
+from pipeline.cells.measurements import Result
+from pipeline.config import identity
 from pipeline.figures.draw import draw_figures
-from pipeline.measures.classification import classification
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.measures.likelihood import likelihood
-from pipeline.models.capabilities import Classifies
+from pipeline.measures.plan import is_done, planned, unsettled
+from pipeline.measures.settings import MeasuresConfig
+from pipeline.measures.take import take_all
+from pipeline.measures.view import ModelView
 from pipeline.models.interface import DataSpec
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, stop_requests
@@ -34,69 +39,99 @@ from pipeline.world import choose_device
 log = logging.getLogger(__name__)
 
 
-def evaluate_cell(config_file: Path) -> dict[str, float]:
-    """Measure the trained cell of a ``config.json``; returns the numbers.
+def evaluate_cell(
+    config_file: Path, *, take: tuple[str, ...] | None = None, split: str | None = None
+) -> dict[str, float]:
+    """Measure the trained cell of a ``config.json``; returns all numbers that were asked for, by metric.
 
     Why it ends without them stands in the cell's ``outcome.json``.
 
+    Args:
+        config_file: of the cell.
+        take: measures, by name or as ``NAME:FIELD=VALUE,...``; those of the configuration where there are none.
+        split: the split; that of the configuration where there is none.
+
     Raises:
-        Interrupted: it was asked to stop, and measures anew when it is started again.
-        RunError: the cell is not trained to its last step, or another process is at work in it.
+        Interrupted: it was asked to stop, and goes on with what is left when it is started again.
+        MeasuringError: some measures failed; the others have their results.
+        RunError: the cell is not trained, or another process is at work in it.
     """
     with stop_requests() as stop:
         cell = Cell.open(config_file)
         with logged(cell, "evaluate") as log_file:
-            if cell.is_done():
-                return {}
             attempt = Attempt.here()
             try:
-                return _evaluate(cell, attempt, stop, log_file)
+                measures = cell.config.measures
+                measures = replace(measures, take=take or measures.take, split=split or measures.split)
+                if not cell.is_trained() or unsettled(cell, measures):
+                    _evaluate(cell, measures, attempt, stop, log_file)
             except Exception as error:
                 write_outcome(cell, "evaluate", attempt, error)
                 raise
+    return _numbers(cell, measures)
 
 
-def _evaluate(cell: Cell, attempt: Attempt, stop: StopRequest, log_file: Path) -> dict[str, float]:
+def _evaluate(
+    cell: Cell, measures: MeasuresConfig, attempt: Attempt, stop: StopRequest, log_file: Path
+) -> None:
     limit_threads()
     keep_freed_memory()
-    config, data = cell.config, open_data(cell)
-    device = choose_device(config.training.device, local_rank=0)
-    with (
-        hold_lease(cell.folder, attempt, "evaluate") as lease,
-        tracker_for(cell, data, lease.check) as tracker,
-    ):
+    with hold_lease(cell.folder, attempt, "evaluate") as lease:
         Outcome.clear(cell.folder)
-        state = checkpoint.load_newest(cell.checkpoints, device)
-        wanted = config.last_step(data.manifest.splits["train"].rows)
-        if state is None or state["step"] != wanted:
-            found = "no checkpoint" if state is None else f"step {state['step']}"
-            raise RunError(f"{cell.folder} is not trained yet: it has {found} of {wanted}; train it first")
-        model = config.model.build(DataSpec.of(data.manifest)).to(device).eval()
-        model.load_state_dict(state["model"])
-        torch.manual_seed(config.seed)
-        asked = config.measures
-        try:
-            with (
-                stop.ends_at_once("asked to stop while it was measured; started again, it is measured anew"),
-                watching_for_hangs(asked.hang_seconds, log_file) as heartbeat,
-            ):
-                examples = MeasuredSplit(data, asked.split, device, asked.measure_batch_size, heartbeat)
-                numbers = likelihood(model, examples)
-                if isinstance(model, Classifies):
-                    numbers |= classification(model, examples)
+        if not cell.is_trained():
+            raise RunError(f"{cell.folder} is not trained yet: it has {_progress(cell)}; train it first")
+        data = open_data(cell)
+        device = choose_device(cell.config.training.device, local_rank=0)
+        with tracker_for(cell, data, lease.check) as tracker:
+            state = checkpoint.load_newest(cell.checkpoints, device)
+            wanted = cell.config.last_step(data.manifest.splits["train"].rows)
+            if state is None or state["step"] != wanted:
                 lease.check()
-                draw_figures(model, examples, cell.figures)
-        except Interrupted:
-            tracker.close("running")
-            raise
-        tracker.log("test", wanted, numbers)
-        tracker.artifact(cell.figures, "figures")
-        tracker.close("finished")
-        lease.check()
-        cell.mark_done()
+                cell.mark_untrained()
+                raise RunError(
+                    f"the last checkpoint of {cell.folder} is lost or damaged: it has {_progress(cell)}; train it again from"
+                    " there"
+                )
+            model = cell.config.model.build(DataSpec.of(data.manifest)).to(device).eval()
+            model.load_state_dict(state["model"])
+            try:
+                with (
+                    stop.ends_at_once(
+                        "asked to stop while it was measured; run the same command to measure the rest"
+                    ),
+                    watching_for_hangs(measures.hang_seconds, log_file) as heartbeat,
+                ):
+                    examples = MeasuredSplit(
+                        data, measures.split, device, measures.measure_batch_size, heartbeat
+                    )
+                    view = ModelView(model, examples, identity(cell.config, data.manifest.digest))
+                    failed = take_all(view, cell, unsettled(cell, measures), lease.check)
+                    lease.check()
+                    draw_figures(model, examples, cell.figures)
+            except Interrupted:
+                tracker.close("running")
+                raise
+            numbers = _numbers(cell, measures)
+            tracker.mirror_results()
+            if failed:
+                said = "; ".join(f"{name}: {reason}" for name, reason in failed)
+                raise MeasuringError(f"{len(failed)} of {len(measures.take)} measures failed: {said}")
+            tracker.close("finished")
+            lease.check()
+            if is_done(cell):
+                cell.clear_failure()
     for name, value in numbers.items():
-        log.info("test/%s: %.4f", name, value)
-    return numbers
+        log.info("%s/%s: %.4f", measures.split, name, value)
+
+
+def _progress(cell: Cell) -> str:
+    step = newest_step(cell.checkpoints)
+    return f"{'no checkpoint' if step is None else f'step {step}'} of {cell.last_step()}"
+
+
+def _numbers(cell: Cell, measures: MeasuresConfig) -> dict[str, float]:
+    found = [Result.read(entry.key.folder(cell.folder)) for entry in planned(measures)]
+    return {name: number.value for result in found if result for name, number in result.numbers.items()}
 
 
 @dataclass
@@ -105,6 +140,12 @@ class Arguments:
 
     config: Path
     """The cell's `config.json`."""
+    take: Annotated[
+        tuple[str, ...], tyro.conf.arg(name="measures", metavar="NAME[:FIELD=VALUE,...] ...")
+    ] = ()
+    """Measures to compute; those of the configuration where none is named."""
+    split: str | None = None
+    """Split that is measured; that of the configuration where none is named."""
 
 
 def main() -> None:
@@ -112,7 +153,7 @@ def main() -> None:
     with report_user_errors():
         arguments = tyro.cli(Arguments, prog="python -m jobs.evaluate")
     with exits_as_a_unit():
-        evaluate_cell(arguments.config)
+        evaluate_cell(arguments.config, take=arguments.take or None, split=arguments.split)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pipeline.cells.attempt import Attempt
 from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.folder import RESET, CellFolder
 from pipeline.cells.lease import Holder, superseded
+from pipeline.measures.plan import is_done
 
 OUTCOME_FILE = "outcome.json"
 
@@ -117,7 +118,7 @@ def next_action(
     """
     if superseded(cell.folder, attempt):
         return "done"
-    if cell.is_done() or (unit == "train" and cell.is_trained()):
+    if (unit == "train" and cell.is_trained()) or is_done(cell):
         return "done"
     ending, sentence = _how_it_ended(cell, unit, attempt)
     if ending != "failed" and not is_newest_start():

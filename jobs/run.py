@@ -7,8 +7,16 @@ from pathlib import Path
 from jobs.exit_status import exits_as_a_unit
 
 
-def run_unit(unit: str, config_file: Path) -> None:
+def run_unit(
+    unit: str, config_file: Path, *, take: tuple[str, ...] | None = None, split: str | None = None
+) -> None:
     """Run ``train`` or ``evaluate`` on the cell of a ``config.json``, and end like a command.
+
+    Args:
+        unit: which of the two.
+        config_file: of the cell.
+        take: for ``evaluate``, the measures (see ``jobs.evaluate``); None: those of the configuration.
+        split: for ``evaluate``, the split; None: that of the configuration.
 
     Raises:
         SystemExit: as :func:`jobs.exit_status.exits_as_a_unit` says.
@@ -21,6 +29,6 @@ def run_unit(unit: str, config_file: Path) -> None:
         elif unit == "evaluate":
             from jobs.evaluate import evaluate_cell
 
-            evaluate_cell(config_file)
+            evaluate_cell(config_file, take=take, split=split)
         else:
             raise ValueError(f"there is no unit {unit}")

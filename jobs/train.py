@@ -39,7 +39,7 @@ def train_cell(config_file: Path) -> None:
         cell = Cell.open(config_file)
         take_rank_from_submitit()
         with logged(cell, "train") as log_file:
-            if cell.is_done():
+            if cell.is_trained():
                 return
             attempt = Attempt.here()
             try:
@@ -88,6 +88,9 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             tracker.artifact(cell.config_file)
             tracker.model(model)
             tracker.close("running")  # measuring it ends the run
+        if lease is not None:
+            lease.check()
+            cell.mark_trained()
 
 
 @dataclass

@@ -83,7 +83,8 @@ def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker
     return Tracker(
         cell.folder,
         settings=cell.config.tracking,
-        params=flat(cell.config),
+        # What is measured is no part of a run, and may be another the next time; in MLflow no param changes.
+        params={k: v for k, v in flat(cell.config).items() if not k.startswith("measures.")},
         tags={},
         run_name=cell.name,
         data=DatasetInput(name=data.manifest.name, digest=data.manifest.digest, source=str(data.folder)),

@@ -20,6 +20,7 @@ from jobs.train import train_cell
 from launch.plan import DataPlaces, located, make_cells
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.plan import is_done
 from pipeline.models.registry import PRESETS
 from pipeline.training.settings import TrainingConfig
 
@@ -81,7 +82,7 @@ def debug_run(options: Debug) -> None:
     if options.fresh:
         shutil.rmtree(cell.folder)
         cell.write()
-    if cell.is_done():
+    if is_done(cell):
         print(f"this run is done: {cell.folder} (--fresh begins it anew)")
         return
     try:

@@ -12,6 +12,7 @@ from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound
 from launch.plan import NeededData
 from pipeline.cell import Cell
+from pipeline.measures.plan import is_done
 
 
 def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend, runs: Path) -> str:
@@ -51,6 +52,6 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
 
 
 def _state(cell: Cell) -> str:
-    if cell.is_done():
+    if is_done(cell):
         return "done"
     return "trained, to be measured" if cell.is_trained() else "to be trained"

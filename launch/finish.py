@@ -10,6 +10,7 @@ from launch.compare import Compare, compare
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
+from pipeline.measures.plan import is_done
 from pipeline.tracking import finish_sweep, tracking_uri
 
 
@@ -29,7 +30,7 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     """
     if not cells:
         raise LaunchError(f"{sweep} has no cells")
-    done = [cell.is_done() for cell in cells]
+    done = [is_done(cell) for cell in cells]
     settings = cells[0].config.tracking
     if settings.parent_run_id is not None:
         uri = tracking_uri(settings.uri, sweep.parent)

@@ -10,6 +10,7 @@ from data_prep.files import atomic_write
 from pipeline import config as run_config
 from pipeline.cells.folder import CellFolder
 from pipeline.config import RunConfig
+from pipeline.measures.settings import MeasuresConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,10 @@ class Cell(CellFolder):
     """A cell's folder together with its run's configuration."""
 
     config: RunConfig
+
+    def measures_config(self) -> MeasuresConfig:
+        """What is to be measured of it, as its configuration here says, whatever is in its folder."""
+        return self.config.measures
 
     @classmethod
     def named(cls, sweep: Path, config: RunConfig, data_digest: str) -> Cell:

@@ -23,6 +23,7 @@ from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import is_at_work
+from pipeline.measures.plan import is_done
 
 SECONDS_TO_STOP = 60.0
 
@@ -106,8 +107,8 @@ class LocalBackend:
             entry.prepare_here()
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
-        self._waiting = [cell for cell in cells if not cell.is_done()]
-        self._states = {cell.name: State("done" if cell.is_done() else "waiting") for cell in cells}
+        self._waiting = [cell for cell in cells if not is_done(cell)]
+        self._states = {cell.name: State("done" if is_done(cell) else "waiting") for cell in cells}
 
     def states(self) -> dict[str, State]:
         if self.in_this_process:
@@ -154,7 +155,7 @@ class LocalBackend:
 
     def _start(self) -> None:
         for cell in list(self._waiting):
-            if cell.is_done():
+            if is_done(cell):
                 self._waiting.remove(cell)
                 self._states[cell.name] = State("done")
                 continue
@@ -197,7 +198,7 @@ class LocalBackend:
         """The status of a cell whose job has ended; ``waiting`` if another job is to follow."""
         cell, retries = running.cell, self.resources.retries
         action = next_action(cell, running.unit, Attempt.here(), RETRIES if retries is None else retries)
-        if cell.is_done():
+        if is_done(cell):
             return State("done")
         if action == "give_up":
             logs = [sub.paths.stderr for sub in (running.job._sub_jobs or [running.job])]

@@ -13,6 +13,7 @@ from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder
 from pipeline.cells.folder import CANCELLED, CellFolder
 from pipeline.cells.lease import Holder, is_at_work
+from pipeline.measures.plan import is_done
 
 _STAGES = ("train", "evaluate")
 
@@ -63,7 +64,7 @@ def read_status(
         LaunchError: SLURM does not answer, or the register of the sweep's jobs is damaged.
     """
     cells = sweep.cells
-    if not sweep.is_on_slurm or (cells and all(cell.is_done() for cell in cells)):
+    if not sweep.is_on_slurm or (cells and all(is_done(cell) for cell in cells)):
         states = {cell.name: _without_jobs(cell) for cell in cells}
         return SweepStatus(_waiting_for_others(states), {}, {}, {})
     register = Register(sweep.path)
@@ -90,7 +91,7 @@ def _gone(
     return [
         job
         for cell in cells
-        if not cell.is_done() and cell.failed() is None and not queue.keys() & jobs[cell.name].values()
+        if not is_done(cell) and cell.failed() is None and not queue.keys() & jobs[cell.name].values()
         for job in jobs[cell.name].values()
     ]
 
@@ -103,7 +104,7 @@ def state_of(
     register: Register,
 ) -> State:
     """Where a cell stands whose jobs are ``jobs`` (stage → id of the newest)."""
-    if cell.is_done():
+    if is_done(cell):
         return State("done")
     in_queue = [queue[jobs[stage]] if jobs.get(stage) in queue else None for stage in _STAGES]
     training, measuring = in_queue
@@ -171,7 +172,7 @@ def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> s
 
 def _without_jobs(cell: CellFolder) -> State:
     """Of a cell that no SLURM job is known of."""
-    if cell.is_done():
+    if is_done(cell):
         return State("done")
     if is_at_work(cell.folder):
         holder = Holder.read(cell.folder)

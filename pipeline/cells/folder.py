@@ -11,10 +11,11 @@ from typing import Any
 from data_prep.errors import ConfigError, RunError
 from data_prep.files import atomic_write
 from data_prep.manifest import MANIFEST_FILE, Manifest
-from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.record import RunRecord
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.validation import from_json
 
+TRAINED_FILE = "TRAINED"
 RESET = "forgiven"
 """What ``attempts.jsonl`` says where somebody asked for another try."""
 CANCELLED = "cancelled"
@@ -23,8 +24,9 @@ CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class CellFolder:
-    """``config.json``, ``checkpoints/``, ``metrics.jsonl``, ``figures/``, ``log/``, and ``DONE``, written last.
+    """``config.json``, ``checkpoints/``, ``metrics.jsonl``, ``TRAINED``, ``measures/``, ``figures/`` and ``log/``.
 
+    ``TRAINED`` is written last by training; what is measured after it stands in ``measures/`` (see ``measurements``).
     Of its attempts there are ``lease.json`` (who is at work), ``outcome.json`` (how the last attempt ended, in its own
     words), ``attempts.jsonl`` (how all of them ended), and ``FAILED`` where no further one is made by itself.
     """
@@ -55,14 +57,30 @@ class CellFolder:
         """What a rank says while it works on a unit; attempts that follow go on with it."""
         return self.folder / "log" / f"{unit}-rank{rank}.txt"
 
-    def is_done(self) -> bool:
-        """Whether it was trained, measured and recorded, and need not run again."""
-        return (self.folder / "DONE").is_file()
-
     def is_trained(self) -> bool:
-        """Whether the newest whole checkpoint is that of the last step (its bytes are checked when it is read)."""
-        newest = newest_step(self.checkpoints)
-        return newest is not None and newest == self.last_step()
+        """Whether it was trained to its last step and recorded; what is measured of it is another question."""
+        return (self.folder / TRAINED_FILE).is_file()
+
+    def mark_trained(self) -> None:
+        """Write ``TRAINED``: the last thing that training does."""
+        with atomic_write(self.folder / TRAINED_FILE) as file:
+            file.write(b"trained and recorded\n")
+        self.clear_failure()
+
+    def mark_untrained(self) -> None:
+        """Take ``TRAINED`` away, where the last checkpoint turns out to be lost: training goes on from the one before."""
+        (self.folder / TRAINED_FILE).unlink(missing_ok=True)
+
+    def measures_config(self) -> MeasuresConfig:
+        """What is to be measured of it, as its ``config.json`` says.
+
+        Raises:
+            ConfigError: it cannot be read, or names a measure that there is not.
+        """
+        try:
+            return from_json(RunRecord, self.config_file.read_bytes(), str(self.config_file)).measures
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} cannot be read: {error.strerror}") from None
 
     def record(self) -> RunRecord | None:
         """What its configuration says, but for the model; None where it cannot be read."""
@@ -80,8 +98,6 @@ class CellFolder:
 
     def failed(self) -> str | None:
         """The sentence with which the cell was given up; None for one that was not."""
-        if self.is_done():
-            return None
         try:
             return (self.folder / "FAILED").read_text().strip()
         except FileNotFoundError:
@@ -100,17 +116,15 @@ class CellFolder:
         if self.failed() is None:
             return
         self.note_attempt({"ended": RESET})
-        (self.folder / "FAILED").unlink(missing_ok=True)
+        self.clear_failure()
 
     def give_up(self, sentence: str) -> None:
         """Write ``FAILED``: no attempt follows unless somebody asks for it."""
         with atomic_write(self.folder / "FAILED") as file:
             file.write(sentence.encode() + b"\n")
 
-    def mark_done(self) -> None:
-        """Write ``DONE``: the last thing that happens to a cell."""
-        with atomic_write(self.folder / "DONE") as file:
-            file.write(b"trained, measured and recorded\n")
+    def clear_failure(self) -> None:
+        """Take ``FAILED`` away, after what had failed has succeeded."""
         (self.folder / "FAILED").unlink(missing_ok=True)
 
     @classmethod

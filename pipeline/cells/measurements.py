@@ -25,6 +25,7 @@ MEASURES_FOLDER = "measures"
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 FAILURE_FILE = "failure.json"
+BEGUN_FILE = "begun"
 
 Better = Literal["higher", "lower", "none"]
 Status = Literal["measured", "not_applicable"]
@@ -50,13 +51,31 @@ class MeasurementKey:
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    @property
+    def folder_name(self) -> str:
+        """``<name>-<hash8>``."""
+        return f"{self.measure}-{self.digest}"
+
     def folder(self, cell: Path) -> Path:
         """Where the result is, or will be, in a cell's folder."""
-        return cell / MEASURES_FOLDER / f"{self.measure}-{self.digest}"
+        return cell / MEASURES_FOLDER / self.folder_name
 
     def is_settled(self, cell: Path) -> bool:
         """Whether there is a result, "not applicable" included: measuring again would change nothing."""
         return (self.folder(cell) / RESULT_FILE).is_file()
+
+    def note_begin(self, cell: Path) -> None:
+        """Note that it is being measured: a process that is killed in it leaves this, and nothing else."""
+        self.folder(cell).mkdir(parents=True, exist_ok=True)
+        (self.folder(cell) / BEGUN_FILE).touch()
+
+    def forget_begin(self, cell: Path) -> None:
+        """Take the note away, when it has a result or a failure, or was interrupted in good order."""
+        (self.folder(cell) / BEGUN_FILE).unlink(missing_ok=True)
+
+    def was_begun(self, cell: Path) -> bool:
+        """Whether a process was killed in it (or is at work on it)."""
+        return (self.folder(cell) / BEGUN_FILE).is_file()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +149,7 @@ class Failure:
 
     def write(self, cell: Path) -> None:
         """Write it, in place of a result."""
+        self.key.folder(cell).mkdir(parents=True, exist_ok=True)
         with atomic_write(self.key.folder(cell) / FAILURE_FILE) as file:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 

@@ -26,7 +26,7 @@ class RunRecord:
     """Plain values, with ``system`` among them."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    measures: MeasuresConfig = field(default_factory=MeasuresConfig)
+    measures: MeasuresConfig = field(default_factory=MeasuresConfig, metadata=NOT_IDENTITY)
     tracking: TrackingSettings = field(default_factory=TrackingSettings, metadata=NOT_IDENTITY)
     seed: int = 0
     """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
+from pipeline.measures.measure import Measured, Metric, Needs
 
-from pipeline.data.batch import Batch
-from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.interface import Model
+if TYPE_CHECKING:
+    from pipeline.measures.view import ModelView
 
 
-@torch.no_grad()
-def likelihood(model: Model, examples: MeasuredSplit) -> dict[str, float]:
-    """Mean ELBO per image in nats, and as bits per dimension (lower is better), one sample per image."""
-    total, count = 0.0, 0
-    shape = examples.data.manifest.image_shape
-    label_count = len(examples.data.manifest.labels)
-    for image in examples.images():
-        labels = torch.zeros(len(image), label_count, dtype=torch.uint8, device=image.device)
-        batch = Batch(image=image, labels=labels, observed=labels.bool(), labelled=0)
-        losses = model(batch)
-        # An objective with weights is no bound: such a system records the bound beside it.
-        bound = losses.terms["elbo"][0] if "elbo" in losses.terms else losses.objective.double().sum()
-        total += float(bound)
-        count += len(image)
-    elbo = total / count
-    return {
-        "elbo": elbo,
-        "bits_per_dimension": -elbo / (math.prod(shape) * math.log(2)),
-        "measured_images": float(count),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Likelihood:
+    """Mean ELBO per image in nats, and as bits per dimension, one sample per image."""
+
+    name: ClassVar[str] = "likelihood"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs()
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "elbo": Metric(unit="nats", better="higher"),
+        "bits_per_dimension": Metric(unit="bits", better="lower"),
+        "measured_images": Metric(unit="images", better="none"),
     }
+
+    def __call__(self, view: ModelView) -> Measured:
+        """Over all images of the split."""
+        import torch
+
+        from pipeline.data.batch import Batch
+
+        total, count = 0.0, 0
+        manifest = view.examples.data.manifest
+        with torch.no_grad():
+            for image in view.examples.images():
+                labels = torch.zeros(len(image), len(manifest.labels), dtype=torch.uint8, device=image.device)
+                batch = Batch(image=image, labels=labels, observed=labels.bool(), labelled=0)
+                losses = view.model(batch)
+                # An objective with weights is no bound: such a system records the bound next to it.
+                bound = losses.terms["elbo"][0] if "elbo" in losses.terms else losses.objective.double().sum()
+                total += float(bound)
+                count += len(image)
+        elbo = total / count
+        numbers = {
+            "elbo": elbo,
+            "bits_per_dimension": -elbo / (math.prod(manifest.image_shape) * math.log(2)),
+            "measured_images": float(count),
+        }
+        return Measured(numbers=numbers, counts={"elbo": count, "bits_per_dimension": count})

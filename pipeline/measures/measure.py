@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pipeline.cells.measurements import Better, MeasurementKey
 
@@ -50,6 +50,7 @@ class Measured:
     """What figures are drawn from."""
 
 
+@runtime_checkable
 class Measure(Protocol):
     """Numbers and arrays from a trained model and a split; its dataclass fields are its settings."""
 

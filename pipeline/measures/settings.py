@@ -7,22 +7,29 @@ from typing import Annotated
 
 import tyro
 
-from pipeline.field_checks import NOT_IDENTITY, check_above_zero, check_at_least
+from pipeline.field_checks import check, check_above_zero, check_at_least
+from pipeline.measures.measure import key_of
+from pipeline.measures.registry import BY_DEFAULT, measure_named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuresConfig:
-    """What is computed from the trained model."""
+    """What is computed from the trained model; nothing here makes another run, or has one trained again."""
 
+    take: Annotated[tuple[str, ...], tyro.conf.arg(name="measures", metavar="NAME[:FIELD=VALUE,...] ...")] = (
+        BY_DEFAULT
+    )
+    """Measures to compute, each by its name, or with settings of its own as `NAME:FIELD=VALUE,FIELD=VALUE`."""
     split: str = "test"
     """Split that is measured."""
-    measure_batch_size: int = field(default=500, metadata=NOT_IDENTITY)
+    measure_batch_size: int = 500
     """Examples per forward pass of a measure."""
-    hang_seconds: Annotated[float, tyro.conf.arg(name="measure_hang_seconds")] = field(
-        default=3600.0, metadata=NOT_IDENTITY
-    )
+    hang_seconds: Annotated[float, tyro.conf.arg(name="measure_hang_seconds")] = field(default=3600.0)
     """Measuring that reads no batch for so long is ended, its stacks in its log, and tried again."""
 
     def __post_init__(self) -> None:
         check_at_least(1, self, "measure_batch_size")
         check_above_zero(self, "hang_seconds")
+        keys = [key_of(measure_named(text), self.split).digest for text in self.take]
+        twice = [text for text, key in zip(self.take, keys, strict=True) if keys.count(key) > 1]
+        check(not twice, f"measures name {twice[-1] if twice else ''} twice")

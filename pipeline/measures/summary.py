@@ -15,7 +15,7 @@ from pipeline.measures.papers import PaperValue, paper_value
 FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
 """Metrics that a table shows first, in this order."""
 
-_VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.", "measures.")
+_VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
 
 INCIDENTAL = frozenset(incidental_fields())
 """Params that do not decide a run's result; they make no variant."""
@@ -97,7 +97,7 @@ class Row:
 def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     """One row per data set, system, variant, supervision rate and number of epochs.
 
-    A variant is told by the params of model, optimiser, training, data and measures that differ between runs of the same
+    A variant is told by the params of model, optimiser, training and data that differ between runs of the same
     data set, system, rate and epochs. Of runs that agree in both of their seeds too, the last one counts.
     """
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)

@@ -19,6 +19,8 @@ class ModelView:
 
     model: nn.Module
     examples: MeasuredSplit
+    identity: str = ""
+    """Of the cell; random numbers follow from it."""
 
     @cached_property
     @torch.no_grad()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.cell import Cell
+from pipeline.measures.plan import is_done
 from pipeline.tracking import read_points
 from tests.waiting import wait_for
 
@@ -80,7 +81,7 @@ class Sweep:
 
     def wait_until_done(self, bound_s: float = 600.0) -> None:
         """Return when every cell is done; the table of the sweep, and the launcher that waits for it, may be to come."""
-        wait_for(lambda: self.cells and all(cell.is_done() for cell in self.cells), bound_s, self.story)
+        wait_for(lambda: self.cells and all(is_done(cell) for cell in self.cells), bound_s, self.story)
 
     def close(self) -> None:
         """Kill what is left of the launchers; jobs are the cluster's."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs import epilogue as after
+from pipeline.cells.folder import CellFolder
+from tests.done_cells import make_done
 
 ASKED = "asked.txt"
 
@@ -64,7 +66,7 @@ def test_a_crashed_cell_goes_back_into_the_queue(slurm: Path, config: Path):
 
 
 def test_a_cell_that_is_done_ends_well_whatever_srun_says(slurm: Path, config: Path):
-    (config.parent / "DONE").touch()
+    make_done(CellFolder(config.parent))
     assert run(slurm, "evaluate", 1, config) == 0
     assert not asked(slurm)
 

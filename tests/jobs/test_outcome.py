@@ -12,6 +12,7 @@ from jobs.outcome import Outcome, attempts, begins, next_action, write_outcome
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.lease import hold_lease
+from tests.done_cells import make_done
 
 RETRIES = 2
 
@@ -126,7 +127,7 @@ def test_a_lost_rank_does_not_overwrite_the_reason(cell: CellFolder):
 
 def test_a_done_cell_is_done_whatever_the_exit_status(cell: CellFolder):
     cell.give_up("it looked bad")
-    cell.mark_done()
+    make_done(cell)
     assert after(cell, 0, unit="evaluate") == "done"
     assert cell.failed() is None
     assert not (cell.folder / "FAILED").exists()

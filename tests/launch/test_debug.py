@@ -9,6 +9,8 @@ import pytest
 
 from data_prep.errors import Interrupted
 from launch.debug import main
+from pipeline.cells.folder import CellFolder
+from pipeline.measures.plan import is_done
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_preset_trains_and_is_measured_in_this_process(preset, options, tmp_pa
     printed = capsys.readouterr().out
     assert "classification_accuracy" in printed
     (cell,) = (tmp_path / "runs" / "debug").iterdir()
-    assert (cell / "DONE").is_file()
+    assert is_done(CellFolder(cell))
 
 
 def test_one_label_per_class_is_used_where_the_preset_is_made_for_it(options, tmp_path, caplog):

@@ -14,6 +14,7 @@ from launch.launch_record import ASKED_FILE, describe_options, record_launch, re
 from launch.plan import DataPlaces
 from launch.start import Sweep
 from launch.sweep import main
+from tests.done_cells import make_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 from tests.launch.monitoring.sweeps import make_cells, say
 
@@ -92,7 +93,7 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     sweep = tmp_path / "elsewhere" / "tiny"
     done, failed, also_failed, open_cell = make_cells(sweep, 4)
     record_launch(sweep, ASKED, [cell.name for cell in (done, failed, also_failed, open_cell)])
-    done.mark_done()
+    make_done(done)
     failed.give_up("a reason")
     also_failed.give_up("another")
     assert say("retry", "tiny", runs=sweep.parent) == 0
@@ -145,7 +146,7 @@ def test_failed_cells_of_two_launches_keep_their_options_except_the_new_ones(
 
 def test_where_nothing_failed_nothing_is_started(tmp_path, again, capsys):
     (cell,) = make_cells(tmp_path / "tiny", 1)
-    cell.mark_done()
+    make_done(cell)
     assert say("retry", "tiny", runs=tmp_path) == 0
     assert capsys.readouterr().out == "no cell of tiny has failed\n"
     assert not again
@@ -167,10 +168,10 @@ def test_a_retried_cell_gets_another_attempt_and_no_other_cell_does(tiny_raw, tm
     assert end.value.code == 1
     failed = next((runs / "diverging").glob("m2-*"))
     (good,) = make_cells(runs / "diverging", 1)
-    good.mark_done()
+    make_done(good)
     capsys.readouterr()
     assert say("retry", "diverging", runs=runs) == 1
     assert re.search(r"m2-\S+ failed: the objective is", capsys.readouterr().out)
     endings = [json.loads(line)["ended"] for line in (failed / "attempts.jsonl").read_text().splitlines()]
     assert endings == ["failed", "forgiven", "failed"]
-    assert sorted(path.name for path in good.folder.iterdir()) == ["DONE", "config.json"]
+    assert sorted(path.name for path in good.folder.iterdir()) == ["TRAINED", "config.json", "measures"]

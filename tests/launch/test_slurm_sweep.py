@@ -26,6 +26,8 @@ from launch.clusters.slurm.sbatch import call_sbatch
 from launch.plan import DataPlaces, NeededData, located, needed_data, planned_cells, write_cells
 from launch.sweep import main
 from pipeline.cell import Cell
+from pipeline.cells.folder import CellFolder
+from pipeline.measures.plan import is_done
 from pipeline.tracking import TrackingSettings
 from tests.cluster.cluster import Cluster
 from tests.launch.tiny_sweep import tiny
@@ -228,7 +230,7 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     assert "1 done" in printed.out
     sweep = place / "runs" / name
     assert (sweep / "comparison" / "table.csv").is_file()
-    assert len(list(sweep.glob("*/DONE"))) == 1
+    assert sum(is_done(CellFolder(file.parent)) for file in sweep.glob("*/config.json")) == 1
     written = [file for file in place.rglob("*") if file.is_file()]
     assert not [file for file in written if SECRET.encode() in file.read_bytes()]
     assert not list(tmp_path.rglob("pwned*"))

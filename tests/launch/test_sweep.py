@@ -15,6 +15,8 @@ from launch.clusters.slurm.register import Register
 from launch.recipes import RECIPES
 from launch.start import Sweep, chosen_runs
 from launch.sweep import main
+from pipeline.cells.folder import CellFolder
+from pipeline.measures.plan import is_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 from tests.waiting import wait_for
 
@@ -142,7 +144,7 @@ def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, c
     assert "ccvae" in printed.split("2 done")[1]
     assert len(cells(tmp_path)) == 2
     for cell in cells(tmp_path):
-        assert (cell / "DONE").is_file()
+        assert is_done(CellFolder(cell))
         assert {path.name for path in (cell / "figures").iterdir()} >= {
             "reconstructions.png",
             "conditional_generations.png",
@@ -189,7 +191,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
         status = launcher.wait(timeout=180)
         printed = Path(log.name).read_text()
     wait_for(lambda: not processes_of(tmp_path), 30)
-    assert not list((tmp_path / "runs").glob("tiny/*/DONE"))
+    assert not any(is_done(CellFolder(cell)) for cell in (tmp_path / "runs").glob("tiny/*-*"))
     if how == "ctrl-c":
         assert status == 130
         assert "run the same command to resume from the checkpoints" in printed

@@ -29,6 +29,7 @@ from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.cells.lease import forget
+from pipeline.measures.plan import is_done
 
 
 class SlurmBackend:
@@ -72,8 +73,8 @@ class SlurmBackend:
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         """The arrays of a sweep that is not submitted yet, with the exact text for sbatch."""
         now = PendingWork(
-            train=[cell for cell in cells if not cell.is_done() and not cell.is_trained()],
-            measure=[cell for cell in cells if not cell.is_done() and cell.is_trained()],
+            train=[cell for cell in cells if not is_done(cell) and not cell.is_trained()],
+            measure=[cell for cell in cells if not is_done(cell) and cell.is_trained()],
         )
         preparations = [
             self._preparation(entry, preparing.expected_shards(entry), {})
@@ -104,7 +105,7 @@ class SlurmBackend:
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
     ) -> None:
         """Print what was chosen; run the preflight checks unless jobs of this sweep are already in the queue."""
-        still_open = [cell for cell in cells if not cell.is_done()]
+        still_open = [cell for cell in cells if not is_done(cell)]
         if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
         resources, sentences = self._of_the_largest(still_open)

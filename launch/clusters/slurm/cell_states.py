@@ -14,6 +14,7 @@ from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.cell_status import state_of
 from pipeline.cell import Cell
+from pipeline.measures.plan import is_done
 
 SECONDS_UNTIL_GONE = 10.0
 """How long to wait for the files of a job that has left the queue to appear: shared disks are slow."""
@@ -54,7 +55,7 @@ class CellStates:
 
     def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
         """Whether the cell's jobs left the queue so long ago that their files must be visible here."""
-        if cell.is_done() or self._queue.keys() & jobs.values():
+        if is_done(cell) or self._queue.keys() & jobs.values():
             self._gone_since.pop(cell.name, None)
             return False
         since = self._gone_since.setdefault(cell.name, time.monotonic())

@@ -15,6 +15,7 @@ from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register
 from launch.finish import finish_on_node
 from pipeline.cell import Cell
+from pipeline.measures.plan import is_done
 
 
 class ParametersFor(Protocol):
@@ -58,7 +59,7 @@ def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, 
     """Sort the unfinished cells by the state of their jobs; nothing is written."""
     found = PendingWork()
     for cell in cells:
-        if cell.is_done():
+        if is_done(cell):
             continue
         jobs = register.jobs_of(cell.name)
         train, evaluate = jobs.get("train", ""), jobs.get("evaluate", "")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pipeline.cells.folder import CellFolder
+from tests.done_cells import make_done
+
 
 def say_which_gpus(unit: str, config_file: Path) -> None:
     """Record the GPUs that this rank sees, and mark the cell done."""
     rank = os.environ["SUBMITIT_LOCAL_LOCALID"]
     (config_file.parent / f"gpus-{rank}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-    (config_file.parent / "DONE").touch()
+    make_done(CellFolder.of(config_file))
 
 
 def die_at_once(unit: str, config_file: Path) -> None:

@@ -16,6 +16,7 @@ from launch.monitoring.named import SweepFolder
 from launch.sweep import main
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
+from tests.done_cells import make_done
 from tests.launch.clusters.slurm.plans import entered, in_queue
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     done, failed, stopped, running, open_cell = make_cells(sweep, 5)
-    done.mark_done()
+    make_done(done)
     failed.give_up("the objective is nan at step 43")
     outcome = {"job": "", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
     (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped after step 7"}))
@@ -82,7 +83,7 @@ def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, m
 @pytest.mark.parametrize("how", ["once", "watching"])
 def test_the_exit_status_is_0_when_all_is_done(sweep, runs, capsys, how):
     for cell in make_cells(sweep, 2):
-        cell.mark_done()
+        make_done(cell)
     assert say("status", NAME, *(["--watch"] if how == "watching" else []), runs=runs) == 0
     assert capsys.readouterr().out.count("done") >= 2
 
@@ -153,7 +154,7 @@ def test_following_ends_with_the_cell(sweep, runs, capsys):
     (cell,) = make_cells(sweep, 1)
     cell.log_file("train", 0).parent.mkdir()
     cell.log_file("train", 0).write_text("epoch 1\n")
-    cell.mark_done()
+    make_done(cell)
     assert say("logs", NAME, "seed0", "--follow", runs=runs) == 0
     said = capsys.readouterr()
     assert said.out.endswith("epoch 1\n")

@@ -15,6 +15,7 @@ from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import SweepFolder
 from pipeline.cells.folder import CellFolder
 from tests.cluster.cluster import Cluster
+from tests.done_cells import make_done
 from tests.launch.monitoring.sweeps import NAME, make_cells, say
 from tests.waiting import wait_for
 
@@ -127,6 +128,8 @@ def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sw
 
 def test_a_log_is_followed_over_a_restart_until_the_cell_is_done(jobs, sweep, runs, monkeypatch):
     (cell,) = make_cells(sweep, 1)
+    make_done(cell)
+    cell.mark_untrained()
     logs = cell.log_file("train", 0)
     logs.parent.mkdir()
     script = f"""#!/bin/bash
@@ -134,7 +137,7 @@ cd "{cell.folder}"
 echo "start ${{SLURM_RESTART_COUNT:-0}}" >> log/train-rank0.txt
 [ -z "$SLURM_RESTART_COUNT" ] && sleep 600
 echo measured > log/evaluate-rank0.txt
-touch DONE
+touch TRAINED
 """
     array = jobs.submit("train", [cell], script, "--array=0")
     command = [sys.executable, "-m", "launch.sweep", "logs", NAME, "seed0", "--follow", "--runs", str(runs)]

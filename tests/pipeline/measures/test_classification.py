@@ -1,4 +1,4 @@
-"""Accuracy counts labels, whatever the batches; beside it stands what always answering with the majority scores."""
+"""Accuracy counts labels, whatever the batches; next to it stands what always answering with the majority scores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.data.dataset import DataSet
-from pipeline.measures.classification import classification
+from pipeline.measures.classification import Classification
 from pipeline.measures.examples import MeasuredSplit
+from pipeline.measures.view import ModelView
 
 
 class Answers:
@@ -56,7 +57,8 @@ def measured(
     rows: Any = Rows(answers, labels, observed, batch_size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxtyping.config.jaxtyping_disable", True)
-        return classification(Answers(), rows)
+        model: Any = Answers()
+        return dict(Classification()(ModelView(model, rows)).numbers)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 7])
@@ -86,11 +88,11 @@ def test_numbers_that_a_split_has_no_labels_for_are_left_out() -> None:
 
 @pytest.mark.parametrize("batch_size", [7, 200])
 def test_a_split_is_measured_whole(tiny_data_set: Path, batch_size: int) -> None:
-    class First:
+    class First(nn.Module):
         def classify(self, image: Tensor) -> list[Tensor]:
             return [torch.eye(10)[torch.zeros(len(image), dtype=torch.long)].clamp(1e-6).log()]
 
     examples = MeasuredSplit(DataSet(tiny_data_set), "test", torch.device("cpu"), batch_size)
-    numbers = classification(First(), examples)
+    numbers = Classification()(ModelView(First(), examples)).numbers
     assert numbers["classified_labels"] == 200
     assert numbers["classification_accuracy"] == pytest.approx(0.1)

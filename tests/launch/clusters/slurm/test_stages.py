@@ -8,6 +8,7 @@ from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.register import Register
 from launch.clusters.slurm.stages import PendingWork, pending_work, planned
 from pipeline.cell import Cell
+from tests.done_cells import make_done
 from tests.launch.clusters.slurm.plans import SWEEP, cells, entered, in_queue, limits, prepared_by
 
 
@@ -124,7 +125,7 @@ def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_after_
     queue = in_queue(train, "10")
     del queue["10_0"]
     three[0].folder.mkdir()
-    three[0].mark_done()
+    make_done(three[0])
     now = pending_work(three, register, queue)
     assert now.measure_after == {"10": {1: three[1], 2: three[2]}}
     (measure, compare) = planned(now, [], limits(), tmp_path, ["x"])

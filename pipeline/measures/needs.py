@@ -1,0 +1,20 @@
+"""Whether a measure applies to a model and its data, and why it does not."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from data_prep.manifest import Manifest
+from pipeline.measures.measure import Needs
+from pipeline.models import capabilities
+
+
+def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
+    """The first thing that is missing, as a sentence; None where nothing is."""
+    for name in needs.capabilities:
+        if not isinstance(model, getattr(capabilities, name)):
+            return f"the model has not the capability {name}"
+    for column in needs.columns:
+        if column == "labels" and not manifest.labels:
+            return f"{manifest.name} has no labels"
+    return None

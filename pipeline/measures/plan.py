@@ -1,0 +1,46 @@
+"""What is to be measured of a cell, and what of it is not yet; torch is not needed to know that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_prep.errors import ConfigError
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.measurements import MeasurementKey
+from pipeline.measures.measure import Measure, key_of
+from pipeline.measures.registry import measure_named
+from pipeline.measures.settings import MeasuresConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A measure that is to be taken, and where its result belongs."""
+
+    measure: Measure
+    key: MeasurementKey
+
+
+def planned(measures: MeasuresConfig) -> list[Planned]:
+    """The measures that a configuration names, in its order."""
+    chosen = [measure_named(text) for text in measures.take]
+    return [Planned(measure, key_of(measure, measures.split)) for measure in chosen]
+
+
+def unsettled(cell: CellFolder, measures: MeasuresConfig | None = None) -> list[Planned]:
+    """Those without a result in the cell's folder; by default of what the cell's own configuration names.
+
+    Raises:
+        ConfigError: the cell's ``config.json`` cannot be read, or names a measure that there is not.
+    """
+    wanted = planned(cell.measures_config() if measures is None else measures)
+    return [entry for entry in wanted if not entry.key.is_settled(cell.folder)]
+
+
+def is_done(cell: CellFolder) -> bool:
+    """Whether the cell is trained and has a result of all that its configuration names: nothing is left to run."""
+    if not cell.is_trained():
+        return False
+    try:
+        return not unsettled(cell)
+    except ConfigError:  # whoever runs the cell is told why
+        return False

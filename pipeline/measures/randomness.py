@@ -1,0 +1,22 @@
+"""The random numbers of a measure follow from the cell and the measure, and from no other measure that is taken."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import numpy as np
+import torch
+
+
+def seed_of(identity: str, *parts: str | int) -> int:
+    """A seed, of 63 bits, of a part of what is measured of the cell with this identity."""
+    text = "/".join((identity, *map(str, parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_everything(seed: int) -> None:
+    """Let torch (on all devices), NumPy and Python begin from a seed."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from
+    random.seed(seed)

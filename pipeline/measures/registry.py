@@ -1,0 +1,67 @@
+"""Which measures there are, and how a run, a recipe or a command line names one: ``NAME`` or ``NAME:FIELD=VALUE,...``.
+
+Nothing here imports torch: a launcher asks what is still to be measured.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from dataclasses import fields
+from functools import cache
+
+from data_prep.errors import ConfigError
+from pipeline.measures.classification import Classification
+from pipeline.measures.likelihood import Likelihood
+from pipeline.measures.measure import Measure
+from pipeline.validation import validated
+
+MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in (Classification, Likelihood)}
+"""By name."""
+
+BY_DEFAULT = ("classification", "likelihood")
+"""What a run measures that does not say: what needs nothing but the model and its data, and is quick."""
+
+
+@cache
+def measure_named(text: str) -> Measure:
+    """The measure that ``NAME`` or ``NAME:FIELD=VALUE,FIELD=VALUE`` names, its settings read from their text.
+
+    Raises:
+        ConfigError: there is no such measure or field (a likely one is named), or a value does not fit.
+    """
+    name, _, settings = text.partition(":")
+    if name not in MEASURES:
+        raise ConfigError(f"there is no measure {name!r}; {_likely(name, MEASURES)}")
+    kind = MEASURES[name]
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, str] = {}
+    for setting in filter(None, settings.split(",")):
+        field, is_given, value = setting.partition("=")
+        if not is_given:
+            raise ConfigError(f"measure {text!r}: {setting!r} must be FIELD=VALUE")
+        if field not in known:
+            raise ConfigError(f"measure {name} has no setting {field!r}; {_likely(field, known)}")
+        if field in values:
+            raise ConfigError(f"measure {text!r} sets {field} twice")
+        values[field] = value
+    return validated(kind, values, f"measure {text!r}")
+
+
+def describe() -> str:
+    """All measures, a line each: name, settings with their defaults, and what it measures."""
+    lines = []
+    for name, kind in sorted(MEASURES.items()):
+        settings = ",".join(f"{entry.name}={entry.default}" for entry in fields(kind))  # type: ignore[arg-type]
+        first = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+        lines.append(f"{name}{':' + settings if settings else ''}: {first}")
+    return "\n".join(lines)
+
+
+def _likely(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"there are: {', '.join(known)}" if known else "it has none"
