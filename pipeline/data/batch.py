@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+
+from pipeline.data.further_columns import FurtherColumnsOfRows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +24,28 @@ class Batch:
     """Whether the label is known *and* may be used at the run's supervision rate."""
     labelled: int
     """Number of leading rows with at least one ``observed`` label."""
+    further: FurtherColumnsOfRows | None = field(default=None, repr=False, compare=False)
+    """Where the properties below come from: read at their first use, at no cost to a model that does not ask for them."""
 
     def __len__(self) -> int:
         return self.image.shape[0]
+
+    @property
+    def reference(self) -> Bool[Tensor, " batch"]:
+        """Whether each row is a member of the reference set; LookupError in a batch that was not read from shards."""
+        return self._further().reference
+
+    @property
+    def factors(self) -> Float[Tensor, "batch factor"]:
+        """The factors of each row; LookupError likewise."""
+        return self._further().factors
+
+    @property
+    def ids(self) -> list[str]:
+        """The source's own name of each row, on the host; LookupError likewise."""
+        return self._further().ids
+
+    def _further(self) -> FurtherColumnsOfRows:
+        if self.further is None:
+            raise LookupError("this batch was not read from shards: it has images and labels only")
+        return self.further

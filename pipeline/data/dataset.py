@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Bool, Float32, Int64, Integer, UInt8
 
 from data_prep.errors import ConfigError
@@ -74,6 +76,20 @@ class DataSet:
             rank = supervision_rank(ids, seed=label_seed, classes=classes)
         observed = np.concatenate([shard.observed for shard in shards])
         return Columns(labels=labels, observed=observed, supervision_rank=rank)
+
+    def column(
+        self, split: str, name: Literal["reference", "factors"]
+    ) -> Bool[np.ndarray, " row"] | Float32[np.ndarray, "row factor"]:
+        """A further column of a split, mapped from the disk where it is one shard, else read into memory; read-only.
+
+        ``factors`` are those that the manifest names; most data sets have none.
+        """
+        found = [getattr(shard, name) for shard in open_split(self.folder, self.manifest, split)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def ids(self, split: str) -> pa.ChunkedArray:
+        """The source's own names of the rows of a split, strings in Arrow's form, mapped from the disk."""
+        return pa.chunked_array([shard.ids for shard in open_split(self.folder, self.manifest, split)])
 
     def images(self, split: str) -> MappedImages:
         """The images of a split, mapped from the disk."""

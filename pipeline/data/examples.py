@@ -12,6 +12,7 @@ from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
+from pipeline.data.further_columns import FurtherColumns, FurtherColumnsOfRows
 from pipeline.data.loaders import make_loader
 from pipeline.data.order import Share, shares
 from pipeline.world import World
@@ -26,6 +27,7 @@ class TrainingExamples:
         self.rows = len(self._columns.labels)
         self._labels = torch.from_numpy(self._columns.labels).to(world.device)
         self._use_labels_at(config.data.supervision_rate_in(0))
+        self._further = FurtherColumns(data, "train", world.device)
         self._loader = make_loader(config.data.loader, data, "train", world.device)
 
     def _use_labels_at(self, rate: float) -> None:
@@ -76,6 +78,7 @@ class TrainingExamples:
             labels=labels.to(device),
             observed=torch.ones_like(labels, dtype=torch.bool, device=device),
             labelled=len(rows),
+            further=FurtherColumnsOfRows(self._further, rows, torch.from_numpy(rows).to(device)),
         )
 
     def first(self) -> Batch:
@@ -88,7 +91,13 @@ class TrainingExamples:
 
     def _batch(self, share: Share, image: Tensor, used: Tensor) -> Batch:
         rows = torch.from_numpy(share.rows).to(self._labels.device)
-        return Batch(image=image, labels=self._labels[rows], observed=used[rows], labelled=share.labelled)
+        return Batch(
+            image=image,
+            labels=self._labels[rows],
+            observed=used[rows],
+            labelled=share.labelled,
+            further=FurtherColumnsOfRows(self._further, share.rows, rows),
+        )
 
     def close(self) -> None:
         """Let go of files and threads."""

@@ -1,0 +1,110 @@
+"""Reference, factors and ids of a batch: right for every loader and rank, and read by nobody who does not ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.data import dataset
+from pipeline.data.batch import Batch
+from pipeline.data.dataset import DataSet
+from pipeline.data.examples import TrainingExamples
+from pipeline.data.loaders import LoaderName
+from pipeline.world import World
+from tests.pipeline.data.colour_rows import ROWS, ColourRows, prepare_colour_rows
+from tests.pipeline.runs import small_run, with_loader
+
+CPU = torch.device("cpu")
+TRUTH = ColourRows().rows("train", 0, ROWS["train"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare_colour_rows(tmp_path_factory.mktemp("colour"), "arrow")
+
+
+@pytest.fixture(scope="module")
+def with_ffcv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("ffcv", reason="FFCV is not installed", exc_type=ImportError)
+    return prepare_colour_rows(tmp_path_factory.mktemp("colour"), "both")
+
+
+def examples_of(folder: Path, loader: LoaderName, rank: int = 0, ranks: int = 1) -> TrainingExamples:
+    world = World(rank=rank, size=ranks, device=CPU)
+    return TrainingExamples(with_loader(small_run(folder, rate=0.5), loader), DataSet(folder), world)
+
+
+def assert_columns_are_those_of_the_rows(folder: Path, loader: LoaderName) -> None:
+    seen: list[str] = []
+    for rank in range(2):
+        examples = examples_of(folder, loader, rank, 2)
+        for batch, _ in examples.epoch(1):
+            rows = [int(name.removeprefix("train-")) for name in batch.ids]
+            assert torch.equal(batch.image, torch.from_numpy(TRUTH.image[rows]))
+            assert torch.equal(batch.reference, torch.from_numpy(TRUTH.reference[rows]))
+            assert torch.equal(batch.factors, torch.from_numpy(TRUTH.factors[rows]))
+            seen += batch.ids
+        examples.close()
+    assert sorted(seen) == sorted(TRUTH.ids)
+
+
+@pytest.mark.parametrize("loader", ["resident", "arrow"])
+def test_further_columns_of_a_batch_are_those_of_its_rows(folder: Path, loader: LoaderName) -> None:
+    assert_columns_are_those_of_the_rows(folder, loader)
+
+
+@pytest.mark.ffcv
+def test_further_columns_are_those_of_the_rows_that_ffcv_reads(with_ffcv: Path) -> None:
+    assert_columns_are_those_of_the_rows(with_ffcv, "ffcv")
+
+
+def test_nothing_of_them_is_read_before_it_is_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    column = DataSet.column
+
+    def noticed(self: DataSet, split: str, name: Any) -> Any:
+        read.append(name)
+        return column(self, split, name)
+
+    monkeypatch.setattr(dataset.DataSet, "column", noticed)
+    monkeypatch.setattr(dataset.DataSet, "ids", lambda *_: read.append("ids"))
+    examples = examples_of(folder, "resident")
+    batches = [batch for epoch in range(2) for batch, _ in examples.epoch(epoch)]
+    assert all(len(repr(batch)) and len(batch) for batch in batches)
+    assert read == []
+    for batch in batches:
+        assert batch.factors.shape == (len(batch), 2)
+    assert read == ["factors"]  # once for all batches
+
+
+def test_a_column_of_one_shard_is_mapped_and_read_only(folder: Path) -> None:
+    data = DataSet(folder)
+    for name in ("reference", "factors"):
+        found = data.column("test", name)
+        assert not found.flags.owndata
+        assert not found.flags.writeable
+        whole = data.column("train", name)
+        np.testing.assert_array_equal(whole, getattr(TRUTH, name))
+    assert data.ids("train").to_pylist() == list(TRUTH.ids)
+
+
+def test_a_data_set_without_factors_has_none(tiny_data_set: Path) -> None:
+    batch = examples_of(tiny_data_set, "resident").first()
+    assert batch.factors.shape == (len(batch), 0)
+    assert not batch.reference.any()
+
+
+def test_a_batch_that_was_not_read_from_shards_says_so() -> None:
+    labels = torch.zeros(1, 1, dtype=torch.uint8)
+    batch = Batch(
+        image=torch.zeros(1, 1, 2, 2, dtype=torch.uint8), labels=labels, observed=labels.bool(), labelled=0
+    )
+    for name in ("reference", "factors", "ids"):
+        with pytest.raises(LookupError, match="not read from shards"):
+            getattr(batch, name)
