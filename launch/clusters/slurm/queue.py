@@ -75,17 +75,13 @@ class EndedJob:
     signal: int = 0
     """Number of the signal that ended the batch script; 0: none."""
     node: str = ""
-    elapsed_s: int = 0
-    """Run time of its last start in seconds."""
     cancelled_by: int | None = None
     """UID of the user who cancelled it."""
 
     @property
     def explanation(self) -> str:
         """How it ended, as text; empty if it succeeded."""
-        return ended_words(
-            self.state, self.exit_code, self.signal, self.node, self.elapsed_s, self.cancelled_by
-        )
+        return ended_words(self.state, self.exit_code, self.signal, self.node, self.cancelled_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,7 @@ def ended(job_ids: Iterable[str]) -> Accounting:
     arrays = sorted({job.partition("_")[0] for job in job_ids})
     if not arrays:
         return Accounting()
-    fields = "--format=JobID,State,ExitCode,ElapsedRaw,NodeList"
+    fields = "--format=JobID,State,ExitCode,NodeList"
     try:
         answer = _client(
             ["sacct", "--allocations", "--noheader", "--parsable2", fields, "-j", ",".join(arrays)]
@@ -167,10 +163,10 @@ def parse_accounts(answer: bytes) -> list[EndedJob]:
     jobs = []
     for line in answer.decode(errors="replace").splitlines():
         job, _, rest = line.partition("|")
-        parts = rest.split("|", 3)
-        if not _JOB_ID.fullmatch(job) or len(parts) < 4:
+        parts = rest.split("|", 2)
+        if not _JOB_ID.fullmatch(job) or len(parts) < 3:
             continue
-        state, exit_code, elapsed, node = parts
+        state, exit_code, node = parts
         word, _, by = state.partition(" by ")
         if not word or word in _NOT_ENDED:
             continue
@@ -182,7 +178,6 @@ def parse_accounts(answer: bytes) -> list[EndedJob]:
                 exit_code=int(status or 0),
                 signal=int(number or 0),
                 node=_value_or_empty(node, "None assigned"),
-                elapsed_s=int(elapsed or 0),
                 cancelled_by=int(by) if by.isdigit() else None,
             )
         )

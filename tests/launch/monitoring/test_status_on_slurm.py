@@ -85,11 +85,11 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     assert states[names[0]].node.startswith("n")
     assert states[names[0]].time_left.startswith(("29:", "30:"))
     assert states[names[1]].detail == "the objective is nan at step 4"
-    assert states[names[2]].detail.startswith("killed by SIGKILL (often for want of memory) on n")
+    assert states[names[2]].detail.endswith(" (SIGKILL, often out of memory)")
     assert states[names[4]].detail == "its jobs are gone, and it is not done"
     assert say("status", NAME, runs=runs) == 3
     printed = capsys.readouterr().out
-    assert "compare: waits for the jobs before it" in printed
+    assert "compare: Dependency (waits for the jobs before it)" in printed
     assert "2 training, 2 failed, 1 stopped" in printed
     assert f"{names[1]} failed: the objective is nan at step 4 (logs: " in printed
     assert say("status", runs=runs) == 3
@@ -105,7 +105,7 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     assert "3 jobs of the sweep" in capsys.readouterr().out  # training, measuring, and the table
     wait_for(lambda: phases() == ["stopped", "failed", "failed", "stopped", "stopped"])
     wait_for(
-        lambda: read_status(SweepFolder.named(NAME, runs)).states[names[0]].detail == "cancelled by root"
+        lambda: read_status(SweepFolder.named(NAME, runs)).states[names[0]].detail == "CANCELLED by root"
     )
     assert say("status", NAME, "--watch", runs=runs) == 1
     capsys.readouterr()

@@ -41,9 +41,9 @@ def five(tmp_path) -> tuple[list[CellFolder], dict[str, State]]:
     log(cells[4], "test", 12, elbo=-250.0, classification_accuracy=0.9321)
     states = [
         State("training", node="n1", restarts=2, time_left="23:12:09"),
-        State("waiting", "the QOS's limit of jobs per user is reached"),
+        State("waiting", "QOSMaxJobsPerUserLimit (a limit of the QOS is reached)"),
         State("failed", "the objective is nan at step 43; lower the learning rate"),
-        State("stopped", "cancelled by root"),
+        State("stopped", "CANCELLED by root"),
         State("done"),
     ]
     return cells, {one.name: state for one, state in zip(cells, states, strict=True)}
@@ -81,16 +81,16 @@ def test_a_wide_terminal_shows_all_that_is_known(five):
     assert [word for word in words[1:] if "━" not in word] == [
         "training", "12/100", "2,346", "-261.5", "objective", "2", "n1", "23:12:09",
     ]  # fmt: skip
-    assert "the QOS's limit of jobs per user is reached" in waiting
+    assert "QOSMaxJobsPerUserLimit (a limit of the QOS is reached)" in waiting
     assert "the objective is nan at step 43" in failed
-    assert "cancelled by root" in stopped
+    assert "CANCELLED by root" in stopped
     assert "0.9321 classification_accuracy" in done
     assert counts == "5 cells: 1 training, 1 failed, 1 stopped, 1 waiting, 1 done"
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 180])
 def test_every_line_fits_and_tells_each_cell_apart(five, width):
-    lines = text_of(five, width=width, room=20, note="compare: waits for the jobs before it")
+    lines = text_of(five, width=width, room=20, note="compare: Dependency (waits for the jobs before it)")
     assert max(map(len, lines)) <= width
     for number in range(5):
         assert sum(f"seed{number}" in line for line in lines) == 1
@@ -101,7 +101,7 @@ def test_eighty_columns_say_the_rest_in_words(five):
     training, waiting = text_of(five, width=80, room=20)[1:3]
     assert training.split()[:3] == ["ccvae-fashion_mnist-f0.06-seed0", "training", "12/100"]
     assert "2,346 images/s" in training
-    assert "the QOS's limit of" in waiting
+    assert "QOSMaxJobsPerUserLimit" in waiting
 
 
 def test_a_thousand_cells_stay_within_the_terminal_the_most_interesting_first(tmp_path):

@@ -35,7 +35,7 @@ def test_names_and_comments_may_hold_any_character():
         "12_3",
         "a | b; é",
         "x|y",
-        "other jobs come first",
+        "Priority (other jobs come first)",
     )
 
 
@@ -51,61 +51,56 @@ def test_a_line_break_in_a_comment_hides_no_other_job():
 
 def test_accounting_has_only_jobs_that_have_ended():
     answer = (
-        b"5_0|COMPLETED|0:0|10|n1\n5_1|RUNNING|0:0|9|n1\n5_[2-9]|PENDING|0:0|0|None assigned\n"
-        b"5_2|CANCELLED by 0|0:15|3|n2\n6|FAILED|137:0|3|n[1-2]\n7|REQUEUED|0:0|1|n1\n"
+        b"5_0|COMPLETED|0:0|n1\n5_1|RUNNING|0:0|n1\n5_[2-9]|PENDING|0:0|None assigned\n"
+        b"5_2|CANCELLED by 0|0:15|n2\n6|FAILED|137:0|n[1-2]\n7|REQUEUED|0:0|n1\n"
     )
     jobs = {job.id: job for job in parse_accounts(answer)}
     assert list(jobs) == ["5_0", "5_2", "6"]
-    assert jobs["5_2"] == EndedJob(
-        id="5_2", state="CANCELLED", signal=15, node="n2", elapsed_s=3, cancelled_by=0
-    )
-    assert jobs["5_2"].explanation == "cancelled by root"
-    assert jobs["6"].explanation == "killed by SIGKILL (often for want of memory) on n[1-2]"
+    assert jobs["5_2"] == EndedJob(id="5_2", state="CANCELLED", signal=15, node="n2", cancelled_by=0)
+    assert jobs["5_2"].explanation == "CANCELLED by root"
+    assert jobs["6"].explanation == "FAILED on n[1-2] (SIGKILL, often out of memory)"
     assert jobs["5_0"].explanation == ""
 
 
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("Resources", "no free node at the moment"),
-        ("QOSMaxJobsPerUserLimit", "the QOS's limit of jobs per user is reached"),
-        ("QOSMaxGRESPerUser", "the QOS's limit of GPUs per user is reached"),
-        ("AssocGrpCpuLimit", "your account's limit of processors is reached"),
-        ("QOSGrpGRESRunMinutes", "the QOS's limit of minutes of GPUs is reached"),
-        ("AssociationJobLimit", "your account's limit of jobs is reached"),
-        ("QOSMinCpuNotSatisfied", "it asks for less than the QOS's least of processors"),
-        ("QOSNotAllowed", "its QOS may not be used in this partition"),
-        ("ReqNodeNotAvail, UnavailableNodes:n[1-4]", "a node that it needs is down or reserved (n[1-4])"),
-        ("ReqNodeNotAvail, May be reserved for other job", "a node that it needs is down or reserved"),
+        ("Resources", "Resources (no free node at the moment)"),
+        ("QOSMaxJobsPerUserLimit", "QOSMaxJobsPerUserLimit (a limit of the QOS is reached)"),
+        ("QOSMaxGRESPerUser", "QOSMaxGRESPerUser (a limit of the QOS is reached)"),
+        ("AssocGrpCpuLimit", "AssocGrpCpuLimit (a limit of your account is reached)"),
+        ("AssociationJobLimit", "AssociationJobLimit (a limit of your account is reached)"),
+        ("QOSNotAllowed", "QOSNotAllowed"),
         (
-            "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
-            "the nodes that it needs are down, drained or reserved for other jobs",
+            "ReqNodeNotAvail, UnavailableNodes:n[1-4]",
+            "ReqNodeNotAvail, UnavailableNodes:n[1-4] (a node that it needs is down or reserved)",
         ),
         (
             "launch failed requeued held",
-            "it could not be started on its node and is held; 'scontrol release' lets it try again",
+            "launch failed requeued held (it could not be started on its node; 'scontrol release' lets it go)",
         ),
         ("SomethingNew", "SomethingNew"),
         ("QOS", "QOS"),
+        ("", ""),
     ],
 )
-def test_reasons_are_explained(reason, words):
+def test_a_reason_is_slurms_code_and_a_sentence_where_there_is_one(reason, words):
     assert reason_words(reason) == words
 
 
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("TIMEOUT", "ran into its time limit after 1:01:01 on n1; --hours asks for more"),
-        ("OUT_OF_MEMORY", "needed more memory than it had asked for on n1; --memory-gb asks for more"),
-        ("NODE_FAIL", "its node n1 failed"),
-        ("PREEMPTED", "had to give way to a job of higher priority on n1"),
-        ("FAILED", "ended with exit status 3 on n1"),
-        ("SOME_THING", "some thing on n1"),
+        ("TIMEOUT", "TIMEOUT on n1 (--hours asks for more)"),
+        ("OUT_OF_MEMORY", "OUT_OF_MEMORY on n1 (--memory-gb asks for more)"),
+        ("NODE_FAIL", "NODE_FAIL on n1"),
+        ("PREEMPTED", "PREEMPTED on n1 (a job of higher priority took its place)"),
+        ("FAILED", "FAILED on n1 (exit status 3)"),
+        ("SOME_THING", "SOME_THING on n1"),
     ],
 )
-def test_how_a_job_ended_is_explained(state, words):
-    assert ended_words(state, 3, 0, "n1", 3661, None) == words
+def test_an_end_is_slurms_code_the_node_and_a_sentence_where_there_is_one(state, words):
+    assert ended_words(state, 3, 0, "n1", None) == words
 
 
 def test_variables_of_the_user_do_not_hide_jobs(monkeypatch):
@@ -183,8 +178,8 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
         assert (running.name, running.comment) == (name, comment)
         assert running.node.startswith("n")
         assert running.time_left.startswith(("29:", "30:"))
-        assert jobs[f"{held}_0"].explanation.startswith("held by its owner")
-        assert jobs[f"{dependencies}_0"].explanation == "waits for the jobs before it"
+        assert jobs[f"{held}_0"].explanation.startswith("JobHeldUser")
+        assert jobs[f"{dependencies}_0"].explanation == "Dependency (waits for the jobs before it)"
         assert queued(comment="of nobody") == {}
 
         cancel(list(jobs))
@@ -192,9 +187,9 @@ def test_a_real_cluster_is_read_without_loss(slurm_cluster, tmp_path):
         ids = [f"{array}_{task}" for task in range(3)]
         accounts = until(lambda: ended(ids), lambda found: set(ids) <= found.jobs.keys())
         assert accounts.is_there
-        assert accounts.jobs[ids[0]].explanation == "cancelled by root"
-        assert accounts.jobs[ids[1]].explanation.startswith("ended with exit status 3 on n")
-        assert accounts.jobs[ids[2]].explanation.startswith("killed by SIGKILL")
+        assert accounts.jobs[ids[0]].explanation == "CANCELLED by root"
+        assert accounts.jobs[ids[1]].explanation.endswith("(exit status 3)")
+        assert accounts.jobs[ids[2]].explanation.endswith("(SIGKILL, often out of memory)")
     finally:
         cancel([array, held, dependencies])
 
