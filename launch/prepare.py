@@ -22,8 +22,8 @@ from data_prep.plan import data_set_folder
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
 from data_prep.stages import find_prepared, prepare, wants_betons
+from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
-from launch.shard_jobs import ShardJobs
 
 if TYPE_CHECKING:
     from launch.plan import NeededData

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from data_prep.errors import TrackingError
-from launch.clusters.slurm.node_check import server_of
-from launch.clusters.slurm.node_probe import store_error
 from pipeline.tracking import public_uri
+from pipeline.tracking.server import server_error, server_of
 
 PATIENCE_S = 60.0
 SECONDS_BETWEEN_TRIES = 2.0
@@ -20,7 +19,7 @@ def wait_for_store(uri: str) -> None:
         TrackingError: it does not answer for a minute.
     """
     server, deadline, told = server_of(uri), time.monotonic() + PATIENCE_S, False
-    while (problem := store_error(server)) is not None:
+    while (problem := server_error(server)) is not None:
         if time.monotonic() > deadline:
             raise TrackingError(
                 f"the MLflow store {public_uri(uri)} does not answer ({problem}): see that its server runs, and run the same"

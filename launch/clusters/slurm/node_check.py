@@ -17,10 +17,10 @@ from launch.clusters.resources import Resources
 from launch.clusters.slurm import node_probe
 from launch.clusters.slurm.findings import Finding
 from pipeline.tracking.address import public_uri, sqlite_file
+from pipeline.tracking.server import server_of
 
 MINUTES = 2
 SECONDS_TO_WRITE_BACK = 10.0
-_DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _WHERE = ("reservation", "exclude", "nodelist")
 """Further options that select the node; srun has them under the same names."""
 
@@ -44,7 +44,7 @@ def check_on_a_node(
         "folders": [str(needed) for needed in data if needed.is_dir()],
         "code": str(code),
         "store_file": str(store_file) if store_file and store_file.is_file() else None,
-        **({} if tracking is None else server_of(tracking)),
+        "server": {} if tracking is None else server_of(tracking),
     }
     back = file.with_name(f"{file.name}.back")
     try:
@@ -134,17 +134,6 @@ def _store_finding(node: str, error: str | None, tracking: str) -> Finding:
         else "make sure that it runs, and listens to the nodes (mlflow server --host and --allowed-hosts)"
     )
     return Finding("problem", f"{node} does not reach the tracking store {store} ({error}): {what}")
-
-
-def server_of(tracking: str) -> dict[str, Any]:
-    """How to probe a store's server; without user and password, which others could read in a task's arguments."""
-    if sqlite_file(tracking) is not None:
-        return {}
-    parts = urlsplit(public_uri(tracking))
-    if parts.scheme in ("http", "https"):
-        return {"store_url": parts._replace(path=parts.path.rstrip("/") + "/health", query="").geturl()}
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme.partition("+")[0])
-    return {"store_address": [parts.hostname, port]} if parts.hostname and port else {}
 
 
 def _on_a_node(

@@ -9,14 +9,10 @@ import os
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
 MARK = "TRAITVAE-PROBE "
 """Marks the answer: a site's own output may come first."""
-BEHIND_A_PROXY = (502, 503, 504)
-"""Status codes of a proxy whose server is down."""
 
 
 def probe(request: dict[str, Any]) -> dict[str, Any]:
@@ -31,16 +27,11 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     seen["torch"] = importlib.util.find_spec("torch") is not None
     if request.get("store_file"):
         seen["store"] = None if os.path.isfile(request["store_file"]) else "no such file"
-    elif request.get("store_url") or request.get("store_address"):
-        seen["store"] = store_error(request)
+    elif request.get("server") and not seen["import_errors"]:
+        from pipeline.tracking.server import server_error  # the code that jobs import
+
+        seen["store"] = server_error(request["server"])
     return seen
-
-
-def store_error(request: dict[str, Any]) -> str | None:
-    """Why the server of a store does not answer; None if it does, or if there is none."""
-    if request.get("store_url"):
-        return _url_error(request["store_url"])
-    return _address_error(*request["store_address"]) if request.get("store_address") else None
 
 
 def _read_back(file: str, token: str) -> bool:
@@ -77,31 +68,12 @@ def _import_errors(code: str) -> list[str]:
         spec = importlib.util.find_spec(name)
         if spec is None or not (spec.origin or "").startswith(os.path.join(code, "")):
             errors.append(f"{name} is not found in {code}")
-    for name in ("data_prep.errors", "submitit"):
+    for name in ("data_prep.errors", "pipeline.tracking.server", "submitit"):
         try:
             importlib.import_module(name)
         except Exception as error:
             errors.append(f"{name} does not import ({type(error).__name__}: {error})")
     return errors
-
-
-def _url_error(url: str) -> str | None:
-    try:
-        # Any answer counts: a server that asks for a password is up too.
-        urllib.request.urlopen(url, timeout=5).close()
-    except urllib.error.HTTPError as error:
-        return f"it answers {error.code}" if error.code in BEHIND_A_PROXY else None
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
-    return None
-
-
-def _address_error(host: str, port: int) -> str | None:
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError as error:
-        return str(error)
-    return None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from launch.clusters.resources import Resources
 from launch.clusters.slurm.node_check import check_on_a_node, judged
 from tests.launch.clusters.slurm.findings import of_level, problem
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SEEN = {
     "host": "n1",
     "python": "3.11.2",

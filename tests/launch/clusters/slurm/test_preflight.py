@@ -15,7 +15,7 @@ from pipeline.cell import Cell
 from tests.launch.clusters.slurm.findings import of_level, problem
 from tests.pipeline.runs import small_run
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 FACTS = ClusterFacts(
     version="22.05.8",
     has_accounting=True,

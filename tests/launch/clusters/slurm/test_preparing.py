@@ -23,7 +23,7 @@ from tests.data_prep.sources.raw_pictures import write_celeba
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 ON_SLURM = ("--cluster", "slurm", "--hours", "0.5", "--format", "arrow")
 
 
