@@ -172,8 +172,11 @@ def test_help_teaches(word, capsys):
         assert "Exit status: 0 when every cell is done" in printed
 
 
-def test_looking_needs_no_torch():
-    heavy = {"torch", "mlflow", "submitit", "sklearn"}
-    code = f"import sys, launch.subcommands; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180)
-    assert done.stdout.strip() == "[]", done.stderr
+@pytest.mark.parametrize("words", [["status"], ["status", NAME], ["logs", NAME, "seed0"], ["cancel", NAME]])
+def test_looking_needs_no_torch(words, sweep, runs):
+    make_cells(sweep, 2)
+    command = [sys.executable, "-X", "importtime", "launch/sweep.py", *words, "--runs", str(runs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "launch.subcommands" in imported
+    assert not imported & {"torch", "mlflow", "submitit", "sklearn"}
