@@ -1,4 +1,4 @@
-"""What the batch script of a SLURM job runs behind its work: is the unit done, does the job go back into the queue?
+"""Runs at the end of a SLURM job's batch script: is the unit done, or is the job requeued?
 
 ``python -m jobs.epilogue --units FILE.json --status N --retries R``. FILE.json is a list with an entry for each index of the
 array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; the units other than
@@ -26,9 +26,9 @@ from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 
 SECONDS_TO_BE_REQUEUED = 120.0
-"""How long a job that is back in the queue waits for SLURM to end it."""
+"""How long a requeued job waits for SLURM to end it."""
 SECONDS_WITHOUT_SLURMCTLD = 600.0
-"""How long it asks again while the controller does not answer."""
+"""How long it retries while the controller does not answer."""
 
 _STATE = re.compile(r"\bJobState=(\w+)")
 _CONTROLLER_IS_AWAY = re.compile(r"contact|connect|timed out|time out|socket|zero bytes|communication", re.I)
@@ -40,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m jobs.epilogue", description=__doc__)
     parser.add_argument("--units", type=Path, required=True, help="JSON list, an entry for each array index")
     parser.add_argument("--status", type=int, required=True, help="exit status of srun")
-    parser.add_argument("--retries", type=int, required=True, help="how often a crashed unit is tried again")
+    parser.add_argument("--retries", type=int, required=True, help="how often a crashed unit is retried")
     given = parser.parse_args(arguments)
     with report_user_errors():
         attempt = Attempt.here()
         entry = _own_entry(given.units)
         action = _action(entry, attempt, given.status, given.retries)
         if action == "again":
-            _say(f"job {attempt.job} goes back into the queue")
+            _say(f"job {attempt.job} is requeued")
             _ask_slurm(["scontrol", "requeue", attempt.job])
             time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
     raise SystemExit(0 if action == "done" else given.status or 1)
@@ -72,7 +72,7 @@ def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) 
         return next_action(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
     if status == 0:
         return "done"
-    if status == 2:  # an error of the user's
+    if status == 2:  # a user error
         return "give_up"
     if attempt.restart >= retries:
         return "give_up"
@@ -80,30 +80,32 @@ def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) 
 
 
 def _is_the_newest_start(attempt: Attempt) -> bool:
-    """Whether SLURM takes the job for running, as this start or an earlier one.
+    """Whether SLURM considers the job running, as this start or an earlier one.
 
-    It does not where the job was cancelled or put back already, nor where it holds this start's node for lost. A controller
+    It does not if the job was cancelled or already requeued, or if it considers this start's node lost. A controller
     that was killed may have forgotten the newest restarts.
     """
     answer = _ask_slurm(["scontrol", "--oneliner", "show", "job", attempt.job])
     state, restarts = _STATE.search(answer), _RESTARTS.search(answer)
     if state is None or state[1] != "RUNNING":
-        _say(f"job {attempt.job} is {state[1] if state else 'not known any more'}: it is left alone")
+        _say(f"job {attempt.job} is {state[1] if state else 'unknown'}: left alone")
         return False
     if restarts is not None and int(restarts[1]) > attempt.restart:
-        _say(f"job {attempt.job} was started again already: it is left alone")
+        _say(f"job {attempt.job} was already restarted: left alone")
         return False
     return True
 
 
 def _ask_slurm(command: list[str]) -> str:
-    """What a SLURM command prints; while the controller does not answer it is asked again."""
+    """The output of a SLURM command; retried while the controller does not answer."""
     deadline = time.monotonic() + SECONDS_WITHOUT_SLURMCTLD
     while True:
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
         except FileNotFoundError:
-            raise ConfigError(f"{command[0]} is not there: this runs in the batch script of a job") from None
+            raise ConfigError(
+                f"{command[0]} is not installed: this runs in the batch script of a job"
+            ) from None
         except subprocess.TimeoutExpired:
             problem = "no answer"
         else:
@@ -116,7 +118,7 @@ def _ask_slurm(command: list[str]) -> str:
                 raise ConfigError(f"{' '.join(command)}: {problem}")
         if time.monotonic() > deadline:
             raise ConfigError(f"{' '.join(command)}: {problem}")
-        _say(f"{' '.join(command[:2])}: {problem}; asking again")
+        _say(f"{' '.join(command[:2])}: {problem}; retrying")
         time.sleep(5.0)
 
 

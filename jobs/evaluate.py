@@ -44,7 +44,7 @@ def evaluate_cell(
 ) -> dict[str, float]:
     """Measure the trained cell of a ``config.json``; returns all numbers that were asked for, by metric.
 
-    Why it ends without them stands in the cell's ``outcome.json``.
+    If it fails, the reason is in the cell's ``outcome.json``.
 
     Args:
         config_file: of the cell.
@@ -54,7 +54,7 @@ def evaluate_cell(
     Raises:
         Interrupted: it was asked to stop, and goes on with what is left when it is started again.
         MeasuringError: some measures failed; the others have their results.
-        RunError: the cell is not trained, or another process is at work in it.
+        RunError: the cell is not trained, or another process is running it.
     """
     with stop_requests() as stop:
         cell = Cell.open(config_file)

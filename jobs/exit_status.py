@@ -1,4 +1,4 @@
-"""How a unit ends as a process, whether a launcher calls it or a person types it: its exit status and its last sentence."""
+"""How a unit ends as a process, started by a launcher or by hand: its exit status and its last message."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from data_prep.errors import Interrupted, report_user_errors
 from pipeline.training.interruption import STOP_SIGNALS, stop_requests
 
 EXIT_INTERRUPTED = 75
-"""Exit status of a run that was asked to stop and resumes when it is started again (EX_TEMPFAIL)."""
+"""Exit status of a run that was asked to stop and can be resumed (EX_TEMPFAIL)."""
 
 
 @contextmanager
 def exits_as_a_unit() -> Iterator[None]:
-    """The block is a unit: it listens for signals to stop, and its errors become an exit status.
+    """Run the block as a unit: it handles stop signals, and its errors become an exit status.
 
     Raises:
-        SystemExit: 2 after a user error, which was reported in one sentence. Where it was asked to stop 75, but under
+        SystemExit: 2 after a user error, which was reported in one sentence. If it was asked to stop, 75, but under
             SLURM 0: there the batch script reads in ``outcome.json`` what to do (see ``jobs.epilogue``).
     """
     with _ignoring_signals_afterwards(), stop_requests(), report_user_errors():
@@ -32,7 +32,7 @@ def exits_as_a_unit() -> Iterator[None]:
 
 @contextmanager
 def _ignoring_signals_afterwards() -> Iterator[None]:
-    """Ignore signals after the unit: submitit's own handler, which comes back, would put the job into the queue."""
+    """Ignore signals after the unit: submitit's own handler, which is then restored, would requeue the job."""
     try:
         yield
     finally:

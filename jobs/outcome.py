@@ -1,7 +1,7 @@
-"""How an attempt at a cell ended, and what follows from it.
+"""How an attempt at a cell ended, and what happens next.
 
-A process that knows why it ends leaves ``outcome.json``; one that is killed leaves nothing. Behind it, in the batch script
-or in a launcher, ``next_action`` reads what is there, enters the attempt into ``attempts.jsonl``, and says whether the unit
+A process that knows why it ends writes ``outcome.json``; one that is killed writes nothing. Afterwards, in the batch script
+or in a launcher, ``next_action`` reads what is there, adds the attempt to ``attempts.jsonl``, and decides whether the unit
 is done, runs again, or is given up. Nothing here imports torch.
 """
 
@@ -27,7 +27,7 @@ OUTCOME_FILE = "outcome.json"
 
 Unit = Literal["train", "evaluate"]
 Action = Literal["done", "again", "give_up", "leave"]
-"""``leave``: nothing follows from this attempt; its job was ended from outside, or started again already."""
+"""``leave``: do nothing after this attempt; its job was ended from outside, or already restarted."""
 Ending = Literal["interrupted", "failed", "crashed"]
 
 _RANK_ENDED_BY_ITS_WATCHDOG = re.compile(r"^Timeout \((?P<clock>[\d:.]+)\)!$", re.M)
@@ -36,39 +36,39 @@ _ATTEMPT_BEGINS = "this is "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """``outcome.json``: how an attempt ended, in the words of the process that ended."""
+    """``outcome.json``: how an attempt ended, written by the process that ended."""
 
     job: str
     restart: int
     unit: str
     outcome: Ending
-    """``interrupted``: asked to stop; ``failed``: another try would not help; ``crashed``: one may."""
+    """``interrupted``: asked to stop; ``failed``: a retry would not help; ``crashed``: a retry may help."""
     sentence: str
     step: int | None
     """Step of the newest checkpoint."""
 
     @classmethod
     def read(cls, folder: Path) -> Outcome | None:
-        """What the last attempt left; None where it left nothing that can be read."""
+        """The outcome of the last attempt; None if there is none that can be read."""
         try:
             return cls(**json.loads((folder / OUTCOME_FILE).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
     def is_of(self, attempt: Attempt, unit: str) -> bool:
-        """Whether this attempt left it."""
+        """Whether this attempt wrote it."""
         return (self.job, self.restart, self.unit) == (attempt.job, attempt.restart, unit)
 
     @classmethod
     def clear(cls, folder: Path) -> None:
-        """Forget the outcome of the attempt before; the first thing an attempt does once the cell is its own."""
+        """Delete the outcome of the previous attempt; the first thing an attempt does once it has the lease."""
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
 
 
 def write_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseException) -> None:
-    """Write down why this attempt ends; nothing for a bug, nor where the cell is another's by now.
+    """Record why this attempt ends; nothing for a bug, or if another attempt has taken the lease.
 
-    A rank that only saw the others go does not overwrite the reason that one of them left.
+    A rank that only lost the others does not overwrite the reason that one of them recorded.
     """
     told = _ending(error)
     if told is None or superseded(cell.folder, attempt):
@@ -109,12 +109,12 @@ def next_action(
     retries: int,
     is_newest_start: Callable[[], bool] = lambda: True,
 ) -> Action:
-    """What follows an attempt at a unit that has ended, however it has; asked once for each attempt.
+    """What to do after an attempt at a unit, however it ended; called once per attempt.
 
-    An attempt that was asked to stop is always followed by another. One that crashed is, ``retries`` times in a row without
-    a newer checkpoint in between. One that says itself that another try would not help is not. A cell that is given up
-    has its reason in ``FAILED``. Where another process has the cell by now, there is nothing to do, and nothing is touched.
-    ``is_newest_start`` is asked last: an attempt that SLURM holds for lost may end late, and counts for nothing.
+    An attempt that was asked to stop is always repeated. One that crashed is repeated ``retries`` times in a row without
+    a newer checkpoint in between. One that reports that a retry would not help is not. A cell that is given up
+    has its reason in ``FAILED``. If another process has taken the lease, nothing is touched.
+    ``is_newest_start`` is called last: an attempt that SLURM considers lost may end late, and does not count.
     """
     if superseded(cell.folder, attempt):
         return "done"
@@ -146,13 +146,13 @@ def next_action(
                 f"{sentence}; given up after {tries} attempt{'s' * (tries > 1)} without a newer checkpoint"
             )
         cell.give_up(sentence)
-    except OSError:  # where not even this can be written, another attempt would not get far
+    except OSError:  # if not even this can be written, another attempt would fail too
         return "give_up"
     return "give_up"
 
 
 def attempts(cell: CellFolder) -> Iterator[dict[str, Any]]:
-    """The lines of ``attempts.jsonl``; one that was cut short is passed over."""
+    """The lines of ``attempts.jsonl``; a truncated one is skipped."""
     try:
         lines = cell.attempts_file.read_text().splitlines()
     except FileNotFoundError:
@@ -167,7 +167,7 @@ def attempts(cell: CellFolder) -> Iterator[dict[str, Any]]:
 
 
 def begins(attempt: Attempt) -> str:
-    """The line with which each rank's log of an attempt begins."""
+    """The first line of each rank's log of an attempt."""
     return f"{_ATTEMPT_BEGINS}{attempt}"
 
 
@@ -176,7 +176,7 @@ def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Endin
     own = outcome if outcome is not None and outcome.is_of(attempt, unit) else None
     if own is not None and own.outcome != "crashed":
         return own.outcome, own.sentence
-    # A rank that its watchdog ended says more than those that lost it.
+    # A rank ended by its watchdog explains more than those that lost it.
     stuck = _ended_by_the_watchdog(cell, unit)
     if stuck is not None:
         return "crashed", stuck
@@ -186,7 +186,7 @@ def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Endin
 
 
 def _ended_by_the_watchdog(cell: CellFolder, unit: Unit) -> str | None:
-    """The sentence about the ranks that were ended for giving no sign of life, from their logs of the last attempt."""
+    """The message about ranks that their watchdog ended, from their logs of the last attempt."""
     logs = sorted(
         (cell.folder / "log").glob(f"{unit}-rank*.txt"), key=lambda path: (len(path.name), path.name)
     )
@@ -211,13 +211,13 @@ def _seconds(clock: str) -> float:
 
 
 def _node(cell: CellFolder, attempt: Attempt) -> str:
-    """Where it ran: rank 0's node if it got as far as the lease, else that of whoever asks."""
+    """Where it ran: rank 0's node if it took the lease, else the caller's."""
     holder = Holder.read(cell.folder)
     return holder.attempt.host if holder and holder.attempt.is_same_start_as(attempt) else attempt.host
 
 
 def _crashes_in_a_row(entries: list[dict[str, Any]], unit: Unit) -> int:
-    """How often the unit has crashed at the newest checkpoint that there is now, since it was last forgiven."""
+    """How often the unit has crashed since the newest checkpoint and since its failures were last reset."""
     newest, count = entries[-1]["step"], 0
     for entry in reversed(entries):
         if entry.get("ended") == RESET:

@@ -1,8 +1,8 @@
-"""One task of a preparation, as a process of its own: ``python -m jobs.prepare --config DATA_SET/.work/plan.json``.
+"""One task of a preparation, as a separate process: ``python -m jobs.prepare --config DATA_SET/.work/plan.json``.
 
-The plan is what ``data_prep.plan.make_plan`` leaves in a data set's work folder. In a SLURM array each task writes one
-shard (its number is taken from the array), and a job behind the array runs ``--merge``, with ``--ffcv`` where a run reads
-FFCV files. The local process pool calls the same functions. Each may be run again: what is done is not done twice.
+The plan is written by ``data_prep.plan.make_plan`` into a data set's work folder. In a SLURM array each task writes one
+shard (its number is the array index), and a job after the array runs ``--merge``, with ``--ffcv`` if a run reads
+FFCV files. The local process pool calls the same functions. Each is idempotent.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m jobs.prepare", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the plan: DATA_SET/.work/plan.json")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--task", type=int, help="number of the shard; SLURM_ARRAY_TASK_ID where it is not given"
-    )
+    what.add_argument("--task", type=int, help="number of the shard (default: SLURM_ARRAY_TASK_ID)")
     what.add_argument("--merge", action="store_true", help="write the manifest from the finished shards")
-    parser.add_argument("--ffcv", action="store_true", help="with --merge: write the FFCV files, too")
+    parser.add_argument("--ffcv", action="store_true", help="with --merge: also write the FFCV files")
     given = parser.parse_args(arguments)
     with report_user_errors():
         if given.merge:
@@ -43,14 +41,14 @@ def _task_number(given: int | None) -> int:
         return given
     number = os.environ.get("SLURM_ARRAY_TASK_ID", "")
     if not number.isdecimal():
-        raise ConfigError("which shard? Give --task NUMBER, or run this in a SLURM job array, or use --merge")
+        raise ConfigError("no shard given: use --task NUMBER, run this in a SLURM job array, or use --merge")
     return int(number)
 
 
 def _checked(number: int, plan_file: Path) -> int:
     tasks = len(Plan.load(plan_file).tasks)
     if not 0 <= number < tasks:
-        raise ConfigError(f"{plan_file} has tasks 0 to {tasks - 1}, and {number} is none of them")
+        raise ConfigError(f"{plan_file} has tasks 0 to {tasks - 1}, but {number} was given")
     return number
 
 

@@ -1,4 +1,4 @@
-"""One unit of a cell as a function that a launcher can name without importing torch: it does so only when it is called."""
+"""One unit of a cell as a function that a launcher can refer to without importing torch, which only the call does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.exit_status import exits_as_a_unit
 def run_unit(
     unit: str, config_file: Path, *, take: tuple[str, ...] | None = None, split: str | None = None
 ) -> None:
-    """Run ``train`` or ``evaluate`` on the cell of a ``config.json``, and end like a command.
+    """Run ``train`` or ``evaluate`` on the cell of a ``config.json``, and exit like a command.
 
     Args:
         unit: which of the two.
@@ -19,7 +19,7 @@ def run_unit(
         split: for ``evaluate``, the split; None: that of the configuration.
 
     Raises:
-        SystemExit: as :func:`jobs.exit_status.exits_as_a_unit` says.
+        SystemExit: see :func:`jobs.exit_status.exits_as_a_unit`.
     """
     with exits_as_a_unit():
         if unit == "train":

@@ -1,7 +1,7 @@
-"""Trains one cell, or goes on training it: ``python -m jobs.train --config FILE``.
+"""Trains one cell, or resumes its training: ``python -m jobs.train --config FILE``.
 
-One process per rank; rank and world size come from torchrun, SLURM or submitit, and without any of them it is the only
-one. A cell that is trained already is left as it is.
+One process per rank; rank and world size come from torchrun, SLURM or submitit; without any of them it is the only
+one. A cell that is already trained is left unchanged.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from pipeline.world import leave_at_once, process_group
 def train_cell(config_file: Path) -> None:
     """Train the cell of a ``config.json`` until its last epoch.
 
-    Why it ends earlier stands in the cell's ``outcome.json``.
+    If it ends earlier, the reason is in the cell's ``outcome.json``.
 
     Raises:
-        Interrupted: it was asked to stop, and goes on from its checkpoint when it is started again.
-        UserError: something the user can put right (see ``data_prep.errors``).
+        Interrupted: it was asked to stop; run again, it resumes from its checkpoint.
+        UserError: something the user can fix (see ``data_prep.errors``).
     """
-    with stop_requests():  # from here on, and not only once the steps begin
+    with stop_requests():  # from here on, not only during the steps
         cell = Cell.open(config_file)
         take_rank_from_submitit()
         with logged(cell, "train") as log_file:
@@ -62,7 +62,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))
             Outcome.clear(cell.folder)
             tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
-        world.barrier()  # nobody reads a checkpoint before the cell is this attempt's
+        world.barrier()  # no rank reads a checkpoint before this attempt has the lease
         guarded = {} if lease is None else {"guard": lease.check}
         record = (lambda *_: None) if tracker is None else tracker.log
         try:
@@ -81,13 +81,13 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             if isinstance(error, Interrupted | Diverged):  # raised on all ranks together
                 if tracker is not None:
                     tracker.close("running" if isinstance(error, Interrupted) else "failed")
-                # A rank that left now might have rank 0 killed while it still writes.
+                # If a rank exited now, rank 0 might be killed while it still writes.
                 world.barrier()
             raise
         if tracker is not None:
             tracker.artifact(cell.config_file)
             tracker.model(model)
-            tracker.close("running")  # measuring it ends the run
+            tracker.close("running")  # measuring finishes the run
         if lease is not None:
             lease.check()
             cell.mark_trained()
@@ -95,10 +95,10 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
 
 @dataclass
 class Arguments:
-    """Train one cell of a sweep, or go on training it."""
+    """Train one cell of a sweep, or resume its training."""
 
     config: Path
-    """The cell's `config.json`; checkpoints and metrics go beside it."""
+    """The cell's `config.json`; checkpoints and metrics go into the same folder."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the units on a node share: the cell they work on, the log they write, the tracker they report to."""
+"""What the units on a node share: opening the cell's data, its log, its tracker."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def logged(cell: Cell, unit: Unit) -> Iterator[Path]:
-    """Send what the pipeline says in the block to standard error and to the cell's ``log/`` folder, errors included.
+    """Send log messages of the block, including errors, to standard error and to the cell's ``log/`` folder.
 
-    Each rank has its own file, which a unit that is started again goes on with; it is what the block gets.
+    Each rank has its own file, to which restarted units append; the block gets its path.
     """
     path = cell.log_file(unit, ranks_from_environment().rank)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def logged(cell: Cell, unit: Unit) -> Iterator[Path]:
 
 
 def take_rank_from_submitit() -> None:
-    """Under submitit, put rank and meeting point into the variables that torchrun would set."""
+    """Under submitit, set the variables for rank and rendezvous that torchrun would set."""
     if "SUBMITIT_EXECUTOR" in os.environ:
         from submitit.helpers import TorchDistributedEnvironment
 
@@ -73,13 +73,13 @@ def open_data(cell: Cell) -> DataSet:
     data = DataSet(Path(cell.config.data.folder))
     if data.manifest.name != cell.config.data.name:
         raise ConfigError(
-            f"{data.folder} holds {data.manifest.name}, and the run wants {cell.config.data.name}"
+            f"{data.folder} holds {data.manifest.name}, but the run needs {cell.config.data.name}"
         )
     return data
 
 
 def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
-    """Where the numbers of a cell go while ``guard`` lets them; the same cell goes on with the same MLflow run."""
+    """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run."""
     return Tracker(
         cell.folder,
         settings=cell.config.tracking,
@@ -93,10 +93,8 @@ def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker
 
 
 def limit_threads() -> None:
-    """Give this rank its share of the node's processors: OMP_NUM_THREADS if set, else an equal share."""
-    first = (
-        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    )  # one number for each level of nesting
+    """Limit this rank to its share of the node's CPUs: OMP_NUM_THREADS if set, else an equal share."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # one number per nesting level
     if first.isdecimal():
         threads = int(first)
     elif "SLURM_CPUS_PER_TASK" in os.environ:

@@ -1,4 +1,4 @@
-"""The end of a sweep's jobs: ``python launch/sweep.py cancel SWEEP [CELL ...]``."""
+"""Cancels a sweep's jobs: ``python launch/sweep.py cancel SWEEP [CELL ...]``."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pipeline.cells.folder import CANCELLED
 
 @dataclass(frozen=True, kw_only=True)
 class Cancel:
-    """End the SLURM jobs of a sweep, or of some of its cells.
+    """Cancel the SLURM jobs of a sweep, or of some of its cells.
 
-    Training, measuring and the final table are all taken out of the queue. What was trained stays: started again, a cell
-    goes on from its newest checkpoint.
+    Training, measuring and the final table are all removed from the queue. Checkpoints are kept: started again, a cell
+    resumes from its newest checkpoint.
     """
 
     sweep: SweepName
     """name of the sweep, or its folder"""
     cells: CellNames = ()
-    """only these cells: their names, or parts of them that no other cell has"""
+    """only these cells: names, or unambiguous parts of names"""
     runs: Path = Path("runs")
     """folder that holds the sweeps"""
 
 
 def cancel(options: Cancel) -> int:
-    """Take jobs out of the queue; returns the exit status."""
+    """Remove jobs from the queue; returns the exit status."""
     sweep = SweepFolder.named(options.sweep, options.runs)
     chosen = cells_named(sweep, options.cells)
     if not sweep.is_on_slurm:
         raise LaunchError(
-            f"{sweep.path.name} has no SLURM jobs; Ctrl-C in the launcher that runs it on this machine stops it"
+            f"{sweep.path.name} has no SLURM jobs; stop it with Ctrl-C in its launcher on this machine"
         )
     seen = read_status(sweep)
     ids = list(seen.queue)
@@ -44,14 +44,14 @@ def cancel(options: Cancel) -> int:
     slurm_queue.cancel(ids)
     for cell in chosen:
         own = [job for job in seen.jobs.get(cell.name, {}).values() if job in ids]
-        if own:  # not every cluster keeps accounts that would tell it
+        if own:  # recorded here, because not every cluster has accounting
             cell.note_attempt({"ended": CANCELLED, "jobs": own})
     of_what = ", ".join(cell.name for cell in chosen) if options.cells else f"the sweep {sweep.path.name}"
     if not ids:
         print(f"no job of {of_what} is in the queue")
         return 0
     print(
-        f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints stay, and the same sweep command goes on"
-        " from them"
+        f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints are kept, and the same sweep command"
+        " resumes from them"
     )
     return 0

@@ -1,4 +1,4 @@
-"""Runs beside the papers: ``python launch/compare.py``; its numbers come from MLflow alone."""
+"""Runs next to the papers' values: ``python launch/compare.py``; its numbers come from MLflow alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
@@ -33,7 +33,7 @@ SHOWN = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Compare:
-    """Show the runs of a sweep: mean and standard deviation over seeds, beside what the papers print.
+    """Show the runs of a sweep: mean and standard deviation over seeds, next to the papers' values.
 
     Only finished runs count. Everything is read from MLflow, so the folders of the runs may be gone.
     """

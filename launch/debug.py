@@ -1,4 +1,4 @@
-"""One run in this very process, where breakpoints work: ``python launch/debug.py ccvae --data fashion-mnist``."""
+"""One run in this process, where breakpoints work: ``python launch/debug.py ccvae --data fashion-mnist``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
@@ -29,8 +29,8 @@ from pipeline.training.settings import TrainingConfig
 class Debug:
     """Train and measure one run in this process: one rank, no submitit, breakpoints work.
 
-    The run is kept like any other (checkpoints, metrics, figures, MLflow) in the sweep named debug. Ctrl-C stops it behind
-    a checkpoint, and the same command goes on from there.
+    The run is stored like any other (checkpoints, metrics, figures, MLflow) in the sweep named debug. Ctrl-C stops it after
+    a checkpoint, and the same command resumes from there.
     """
 
     run: tyro.conf.OmitArgPrefixes[RunConfig]
@@ -38,7 +38,7 @@ class Debug:
     runs: Path = Path("runs")
     """folder that holds the sweeps and the MLflow store"""
     fresh: bool = False
-    """throw away what an earlier run with the same settings has left, and begin anew"""
+    """discard an earlier run with the same settings, and start over"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,7 +83,7 @@ def debug_run(options: Debug) -> None:
         shutil.rmtree(cell.folder)
         cell.write()
     if is_done(cell):
-        print(f"this run is done: {cell.folder} (--fresh begins it anew)")
+        print(f"this run is done: {cell.folder} (--fresh starts over)")
         return
     try:
         train_cell(cell.config_file)

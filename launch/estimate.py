@@ -1,4 +1,4 @@
-"""What a sweep will cost, before it runs: an upper bound from time limits, and a guess from speeds that were recorded."""
+"""The cost of a sweep before it runs: an upper bound from time limits, and an estimate from recorded speeds."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
 
 _MOST_READ = 12
-"""Recorded cells that are read for one system and data set, the newest first."""
+"""Number of recorded cells to read for one system and data set, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a job holds while it runs."""
+    """What a job occupies while it runs."""
 
     devices: int
-    """GPUs, or processors where it has none."""
+    """GPUs, or CPUs if it has none."""
     what: str
     """``GPU`` or ``CPU``."""
     limit_hours: float
 
     @classmethod
     def by(cls, resources: Resources, ranks: int) -> Allocation:
-        """By a job of so many ranks that gets these resources."""
+        """The allocation of a job of ``ranks`` ranks with these resources."""
         whole = resources.completed()
         nodes = min(whole.nodes or 1, ranks)
         gpus = min(whole.gpus_per_node or 0, ranks // nodes) * nodes
@@ -40,7 +40,7 @@ class Allocation:
 
 
 def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocation]) -> list[str]:
-    """What the jobs of these cells hold if each of them uses up its time limit, one line for GPUs and one for processors.
+    """What the jobs of these cells use if each runs until its time limit: one line for GPUs and one for CPUs.
 
     Args:
         cells: those that are not done.
@@ -58,7 +58,7 @@ def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocat
             hours = sum(job.devices * job.limit_hours for job in of_it)
             longest = max(job.limit_hours for job in of_it)
             lines.append(
-                f"at most {hours:,.1f} {what}-hours: {len(of_it)} jobs with a time limit of {longest:g} h, all of it used"
+                f"at most {hours:,.1f} {what}-hours: {len(of_it)} jobs that all run until the time limit of {longest:g} h"
             )
     return lines
 
@@ -69,16 +69,16 @@ def by_recorded_speed(
     runs: Path,
     allocation: Callable[[int, bool], Allocation],
 ) -> list[str]:
-    """What the training of these cells takes, going by cells that ran before.
+    """What the training of these cells takes, according to cells that ran before.
 
     Args:
         cells: those that are not trained.
-        rows: data set's folder → rows of its training split; None where nobody knows.
+        rows: data set's folder → rows of its training split; None if unknown.
         runs: the folder of all sweeps; cells of the same system and data set in it count.
         allocation: as in ``upper_bound``.
 
     Returns:
-        Lines: one for GPUs and one for processors, and one for what no speed is known of.
+        Lines: one for GPUs, one for CPUs, and one for cells without a recorded speed.
     """
     speeds: dict[str, dict[int, float]] = {}
     hours: dict[str, list[tuple[float, int]]] = {}
@@ -101,17 +101,15 @@ def by_recorded_speed(
         for what, jobs in hours.items()
     ]
     if scaled:
-        lines.append(
-            f"{scaled} of these cells by the speed of another number of ranks, taken to grow with it"
-        )
+        lines.append(f"{scaled} of these cells scaled linearly from the speed of a different number of ranks")
     if unknown:
         names = ", ".join(dict.fromkeys(unknown))
-        lines.append(f"no speed is recorded in {runs} of {names}: no estimate of its training")
+        lines.append(f"no recorded speed in {runs} for {names}: no estimate of its training")
     return lines
 
 
 def recorded_speeds(kind: str, runs: Path) -> dict[int, float]:
-    """Images a second of all ranks together, by their number: the median of the newest cells named ``<system>-<data>-…``."""
+    """Images/s of all ranks together, by number of ranks: the median of the newest cells named ``<system>-<data>-…``."""
     found: dict[int, list[float]] = {}
     logs = sorted(_recorded(kind, runs), key=lambda log: log.stat().st_mtime, reverse=True)
     for log in logs[:_MOST_READ]:
@@ -123,7 +121,7 @@ def recorded_speeds(kind: str, runs: Path) -> dict[int, float]:
 
 
 def _speed_on(ranks: int, speeds: Mapping[int, float]) -> float | None:
-    """The recorded speed on so many ranks, or what that on the nearest number of them gives; None where there is none."""
+    """The recorded speed on ``ranks`` ranks, or scaled from the nearest number; None if there is none."""
     if not speeds:
         return None
     nearest = min(speeds, key=lambda known: abs(known - ranks))
@@ -138,7 +136,7 @@ def _recorded(kind: str, runs: Path) -> Iterable[Path]:
 
 
 def training_rows(data: NeededData) -> int | None:
-    """Rows of the training split: of the prepared data set, or of its raw files where they are there."""
+    """Rows of the training split: of the prepared data set, or of its raw files if they exist."""
     try:
         if data.is_ready():
             return Manifest.load(data.folder).splits["train"].rows

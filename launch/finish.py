@@ -15,15 +15,15 @@ from pipeline.tracking import finish_sweep, tracking_uri
 
 
 def finish_on_node(sweep: str, names: Sequence[str]) -> None:
-    """``finish`` as the last job of a sweep on a cluster: an error of the user's is one sentence, and exit status 2."""
+    """``finish`` as the last job of a sweep on a cluster: a user error is one sentence, and exit status 2."""
     with report_user_errors():
         finish(Path(sweep), [Cell.open(Path(sweep, name, "config.json")) for name in names])
 
 
 def finish(sweep: Path, cells: Sequence[Cell]) -> None:
-    """Say in MLflow whether the sweep went well, and print and write its table if any cell is done.
+    """Record in MLflow whether the sweep succeeded, and print and write its table if any cell is done.
 
-    It went well if all of these cells are done, and none that an earlier launch left in the sweep's folder has failed.
+    It succeeded if all of these cells are done, and no cell of an earlier launch in the sweep's folder has failed.
 
     Raises:
         TrackingError: the MLflow store cannot be reached.

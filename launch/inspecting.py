@@ -1,4 +1,4 @@
-"""What a person sees of a prepared data set: ``prepare.py inspect FOLDER``, and the summary behind a preparation."""
+"""Showing a prepared data set: ``prepare.py inspect FOLDER``, and the summary after a preparation."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from launch.label_tables import print_label_tables
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect:
-    """Show what is in a prepared data set, and draw a contact sheet beside its shards' folder."""
+    """Show what is in a prepared data set, and draw a contact sheet next to its folder."""
 
     folder: tyro.conf.Positional[Path]
     """the data set: OUT/NAME-DIGEST"""
     verify: bool = False
     """compare the SHA-256 of every file with the manifest"""
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
-    """where to put the contact sheet (default: FOLDER.png)"""
+    """path of the contact sheet (default: FOLDER.png)"""
 
 
 def inspect_data_set(options: Inspect) -> None:
-    """Print what is in it, check what is to be checked, and draw the contact sheet."""
+    """Print its content, check its files, and draw the contact sheet."""
     manifest = Manifest.load(options.folder)
     verify_sizes(options.folder, manifest)
     print_summary(options.folder)
@@ -38,8 +38,10 @@ def inspect_data_set(options: Inspect) -> None:
     print_label_tables(options.folder, manifest, _console())
     if options.verify:
         verify_checksums(options.folder, manifest)
-        print("every file has the SHA-256 that the manifest states")
-    folder = Path(os.path.abspath(options.folder))  # "." has no name, and what a link leads to may be others'
+        print("every file has the SHA-256 in the manifest")
+    folder = Path(
+        os.path.abspath(options.folder)
+    )  # "." has no name, and a link's target may belong to others
     sheet = options.sheet or folder.with_name(f"{folder.name}.png")
     with naming_unwritable_places(sheet, "--sheet"):
         write_contact_sheet(folder, sheet, next(iter(manifest.splits)))
@@ -70,7 +72,7 @@ def print_summary(folder: Path) -> None:
 
 
 def _print_origin(manifest: Manifest) -> None:
-    """What a row holds beside its labels, and what all was made from."""
+    """What a row has besides its labels, and the sources of the data."""
     print_shape(manifest.image_shape)
     if manifest.factors:
         print(f"factors: {', '.join(manifest.factors)}")
@@ -87,4 +89,4 @@ def print_shape(image_shape: tuple[int, int, int]) -> None:
 
 def _console() -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=140)  # in a log, tables must not fold
+    return console if console.is_terminal else Console(width=140)  # tables must not wrap in a log

@@ -1,4 +1,4 @@
-"""The label tables of ``prepare.py inspect``: per split how often, together with what, and how many at each rate."""
+"""The label tables of ``prepare.py inspect``: frequencies per split, co-occurrences, and numbers at each rate."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from data_prep.label_table import LabelTable, count_labels
 from data_prep.manifest import Manifest
 
 _MOST_TOGETHER = 24
-"""Values that fit beside each other on a page."""
+"""Values that fit next to each other on a page."""
 
 
 def print_label_tables(folder: Path, manifest: Manifest, console: Console) -> None:
-    """Frequencies over all splits; then what occurs together in the first split, where there are several labels."""
+    """Frequencies over all splits; then, for several labels, co-occurrences in the first split."""
     counts = {split: count_labels(folder, manifest, split) for split in manifest.splits}
     split, first = next(iter(counts.items()))
     console.print(
-        f"share of the rows where a label is known that have it, by split; rows of {split} used at each rate f:"
+        f"share of each label among the rows where it is observed, by split; rows of {split} used at each rate f:"
     )
     console.print(_frequencies(manifest, counts))
     if len(manifest.labels) > 1 and len(first.values) <= _MOST_TOGETHER:
-        console.print(
-            f"of the rows of {split} that have the label of the line, per cent that have that of the column:"
-        )
+        console.print(f"percentage of the rows of {split} with the row's label that also have the column's:")
         console.print(_together(first))
 
 
@@ -48,7 +46,7 @@ def _frequencies(manifest: Manifest, counts: dict[str, LabelTable]) -> Table:
         for count in counts.values():
             known = int(count.known[value.label])
             cells.append(f"{int(count.shown[number, number]) / known:.4f}" if known else "-")
-        again = value.label == before  # what is known and used is of the label, not of the value
+        again = value.label == before  # these counts are of the label, not of the value
         before = value.label
         if partly:
             cells.append("" if again else f"{int(counts[split].known[value.label]) / first.rows:.4f}")

@@ -1,4 +1,4 @@
-"""From a recipe to cells: data sets found, identities known, folders made."""
+"""From a recipe to cells: locating data sets, computing identities, making folders."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from pipeline.tracking import TrackingSettings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataPlaces:
-    """Where raw and prepared data are."""
+    """Locations of raw and prepared data."""
 
     raw: Path | None = None
-    """Folder of the raw files; without it they are looked for where packages put them, in the cache, on the net."""
+    """Folder of the raw files (default: where system packages put them, the cache, a download)."""
     data_root: Path = Path("data")
     """Folder of the prepared data sets."""
 
     def folder(self, source: Source) -> Path:
-        """Where the data set of a source is, or will be."""
+        """The folder of a source's data set, prepared or not."""
         return data_set_folder(source, self.data_root).absolute()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NeededData:
-    """A data set that is to be there."""
+    """A data set that runs need."""
 
     name: str
     folder: Path
-    """Where it is, or will be; absolute."""
+    """Its folder, prepared or not; absolute."""
     raw: Path | None
-    """Folder of the raw files, where the user named one."""
+    """Folder of the raw files, if the user named one."""
     ffcv: bool
     """Whether its FFCV files are needed."""
     options: Mapping[str, Option] = field(default_factory=dict)
-    """The source's own; what is not named is as by default."""
+    """Options of the source; the others have their defaults."""
     seed: int = 0
     """Decides the supervision ranks that its shards store."""
 
     def source(self) -> Source:
-        """Where its rows come from."""
+        """The source of its rows."""
         return source_named(self.name, self.raw, self.options)
 
     def is_ready(self) -> bool:
-        """Whether it is prepared, with all that is needed of it."""
+        """Whether it is prepared, with everything that is needed."""
         return is_complete(self.folder, betons=self.ffcv)
 
     def prepare_here(self) -> None:
@@ -69,12 +69,12 @@ class NeededData:
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
-    """The runs with the canonical name of their data set and the folder it is, or will be, in."""
+    """The runs with the canonical name of their data set and its folder."""
     found: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
     located_runs = []
     for run in runs:
         key = run.data.name, run.data.options
-        if key not in found:  # to know the folder may mean to read all raw files
+        if key not in found:  # finding the folder may require reading all raw files
             source = source_named(run.data.name, places.raw, parsed_options(run.data.options))
             found[key] = (source.name, str(places.folder(source)))
         name, folder = found[key]
@@ -116,7 +116,7 @@ def write_cells(
         if reset_failure:
             cell.reset_failure()
 
-    # Each file is flushed to the disk, which takes its time: a thousand one after another would take a minute.
+    # Each file is flushed to the disk, which is slow: a thousand one after another would take a minute.
     with ThreadPoolExecutor(32) as writers:
         for _ in writers.map(write, tracked):
             pass
@@ -126,7 +126,7 @@ def write_cells(
 def make_cells(
     runs: Iterable[RunConfig], sweep: Path, places: DataPlaces, tracking: TrackingSettings
 ) -> list[Cell]:
-    """Prepare here the data that is not there, and write the ``config.json`` of each cell."""
+    """Prepare missing data here, and write the ``config.json`` of each cell."""
     runs = list(runs)
     for data in needed_data(runs, places):
         data.prepare_here()
@@ -134,5 +134,5 @@ def make_cells(
 
 
 def _digest(folder: Path) -> str:
-    """A data set's folder ends with its digest, which is known before it is prepared."""
+    """The digest at the end of a data set's folder name, which is known before it is prepared."""
     return folder.name.rpartition("-")[2]

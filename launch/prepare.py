@@ -1,4 +1,4 @@
-"""Raw files into shards: ``python launch/prepare.py fashion-mnist``; look into one: ``... inspect FOLDER``."""
+"""Raw files into shards: ``python launch/prepare.py fashion-mnist``; inspect the result: ``... inspect FOLDER``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
@@ -31,39 +31,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepare:
-    """Turn a source's raw files into shards. Run it again at any time: what is done is not done twice.
+    """Turn a source's raw files into shards. Can be rerun at any time: finished work is not repeated.
 
-    The result is a folder OUT/NAME-DIGEST. The digest is of everything that decides the content, so the same raw files
-    give the same folder, byte for byte, on any number of workers. Raw files are looked for in the folder that --raw
-    names; else where a system package puts them (Debian: dataset-fashion-mnist), in the cache, and on the net.
+    The result is a folder OUT/NAME-DIGEST. The digest covers everything that decides the content, so the same raw files
+    give the same folder, byte for byte, for any number of workers. Raw files are looked for in the folder given by
+    --raw, or else where a system package puts them (Debian: dataset-fashion-mnist), in the cache, and online.
 
-    To look into a prepared data set:  python launch/prepare.py inspect FOLDER --help
+    To inspect a prepared data set:  python launch/prepare.py inspect FOLDER --help
     """
 
     name: tyro.conf.Positional[str]
-    """fashion-mnist, mnist, celeba, chexpert, ... (a name that does not exist shows all that do), or idx-folder (images
-    of your own, in four files named as MNIST's are)"""
+    """fashion-mnist, mnist, celeba, chexpert, ... (an unknown name lists all), or idx-folder (images
+    of your own, in four files named like MNIST's)"""
     raw: Path | None = None
-    """folder of the raw files, packed (.gz, .zip) or not; of CelebA and CheXpert also one .zip that holds it all"""
+    """folder of the raw files, packed (.gz, .zip) or not; for CelebA and CheXpert also a single .zip with everything"""
     option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """an option of the source's own, as often as there are some: --option uncertain=ones (--dry-run lists them)"""
+    """an option of the source, can be repeated: --option uncertain=ones (--dry-run lists them)"""
     out: Path = Path("data")
-    """folder in which the data set's own folder is made"""
+    """folder for the data set's folder"""
     workers: int | None = None
-    """processes (default: one per core where there is work for them); the result does not depend on it"""
+    """number of processes (default: up to one per core); the result does not depend on it"""
     format: Literal["auto", "arrow", "ffcv", "both"] = "auto"
-    """Arrow shards are always written, and FFCV files are made from them: ffcv and both add them or fail, arrow leaves
-    them out, auto adds them where FFCV is installed"""
+    """Arrow shards are always written; FFCV files are made from them: ffcv and both add them or fail, arrow leaves
+    them out, auto adds them if FFCV is installed"""
     seed: int = 0
     """decides which rows are labelled at a supervision rate, in runs with this label seed; those with another compute it"""
     dry_run: bool = False
-    """say what would be done, and what would be submitted, and do nothing"""
+    """print what would be done and submitted, and do nothing"""
     cluster: Literal["local", "slurm"] = "local"
-    """on this machine, or as jobs of the SLURM cluster that it belongs to: one for each shard, and one that merges them"""
+    """where to run: on this machine, or as jobs of its SLURM cluster (one per shard, and one that merges them)"""
     detach: bool = False
-    """leave as soon as the jobs are submitted (slurm)"""
+    """exit as soon as the jobs are submitted (slurm)"""
     cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """a site's defaults in TOML, before those in ~/.config/traitvae/cluster.toml (slurm)"""
+    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
     slurm: tyro.conf.OmitArgPrefixes[ShardJobs] = field(default_factory=ShardJobs)
 
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         print_summary(folder)
         untouched = (folder / MANIFEST_FILE).stat().st_mtime_ns < before
-        print(f"{'it was there already' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
+        print(f"{'already prepared' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
 
 
 def _prepared(options: Prepare) -> Path:
@@ -102,7 +102,7 @@ def _prepared(options: Prepare) -> Path:
 
 
 def _prepared_by_jobs(options: Prepare) -> Path | None:
-    """The folder of the data set once jobs have written it; None where they are left to themselves."""
+    """The folder of the data set once jobs have written it; None if detached."""
     from launch.clusters.slurm.preparing import prepare_on_slurm, reattach_hint  # here: torch takes seconds
 
     data = _needed(options)
@@ -135,10 +135,10 @@ def _check_cluster(options: Prepare) -> None:
     if options.cluster == "local" and (
         options.detach or options.cluster_config or options.slurm != ShardJobs()
     ):
-        raise ConfigError("options of SLURM jobs were given, and --cluster slurm was not")
+        raise ConfigError("options of SLURM jobs were given without --cluster slurm")
     if options.cluster == "slurm" and options.workers is not None:
         raise ConfigError(
-            "--workers counts processes on this machine; --max-parallel says how many shards jobs write at once"
+            "--workers is for this machine; with SLURM, --max-parallel limits the shards written at once"
         )
 
 
@@ -150,11 +150,11 @@ def _describe(options: Prepare) -> None:
     try:
         folder = data_set_folder(source, options.out, seed=options.seed)
         there = find_prepared(options.name, options.raw, options.out, options=settings, seed=options.seed)
-        print(f"folder:  {folder} ({'there already' if there else 'not there yet'})")
+        print(f"folder:  {folder} ({'exists' if there else 'does not exist yet'})")
     except RawDataError as error:
         missing = error
-        print(f"folder:  {folder}, once the raw files are there")
-    with suppress(RawDataError):  # of some sources these are known without the raw files
+        print(f"folder:  {folder}, once the raw files exist")
+    with suppress(RawDataError):  # for some sources these are known without the raw files
         print_shape(source.image_shape())
     with suppress(RawDataError):
         for label in source.labels():
@@ -171,7 +171,7 @@ def _describe(options: Prepare) -> None:
 
 
 def _refuse_options_of_sources(given: Sequence[str]) -> None:
-    """``--count 200`` for ``--option count=200``: the parser would propose options of other names."""
+    """Catch ``--count 200`` for ``--option count=200``: the parser would suggest unrelated options."""
     names = [name for text in given if (name := text.lower().replace("-", "_")) in SOURCES]
     ours = {entry.name for entry in dataclasses.fields(Prepare)}
     for text in given:
@@ -182,7 +182,7 @@ def _refuse_options_of_sources(given: Sequence[str]) -> None:
             and option not in ours
             and option in option_names(SOURCES[names[0]])
         ):
-            raise ConfigError(f"{option} is an option of {names[0]}'s own: --option {option}=VALUE")
+            raise ConfigError(f"{option} is an option of {names[0]}: --option {option}=VALUE")
 
 
 if __name__ == "__main__":

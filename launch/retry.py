@@ -1,4 +1,4 @@
-"""Another try for cells that have failed: ``python launch/sweep.py retry SWEEP [CELL ...]``."""
+"""Retries cells that have failed: ``python launch/sweep.py retry SWEEP [CELL ...]``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from launch.start import Sweep, run_sweep
 class Retry:
     """Start the failed cells of a sweep again, each with the options that it was last started with.
 
-    Only failed ones: those that are done, run, wait or were cancelled are left as they are. Each goes on from its newest
-    good checkpoint. What is asked of the cluster now (--memory-gb 64, say) counts before what was asked then.
+    Only failed ones: cells that are done, running, waiting or cancelled are left alone. Each resumes from its newest
+    good checkpoint. Resources given now (such as --memory-gb 64) override the earlier ones.
     """
 
     sweep: SweepName
     """name of the sweep, or its folder"""
     cells: CellNames = ()
-    """only these cells: their names, or parts of them that no other cell has"""
+    """only these cells: names, or unambiguous parts of names"""
     runs: Path = Path("runs")
     """folder that holds the sweeps"""
     detach: bool = False
-    """leave as soon as the jobs are submitted (slurm)"""
+    """exit as soon as the jobs are submitted (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
@@ -44,7 +44,7 @@ def retry(options: Retry) -> int:
     failed = [cell.name for cell in chosen if states[cell.name].phase == "failed"]
     others = [f"{cell.name} is {states[cell.name].phase}" for cell in chosen if cell.name not in failed]
     if options.cells and others:
-        raise LaunchError(f"only failed cells are started again, and {others[0]}")
+        raise LaunchError(f"only failed cells are started again, but {others[0]}")
     if not failed:
         print(f"no cell of {sweep.path.name} has failed")
         return 0
@@ -58,7 +58,7 @@ def retry(options: Retry) -> int:
             name=sweep.path.name,
             runs=sweep.path.parent,
             only=launch.cells,
-            # Jobs of several launches are side by side in the queue; on this machine one launch follows the other.
+            # Jobs of several launches share the queue; on this machine one launch follows the other.
             detach=former.cluster == "slurm" and (options.detach or number < len(launches)),
             dry_run=False,
             resources=options.resources.over(former.resources),

@@ -1,4 +1,4 @@
-"""Starts a recipe: raw data to shards, runs to cells, cells to jobs, and in the end the table."""
+"""Runs a recipe: raw data to shards, runs to cells, cells to jobs, and finally the table."""
 
 from __future__ import annotations
 
@@ -26,64 +26,62 @@ from pipeline.tracking import TrackingSettings, finish_sweep, source_tags, start
 
 SECONDS_BETWEEN_POLLS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
 SECONDS_FOR_THE_TABLE = 600.0
-"""How long the launcher waits, behind the last cell, for the job that writes the table."""
+"""How long the launcher waits, after the last cell, for the job that writes the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
     """Train, measure and compare every run of a recipe.
 
-    Raw files become shards (once), each run becomes a cell that is trained and then measured, MLflow keeps the numbers,
-    and the table with the papers' values is printed at the end. Run the same command again at any time: what is done is
-    not done again, what was stopped goes on where it was, and what failed is tried anew. Ctrl-C stops local runs behind a
-    checkpoint, and leaves SLURM's running.
+    Raw files become shards (once), each run becomes a cell that is trained and then measured, MLflow stores the numbers,
+    and the table with the papers' values is printed at the end. The same command can be rerun at any time: what is done is
+    not repeated, what was stopped is resumed, and what failed is retried. Ctrl-C stops local runs after a
+    checkpoint, and leaves SLURM jobs running.
 
-    To look at a sweep that was started:  python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    To monitor a sweep that was started:  python launch/sweep.py status|cancel|logs|retry SWEEP --help
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """which runs: a name from the list above; the quick one where none is given"""
+    """which runs: a name from the list above (default: the quick one)"""
     cluster: ClusterName = "local"
-    """where: on this machine, on the SLURM cluster that this machine belongs to, or in this one process (debug)"""
+    """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
     name: str | None = None
-    """name of the sweep, and of its folder; the recipe's name where none is given"""
+    """name of the sweep, and of its folder (default: the recipe's name)"""
     dry_run: bool = False
-    """print the cells and what would be submitted, and touch nothing"""
+    """print the cells and what would be submitted, and do nothing"""
     detach: bool = False
-    """leave as soon as the jobs are submitted (slurm)"""
+    """exit as soon as the jobs are submitted (slurm)"""
     preflight: bool = True
-    """submit without a look first at whether jobs can work (slurm)"""
+    """submit without checking first whether jobs can work (slurm)"""
     epochs: int | None = None
-    """another number of epochs than the recipe's"""
+    """number of epochs (default: the recipe's)"""
     ranks: int | None = None
-    """another number of processes per run than the recipe's"""
+    """number of processes per run (default: the recipe's)"""
     precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
-    """another autocast type than the recipe's"""
+    """autocast type (default: the recipe's)"""
     seeds: int | None = None
-    """each run with so many seeds, from 0 on, instead of the recipe's"""
+    """number of seeds of each run, from 0 (default: the recipe's)"""
     label_seed: int | None = None
-    """the same labelled examples in all runs, those of this seed; without it they vary with a run's seed"""
+    """seed of the labelled subset, the same for all runs (default: each run's seed)"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
-    """only the cells whose name holds one of these texts, such as ccvae- or f0.06"""
+    """only the cells whose name contains one of these texts, such as ccvae- or f0.06"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps, and the MLflow store where MLFLOW_TRACKING_URI names no other"""
+    """folder for the sweeps, and for the MLflow store unless MLFLOW_TRACKING_URI is set"""
     places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
     cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """a site's defaults in TOML, before those in ~/.config/traitvae/cluster.toml (slurm)"""
+    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
 def run_sweep(options: Sweep) -> int:
-    """Do what was asked; returns the exit status: 0 when every cell is done, 1 when one is not."""
+    """Run the sweep; returns the exit status: 0 if every cell is done, 1 if not."""
     recipe = options.recipe or QUICK
     runs = chosen_runs(options, recipe)
     if options.recipe is None:
-        print(f"no recipe was named: taking the quick one, {QUICK} (--help lists them all)")
+        print(f"no recipe given: using the quick one, {QUICK} (--help lists them all)")
     sweep = _sweep_folder(options.runs, options.name or recipe)
     if options.detach and options.cluster != "slurm":
-        raise LaunchError(
-            f"--detach leaves jobs to SLURM, and with --cluster {options.cluster} nothing would go on"
-        )
+        raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
     backend = make_backend(options.cluster, sweep, options.resources, options.cluster_config)
     cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
     data = needed_data([cell.config for cell in cells], options.places)
@@ -99,7 +97,7 @@ def run_sweep(options: Sweep) -> int:
     backend.check(cells, data, uri, look_closely=options.preflight)
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)
-    # Two launchers at the same moment: the second finds what the first has submitted.
+    # With two launchers at the same moment, the second finds what the first has submitted.
     with exclusive_lock(sweep / "launch.lock", _print_waiting) as lock:
         parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
         settings = replace(settings, parent_run_id=parent.parent_run_id)
@@ -108,7 +106,7 @@ def run_sweep(options: Sweep) -> int:
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
         try:
             backend.submit(cells, lock)
-        except LaunchError:  # nothing that is in the queue would tell the store how the sweep ends
+        except LaunchError:  # no queued job would record the end of the sweep in the store
             finish_sweep(uri, parent.parent_run_id, "failed")
             raise
     if options.detach:
@@ -123,7 +121,7 @@ def run_sweep(options: Sweep) -> int:
 
 
 def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: float) -> dict[str, State]:
-    """Wait until no cell is at work or to come, nor the job that writes the table; Ctrl-C leaves as the backend sees fit."""
+    """Wait until no cell runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
     try:
         with Watch(cells) as watch:
             while True:
@@ -147,7 +145,7 @@ def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: 
 
 
 def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
-    """The runs of a recipe, as the options change them."""
+    """The runs of a recipe, modified by the options."""
     runs = find_recipe(recipe).runs()
     if options.seeds is not None:
         if options.seeds < 1:
@@ -169,22 +167,22 @@ def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
 def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:
     chosen = [cell for cell in cells if not texts or any(text in cell.name for text in texts)]
     if not chosen:
-        raise LaunchError(f"no cell is left to run: no name holds {' or '.join(texts)}")
+        raise LaunchError(f"no cell is left to run: no name contains {' or '.join(texts)}")
     return chosen
 
 
 def _sweep_folder(runs: Path, name: str) -> Path:
-    """The folder of a sweep of that name, absolute."""
+    """The folder of the sweep, absolute."""
     if not name.strip() or name[0] in ".-" or "/" in name or len(name.encode()) > 150:
         raise LaunchError(
-            f"the sweep name {name!r} cannot be a folder's: no '/', no '.' or '-' at its beginning, at most 150 bytes"
+            f"the sweep name {name!r} is not valid as a folder name: no '/', no leading '.' or '-', at most 150 bytes"
         )
     if "'" in name and '"' in name:
         raise LaunchError(
-            f"the sweep name {name!r} holds both kinds of quotes, and MLflow could not search for it"
+            f"the sweep name {name!r} contains both kinds of quotes, so MLflow could not search for it"
         )
     return folder_for_jobs(runs / name)
 
 
 def _print_waiting() -> None:
-    print("another launcher is at work on this sweep; waiting for it to submit its jobs", flush=True)
+    print("another launcher is submitting jobs for this sweep; waiting for it", flush=True)

@@ -1,4 +1,4 @@
-"""A tracking store whose server is away for a moment is waited for."""
+"""Waiting for a tracking store whose server is down for a moment."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ SECONDS_BETWEEN_TRIES = 2.0
 
 
 def wait_for_store(uri: str) -> None:
-    """Return when the server of a store answers, or at once where the store is a file; says so when it waits.
+    """Return when a store's server answers, or at once if the store is a file; prints a message if it waits.
 
     Raises:
-        TrackingError: it does not answer for a minute.
+        TrackingError: it does not answer within a minute.
     """
-    server, deadline, told = server_of(uri), time.monotonic() + PATIENCE_S, False
+    server, deadline, waiting = server_of(uri), time.monotonic() + PATIENCE_S, False
     while (problem := server_error(server)) is not None:
         if time.monotonic() > deadline:
             raise TrackingError(
-                f"the MLflow store {public_uri(uri)} does not answer ({problem}): see that its server runs, and run the same"
-                " command again; jobs that were submitted go on meanwhile"
+                f"the MLflow store {public_uri(uri)} does not answer ({problem}): make sure that its server runs, and"
+                " run the same command again; submitted jobs continue meanwhile"
             )
-        if not told:
-            told = True
+        if not waiting:
+            waiting = True
             print(
                 f"the MLflow store {public_uri(uri)} does not answer ({problem}); trying for {PATIENCE_S:.0f} s",
                 flush=True,
             )
         time.sleep(SECONDS_BETWEEN_TRIES)
-    if told:
+    if waiting:
         print("the MLflow store answers", flush=True)

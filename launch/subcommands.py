@@ -1,4 +1,4 @@
-"""Subcommands of ``launch/sweep.py`` for a sweep that was started, which answer at once: none of them needs torch."""
+"""Subcommands of ``launch/sweep.py`` for a sweep that was started; they are fast, since none needs torch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Subcommand:
             )
             try:
                 raise SystemExit(self.do(options))
-            except BrokenPipeError:  # the reader, `head` say, has seen enough
+            except BrokenPipeError:  # the reader, such as `head`, has exited
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise SystemExit(0) from None
 

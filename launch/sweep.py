@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from launch.subcommands import SUBCOMMANDS, Subcommand

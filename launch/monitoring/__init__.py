@@ -1,1 +1,1 @@
-"""Looking at a sweep, and seeing after it: live table, status, logs, cancel, retry. Only retry imports torch."""
+"""Monitoring and managing a sweep: live table, status, logs, cancel, retry. Only retry imports torch."""

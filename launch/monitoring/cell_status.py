@@ -1,4 +1,4 @@
-"""Where the cells of a sweep stand, from what is in their folders and what SLURM says; torch is not needed for that."""
+"""The status of a sweep's cells, from their folders and from SLURM; without importing torch."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _STAGES = ("train", "evaluate")
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """A sweep at one moment."""
+    """The state of a sweep at one moment."""
 
     states: dict[str, State]
-    """Of each cell, by its name."""
+    """State of each cell, by name."""
     queue: dict[str, QueuedJob]
     """The sweep's jobs in the queue, by id."""
     jobs: dict[str, dict[str, str]]
     """Stage → newest job id, for each cell by its name."""
     stages: dict[str, str]
-    """What the sweep's jobs are for, by their comment: ``train``, ``compare``, ..."""
+    """Stages of the sweep's jobs, by their comment: ``train``, ``compare``, ..."""
 
     @property
     def others(self) -> dict[str, list[QueuedJob]]:
-        """Jobs in the queue that are no cell's, by stage: prepare, merge, compare."""
+        """Queued jobs that belong to no cell, by stage: prepare, merge, compare."""
         of_cells = {job for jobs in self.jobs.values() for job in jobs.values()}
         found: dict[str, list[QueuedJob]] = {}
         for name, job in self.queue.items():
@@ -43,7 +43,7 @@ class SweepStatus:
 
     @property
     def exit_status(self) -> int:
-        """0: all is done; 3: something runs or waits; 1: nothing does, and a cell failed or was stopped."""
+        """0: all cells are done; 3: something runs or waits; 1: nothing does, and a cell failed or was stopped."""
         phases = {state.phase for state in self.states.values()}
         if phases & {"training", "measuring", "waiting"} or (not phases and self.queue):
             return 3
@@ -53,12 +53,12 @@ class SweepStatus:
 def read_status(
     sweep: SweepFolder, queue: Mapping[str, QueuedJob] | None = None, accounts: Accounting | None = None
 ) -> SweepStatus:
-    """Where every cell stands: at most one ``squeue`` and one ``sacct`` call, and none where all is done.
+    """The status of every cell: at most one ``squeue`` and one ``sacct`` call, and none if all are done.
 
     Args:
         sweep: the sweep.
-        queue: this user's jobs by id, where squeue was asked already.
-        accounts: of the sweep's ``gone_jobs``, where sacct was asked already.
+        queue: this user's jobs by id, if already queried.
+        accounts: of the sweep's ``gone_jobs``, if already queried.
 
     Raises:
         LaunchError: SLURM does not answer, or the register of the sweep's jobs is damaged.
@@ -78,7 +78,7 @@ def read_status(
 
 
 def gone_jobs(sweep: SweepFolder, queue: Mapping[str, QueuedJob]) -> list[str]:
-    """The jobs of cells that are not done and have nothing in the queue: sacct may know how they ended."""
+    """The jobs of unfinished cells without a queued job: sacct may know how they ended."""
     if not sweep.is_on_slurm:
         return []
     register = Register(sweep.path)
@@ -103,7 +103,7 @@ def state_of(
     accounts: Accounting,
     register: Register,
 ) -> State:
-    """Where a cell stands whose jobs are ``jobs`` (stage → id of the newest)."""
+    """The status of a cell with the jobs ``jobs`` (stage → id of the newest)."""
     if is_done(cell):
         return State("done")
     in_queue = [queue[jobs[stage]] if jobs.get(stage) in queue else None for stage in _STAGES]
@@ -132,8 +132,8 @@ def state_of(
 def _after_its_jobs(
     cell: CellFolder, jobs: Mapping[str, str], accounts: Accounting, register: Register
 ) -> State:
-    """Of a cell that is not done, and has no job in the queue any more."""
-    if is_at_work(cell.folder):  # somebody runs it by hand
+    """The state of an unfinished cell without a queued job."""
+    if is_at_work(cell.folder):  # it is being run by hand
         return _without_jobs(cell)
     for stage in _STAGES:
         job = accounts.jobs.get(jobs.get(stage, ""))
@@ -145,7 +145,7 @@ def _after_its_jobs(
         return State(
             "failed", said if job.state == "FAILED" and said not in ("", last_error([])) else job.explanation
         )
-    # No accounts, or none yet: they lag behind by some seconds.
+    # No accounting, or not yet: it lags by some seconds.
     if any(
         entry.get("ended") == CANCELLED and set(entry["jobs"]) & set(jobs.values())
         for entry in attempts(cell)
@@ -158,7 +158,7 @@ def _after_its_jobs(
         said = _last_words(cell, stage, jobs[stage], register)
         if said and (said != last_error([]) or not accounts.is_there):
             return State("failed", said)
-    return State("stopped", "its jobs are gone, and it is not done")
+    return State("stopped", "its jobs have left the queue, but it is not done")
 
 
 def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> str:
@@ -171,7 +171,7 @@ def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> s
 
 
 def _without_jobs(cell: CellFolder) -> State:
-    """Of a cell that no SLURM job is known of."""
+    """The state of a cell without SLURM jobs."""
     if is_done(cell):
         return State("done")
     if is_at_work(cell.folder):
@@ -185,18 +185,18 @@ def _without_jobs(cell: CellFolder) -> State:
     if outcome is not None:
         return State("stopped" if outcome.outcome == "interrupted" else "failed", outcome.sentence)
     if cell.is_trained():
-        return State("stopped", "trained, and not measured yet")
+        return State("stopped", "trained, not measured yet")
     holder = Holder.read(cell.folder)
     if holder is None:
-        return State("stopped", "not begun")
+        return State("stopped", "not started")
     return State("stopped", f"exited without an error message (killed, or {holder.attempt.host} was lost)")
 
 
 def _waiting_for_others(states: dict[str, State]) -> dict[str, State]:
-    """On this machine, cells that were not begun wait for their turn as long as others are at work."""
+    """On this machine, cells that have not started wait while others are running."""
     if not any(state.phase in ("training", "measuring") for state in states.values()):
         return states
-    waits = State("waiting", "its turn has not come yet")
+    waits = State("waiting", "waiting for other cells")
     return {
-        name: waits if state == State("stopped", "not begun") else state for name, state in states.items()
+        name: waits if state == State("stopped", "not started") else state for name, state in states.items()
     }

@@ -1,4 +1,4 @@
-"""What a cell's ranks have said, and what they go on saying: ``python launch/sweep.py logs SWEEP CELL --follow``."""
+"""The logs of a cell's ranks, optionally followed as they grow: ``python launch/sweep.py logs SWEEP CELL --follow``."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _AT_REST = ("done", "failed", "stopped")
 
 @dataclass(frozen=True, kw_only=True)
 class Logs:
-    """Print what a cell has said, and with --follow what it goes on saying, over restarts, until it has ended."""
+    """Print a cell's log, and with --follow its further output, across restarts, until it has ended."""
 
     sweep: SweepName
     """name of the sweep, or its folder"""
     cell: CellName
-    """name of the cell, or a part of it that no other cell has"""
+    """name of the cell, or an unambiguous part of it"""
     follow: bool = False
-    """go on until the cell is done, has failed or was stopped"""
+    """follow the log until the cell is done, has failed or was stopped"""
     rank: int = 0
-    """which of its processes"""
+    """rank whose log to show"""
     unit: Literal["train", "evaluate"] | None = None
     """only its training, or only its measuring"""
     runs: Path = Path("runs")
@@ -42,16 +42,16 @@ class Logs:
 
 
 class Tail:
-    """Reads a growing file piece by piece; one that became shorter is read from its beginning."""
+    """Reads a growing file incrementally; a truncated one is read from its beginning."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._start = 0
-        # A character may be cut in two where the writer is at work.
+        # The end of the file may split a multi-byte character.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def new(self) -> str:
-        """What has come since the last call; empty while the file is not there."""
+        """The text added since the last call; empty while the file does not exist."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, 2)
@@ -85,7 +85,7 @@ def show_logs(options: Logs) -> int:
 
 
 def log_files(sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: int) -> list[Path]:
-    """The logs of a rank that are there, training first; the jobs' own error output where the cell has none yet."""
+    """The existing logs of a rank, training first; the jobs' stderr if the cell has no log yet."""
     own = [path for unit in units if (path := cell.log_file(unit, rank)).is_file() and path.stat().st_size]
     if own or not sweep.is_on_slurm:
         return own
@@ -106,7 +106,7 @@ def log_files(sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: 
 def show(
     sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: int, state_of: Callable[[], State]
 ) -> None:
-    """Print the logs of a rank; LaunchError where there is none."""
+    """Print the logs of a rank; LaunchError if there is none."""
     files = log_files(sweep, cell, units, rank)
     if not files:
         state = state_of()
@@ -125,7 +125,7 @@ def follow(
     state_of: Callable[[], State],
     seconds_between_polls: float,
 ) -> State:
-    """Print the logs as they grow, over restarts and from training to measuring, until the cell is at rest."""
+    """Print the logs as they grow, across restarts and from training to measuring, until the cell has ended."""
     tails: dict[Path, Tail] = {}
     printed: State | None = None
     next_look = 0.0

@@ -1,4 +1,4 @@
-"""How a person names a sweep that was started some time ago, and its cells."""
+"""Finding a sweep and its cells by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CellNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="[CELL ...]"), tyro
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """A sweep that was started some time ago: ``runs/<sweep>``."""
+    """An existing sweep: ``runs/<sweep>``."""
 
     path: Path
 
@@ -38,35 +38,35 @@ class SweepFolder:
         if likely:
             hint = f"did you mean {likely[0]}?"
         else:
-            hint = f"there are: {', '.join(there)}" if there else "there is none yet"
+            hint = f"there are: {', '.join(there)}" if there else "there are none yet"
         raise LaunchError(f"no sweep {name!r} in {runs}; {hint}")
 
     @cached_property
     def cells(self) -> list[CellFolder]:
-        """Its cells by name."""
+        """Its cells, sorted by name."""
         return [CellFolder(file.parent) for file in sorted(self.path.glob("*/config.json"))]
 
     @property
     def is_on_slurm(self) -> bool:
-        """Whether jobs were submitted for it."""
+        """Whether SLURM jobs were submitted for it."""
         return (self.path / REGISTER_FILE).is_file()
 
     def cell(self, text: str) -> CellFolder:
-        """The cell of that name, or the only one whose name holds the text; LaunchError where none or several do."""
+        """The cell of that name, or the only one whose name contains the text; LaunchError if none or several do."""
         names = [cell.name for cell in self.cells]
         found = [text] if text in names else [name for name in names if text in name]
         if len(found) == 1:
             return self.cells[names.index(found[0])]
         if found:
             raise LaunchError(
-                f"{len(found)} cells of {self.path.name} are named like {text!r}: {_some(found)}; write more of it"
+                f"{len(found)} cells of {self.path.name} match {text!r}: {_some(found)}; give more of the name"
             )
         likely = difflib.get_close_matches(text, names, 1, cutoff=0.3)
         if likely:
             hint = f"did you mean {likely[0]}?"
         else:
             hint = f"there are: {_some(names)}" if names else "it has none yet"
-        raise LaunchError(f"no cell of {self.path.name} is named like {text!r}; {hint}")
+        raise LaunchError(f"no cell of {self.path.name} matches {text!r}; {hint}")
 
 
 def _some(names: Sequence[str]) -> str:
@@ -87,12 +87,12 @@ def sweeps_in(runs: Path) -> list[SweepFolder]:
 
 
 def cells_named(sweep: SweepFolder, texts: Sequence[str]) -> list[CellFolder]:
-    """The cells that a person has named, each by an unambiguous part of its name; all where nobody is named."""
+    """The cells given by the user, each by an unambiguous part of its name; all if none is given."""
     return list(dict.fromkeys(sweep.cell(text) for text in texts)) if texts else sweep.cells
 
 
 def command(word: str, sweep: SweepFolder) -> str:
-    """What a person types to look at a sweep, whatever it is called and wherever it is."""
+    """The command line of a subcommand for this sweep, quoted for a shell."""
     elsewhere = sweep.path.parent != Path("runs").absolute()
     where = ["--runs", str(sweep.path.parent)] if elsewhere else []
     return shlex.join(["python", "launch/sweep.py", word, sweep.path.name, *where])

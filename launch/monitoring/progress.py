@@ -1,4 +1,4 @@
-"""How far cells are: the end of each ``metrics.jsonl``, read again only when it has grown."""
+"""Progress of cells: the end of each ``metrics.jsonl``, read again only when it has grown."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipeline.tracking.metric_log import Point, decode
 
 _TAIL_BYTES = 8192
 _MOST_TAIL_BYTES = 1 << 20
-"""On a slow run many samples of the node's load stand behind the last number of the training."""
+"""In a slow run, many samples of the node's load follow the last training metrics."""
 _TEST_FIRST = ("classification_accuracy", "elbo")
-"""Which measure of a finished cell is shown, where it has it."""
+"""The measure of a finished cell to show, if it has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Progress:
     """What the newest records of a cell say."""
 
     epochs: int = 0
-    """How many it is to have; 0 where its configuration cannot be read."""
+    """Configured number of epochs; 0 if its configuration cannot be read."""
     epoch: float = 0.0
-    """How many it has had, with the part of the one under way."""
+    """Epochs completed, including the fraction of the current one."""
     images_per_second: float | None = None
     metric: tuple[str, float] | None = None
     """Name and value of the last metric: the objective while it trains, a measure once it is measured."""
@@ -36,7 +36,7 @@ class ProgressReader:
         self._seen: dict[Path, tuple[tuple[int, int], Progress]] = {}
 
     def read(self, cell: CellFolder) -> Progress:
-        """The progress of a cell; one ``stat`` where nothing is new."""
+        """The progress of a cell; a single ``stat`` if nothing is new."""
         file = cell.folder / "metrics.jsonl"
         try:
             status = file.stat()
@@ -75,7 +75,7 @@ def progress_of(points: list[Point], epochs: int) -> Progress:
 
 
 def _tail(file: Path, size: int) -> list[Point]:
-    """The last points, so many that one with an epoch and one with a speed are among them if there are any."""
+    """The last points, enough to include one with an epoch and one with a speed, if there are any."""
     length = _TAIL_BYTES
     while True:
         try:
@@ -84,7 +84,7 @@ def _tail(file: Path, size: int) -> list[Point]:
                 lines = opened.read().split(b"\n")
         except OSError:
             return []
-        # The first line may be cut, the last one half written: neither can be decoded.
+        # The first line may be truncated, the last one half written: neither can be decoded.
         points = [point for line in lines if (point := decode(line)) is not None]
         told = any("images_per_second" in point.metrics for point in points)
         if told or length >= min(size, _MOST_TAIL_BYTES):

@@ -1,4 +1,4 @@
-"""Where the cells of a sweep stand: ``python launch/sweep.py status [SWEEP]``."""
+"""The status of a sweep's cells: ``python launch/sweep.py status [SWEEP]``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MOST_SENTENCES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Where the cells of a sweep stand: state, why it waits, epoch, images/s, last metric, restarts, node, time left.
+    """Show the status of a sweep's cells: state and reason, epoch, images/s, last metric, restarts, node, time left.
 
-    SLURM is asked once for all cells. Without SWEEP the sweeps are listed.
+    SLURM is queried once for all cells. Without SWEEP, all sweeps are listed.
 
-    Exit status: 0 when every cell is done; 3 while something runs or waits; 1 when nothing does any more and a cell has
-    failed or was stopped; 2 when it cannot be told.
+    Exit status: 0 when every cell is done; 3 while something runs or waits; 1 when nothing does and a cell has failed
+    or was stopped; 2 when the status cannot be determined.
 
     Examples:
       python launch/sweep.py status                        all sweeps in runs/
@@ -43,23 +43,23 @@ class Status:
     """
 
     sweep: Annotated[str | None, tyro.conf.arg(metavar="[SWEEP]"), tyro.conf.Positional] = None
-    """name of the sweep, or its folder; all are listed where none is given"""
+    """name of the sweep, or its folder (default: list all sweeps)"""
     runs: Path = Path("runs")
     """folder that holds the sweeps"""
     watch: bool = False
-    """look again every few seconds until nothing of the sweep runs or waits"""
+    """refresh every few seconds until nothing of the sweep runs or waits"""
     all: bool = False
-    """a row for every cell, even if the terminal is not high enough"""
+    """show a row for every cell, even if they do not fit on the terminal"""
 
 
 def status(options: Status) -> int:
     """Show a sweep, or all of them; returns the exit status."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=180)  # in a file or a pipe, nothing need be cut
+        console = Console(width=180)  # in a file or a pipe, nothing needs to be truncated
     if options.sweep is None:
         if options.watch:
-            raise LaunchError("--watch looks at one sweep; name it")
+            raise LaunchError("--watch needs the name of a sweep")
         return _list(options.runs, console)
     sweep = SweepFolder.named(options.sweep, options.runs)
     if options.watch:
@@ -94,7 +94,7 @@ def status(options: Status) -> int:
 
 
 def also_in_queue(seen: SweepStatus) -> str:
-    """The jobs of a sweep that are no cell's, in one line; empty if there are none."""
+    """The jobs of a sweep that belong to no cell, in one line; empty if there are none."""
     parts = []
     for stage, jobs in seen.others.items():
         counts = Counter(job.explanation or "running" for job in jobs)
@@ -104,7 +104,7 @@ def also_in_queue(seen: SweepStatus) -> str:
 
 
 def watch(sweep: SweepFolder, console: Console) -> int:
-    """Show a sweep until nothing of it runs or waits any more; returns the exit status."""
+    """Show a sweep until nothing of it runs or waits; returns the exit status."""
     seen = read_status(sweep)
     note = ""
     try:
@@ -116,11 +116,11 @@ def watch(sweep: SweepFolder, console: Console) -> int:
                 time.sleep(_SECONDS_BETWEEN_POLLS)
                 try:
                     seen, note = read_status(sweep), ""
-                except LaunchError as error:  # SLURM's controller may be away for a while
-                    note = f"{error}; shown is what was last known"
+                except LaunchError as error:  # SLURM's controller may be down for a while
+                    note = f"{error}; showing the last known state"
     except KeyboardInterrupt:
         print(
-            f"the jobs go on\nto come back:  {command('status', sweep)} --watch\nto end them:   {command('cancel', sweep)}"
+            f"the jobs continue\nto return: {command('status', sweep)} --watch\nto cancel: {command('cancel', sweep)}"
         )
         return seen.exit_status
     for line in failures(seen.states, sweep.path):
@@ -129,17 +129,17 @@ def watch(sweep: SweepFolder, console: Console) -> int:
 
 
 def _list(runs: Path, console: Console) -> int:
-    """The sweeps with the number of their cells in each phase; one ``squeue`` call where any was on SLURM."""
+    """The sweeps with the number of their cells in each phase; one ``squeue`` call if any used SLURM."""
     sweeps = sweeps_in(runs)
     if not sweeps:
-        raise LaunchError(f"there is no sweep in {runs}; --runs names another folder")
+        raise LaunchError(f"there are no sweeps in {runs}; --runs selects another folder")
     queue: dict[str, slurm_queue.QueuedJob] = {}
     note = ""
     if any(sweep.is_on_slurm for sweep in sweeps):
         try:
             queue = slurm_queue.queued(comment="traitvae/")
         except LaunchError as error:
-            note = f"{error}; cells that wait or run there are shown as stopped"
+            note = f"{error}; its waiting and running cells are shown as stopped"
     accounts = slurm_queue.ended(job for sweep in sweeps for job in gone_jobs(sweep, queue))
     looks = {sweep.path.name: read_status(sweep, queue, accounts) for sweep in sweeps}
     phases = [

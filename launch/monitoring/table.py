@@ -1,4 +1,4 @@
-"""The table of a sweep's cells, made to fit: the columns a terminal is wide enough for, the rows it is high enough for."""
+"""The table of a sweep's cells, fitted to the terminal: columns to its width, rows to its height."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ COLOURS: dict[Phase, str] = {
     "waiting": "dim",
     "done": "green",
 }
-"""Colour of each phase; the order is the one in which cells are shown where not all have room."""
+"""Colour of each phase, in the order in which cells are shown if not all fit."""
 AT_WORK = ("training", "measuring")
 
 _BAR_WIDTH = 16
 _LEAST_DETAIL = 16
 _GOOD_DETAIL = 36
-"""Where the reasons cannot have this width beside whole names, the names go without their hash."""
+"""If reasons do not get this width next to full names, the names are shown without their hash."""
 _LEAST_METRIC = 12
 _DROPPED_FIRST = ("bar", "left", "restarts", "node", "images/s", "metric", "epoch")
-"""Columns that a narrow terminal goes without, in this order."""
+"""Columns that are dropped on a narrow terminal, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class _Column:
     text: Callable[[Row], str]
     right: bool = False
     flexible: int | None = None
-    """Least width of a column whose text may be cut; None for one that is shown whole or not at all."""
+    """Minimum width of a column that may be truncated; None for one that is shown in full or not at all."""
     in_words: str = "{}"
-    """What it says of a cell that has no sentence to show, where the column itself has no room."""
+    """Its text in the sentence of a cell without one, if the column itself is dropped."""
 
 
 def _epoch(row: Row) -> str:
@@ -82,7 +82,7 @@ _COLUMNS = (
 
 
 def sweep_table(rows: Sequence[Row], width: int) -> Table:
-    """The rows in ``width`` characters: one line each, without the columns that nobody fills or that have no room."""
+    """The rows in ``width`` characters: one line each, without empty columns and those that do not fit."""
     short = short_names([row.name for row in rows])
     columns, names, metric_width, last_width = _fitting(rows, short, width)
     details = max((len(_detail(row, columns)) for row in rows), default=0)
@@ -95,7 +95,7 @@ def sweep_table(rows: Sequence[Row], width: int) -> Table:
             no_wrap=True,
             overflow="ellipsis",
             max_width=metric_width if column.heading == "metric" else None,
-            # The sentences get what the other columns leave.
+            # The sentences get the remaining width.
             ratio=1 if last else None,
             min_width=min(details, _LEAST_DETAIL) if last else None,
         )
@@ -107,7 +107,7 @@ def sweep_table(rows: Sequence[Row], width: int) -> Table:
 
 
 def _detail(row: Row, columns: Sequence[_Column]) -> str:
-    """The cell's sentence, or what the columns that had no room would say of it."""
+    """The cell's sentence, or the texts of the dropped columns."""
     if row.state.detail:
         return row.state.detail
     left_out = [
@@ -128,7 +128,7 @@ def _shown(column: _Column, row: Row, name: str, columns: Sequence[_Column]) -> 
 
 
 def _fitting(rows: Sequence[Row], short: list[str], width: int) -> tuple[list[_Column], list[str], int, int]:
-    """The columns that have room, the cells' names (whole ones if there is room), and the widths of metric and sentence."""
+    """The columns that fit, the cells' names (in full if they fit), and the widths of metric and sentence."""
     filled = [column for column in _COLUMNS if any(column.text(row) for row in rows) or not column.heading]
     needed = {
         column.heading: max(
@@ -157,16 +157,16 @@ def _fitting(rows: Sequence[Row], short: list[str], width: int) -> tuple[list[_C
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The names without the hash at their end, where they can be told apart without it."""
+    """The names without the hash at the end, if they are distinct without it."""
     short = [name.rpartition("-")[0] or name for name in names]
     counts = Counter(short)
     return [cut if counts[cut] == 1 else name for cut, name in zip(short, names, strict=True)]
 
 
 def chosen(states: Mapping[str, State], room: int) -> list[str]:
-    """The names of the cells that are shown where only ``room`` rows have room, in the order of ``states``.
+    """The names of the cells to show if only ``room`` rows fit, in the order of ``states``.
 
-    Cells at work and failed ones come first; neither takes more than half of the room from the other.
+    Running and failed cells come first; neither takes more than half of the rows from the other.
     """
     if len(states) <= room:
         return list(states)
@@ -183,13 +183,13 @@ def chosen(states: Mapping[str, State], room: int) -> list[str]:
 
 
 def summary(states: Mapping[str, State]) -> str:
-    """One line: how many cells stand where."""
+    """One line: the number of cells in each phase."""
     counts = Counter(state.phase for state in states.values())
     return ", ".join(f"{counts[phase]} {phase}" for phase in COLOURS if counts[phase])
 
 
 def rest_line(states: Mapping[str, State], shown: Sequence[str]) -> str:
-    """What is known of the cells that have no row: how many, where they stand, why most of them wait; empty if all have."""
+    """A summary of the cells without a row: their number, phases, and why most of them wait; empty if there are none."""
     hidden = {name: states[name] for name in states.keys() - set(shown)}
     if not hidden:
         return ""

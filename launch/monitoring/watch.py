@@ -16,15 +16,15 @@ from launch.monitoring.table import Row, chosen, rest_line, summary, sweep_table
 from pipeline.cells.folder import CellFolder
 
 _MANY = 20
-"""With more cells than this, lines tell of every tenth part of a run, not of every epoch."""
+"""With more cells than this, a line is printed per tenth of a run instead of per epoch."""
 _OTHER_LINES = 4
-"""Heading, the line of the rest, the summary, and one that stays free below."""
+"""Heading, the line about the rest, the summary, and an empty one below."""
 
 __all__ = ["Watch", "failures", "picture", "summary"]
 
 
 class Watch:
-    """Shows the states of cells; a context manager around the time they run."""
+    """Shows the states of cells; a context manager for the time they run."""
 
     def __init__(self, cells: Sequence[CellFolder], console: Console | None = None) -> None:
         self._cells = list(cells)
@@ -46,7 +46,7 @@ class Watch:
             self._live.stop()
 
     def show(self, states: Mapping[str, State], note: str = "") -> None:
-        """Show where the cells stand now, and a sentence about how that is known (that SLURM is away, say)."""
+        """Show the current states, and a note (such as that SLURM does not answer)."""
         if self._live is not None:
             room = self._console.height - _OTHER_LINES - bool(note)
             self._live.update(
@@ -89,7 +89,7 @@ def picture(
     room: int,
     note: str = "",
 ) -> Group:
-    """The table of at most ``room`` cells (at least 3) in ``width`` characters, what the others do, and the counts."""
+    """The table of at most ``room`` cells (at least 3) in ``width`` characters, a summary of the others, and the counts."""
     states = {cell.name: states[cell.name] for cell in cells}
     shown = chosen(states, max(3, room))
     folders = {cell.name: cell for cell in cells}
@@ -111,7 +111,7 @@ def _progress(cell: CellFolder, state: State, reader: ProgressReader) -> Progres
 
 
 def failures(states: Mapping[str, State], sweep: Path) -> list[str]:
-    """A line for each failed cell: what it said, and where its logs are."""
+    """A line for each failed cell: its message, and where its logs are."""
     return [
         f"{name} failed: {state.detail} (logs: {sweep / name / 'log'})"
         for name, state in states.items()

@@ -1,4 +1,4 @@
-"""Sweeps with a name: functions that return the runs of a sweep."""
+"""Named sweeps: functions that return the runs of a sweep."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ RECIPES = {
         "the same as celeba-table1 on 20,000 drawn faces, which need no download", drawn_faces
     ),
     "drawn-faces-quick": Recipe(
-        "6,000 drawn faces: 5 systems, 4 rates, 5 epochs: 2 minutes a run on a free core",
+        "6,000 drawn faces: 5 systems, 4 rates, 5 epochs: 2 minutes per run on a free core",
         drawn_faces_quick,
     ),
     "drawn-radiographs": Recipe(
         "the same as chexpert-table1 on 20,000 drawn radiographs, which need no download", drawn_radiographs
     ),
     "drawn-radiographs-quick": Recipe(
-        "4,000 drawn radiographs: 5 systems, 4 rates, 5 epochs: a minute a run",
+        "4,000 drawn radiographs: 5 systems, 4 rates, 5 epochs: 1 minute per run",
         drawn_radiographs_quick,
     ),
     "estimators-drawn-faces": Recipe(
@@ -83,7 +83,7 @@ RECIPES = {
         hair_multiclass,
     ),
     "hair-multiclass-quick": Recipe(
-        "CCVAE with hair as one label of 5 values on 6,000 drawn faces, f = 0.1 and 0.9, 5 epochs: 2 minutes a run",
+        "CCVAE with hair as one label of 5 values on 6,000 drawn faces, f = 0.1 and 0.9, 5 epochs: 2 minutes per run",
         hair_multiclass_quick,
     ),
     "mnist": Recipe("CCVAE table 6 on MNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", mnist),
@@ -102,7 +102,7 @@ QUICK = "fashion-mnist-quick"
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name; LaunchError that names the likely one and lists them all."""
+    """The recipe of that name; LaunchError with the closest name and a list of all."""
     if name in RECIPES:
         return RECIPES[name]
     close = difflib.get_close_matches(name, RECIPES, n=1)

@@ -1,7 +1,7 @@
-"""Table 1 of Klys et al. 2018: the four systems that it compares, on faces with one attribute, or one of seven expressions.
+"""Table 1 of Klys et al. 2018: the four systems that it compares, on faces with one attribute or one of seven expressions.
 
-2300 epochs of Adam 5e-4 on batches of 64, every label known, as in their 7.1: the step size falls behind 1, 3, 9, ... 729
-epochs, to a tenth in the end.
+2300 epochs of Adam 5e-4 on batches of 64, all labels observed, as in their 7.1: the learning rate decays after 1, 3, 9,
+... 729 ... 729 epochs, to a tenth in the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.models.vae import VAEConfig
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RECONSTRUCTION, KL, ADVERSARY = 20.0, 0.2, 10.0
-"""CSVAE's weights, for all: they had the same hyperparameters, says 7.1, and it lists no others."""
+"""CSVAE's weights for all systems: 7.1 says that they share hyperparameters, and lists no others."""
 OPTIMISER = OptimiserConfig(
     learning_rate=5e-4, milestones=tuple(3**power for power in range(7)), decay=0.1 ** (1 / 7)
 )

@@ -1,7 +1,7 @@
-"""Digits in a rotation never seen (Ilse et al. 2019, section 4.1): each of six rotations is held out in turn.
+"""Digits in an unseen rotation (Ilse et al. 2019, section 4.1): each of six rotations is held out in turn.
 
-Batches of 100 and Adam 1e-3 as theirs. They train for at most 500 epochs, stop when 100 of them bring no better accuracy on
-the training digits, and repeat all with ten choices of digits; here it is 500 epochs, and three choices.
+Batches of 100 and Adam 1e-3, as theirs. They train for at most 500 epochs, stop after 100 without better accuracy on
+the training digits, and repeat with ten choices of digits; here it is 500 epochs and three choices.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def rotated_mnist() -> list[RunConfig]:
 
 
 def rotated_mnist_quick() -> list[RunConfig]:
-    """One rotation held out, one choice of digits, and a warm-up that is as short."""
+    """One rotation held out, one choice of digits, and a proportionally short warm-up."""
     return _runs(ROTATIONS[-1:], range(1), DivaOriginalConfig(warm_up_epochs=4), epochs=20)
 
 

@@ -1,4 +1,4 @@
-"""The estimators of CCVAE side by side, judged on images that are neither trained on nor test images: docs/estimators.md."""
+"""CCVAE's estimators side by side, evaluated on held-out images that are not test images: docs/estimators.md."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ESTIMATORS = {
     "exact": CCVAEConfig.exact(),
     "paper": CCVAEConfig(),
 }
-"""Gradients through the weight as eq. 8 is printed; two self-normalised samples; a constant weight, with more and more
-weight on ``log q(y | x)``; gradients through the weight's denominator alone; and the two presets."""
+"""Gradients through the weight as eq. 8 is printed; two self-normalised samples; a constant weight, with an increasing
+weight on ``log q(y | x)``; gradients through the weight's denominator only; and the two presets."""
 
 SEEDS = range(3)
 
@@ -37,7 +37,7 @@ def estimators_fashion_mnist() -> list[RunConfig]:
 
 
 def estimators_drawn_faces() -> list[RunConfig]:
-    """18 binary labels: the classifier is diagonal. The networks are MLPs, because many runs must fit."""
+    """18 binary labels: the classifier is diagonal. The networks are MLPs, to make many runs feasible."""
     faces = DataConfig(name="drawn_faces", options=("count=6000",))
     return _runs(faces, network="mlp", style_size=27, epochs=8)
 

@@ -1,7 +1,7 @@
 """Table 1 of Joy et al. 2021, pictures with several labels: CelebA, CheXpert, and pictures drawn like theirs; and hair.
 
 100 epochs of Adam 2e-4, as in their C.3. CheXpert has "the same networks" as CelebA there, whose 45 latents are 18 for
-the labels and 27 for style: with five labels that leaves 40. Quick recipes take larger steps on smaller batches.
+the labels and 27 for style: with five labels that leaves 40. Quick recipes use a larger learning rate and smaller batches.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def celeba_table1() -> list[RunConfig]:
 
 
 def celeba_table1_quick() -> list[RunConfig]:
-    """CCVAE once over all of CelebA, at two rates."""
+    """CCVAE for one epoch of CelebA, at two rates."""
     return _quick(DataConfig(name="celeba"), product(_systems(*FACES)[:1], (0.06, 1.0)), epochs=1)
 
 
@@ -46,7 +46,7 @@ def chexpert_table1() -> list[RunConfig]:
 
 
 def chexpert_table1_quick() -> list[RunConfig]:
-    """CCVAE once over all frontal views of CheXpert, at two rates."""
+    """CCVAE for one epoch of the frontal views of CheXpert, at two rates."""
     runs = product(_systems(*RADIOGRAPHS)[:1], (0.06, 1.0))
     return _quick(DataConfig(name="chexpert"), runs, epochs=1)
 
@@ -82,7 +82,7 @@ def hair_multiclass_quick() -> list[RunConfig]:
 
 
 def _systems(labels: int, style_size: int) -> list[ModelConfig]:
-    """CCVAE, what the table compares it with, and M3; of the others' latents the paper says nothing: as many as CCVAE's."""
+    """CCVAE, what the table compares it with, and M3; the others have CCVAE's latent sizes (the paper gives none)."""
     return [
         CCVAEConfig(style_size=style_size),
         M2Config(latent_size=style_size),

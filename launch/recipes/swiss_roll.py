@@ -1,6 +1,6 @@
 """Section 5.1 of Klys et al. 2018: CSVAE on the swiss roll, with Z and W planes, as its figure 2 shows them.
 
-There the points labelled 1 map near the origin of W, by the paper's formula for the prior; its attribute switching has
+There the points labelled 1 map near the origin of W, by the paper's formula for the prior; its attribute switching maps
 them away from it. A standard deviation of 1/30 of the bytes' range is one unit of the roll. That and the width of the
 networks are ours.
 """

@@ -87,7 +87,7 @@ def hold_lease(
     """Hold a cell's folder while the block runs.
 
     Raises:
-        RunError: another process is at work there.
+        RunError: another process is running the cell.
         LeaseLost: SLURM has started this very job again since, and the newer copy is there already, or was.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def hold_lease(
             )
         takes_over = before is not None and before.attempt.is_older_copy_of(attempt)
         if not free and not takes_over:
-            raise RunError(f"another process is at work in {folder}; wait for it, or stop it first")
+            raise RunError(f"another process is running in {folder}; wait for it, or stop it first")
         lease = Lease(folder, Holder(attempt, unit, _now()))
         lease.holder.write(folder)
         # Also where the lock was free: it may not reach from node to node.

@@ -85,7 +85,7 @@ def test_inspect_shows_frequencies_co_occurrences_and_the_sheet(
         "known",
         "f=0.06",
         "official_valid",
-        "label of the line",
+        "row's label",
         "contact sheet: ",
     ):
         assert part in message

@@ -12,12 +12,12 @@ from jobs import epilogue as after
 from pipeline.cells.folder import CellFolder
 from tests.done_cells import make_done
 
-ASKED = "asked.txt"
+ASKED = "calls.txt"
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A job's environment, and an scontrol that notes what it is asked and answers what ``answer.txt`` says."""
+    """A job's environment, and an scontrol that records its arguments and prints ``answer.txt``."""
     programs = tmp_path / "programs"
     programs.mkdir()
     scontrol = programs / "scontrol"
@@ -47,7 +47,7 @@ def run(folder: Path, unit: str, status: int, config: Path | None = None) -> int
     return int(end.value.code or 0)
 
 
-def asked(folder: Path) -> list[str]:
+def calls(folder: Path) -> list[str]:
     file = folder / ASKED
     return file.read_text().splitlines() if file.exists() else []
 
@@ -60,18 +60,18 @@ def config(slurm: Path) -> Path:
     return file
 
 
-def test_a_crashed_cell_goes_back_into_the_queue(slurm: Path, config: Path):
+def test_a_crashed_cell_is_requeued(slurm: Path, config: Path):
     assert run(slurm, "train", 137, config) == 137
-    assert asked(slurm)[-1] == "requeue 12_1"
+    assert calls(slurm)[-1] == "requeue 12_1"
 
 
-def test_a_cell_that_is_done_ends_well_whatever_srun_says(slurm: Path, config: Path):
+def test_a_cell_that_is_done_succeeds_whatever_the_status_of_srun(slurm: Path, config: Path):
     make_done(CellFolder(config.parent))
     assert run(slurm, "evaluate", 1, config) == 0
-    assert not asked(slurm)
+    assert not calls(slurm)
 
 
-def test_an_interrupted_cell_whose_ranks_ended_well_goes_back(slurm: Path, config: Path):
+def test_an_interrupted_cell_whose_ranks_succeeded_is_requeued(slurm: Path, config: Path):
     said = {
         "job": "12_1",
         "restart": 1,
@@ -82,7 +82,7 @@ def test_an_interrupted_cell_whose_ranks_ended_well_goes_back(slurm: Path, confi
     }
     (config.parent / "outcome.json").write_text(json.dumps(said))
     assert run(slurm, "train", 0, config) == 1
-    assert asked(slurm)[-1] == "requeue 12_1"
+    assert calls(slurm)[-1] == "requeue 12_1"
 
 
 @pytest.mark.parametrize(
@@ -92,37 +92,41 @@ def test_an_interrupted_cell_whose_ranks_ended_well_goes_back(slurm: Path, confi
 def test_a_job_that_is_cancelled_or_was_started_again_is_left_alone(slurm: Path, config: Path, answer: str):
     (slurm / "answer.txt").write_text(answer)
     assert run(slurm, "train", 143, config) == 143
-    assert not [line for line in asked(slurm) if line.startswith("requeue")]
-    assert not (config.parent / "attempts.jsonl").exists()  # it counts for nothing
+    assert not [line for line in calls(slurm) if line.startswith("requeue")]
+    assert not (config.parent / "attempts.jsonl").exists()  # it does not count
 
 
-def test_a_controller_that_has_forgotten_the_newest_start_is_asked_for_another(slurm: Path, config: Path):
+def test_a_controller_that_has_forgotten_the_newest_start_is_asked_to_requeue(slurm: Path, config: Path):
     (slurm / "answer.txt").write_text("JobState=RUNNING Restarts=0")
     assert run(slurm, "train", 137, config) == 137
-    assert asked(slurm)[-1] == "requeue 12_1"
+    assert calls(slurm)[-1] == "requeue 12_1"
 
 
 @pytest.mark.parametrize(
     ("status", "restarts", "ends", "requeued"),
     [(0, "0", 0, False), (2, "0", 2, False), (1, "1", 1, True), (1, "2", 1, False)],
 )
-def test_other_units_are_tried_again_unless_the_user_must_act(
+def test_other_units_are_retried_unless_the_user_must_act(
     slurm: Path, monkeypatch: pytest.MonkeyPatch, status: int, restarts: str, ends: int, requeued: bool
 ):
     monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
     (slurm / "answer.txt").write_text(f"JobState=RUNNING Restarts={restarts}")
     assert run(slurm, "prepare", status) == ends
-    assert bool(asked(slurm)) == requeued
+    assert bool(calls(slurm)) == requeued
 
 
-def test_what_scontrol_refuses_is_one_sentence(slurm: Path, config: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_refusal_by_scontrol_is_reported_in_one_sentence(
+    slurm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+):
     (slurm / "programs" / "scontrol").write_text("#!/bin/sh\necho 'Access denied' >&2\nexit 1\n")
     assert run(slurm, "train", 1, config) == 2
     assert "error: scontrol --oneliner show job 12_1: Access denied" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '[{}, {"unit": 3}]', "[1, 2]"])
-def test_a_wrong_list_of_units_is_one_sentence(slurm: Path, capsys: pytest.CaptureFixture[str], content: str):
+def test_a_wrong_list_of_units_is_reported_in_one_sentence(
+    slurm: Path, capsys: pytest.CaptureFixture[str], content: str
+):
     units = slurm / "units.json"
     units.write_text(content)
     with pytest.raises(SystemExit, match="2"):

@@ -29,7 +29,7 @@ CASES = [
     for data in RATES
     if (preset, data) not in REFUSED and (data == "digits" or preset == PRESETS[preset].config().system)
 ]
-"""A system's further presets are run on the quickest data alone."""
+"""A system's further presets are run on the fastest data only."""
 FIGURES = {
     "reconstructions": "Reconstructs",
     "conditional_generations": "GeneratesFromLabels",
@@ -42,7 +42,7 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def data_sets(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A class label; five labels, some of them unknown; sixteen labels in colour, one of them of five values."""
+    """A class label; five labels, some unobserved; sixteen labels in colour, one of them with five values."""
     root = tmp_path_factory.mktemp("every-system")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_CACHE_HOME", str(root / "cache"))

@@ -32,7 +32,7 @@ def checkpoint_of(cell: CellFolder, step: int) -> None:
 
 
 def after(cell: CellFolder, restart: int, error: BaseException | None = None, unit="train") -> str:
-    """What follows an attempt that ended with an error (None: killed, so that it could say nothing)."""
+    """The next action after an attempt that ended with an error (None: killed, without an outcome)."""
     with hold_lease(cell.folder, attempt(restart), unit, seconds_to_settle=0.0):
         Outcome.clear(cell.folder)
         if error is not None:
@@ -40,20 +40,20 @@ def after(cell: CellFolder, restart: int, error: BaseException | None = None, un
     return next_action(cell, unit, attempt(restart), RETRIES)
 
 
-def test_one_that_was_asked_to_stop_runs_again_without_limit(cell: CellFolder):
+def test_an_interrupted_attempt_is_repeated_without_limit(cell: CellFolder):
     assert {after(cell, restart, Interrupted("stopped after step 7")) for restart in range(10)} == {"again"}
     assert [entry["ended"] for entry in attempts(cell)] == ["interrupted"] * 10
     assert cell.failed() is None
 
 
 @pytest.mark.parametrize("error", [None, LostRank("another rank is gone")])
-def test_one_that_crashed_runs_again_as_often_as_configured(cell: CellFolder, error):
+def test_a_crashed_attempt_is_retried_as_often_as_configured(cell: CellFolder, error):
     assert [after(cell, restart, error) for restart in range(3)] == ["again", "again", "give_up"]
     assert "given up after 3 attempts without a newer checkpoint" in (cell.failed() or "")
     assert [entry["restart"] for entry in attempts(cell)] == [0, 1, 2]
 
 
-def test_a_newer_checkpoint_in_between_sets_the_count_back(cell: CellFolder):
+def test_a_newer_checkpoint_in_between_resets_the_count(cell: CellFolder):
     moves = []
     for restart in range(6):
         if restart % 2 == 0:
@@ -62,7 +62,7 @@ def test_a_newer_checkpoint_in_between_sets_the_count_back(cell: CellFolder):
     assert moves == ["again"] * 6
 
 
-def test_a_stop_between_two_crashes_is_no_progress(cell: CellFolder):
+def test_a_stop_between_two_crashes_is_not_progress(cell: CellFolder):
     errors = [None, Interrupted("stopped"), None, Interrupted("stopped"), None]
     assert [after(cell, restart, error) for restart, error in enumerate(errors)] == ["again"] * 4 + [
         "give_up"
@@ -77,22 +77,20 @@ def test_a_stop_between_two_crashes_is_no_progress(cell: CellFolder):
         (OSError(errno.ENOSPC, "No space left on device", "/x/step.pt"), "the disk is full while writing /x/step.pt"),
     ],
 )  # fmt: skip
-def test_what_another_try_would_not_mend_is_given_up_with_its_sentence(
-    cell: CellFolder, error, sentence: str
-):
+def test_what_a_retry_would_not_fix_is_given_up_with_its_message(cell: CellFolder, error, sentence: str):
     assert after(cell, 0, error) == "give_up"
     assert sentence in (cell.failed() or "")
     assert [entry["ended"] for entry in attempts(cell)] == ["failed"]
 
 
-def test_a_cell_that_is_forgiven_counts_anew(cell: CellFolder):
+def test_resetting_failures_restarts_the_count(cell: CellFolder):
     for restart in range(3):
         after(cell, restart)
     assert cell.failed() is not None
     cell.reset_failure()
     assert cell.failed() is None
     assert after(cell, 3) == "again"
-    cell.reset_failure()  # nothing to forgive: nothing is counted anew
+    cell.reset_failure()  # nothing to reset: the count stays
     assert [after(cell, 4), after(cell, 5)] == ["again", "give_up"]
 
 
@@ -110,7 +108,7 @@ def test_an_older_copy_touches_nothing(cell: CellFolder):
     assert Outcome.read(cell.folder) is None
 
 
-def test_a_crash_before_the_lease_was_taken_is_not_taken_for_an_older_copy(cell: CellFolder):
+def test_a_crash_before_taking_the_lease_is_not_mistaken_for_an_older_copy(cell: CellFolder):
     after(cell, 0, Interrupted("stopped"))
     assert next_action(cell, "train", attempt(1), RETRIES) == "again"
     assert [entry["ended"] for entry in attempts(cell)] == ["interrupted", "crashed"]
@@ -120,9 +118,9 @@ def test_a_lost_rank_does_not_overwrite_the_reason(cell: CellFolder):
     with hold_lease(cell.folder, attempt(0), "train"):
         write_outcome(cell, "train", attempt(0), ConfigError("the real reason"))
         write_outcome(cell, "train", replace(attempt(0), pid=7), LostRank("another rank is gone"))
-    said = Outcome.read(cell.folder)
-    assert said is not None
-    assert (said.outcome, said.sentence) == ("failed", "the real reason")
+    outcome = Outcome.read(cell.folder)
+    assert outcome is not None
+    assert (outcome.outcome, outcome.sentence) == ("failed", "the real reason")
 
 
 def test_a_done_cell_is_done_whatever_the_exit_status(cell: CellFolder):
@@ -140,13 +138,13 @@ def test_a_rank_that_hung_is_named_with_its_stacks(cell: CellFolder):
     assert after(cell, 0, LostRank("another rank is gone")) == "again"
     (entry,) = attempts(cell)
     assert entry["sentence"] == f"rank 1 made no step for 65 s (stacks in {log})"
-    with log.open("a") as file:  # the next attempt ends in another way
+    with log.open("a") as file:  # the next attempt ends differently
         file.write(f"{begins(attempt(1))}\n")
     after(cell, 1, LostRank("another rank is gone"))
     assert list(attempts(cell))[-1]["sentence"] == "another rank is gone"
 
 
-def test_a_line_that_was_cut_short_counts_for_nothing(cell: CellFolder):
+def test_a_truncated_line_is_ignored(cell: CellFolder):
     after(cell, 0)
     with cell.attempts_file.open("a") as file:
         file.write('{"job": "12_3", "resta')

@@ -1,4 +1,4 @@
-"""A preparation cut into processes of its own, as a SLURM array does it."""
+"""A preparation split into separate processes, as in a SLURM array."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_merge_before_the_last_task_names_the_missing_shard(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "which shard?"),
-        (["--task", "7"], "has tasks 0 to 6, and 7 is none of them"),
+        ([], "no shard given"),
+        (["--task", "7"], "has tasks 0 to 6, but 7 was given"),
         (["--task", "-1"], "has tasks 0 to 6"),
     ],
 )
-def test_a_task_that_is_none_is_refused(
+def test_an_invalid_task_is_refused(
     tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     plan, _ = plan_tiny(tiny_raw, tmp_path)

@@ -1,4 +1,4 @@
-"""Copies of a job that are killed, stopped, or alive twice: real processes that are told that they are SLURM's."""
+"""Copies of a job that are killed, stopped, or alive twice: real processes with SLURM's environment."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def copy(restart: int) -> Attempt:
 def wait_for_checkpoints(cell: Cell, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + BOUND
     while len(list(cell.checkpoints.glob("*.json"))) < 2:
-        assert time.monotonic() < deadline, "no checkpoint came"
+        assert time.monotonic() < deadline, "no checkpoint was written"
         assert process.poll() is None, "it ended before its second checkpoint"
         time.sleep(0.02)
 
@@ -100,7 +100,7 @@ def test_the_older_of_two_living_copies_notices_and_writes_nothing_more(tiny_dat
 
 
 @pytest.mark.slow
-def test_two_ranks_that_are_asked_to_stop_leave_their_outcome_and_go_on_bit_for_bit(
+def test_two_ranks_that_are_asked_to_stop_write_their_outcome_and_resume_bit_for_bit(
     tiny_data_set: Path, tmp_path: Path
 ):
     config = small_run(tiny_data_set, epochs=25, ranks=2, log_every_steps=7)
@@ -111,13 +111,13 @@ def test_two_ranks_that_are_asked_to_stop_leave_their_outcome_and_go_on_bit_for_
     for rank in ranks_of(first):
         rank.send_signal(signal.SIGUSR2)
     assert first.wait(timeout=BOUND) == 0, (cell.folder / "torchrun.txt").read_text()
-    said = Outcome.read(cell.folder)
-    assert said is not None
-    assert (said.job, said.restart, said.outcome) == ("12", 0, "interrupted")
-    assert said.step is not None
-    assert said.sentence.startswith(f"stopped after step {said.step} of 300")
+    outcome = Outcome.read(cell.folder)
+    assert outcome is not None
+    assert (outcome.job, outcome.restart, outcome.outcome) == ("12", 0, "interrupted")
+    assert outcome.step is not None
+    assert outcome.sentence.startswith(f"stopped after step {outcome.step} of 300")
     assert next_action(cell, "train", copy(0), retries=0) == "again"
-    assert [entry["step"] for entry in attempts(cell)] == [said.step]
+    assert [entry["step"] for entry in attempts(cell)] == [outcome.step]
 
     second = start(cell, 1, ranks=2)
     assert second.wait(timeout=BOUND) == 0, (cell.folder / "torchrun.txt").read_text()
@@ -125,7 +125,7 @@ def test_two_ranks_that_are_asked_to_stop_leave_their_outcome_and_go_on_bit_for_
     assert Outcome.read(cell.folder) is None
     assert next_action(cell, "train", copy(1), retries=0) == "done"
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(cell.checkpoints))
-    assert records(cell) == records(whole)  # each rank got its own sums back
+    assert records(cell) == records(whole)  # each rank restored its own sums
 
 
 @pytest.mark.slow
@@ -148,18 +148,18 @@ def test_a_rank_that_hangs_ends_the_run_within_a_bound(tiny_data_set: Path, tmp_
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_is_told_by_all_ranks_and_given_up(tiny_data_set: Path, tmp_path: Path):
+def test_a_loss_that_is_not_finite_is_reported_by_all_ranks_and_given_up(tiny_data_set: Path, tmp_path: Path):
     config = small_run(tiny_data_set, epochs=30, ranks=2, log_every_steps=3)
     config = replace(config, optimiser=replace(config.optimiser, learning_rate=1e18))
     cell = small_cell(tmp_path, config)
     assert start(cell, 0, ranks=2).wait(timeout=BOUND) != 0
-    said = Outcome.read(cell.folder)
-    assert said is not None
-    assert said.outcome == "failed"
+    outcome = Outcome.read(cell.folder)
+    assert outcome is not None
+    assert outcome.outcome == "failed"
     assert next_action(cell, "train", copy(0), retries=5) == "give_up"
     assert (cell.failed() or "").startswith("the objective is ")
     for rank in (0, 1):
-        assert said.sentence in cell.log_file("train", rank).read_text()
+        assert outcome.sentence in cell.log_file("train", rank).read_text()
 
 
 @pytest.mark.slow

@@ -47,19 +47,19 @@ def test_a_cell_that_another_process_holds_is_refused(tiny_data_set: Path, tmp_p
     cell = small_cell(tmp_path, small_run(tiny_data_set))
     with (
         exclusive_lock(cell.folder / "lock", lambda: None),
-        pytest.raises(RunError, match="another process is at work"),
+        pytest.raises(RunError, match="another process is running"),
     ):
         train_cell(cell.config_file)
     assert not list(cell.folder.glob("checkpoints/*"))
 
 
-def test_what_goes_wrong_stands_in_the_log_of_the_cell(tiny_data_set: Path, tmp_path: Path):
+def test_errors_are_written_to_the_log_of_the_cell(tiny_data_set: Path, tmp_path: Path):
     config = small_run(tiny_data_set)
     cell = small_cell(tmp_path, replace(config, data=replace(config.data, name="mnist")))
-    with pytest.raises(ConfigError, match="holds idx_folder, and the run wants mnist"):
+    with pytest.raises(ConfigError, match="holds idx_folder, but the run needs mnist"):
         train_cell(cell.config_file)
     assert (
-        "holds idx_folder, and the run wants mnist" in (cell.folder / "log" / "train-rank0.txt").read_text()
+        "holds idx_folder, but the run needs mnist" in (cell.folder / "log" / "train-rank0.txt").read_text()
     )
 
 
@@ -73,7 +73,7 @@ def test_what_goes_wrong_stands_in_the_log_of_the_cell(tiny_data_set: Path, tmp_
         (('"ranks": 1', '"ranks": 2'), r"configured for 2 rank\(s\), and 1 process\(es\) were started"),
     ],
 )
-def test_a_bad_config_is_one_sentence_and_status_2(
+def test_a_bad_config_is_reported_in_one_sentence_with_status_2(
     tiny_data_set: Path, tmp_path: Path, change, sentence: str
 ):
     text = to_json(small_run(tiny_data_set))
@@ -107,7 +107,7 @@ def test_faster_settings_train_to_about_the_same_bound(
     plain: dict[str, Any] = {}
     for settings in (plain, change):
         cell = small_cell(tmp_path, small_run(tiny_data_set, rate=1.0, epochs=3, **settings))
-        # In a process of its own: the shape checks of the tests cannot be compiled.
+        # In a separate process: the shape checks of the tests cannot be compiled.
         command = [sys.executable, "-m", "jobs.train", "--config", str(cell.config_file)]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=250)
         assert ended.returncode == 0, ended.stderr

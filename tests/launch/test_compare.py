@@ -18,7 +18,7 @@ pytestmark = quiet_mlflow
 
 
 class Store:
-    """A store filled as runs fill it; no run has a folder."""
+    """A store filled as by runs; no run has a folder."""
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
@@ -138,7 +138,7 @@ def test_labelled_examples_that_vary_otherwise_than_the_seed_are_counted(
     assert "| 1 | 100 | 3 | 3 |  | 0.800 ± 0.000 |" in text
 
 
-def test_beside_the_accuracy_stand_the_majority_and_the_balanced_accuracy(
+def test_the_accuracy_is_shown_with_majority_and_balanced_accuracy(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parent = store.start("full")
@@ -153,7 +153,7 @@ def test_beside_the_accuracy_stand_the_majority_and_the_balanced_accuracy(
     assert "0.855 ± 0.007 | 0.865 | -0.010 | 0.100 ± 0.000 | 0.755 ± 0.007" in line
 
 
-def test_variants_are_told_by_the_params_that_differ(store: Store, tmp_path: Path) -> None:
+def test_variants_are_labelled_by_the_params_that_differ(store: Store, tmp_path: Path) -> None:
     parent = store.start("presets")
     for seed in (0, 1):
         for preset, accuracy in (("paper", 0.8), ("exact", 0.9)):
@@ -185,7 +185,9 @@ def test_the_newest_sweep_with_a_finished_run_is_shown(
     assert "1 running" in shown
 
 
-def test_mistakes_are_one_sentence(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_reported_in_one_sentence(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = ["--runs", str(store.runs)]
     assert "holds no sweep yet" in refused(runs, capsys)
     store.add("quick", store.start("quick"), status="KILLED")
@@ -216,7 +218,7 @@ def test_a_narrow_terminal_shows_fewer_metrics_and_whole_numbers(
     assert max(map(len, table)) <= 80
 
 
-def test_sync_brings_up_what_waited(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sync_uploads_the_backlog(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     from pipeline.tracking import Tracker, TrackingSettings
 
     parent = store.start("late")
@@ -231,7 +233,7 @@ def test_sync_brings_up_what_waited(store: Store, capsys: pytest.CaptureFixture[
         store.runs / "late" / "cell", settings=settings, params=params, tags={}, run_name="late", data=None
     )
     tracker.log("test", 100, {"classification_accuracy": 0.9})
-    tracker.close("finished")  # its thread never ran, as if the server had been away all the time
+    tracker.close("finished")  # its thread never ran, as if the server had been down all the time
     store.compare("--sync")
     shown = capsys.readouterr().out
     assert "1 points of 1 runs uploaded" in shown

@@ -47,7 +47,7 @@ def test_one_label_per_class_is_used_where_the_preset_is_made_for_it(options, tm
     assert cell.name.startswith("ccvae-idx_folder-f0-one_per_class-seed0-")
 
 
-def test_a_run_that_is_done_is_said_to_be_and_begun_anew_on_request(options, capsys, caplog):
+def test_a_finished_run_is_reported_and_restarted_on_request(options, capsys, caplog):
     main(["m2", *options])
     main(["m2", *options])
     assert "this run is done" in capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_a_run_that_is_done_is_said_to_be_and_begun_anew_on_request(options, cap
     assert "epoch 1 of 2" in caplog.text
 
 
-def test_ctrl_c_stops_behind_a_checkpoint_and_the_same_command_goes_on(
+def test_ctrl_c_stops_after_a_checkpoint_and_the_same_command_resumes(
     options, tmp_path, capsys, caplog, monkeypatch
 ):
     from pipeline.training import checkpoint
@@ -79,16 +79,16 @@ def test_ctrl_c_stops_behind_a_checkpoint_and_the_same_command_goes_on(
     assert "resuming from step 12 of 24" in caplog.text
 
 
-def test_ctrl_c_while_it_is_measured_is_no_error(options, capsys, monkeypatch):
-    def asked_to_stop(config_file):
-        raise Interrupted("asked to stop while it was measured")
+def test_ctrl_c_during_measuring_is_not_an_error(options, capsys, monkeypatch):
+    def stop(config_file):
+        raise Interrupted("asked to stop while measuring")
 
     monkeypatch.setattr("launch.debug.train_cell", lambda config_file: None)
-    monkeypatch.setattr("launch.debug.evaluate_cell", asked_to_stop)
+    monkeypatch.setattr("launch.debug.evaluate_cell", stop)
     with pytest.raises(SystemExit) as end:
         main(["m2", *options])
     assert end.value.code == 130
-    assert capsys.readouterr().out.endswith("asked to stop while it was measured\n")
+    assert capsys.readouterr().out.endswith("asked to stop while measuring\n")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_ctrl_c_while_it_is_measured_is_no_error(options, capsys, monkeypatch):
         (["--device", "cuda"], "torch finds no GPU here"),
     ],
 )
-def test_wrong_settings_are_one_sentence(options, capsys, wrong, sentence):
+def test_wrong_settings_are_reported_in_one_sentence(options, capsys, wrong, sentence):
     with pytest.raises(SystemExit) as end:
         main(["ccvae", *options, *wrong])
     assert end.value.code == 2

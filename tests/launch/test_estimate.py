@@ -14,7 +14,7 @@ EPOCHS = 2
 
 
 def record(runs: Path, number: int, ranks: int, speed: float) -> None:
-    """A cell that ran before on so many ranks, at so many images a second together."""
+    """A cell that ran before on ``ranks`` ranks, at ``speed`` images/s together."""
     folder = runs / "before" / f"m2-idx_folder-f1-seed{number}-0123abcd"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"training": {"ranks": ranks, "epochs": 1}}))
@@ -23,12 +23,12 @@ def record(runs: Path, number: int, ranks: int, speed: float) -> None:
 
 
 def allocation(ranks: int, on_gpus: bool) -> Allocation:
-    """A GPU for each rank, or two processors."""
+    """A GPU per rank, or two CPUs."""
     asked = Resources(hours=3.0, gpus_per_node=4 if on_gpus else 0, cpus_per_task=2)
     return Allocation.by(asked, ranks)
 
 
-def test_a_job_of_several_ranks_holds_a_device_for_each_of_them():
+def test_a_job_of_several_ranks_has_a_device_per_rank():
     assert allocation(4, True) == Allocation(4, "GPU", 3.0)
     assert allocation(3, False) == Allocation(6, "CPU", 3.0)
     over_two_nodes = Resources(hours=1.0, nodes=2, gpus_per_node=2)
@@ -37,13 +37,11 @@ def test_a_job_of_several_ranks_holds_a_device_for_each_of_them():
 
 def test_the_upper_bound_counts_training_on_all_ranks_and_measuring_on_one(tmp_path: Path):
     (line,) = upper_bound(cells(2, tmp_path, ranks=4), allocation)
-    assert line == "at most 30.0 GPU-hours: 4 jobs with a time limit of 3 h, all of it used"
+    assert line == "at most 30.0 GPU-hours: 4 jobs that all run until the time limit of 3 h"
 
 
 @pytest.mark.parametrize(("ranks", "speed"), [(1, 1000.0), (4, 3000.0)])
-def test_gpu_hours_are_those_of_all_ranks_at_the_speed_that_so_many_had(
-    tmp_path: Path, ranks: int, speed: float
-):
+def test_gpu_hours_count_all_ranks_at_their_recorded_speed(tmp_path: Path, ranks: int, speed: float):
     record(tmp_path, 1, ranks=1, speed=1000.0)
     record(tmp_path, 4, ranks=4, speed=3000.0)  # a little slower than four by themselves
     assert recorded_speeds("m2-idx_folder", tmp_path) == {1: 1000.0, 4: 3000.0}
@@ -55,17 +53,17 @@ def test_gpu_hours_are_those_of_all_ranks_at_the_speed_that_so_many_had(
     assert f"the longest takes {hours:.2f} h" in line
 
 
-def test_the_speed_of_another_number_of_ranks_grows_with_it_and_that_is_said(tmp_path: Path):
+def test_the_speed_of_another_number_of_ranks_is_scaled_with_a_note(tmp_path: Path):
     record(tmp_path, 1, ranks=1, speed=50.0)
     line, scaled = by_recorded_speed(
         cells(1, tmp_path / "new", ranks=2), lambda _: ROWS, tmp_path, allocation
     )
     assert f"about {2 * ROWS * EPOCHS / 100 / 3600:.2f} GPU-hours" in line
-    assert scaled == "1 of these cells by the speed of another number of ranks, taken to grow with it"
+    assert scaled == "1 of these cells scaled linearly from the speed of a different number of ranks"
 
 
-def test_what_no_speed_is_known_of_is_named(tmp_path: Path):
+def test_cells_without_a_recorded_speed_are_named(tmp_path: Path):
     record(tmp_path, 1, ranks=1, speed=50.0)
     assert by_recorded_speed(cells(1, tmp_path / "new"), lambda _: None, tmp_path, allocation) == [
-        f"no speed is recorded in {tmp_path} of m2-idx_folder: no estimate of its training"
+        f"no recorded speed in {tmp_path} for m2-idx_folder: no estimate of its training"
     ]

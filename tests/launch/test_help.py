@@ -1,4 +1,4 @@
-"""``launch/debug.py SYSTEM --help``: every field of a run, what it means, and what it is unless it is asked for."""
+"""``launch/debug.py SYSTEM --help``: every field of a run with its meaning and default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.training.settings import TrainingConfig
 
 
 def shown_fields(section: Any) -> dict[str, Any]:
-    """Flag and default of each field that a person may set, those of nested sections included."""
+    """Flag and default of each settable field, including nested sections."""
     found: dict[str, Any] = {}
     hints = get_type_hints(type(section), include_extras=True)
     for field in fields(section):

@@ -1,4 +1,4 @@
-"""A run may name options of its data set: they decide which data set that is, and how it is prepared."""
+"""A run may set options of its data set: they decide which data set it is, and how it is prepared."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_each_data_set_is_prepared_once_with_the_options_of_its_runs(tmp_path: P
         ("ones", "not of the form NAME=VALUE"),
     ],
 )
-def test_an_option_that_is_none_is_one_sentence(tmp_path: Path, option: str, sentence: str) -> None:
+def test_an_unknown_option_is_reported_in_one_sentence(tmp_path: Path, option: str, sentence: str) -> None:
     places = DataPlaces(raw=write_chexpert(tmp_path / "raw"), data_root=tmp_path / "data")
     with pytest.raises(ConfigError, match=sentence):
         located([run_with(option)], places)

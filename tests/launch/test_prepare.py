@@ -1,4 +1,4 @@
-"""The command line: what a person sees, and one sentence for each thing that can be put right."""
+"""The command line: its output, and one sentence for each user error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The script as a person starts it, from any folder, with the code not installed as far as it can tell."""
+    """The script as a user starts it, from any folder, as if the code were not installed."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "XDG_CACHE_HOME": str(cwd / "cache")
     }
@@ -36,7 +36,9 @@ def prepared(out: Path) -> list[Path]:
     return sorted(out.glob("idx_folder-*/"))
 
 
-def test_it_prepares_and_sums_up_and_the_second_time_finds_it(tiny_raw: Path, tmp_path: Path) -> None:
+def test_it_prepares_and_summarises_and_finds_the_data_the_second_time(
+    tiny_raw: Path, tmp_path: Path
+) -> None:
     arguments = ("idx-folder", "--raw", str(tiny_raw), "--format", "arrow", "--workers", "1")
     first = run(*arguments, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -46,11 +48,11 @@ def test_it_prepares_and_sums_up_and_the_second_time_finds_it(tiny_raw: Path, tm
     assert "shards: 2 of 2" in first.stderr
     again = run(*arguments, cwd=tmp_path)
     assert again.returncode == 0
-    assert "it was there already" in again.stdout
+    assert "already prepared" in again.stdout
     assert again.stderr == ""
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+def test_a_dry_run_prints_what_would_be_done_and_does_nothing(
     tiny_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(
@@ -68,7 +70,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
         "FashionMNIST",
         "MIT",
         "fashion_mnist-65bc4e63f162d54e",
-        "not there yet",
+        "does not exist yet",
         "Ankle boot",
         "raw:",
     ):
@@ -96,10 +98,10 @@ def test_inspect_shows_labels_and_draws_a_contact_sheet(
         pictures = np.asarray(sheet.convert("L"))[::scale, -360 * scale :: scale].reshape(10, 30, 12, 30)
         names = np.asarray(sheet.convert("L"))[:, : -360 * scale].reshape(10, 30 * scale, -1)
     assert (pictures.max(axis=(1, 3)) > 100).all(), "ten classes, twelve pictures of each"
-    assert (names.max(axis=(1, 2)) > 200).all(), "each line has its name"
+    assert (names.max(axis=(1, 2)) > 200).all(), "each row has its name"
 
 
-def test_inspect_takes_the_folder_that_one_is_in_and_refuses_a_sheet_that_cannot_be_written(
+def test_inspect_accepts_the_current_folder_and_refuses_an_unwritable_sheet(
     tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "data" / "set"
@@ -138,16 +140,16 @@ def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.Cap
         (("idx-folder", "--raw", "raw", "--workers", "0"), "workers is 0"),
         (("idx-folder", "--raw", "cut"), "is truncated"),
         (("inspect", "empty"), "is missing: not a prepared data set"),
-        (("drawn-faces", "--count", "200"), "count is an option of drawn_faces's own: --option count=VALUE"),
+        (("drawn-faces", "--count", "200"), "count is an option of drawn_faces: --option count=VALUE"),
         (("drawn-faces", "--option", "count=0", "--dry-run"), "0 pictures with the seed 0 cannot be drawn"),
-        (("idx-folder", "--raw", "raw", "--partition", "x", "--dry-run"), "--cluster slurm was not"),
+        (("idx-folder", "--raw", "raw", "--partition", "x", "--dry-run"), "without --cluster slurm"),
         (
             ("idx-folder", "--raw", "raw", "--out", "raw/train-labels-idx1-ubyte"),
             "choose another place with --out",
         ),
     ],
 )
-def test_what_can_be_put_right_is_one_sentence(
+def test_user_errors_are_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...], sentence: str,
 ) -> None:  # fmt: skip
@@ -165,7 +167,7 @@ def test_what_can_be_put_right_is_one_sentence(
     assert not [name for name in content(tmp_path) if name.endswith("manifest.json")]
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     said = capsys.readouterr().out
@@ -173,10 +175,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert part in said
 
 
-def test_a_dry_run_without_the_raw_files_says_what_to_put_where(tmp_path: Path, capsys):
+def test_a_dry_run_without_the_raw_files_says_where_to_put_them(tmp_path: Path, capsys):
     main(["celeba", "--raw", str(tmp_path), "--dry-run"])
     shown = capsys.readouterr().out
-    assert "once the raw files are there" in shown
+    assert "once the raw files exist" in shown
     assert f"{tmp_path} lacks img_align_celeba.zip" in shown
     assert not list(tmp_path.iterdir())
 
@@ -196,7 +198,7 @@ def test_a_dry_run_states_source_licence_and_where_the_raw_files_are_or_how_to_g
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_whoever_stops_reading_gets_no_traceback(unbuffered: str):
+def test_a_closed_pipe_gives_no_traceback(unbuffered: str):
     shown = subprocess.run(
         f"{shlex.quote(sys.executable)} launch/prepare.py celeba --dry-run | head -1",
         shell=True,

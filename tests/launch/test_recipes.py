@@ -17,7 +17,7 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec
 from tests.data_prep.sources.raw_pictures import write_celeba, write_chexpert
 
-# Other tests give recipes of their own a name there.
+# Other tests register recipes of their own there.
 OURS = {name: recipe for name, recipe in RECIPES.items() if recipe.runs.__module__.startswith("launch.")}
 TABLE_1 = ("celeba-table1", "chexpert-table1", "drawn-faces", "drawn-radiographs")
 
@@ -27,7 +27,7 @@ def data_of(run: RunConfig) -> str:
 
 
 def shape_of(run: RunConfig) -> DataSpec:
-    """What its model will know of the data, all values of a label equally frequent; no raw file is looked at."""
+    """The data specification of its model, with uniform label frequencies; no raw file is read."""
     source = source_named(run.data.name, None, parsed_options(run.data.options))
     cardinalities = tuple(label.cardinality for label in source.labels())
     return DataSpec(
@@ -51,14 +51,14 @@ def test_the_runs_of_a_recipe_are_different_cells_that_can_be_read_back(name: st
 def test_the_models_of_a_recipe_fit_its_data(name: str) -> None:
     runs = [
         run for run in OURS[name].runs() if run.data.name != "tfd"
-    ]  # its file says how large its faces are
+    ]  # its file gives the size of its faces
     kinds = {repr((run.data.name, run.data.options, run.model)): run for run in runs}
     for run in kinds.values():
         assert sum(weights.numel() for weights in run.model.build(shape_of(run)).parameters()) > 100
 
 
 @pytest.mark.parametrize("name", TABLE_1)
-def test_table_1_has_the_papers_systems_rates_epochs_and_step_size(name: str) -> None:
+def test_table_1_has_the_papers_systems_rates_epochs_and_learning_rate(name: str) -> None:
     runs = OURS[name].runs()
     assert {run.training.epochs for run in runs} == {100}
     assert {run.optimiser.learning_rate for run in runs} == {2e-4}

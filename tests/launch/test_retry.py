@@ -109,7 +109,7 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     assert "gpus-per-node 2, hours 2.5)\n" in said
 
     assert say("retry", "tiny", "seed3", runs=sweep.parent) == 2
-    assert f"only failed cells are started again, and {open_cell.name} is stopped" in capsys.readouterr().err
+    assert f"only failed cells are started again, but {open_cell.name} is stopped" in capsys.readouterr().err
     assert len(again) == 2
 
 

@@ -1,4 +1,4 @@
-"""The recipes of rotated digits ask for data that there are, and train what fits them."""
+"""The recipes of rotated digits use existing data and matching models."""
 
 from __future__ import annotations
 

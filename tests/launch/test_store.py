@@ -24,7 +24,7 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch):
-    """Of a server that is there, but takes no calls before it is served."""
+    """Address of a server that listens, but does not answer before ``serve``."""
     monkeypatch.setattr(store, "SECONDS_BETWEEN_TRIES", 0.05)
     monkeypatch.setattr(Answer, "code", 200)
     server = HTTPServer(("127.0.0.1", 0), Answer)
@@ -41,7 +41,7 @@ def address(monkeypatch: pytest.MonkeyPatch):
     server.server_close()
 
 
-def test_a_store_that_is_there_or_is_a_file_keeps_nobody_waiting(address, capsys, tmp_path):
+def test_a_store_that_answers_or_is_a_file_needs_no_waiting(address, capsys, tmp_path):
     uri, serve = address
     serve()
     wait_for_store(uri)
@@ -50,16 +50,16 @@ def test_a_store_that_is_there_or_is_a_file_keeps_nobody_waiting(address, capsys
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_a_server_that_refuses_is_there(address, monkeypatch, code: int):
+def test_a_server_that_refuses_counts_as_up(address, monkeypatch, code: int):
     uri, serve = address
     monkeypatch.setattr(Answer, "code", code)
     serve()
     wait_for_store(uri)
 
 
-def test_one_that_is_away_is_waited_for_and_that_is_said(address, monkeypatch, capsys):
+def test_a_server_that_is_down_is_waited_for_with_a_message(address, monkeypatch, capsys):
     uri, serve = address
-    monkeypatch.setattr(Answer, "code", 503)  # its proxy is there already
+    monkeypatch.setattr(Answer, "code", 503)  # its proxy is already up
     serve()
     threading.Timer(0.5, lambda: monkeypatch.setattr(Answer, "code", 200)).start()
     began = time.monotonic()
@@ -70,7 +70,7 @@ def test_one_that_is_away_is_waited_for_and_that_is_said(address, monkeypatch, c
     assert answers == "the MLflow store answers"
 
 
-def test_one_that_stays_away_is_one_sentence_without_its_password(monkeypatch, capsys):
+def test_a_server_that_stays_down_is_reported_without_its_password(monkeypatch, capsys):
     monkeypatch.setattr(store, "SECONDS_BETWEEN_TRIES", 0.05)
     monkeypatch.setattr(store, "PATIENCE_S", 0.2)
     with pytest.raises(TrackingError, match=r"Connection refused.*run the same command again") as error:

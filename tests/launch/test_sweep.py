@@ -53,11 +53,11 @@ def finished_runs(tmp_path: Path, name: str = "tiny") -> list:
     return [run for run in runs_of(tmp_path, name) if run.data.tags.get("role") != "sweep"]
 
 
-def test_no_recipe_means_the_quick_one_and_says_so(places, tmp_path, capsys):
+def test_without_a_recipe_the_quick_one_is_used_with_a_message(places, tmp_path, capsys):
     places = places[2:]  # the quick recipe has a data set of its own
     assert sweep("--dry-run", *places) == 0
     printed = capsys.readouterr().out
-    assert "taking the quick one, fashion-mnist-quick" in printed
+    assert "using the quick one, fashion-mnist-quick" in printed
     assert printed.count("to be trained") == 4
     assert not list(tmp_path.iterdir())
 
@@ -93,11 +93,11 @@ def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_
             ["--recipe", "fashion-mnits"],
             r"no recipe 'fashion-mnits'; did you mean fashion-mnist\? \(recipes: ",
         ),
-        (["--recipe", "tiny", "--name", "../a"], r"name '../a' cannot be a folder's"),
+        (["--recipe", "tiny", "--name", "../a"], r"name '../a' is not valid as a folder name"),
         (["--recipe", "tiny", "--name", "100%"], r"/100% contains '%'"),
         (["--recipe", "tiny", "--name", "two\nlines"], r"contains a control character"),
         (["--recipe", "tiny", "--name", 'it\'s "it"'], r"both kinds of quotes"),
-        (["--recipe", "tiny", "--detach"], r"--detach leaves jobs to SLURM"),
+        (["--recipe", "tiny", "--detach"], r"--detach needs --cluster slurm"),
         (["--recipe", "tiny", "--only", "nothing-like-it"], r"no cell is left to run"),
         (["--recipe", "tiny", "--seeds", "0"], r"seeds is 0; it must be at least 1"),
         (["--recipe", "tiny", "--label-seed", "-1"], r"label_seed is -1; it must not be negative"),
@@ -105,7 +105,9 @@ def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_
         (["--recipe", "tiny", "--max-parallel", "0"], r"max_parallel is 0"),
     ],
 )
-def test_wrong_input_is_one_sentence_and_leaves_nothing(places, tmp_path, capsys, arguments, sentence):
+def test_wrong_input_is_reported_in_one_sentence_and_leaves_nothing(
+    places, tmp_path, capsys, arguments, sentence
+):
     assert sweep(*arguments, *places) == 2
     errors = capsys.readouterr().err
     assert re.search(sentence, errors)
@@ -114,7 +116,7 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(places, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_raw_files_are_one_sentence(tmp_path, capsys):
+def test_missing_raw_files_are_reported_in_one_sentence(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     places = [
         "--raw",
@@ -130,7 +132,7 @@ def test_missing_raw_files_are_one_sentence(tmp_path, capsys):
     assert not list((tmp_path / "runs").glob("mnist/*/config.json"))
 
 
-def test_slurm_without_sbatch_is_one_sentence(places, capsys, monkeypatch):
+def test_slurm_without_sbatch_is_reported_in_one_sentence(places, capsys, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert sweep("--recipe", "tiny", "--cluster", "slurm", *places) == 2
     assert "needs sbatch" in capsys.readouterr().err
@@ -162,7 +164,7 @@ def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, c
 
 
 @pytest.mark.slow
-def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(places, tmp_path, capsys):
+def test_a_failed_cell_is_reported_and_does_not_stop_the_others(places, tmp_path, capsys):
     assert sweep("--recipe", "diverging", *places) == 1
     printed = capsys.readouterr().out
     assert re.search(r"m2-\S+ failed: the objective is \S+ at step \d+; .* \(logs: ", printed)
@@ -174,14 +176,14 @@ def test_a_failed_cell_is_told_in_its_own_words_and_keeps_no_other_from_ending(p
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
-def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
+def test_a_stopped_sweep_resumes(places, tmp_path, how):
     options = ["--recipe", "tiny", "--only", "ccvae", "--epochs", "40", *places]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
     log = (tmp_path / "launcher.txt").open("w+")
     with log:
         launcher = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         wait_for(lambda: list((tmp_path / "runs").glob("tiny/ccvae*/checkpoints/*.json")), 120)
-        if how == "ctrl-c":  # a terminal sends it to every process of the group
+        if how == "ctrl-c":  # a terminal sends it to the whole process group
             os.killpg(launcher.pid, signal.SIGINT)
         else:
             jobs = psutil.Process(launcher.pid).children(recursive=True)
@@ -205,7 +207,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(places, tmp_path, how):
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
-    """Living processes that work in a folder."""
+    """Live processes whose working directory is below a folder."""
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
@@ -242,7 +244,7 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.slurm
-def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
+def test_a_restarted_launcher_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     options = [*ON_SLURM, "--only", "ccvae", "--epochs", "40", *places]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
@@ -261,7 +263,9 @@ def test_a_launcher_that_comes_back_finds_its_slurm_jobs(slurm_cluster, places, 
 
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_what_slurm_refuses_is_told_in_its_own_words(slurm_cluster, places, tmp_path, capsys, monkeypatch):
+def test_a_refusal_by_slurm_is_reported_with_its_message(
+    slurm_cluster, places, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(ROOT)
     refused = ["--recipe", "tiny", "--cluster", "slurm", "--partition", "nowhere", *places]
     assert sweep(*refused) == 2

@@ -26,7 +26,7 @@ def tiny() -> list[RunConfig]:
 
 
 def diverging() -> list[RunConfig]:
-    """One run that cannot end well, and one that can."""
+    """One run that diverges, and one that does not."""
     good, bad = tiny()
     return [good, replace(bad, optimiser=replace(bad.optimiser, learning_rate=1e18))]
 

@@ -1,4 +1,4 @@
-"""What jobs that write shards may ask of a cluster, as options of ``prepare.py``."""
+"""Resources of jobs that write shards, as options of ``prepare.py``."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from launch.clusters.resources import Resources
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardJobs:
-    """What the jobs ask of SLURM; what nobody names is read from the cluster, or left to it. Each has one processor."""
+    """Resources of the jobs; what is not given is read from the cluster, or left to it. Each has one CPU."""
 
     partition: str | None = None
-    """partition; the cluster's default one where none is named"""
+    """partition (default: the cluster's)"""
     account: str | None = None
-    """account to charge; the user's default one where none is named"""
+    """account to charge (default: the user's)"""
     qos: str | None = None
     """quality of service"""
     constraint: str | None = None
-    """features that the nodes must have"""
+    """required features of the nodes"""
     memory_gb: float | None = None
-    """memory of a job in GB; the cluster's default where none is given"""
+    """memory of a job in GB (default: the cluster's)"""
     hours: float | None = None
-    """time limit of a job, which writes one shard; the partition's, at most 24, where none is given"""
+    """time limit of a job, which writes one shard (default: the partition's, at most 24)"""
     max_parallel: int | None = None
-    """shards that are written at the same time; as many as the cluster lets where none is given"""
+    """number of shards written at the same time (default: as many as the cluster allows)"""
     retries: int | None = None
-    """how often a job that crashed is started again; 2 where none is given"""
+    """how often a crashed job is restarted (default: 2)"""
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
-    """further options of sbatch: `--sbatch mail-type END exclusive true`; one that takes no value has `true`"""
+    """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true`"""
 
     def resources(self) -> Resources:
-        """The same as a sweep's launcher has it; ConfigError where a value cannot be meant."""
+        """These as ``Resources``; ConfigError if a value is invalid."""
         return Resources(**{entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)})

@@ -116,11 +116,11 @@ def test_attempts_that_end_before_taking_the_lease_are_not_taken_for_an_earlier_
     assert [attempt["ended"] for attempt in attempts(cell)] == ["crashed"] * 2
 
 
-def test_ctrl_c_while_a_cell_is_measured_in_this_process_is_no_error(
+def test_ctrl_c_while_measuring_in_this_process_is_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(config_file: Path) -> None:
-        raise Interrupted("asked to stop while it was measured")
+        raise Interrupted("asked to stop while measuring")
 
     monkeypatch.setattr("jobs.train.train_cell", lambda config_file: None)
     monkeypatch.setattr("jobs.evaluate.evaluate_cell", interrupted)

@@ -1,4 +1,4 @@
-"""Sweeps as they lie in a folder, and the words that look at them."""
+"""Sweep folders for tests, and the subcommands that show them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from launch.sweep import main
 from pipeline.cells.folder import CellFolder
 
 NAME = "a b; echo 'x'"
-"""Of the sweep: no character of it may mean anything to a shell."""
+"""Name of the sweep, with characters that are special to a shell."""
 
 
 def make_cells(sweep: Path, count: int) -> list[CellFolder]:

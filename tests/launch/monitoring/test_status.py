@@ -23,7 +23,7 @@ from tests.launch.monitoring.sweeps import NAME, make_cells, say
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
+def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys):
     done, failed, stopped, running, open_cell = make_cells(sweep, 5)
     make_done(done)
     failed.give_up("the objective is nan at step 43")
@@ -44,16 +44,16 @@ def test_a_local_sweep_is_told_from_its_folders(sweep, runs, capsys):
     assert "the objective is nan at step 43" in printed
     assert "stopped after step 7" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
-    assert NAME in printed.split("to start the failed cells again")[1]  # the list of the sweeps
+    assert NAME in printed.split("to start the failed cells again")[1]  # the list of sweeps
     states = read_status(SweepFolder.named(NAME, runs)).states
     assert states[running.name].phase == "stopped"
-    assert states[open_cell.name].detail == "not begun"
+    assert states[open_cell.name].detail == "not started"
     assert say("status", NAME, runs=runs) == 1
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(sweep, there: bool):
-    """Cancelled, that is: accounts may lag behind, or not be there."""
+    """It was cancelled: accounting may lag, or be missing."""
     (cell,) = make_cells(sweep, 1)
     entered(Register(sweep), "train", [cell.name], "12")
     outcome = {"job": "12_0", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
@@ -62,7 +62,7 @@ def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(swee
     assert seen.states[cell.name] == State("stopped", "stopped after step 7")
 
 
-def test_what_was_cancelled_is_told_so_where_no_accounts_are_kept(sweep, runs, monkeypatch, capsys):
+def test_cancelled_cells_are_reported_as_such_without_accounting(sweep, runs, monkeypatch, capsys):
     cell, other = make_cells(sweep, 2)
     register = Register(sweep)
     jobs = in_queue(entered(register, "train", [cell.name, other.name], "12"), "12", state="RUNNING")
@@ -92,21 +92,21 @@ def test_the_exit_status_is_0_when_all_is_done(sweep, runs, capsys, how):
     ("word", "arguments", "sentence"),
     [
         ("status", ["a b; echo x"], f"no sweep 'a b; echo x' in {{runs}}; did you mean {NAME}?"),
-        ("status", ["--watch"], "--watch looks at one sweep; name it"),
+        ("status", ["--watch"], "--watch needs the name of a sweep"),
         ("status", ["../x"], f"no sweep '../x' in {{runs}}; there are: {NAME}"),
-        ("logs", [NAME, "seed"], "3 cells of a b; echo 'x' are named like 'seed'"),
+        ("logs", [NAME, "seed"], "3 cells of a b; echo 'x' match 'seed'"),
         ("logs", [NAME, "m2-mnist-f1-sed1"], "did you mean m2-mnist-f1-seed1-00000001?"),
         (
             "logs",
             [NAME, "zzz"],
-            "named like 'zzz'; there are: m2-mnist-f1-seed0-00000000, m2-mnist-f1-seed1-00000001, ",
+            "matches 'zzz'; there are: m2-mnist-f1-seed0-00000000, m2-mnist-f1-seed1-00000001, ",
         ),
-        ("logs", [NAME, "seed1"], "m2-mnist-f1-seed1-00000001 has no log yet (stopped: not begun)"),
+        ("logs", [NAME, "seed1"], "m2-mnist-f1-seed1-00000001 has no log yet (stopped: not started)"),
         ("logs", [NAME, "seed1", "--rank", "-1"], "rank is -1; it must be 0 or above"),
-        ("cancel", [NAME], "has no SLURM jobs; Ctrl-C in the launcher"),
+        ("cancel", [NAME], "has no SLURM jobs; stop it with Ctrl-C"),
     ],
 )
-def test_a_wrong_name_is_one_sentence_with_the_likely_one(sweep, runs, capsys, word, arguments, sentence):
+def test_a_wrong_name_is_reported_with_the_likely_one(sweep, runs, capsys, word, arguments, sentence):
     make_cells(sweep, 3)
     assert say(word, *arguments, runs=runs) == 2
     errors = capsys.readouterr().err
@@ -115,14 +115,14 @@ def test_a_wrong_name_is_one_sentence_with_the_likely_one(sweep, runs, capsys, w
     assert errors.count("\n") == 1
 
 
-def test_a_damaged_register_is_one_sentence(sweep, runs, capsys):
+def test_a_damaged_register_is_reported_in_one_sentence(sweep, runs, capsys):
     make_cells(sweep, 1)
     (sweep / "jobs.json").write_text('{"submissions": [')
     assert say("status", NAME, runs=runs) == 2
     assert "jobs.json is damaged" in capsys.readouterr().err
 
 
-def test_logs_of_both_units_are_printed_one_behind_the_other(sweep, runs, capsys):
+def test_logs_of_both_units_are_printed_one_after_the_other(sweep, runs, capsys):
     (cell,) = make_cells(sweep, 1)
     for unit, rank, text in (
         ("train", 0, "trained\n"),
@@ -138,7 +138,7 @@ def test_logs_of_both_units_are_printed_one_behind_the_other(sweep, runs, capsys
     assert capsys.readouterr().out == "second\n"
 
 
-def test_a_log_is_followed_over_cut_characters_and_new_beginnings(tmp_path):
+def test_a_log_is_followed_across_split_characters_and_truncation(tmp_path):
     file = tmp_path / "log.txt"
     tail = Tail(file)
     assert tail.new() == ""
@@ -162,7 +162,7 @@ def test_following_ends_with_the_cell(sweep, runs, capsys):
 
 
 @pytest.mark.parametrize("word", ["status", "cancel", "logs", "retry"])
-def test_help_teaches(word, capsys):
+def test_help_explains_usage(word, capsys):
     with pytest.raises(SystemExit) as end:
         main([word, "--help"])
     assert end.value.code == 0
@@ -173,7 +173,7 @@ def test_help_teaches(word, capsys):
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", NAME], ["logs", NAME, "seed0"], ["cancel", NAME]])
-def test_looking_needs_no_torch(words, sweep, runs):
+def test_monitoring_needs_no_torch(words, sweep, runs):
     make_cells(sweep, 2)
     command = [sys.executable, "-X", "importtime", "launch/sweep.py", *words, "--runs", str(runs)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)

@@ -34,7 +34,7 @@ esac
 
 
 class Jobs:
-    """Arrays of short scripts that are registered as a launcher's are."""
+    """Arrays of short scripts, registered like a launcher's."""
 
     def __init__(self, cluster: Cluster, sweep: Path) -> None:
         self.cluster, self.register = cluster, Register(sweep)
@@ -67,7 +67,7 @@ def jobs(slurm_cluster, sweep) -> Iterator[Jobs]:
     submitted.end()
 
 
-def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
+def test_a_sweep_on_slurm_is_shown_and_cancelled(jobs, sweep, runs, capsys):
     cells = make_cells(sweep, 5)
     names = [cell.name for cell in cells]
     array = jobs.submit("train", cells, SCRIPT, "--array=0-4%3", "--time=30")
@@ -78,7 +78,7 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     def phases() -> list[str]:
         return [state.phase for state in read_status(SweepFolder.named(NAME, runs)).states.values()]
 
-    # Task 4 ends well, and its measuring too, but nothing says that it is done.
+    # Task 4 succeeds, and so does its measuring, but it leaves no DONE.
     wait_for(lambda: phases() == ["training", "failed", "failed", "training", "stopped"])
     wait_for(lambda: queue.ended([array]).jobs.keys() >= {f"{array}_2"})
     states = read_status(SweepFolder.named(NAME, runs)).states
@@ -86,7 +86,7 @@ def test_a_sweep_on_slurm_is_told_and_cancelled(jobs, sweep, runs, capsys):
     assert states[names[0]].time_left.startswith(("29:", "30:"))
     assert states[names[1]].detail == "the objective is nan at step 4"
     assert states[names[2]].detail.endswith(" (SIGKILL, often out of memory)")
-    assert states[names[4]].detail == "its jobs are gone, and it is not done"
+    assert states[names[4]].detail == "its jobs have left the queue, but it is not done"
     assert say("status", NAME, runs=runs) == 3
     printed = capsys.readouterr().out
     assert "compare: Dependency (waits for the jobs before it)" in printed
@@ -126,7 +126,7 @@ def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sw
     wait_for(lambda: states()[running.name].restarts == 1)
 
 
-def test_a_log_is_followed_over_a_restart_until_the_cell_is_done(jobs, sweep, runs, monkeypatch):
+def test_a_log_is_followed_across_a_restart_until_the_cell_is_done(jobs, sweep, runs, monkeypatch):
     (cell,) = make_cells(sweep, 1)
     make_done(cell)
     cell.mark_untrained()

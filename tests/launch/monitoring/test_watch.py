@@ -49,12 +49,12 @@ def five(tmp_path) -> tuple[list[CellFolder], dict[str, State]]:
     return cells, {one.name: state for one, state in zip(cells, states, strict=True)}
 
 
-def test_progress_is_what_the_end_of_the_log_says(tmp_path):
+def test_progress_is_read_from_the_end_of_the_log(tmp_path):
     one = cell(tmp_path, 0, epochs=7)
     reader = ProgressReader()
     assert reader.read(one) == Progress(epochs=7)
     log(one, "epoch", 5, epoch=1.0, objective=-3.0, images_per_second=99.0)
-    for sample in range(300):  # samples of the node's load, more than the first look holds
+    for sample in range(300):  # samples of the node's load, more than the first read holds
         log(one, "system", sample, cpu_utilization_percentage=100.0, memory=1.0)
     log(one, "train", 8, epoch=1.6, objective="NaN")
     with (one.folder / "metrics.jsonl").open("a") as file:
@@ -64,7 +64,7 @@ def test_progress_is_what_the_end_of_the_log_says(tmp_path):
     assert str(seen.metric) == "('objective', nan)"
 
 
-def test_what_has_not_grown_is_not_read_again(tmp_path, monkeypatch):
+def test_an_unchanged_log_is_not_read_again(tmp_path, monkeypatch):
     one, reader = cell(tmp_path, 0), ProgressReader()
     log(one, "train", 1, epoch=0.5, objective=1.0)
     before = reader.read(one)
@@ -72,7 +72,7 @@ def test_what_has_not_grown_is_not_read_again(tmp_path, monkeypatch):
     assert reader.read(one) is before
 
 
-def test_a_wide_terminal_shows_all_that_is_known(five):
+def test_a_wide_terminal_shows_everything(five):
     heading, training, waiting, failed, stopped, done, counts = text_of(five, width=200, room=20)
     names = ["cell", "state", "epoch", "images/s", "metric", "restarts", "node", "left"]
     assert heading.split() == names
@@ -89,15 +89,15 @@ def test_a_wide_terminal_shows_all_that_is_known(five):
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132, 180])
-def test_every_line_fits_and_tells_each_cell_apart(five, width):
+def test_every_line_fits_and_cells_stay_distinct(five, width):
     lines = text_of(five, width=width, room=20, note="compare: Dependency (waits for the jobs before it)")
     assert max(map(len, lines)) <= width
     for number in range(5):
         assert sum(f"seed{number}" in line for line in lines) == 1
-    assert not any("…" in line.split("  ")[0] for line in lines[1:6])  # names and states are whole
+    assert not any("…" in line.split("  ")[0] for line in lines[1:6])  # names and states are complete
 
 
-def test_eighty_columns_say_the_rest_in_words(five):
+def test_eighty_columns_move_the_rest_into_the_sentence(five):
     training, waiting = text_of(five, width=80, room=20)[1:3]
     assert training.split()[:3] == ["ccvae-fashion_mnist-f0.06-seed0", "training", "12/100"]
     assert "2,346 images/s" in training
@@ -127,7 +127,7 @@ def test_neither_failed_nor_running_cells_push_the_others_out():
     assert chosen({"a": State("done"), "b": State("waiting")}, 2) == ["a", "b"]
 
 
-def test_names_lose_their_hash_only_where_they_stay_apart():
+def test_names_lose_their_hash_only_if_they_stay_distinct():
     assert short_names(["a-seed0-11111111", "a-seed0-22222222", "b-seed0-33333333"]) == [
         "a-seed0-11111111",
         "a-seed0-22222222",
@@ -157,7 +157,7 @@ def test_without_a_terminal_there_is_a_line_per_change(five, capsys):
     ]
 
 
-def test_many_cells_do_not_tell_of_every_epoch(tmp_path, capsys):
+def test_many_cells_do_not_report_every_epoch(tmp_path, capsys):
     cells = [cell(tmp_path, number) for number in range(21)]
     states = {one.name: State("training") for one in cells}
     with Watch(cells) as watch:
@@ -168,7 +168,7 @@ def test_many_cells_do_not_tell_of_every_epoch(tmp_path, capsys):
     assert [line.split()[-1] for line in lines] == ["1/100", "10/100"]
 
 
-def test_a_failed_cell_is_told_with_the_place_of_its_logs(five, tmp_path):
+def test_a_failed_cell_is_reported_with_the_path_of_its_logs(five, tmp_path):
     (line,) = failures(five[1], tmp_path)
     assert "seed2" in line
     assert line.endswith(f"{five[0][2].folder / 'log'})")

@@ -50,7 +50,7 @@ def test_a_lease_is_taken_and_left(tmp_path: Path):
 def test_a_living_process_of_another_job_is_not_disturbed(tmp_path: Path):
     with (
         hold_lease(tmp_path, FIRST, "train") as lease,
-        pytest.raises(RunError, match="another process is at work"),
+        pytest.raises(RunError, match="another process is running"),
         hold_lease(tmp_path, OTHER, "train"),
     ):
         pass

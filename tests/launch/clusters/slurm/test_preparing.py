@@ -63,7 +63,7 @@ def test_jobs_write_the_data_set_that_one_machine_writes_byte_for_byte(
     assert prepared(out).name == prepared(tmp_path / "local").name
     assert content(prepared(out)) == content(prepared(tmp_path / "local"))
     main([*arguments, "--out", str(out), *ON_SLURM])
-    assert "it was there already" in capsys.readouterr().out
+    assert "already prepared" in capsys.readouterr().out
     assert not list(tmp_path.rglob("pwned*"))
 
 
