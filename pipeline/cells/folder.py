@@ -77,17 +77,21 @@ class CellFolder:
         Raises:
             ConfigError: it cannot be read, or names a measure that there is not.
         """
-        try:
-            return from_json(RunRecord, self.config_file.read_bytes(), str(self.config_file)).measures
-        except OSError as error:
-            raise ConfigError(f"{self.config_file} cannot be read: {error.strerror}") from None
+        return self._read_record().measures
 
     def record(self) -> RunRecord | None:
         """What its configuration says, but for the model; None where it cannot be read."""
         try:
-            return from_json(RunRecord, self.config_file.read_bytes(), str(self.config_file))
-        except (OSError, ConfigError):
+            return self._read_record()
+        except ConfigError:
             return None
+
+    def _read_record(self) -> RunRecord:
+        try:
+            text = self.config_file.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} cannot be read: {error.strerror}") from None
+        return from_json(RunRecord, text, str(self.config_file))
 
     def last_step(self) -> int | None:
         """Number of steps of the whole run; None where its configuration or its data set are not there."""
