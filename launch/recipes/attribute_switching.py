@@ -24,9 +24,11 @@ OPTIMISER = OptimiserConfig(
 )
 SYSTEMS: tuple[ModelConfig, ...] = (
     VAEConfig(likelihood="gaussian", reconstruction_weight=RECONSTRUCTION, kl_weight=KL),
-    CondVAEConfig(reconstruction_weight=RECONSTRUCTION, kl_weight=KL),
-    CondVAEInfoConfig(reconstruction_weight=RECONSTRUCTION, kl_weight=KL, information_weight=ADVERSARY),
-    CSVAEConfig(),
+    CondVAEConfig(reconstruction_weight=RECONSTRUCTION, kl_weight=KL, hidden_labels=0.0),
+    CondVAEInfoConfig(
+        reconstruction_weight=RECONSTRUCTION, kl_weight=KL, information_weight=ADVERSARY, hidden_labels=0.0
+    ),
+    CSVAEConfig(hidden_labels=0.0),
 )
 
 

@@ -16,7 +16,9 @@ from pipeline.data.settings import DataConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
-MODEL = CSVAEConfig(latent_size=2, hidden_width=64, adversary_width=64, likelihood_scale=1 / 30)
+MODEL = CSVAEConfig(
+    latent_size=2, hidden_width=64, adversary_width=64, likelihood_scale=1 / 30, hidden_labels=0.0
+)
 
 
 def swiss_roll() -> list[RunConfig]:

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.capabilities import EncodesFactors
+from pipeline.models.capabilities import EncodesFactors, labels_if_needed
 
 _SEVERAL_OF_A_LABEL = 10
 """Latents of one label that are shown, the first ones."""
@@ -18,7 +18,11 @@ _SEVERAL_OF_A_LABEL = 10
 
 def draw_latent_histogram(model: EncodesFactors, examples: MeasuredSplit, folder: Path) -> list[Path]:
     """Write ``latent_histogram.png``: a panel for each latent of each label, its values told apart; only known labels."""
-    latents = torch.cat([model.characteristic_latents(image) for image in examples.images()]).cpu().numpy()
+    batches = [
+        model.characteristic_latents(image, labels_if_needed(model, known))
+        for image, known in examples.images_and_labels()
+    ]
+    latents = torch.cat(batches).cpu().numpy()
     labels = examples.data.manifest.labels
     panels = []
     for label, spec in enumerate(labels):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.data.dataset import DataSet
+from pipeline.models.capabilities import KnownLabels
 from pipeline.training.watchdog import unwatched
 
 
@@ -31,6 +32,17 @@ class MeasuredSplit:
             self.heartbeat()
             rows = np.arange(start, min(start + self.batch_size, len(mapped)))
             yield torch.from_numpy(mapped.gather(rows)).to(self.device)
+
+    def images_and_labels(self) -> Iterator[tuple[Tensor, KnownLabels]]:
+        """The same images, each batch with what is known of its labels, on the device."""
+        columns, start = self.data.columns(self.split), 0
+        for image in self.images():
+            rows = slice(start, start + len(image))
+            labels, observed = (
+                torch.from_numpy(of[rows]).to(self.device) for of in (columns.labels, columns.observed)
+            )
+            yield image, KnownLabels(labels, observed)
+            start += len(image)
 
     @property
     def labels(self) -> np.ndarray:

@@ -19,7 +19,7 @@ class Likelihood:
 
     name: ClassVar[str] = "likelihood"
     version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs()
+    needs: ClassVar[Needs] = Needs(capabilities=("Encodes",), encoding_without_labels=True)
     metrics: ClassVar[Mapping[str, Metric]] = {
         "elbo": Metric(unit="nats", better="higher"),
         "bits_per_dimension": Metric(unit="bits", better="lower"),

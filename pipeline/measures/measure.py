@@ -32,6 +32,8 @@ class Needs:
 
     capabilities: tuple[str, ...] = ()
     """Protocols of ``pipeline.models.capabilities`` that the model must satisfy, by name."""
+    encoding_without_labels: bool = False
+    """Whether the model must encode images whose labels are not known; the others are handed them where it needs them."""
     columns: tuple[str, ...] = ()
     """Of the data: ``labels``, ``factors``, ``reference``, ``regions``, ``ids``."""
     extras: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from torch import nn
 from data_prep.manifest import Manifest
 from pipeline.measures.measure import Needs
 from pipeline.models import capabilities
+from pipeline.models.capabilities import NeedsLabels
 
 
 def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
@@ -14,6 +15,8 @@ def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
     for name in needs.capabilities:
         if not isinstance(model, getattr(capabilities, name)):
             return f"the model has not the capability {name}"
+    if needs.encoding_without_labels and isinstance(model, NeedsLabels) and model.needs_labels:
+        return "the model encodes images with known labels only"
     for column in needs.columns:
         if column == "labels" and not manifest.labels:
             return f"{manifest.name} has no labels"

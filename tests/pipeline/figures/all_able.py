@@ -41,6 +41,29 @@ class AllAble(nn.Module):
                 made[draw, row] = painted(label, value, draw)
         return made
 
+    def encode(self, image: Tensor, labels: Any = None) -> Tensor:
+        return self.characteristic_latents(image)
+
+    def decode(self, code: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def draw(self, label: int, values: Tensor, draws: int) -> Tensor:
+        raise NotImplementedError
+
+    def switching_points(self, label: int, means: Any) -> Tensor:
+        raise NotImplementedError
+
+    def switch_attribute(
+        self,
+        image: Tensor,
+        label: int,
+        values: Tensor,
+        draws: int = 1,
+        labels: Any = None,
+        points: Any = None,
+    ) -> Tensor:
+        return self.intervene(image, label, values, draws, labels) / 2
+
     def swap(
         self, characteristics: Tensor, style: Tensor, labels: Any = None, style_labels: Any = None
     ) -> Tensor:

@@ -78,6 +78,64 @@ def test_a_label_of_several_values_has_interventions_of_its_own_with_a_column_fo
     torch.testing.assert_close(sheet.shades[1, 2:], torch.tensor([painted(2, value) for value in range(3)]))
 
 
+def test_switches_have_the_layout_of_interventions(drawn) -> None:
+    paths = label_changes.draw_switches(AllAble(), IMAGES, MIXED, Path("folder"))
+    assert [path.name for path in paths] == [
+        "attribute_switching.png",
+        "attribute_switching_Hair_colour_kind.png",
+    ]
+    sheet = drawn["attribute_switching.png"]
+    assert sheet.columns == ["image", "decoded", "off", "on"] * 4
+    torch.testing.assert_close(sheet.shades[2, 2:4], torch.tensor([painted(3, 0), painted(3, 1)]) / 2)
+
+
+class Handed(AllAble):
+    """Needs labels, and keeps what it was handed with each image."""
+
+    needs_labels = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Tensor, Any]] = []
+
+    def reconstruct(self, image: Tensor, labels: Any = None) -> Tensor:
+        self.calls.append((image, labels))
+        return super().reconstruct(image)
+
+    def characteristic_latents(self, image: Tensor, labels: Any = None) -> Tensor:
+        self.calls.append((image, labels))
+        return super().characteristic_latents(image)
+
+    def intervene(
+        self, image: Tensor, label: int, values: Tensor, draws: int = 1, labels: Any = None
+    ) -> Tensor:
+        self.calls.append((image, labels))
+        return super().intervene(image, label, values, draws)
+
+    def swap(
+        self, characteristics: Tensor, style: Tensor, labels: Any = None, style_labels: Any = None
+    ) -> Tensor:
+        self.calls += [(characteristics, labels), (style, style_labels)]
+        return super().swap(characteristics, style)
+
+    def traverse(
+        self, image: Tensor, label: int, steps: int, *, start: int = 0, end: int = 1, labels: Any = None
+    ) -> Tensor:
+        self.calls.append((image, labels))
+        return super().traverse(image, label, steps, start=start, end=end)
+
+
+def test_a_model_that_needs_labels_is_handed_those_of_each_image(examples, tmp_path) -> None:
+    model = Handed()
+    draw_figures(model, examples, tmp_path / "figures")
+    images = torch.cat(list(examples.images()))
+    assert len(model.calls) > 20
+    for shown, labels in model.calls:
+        rows = [int((images == image).flatten(1).all(1).nonzero()) for image in shown]
+        assert labels.labels.tolist() == examples.labels[rows].tolist()
+        assert labels.observed.tolist() == examples.observed[rows].tolist()
+
+
 def test_draws_of_one_image_are_side_by_side_for_each_binary_label(drawn) -> None:
     label_changes.draw_intervention_draws(AllAble(), IMAGES, MIXED, Path("folder"))
     sheet = drawn["intervention_draws.png"]
@@ -185,6 +243,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> MeasuredSplit:
 def test_a_model_that_can_do_everything_gets_every_figure(examples, tmp_path) -> None:
     paths = draw_figures(AllAble(), examples, tmp_path / "figures")
     assert sorted(path.stem for path in paths) == [
+        "attribute_switching",
+        "attribute_switching_hair",
         "conditional_generations",
         "intervention_draws",
         "interventions",
