@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import tyro
 
 from data_prep.errors import ConfigError, LaunchError
+from launch.clusters.slurm.sbatch_options import long_name
+from pipeline.field_checks import check_at_least
 
 HOURS = 24.0
 SIGNAL_DELAY_S = 90
 RETRIES = 2
-
-_OWN_FIELD = {
-    "partition": "partition",
-    "account": "account",
-    "qos": "qos",
-    "nodes": "nodes",
-    "gpus": "gpus_per_node",
-    "gpus-per-node": "gpus_per_node",
-    "gpus-per-task": "gpus_per_node",
-    "ntasks": "ranks (of the run)",
-    "ntasks-per-node": "nodes",
-    "cpus-per-task": "cpus_per_task",
-    "mem": "memory_gb",
-    "time": "hours",
-    "constraint": "constraint",
-    "signal": "signal_delay_s",
-}
-"""Options of sbatch that have a field here: of two values, one would be ignored silently."""
-
-_OURS = frozenset({
-    "array", "chdir", "clusters", "comment", "dependency", "error", "help", "input", "job-name",
-    "kill-on-invalid-dep", "no-kill", "no-requeue", "open-mode", "output", "parsable", "quiet", "requeue",
-    "test-only", "usage", "version", "wait", "wrap",
-})  # fmt: skip
-"""Options of sbatch that the launcher sets or relies on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,17 +52,8 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("partition", "account", "qos", "constraint"):
             _check_text(name, getattr(self, name))
-        for name, least in (
-            ("nodes", 1),
-            ("gpus_per_node", 0),
-            ("cpus_per_task", 1),
-            ("signal_delay_s", 0),
-            ("max_parallel", 1),
-            ("retries", 0),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{name} is {value}; it must be at least {least}")
+        check_at_least(1, self, "nodes", "cpus_per_task", "max_parallel")
+        check_at_least(0, self, "gpus_per_node", "signal_delay_s", "retries")
         # SLURM counts in whole minutes and whole MB, and treats 0 as "no limit".
         if self.hours is not None and not (math.isfinite(self.hours) and 60 * self.hours >= 1):
             raise ConfigError(f"hours is {self.hours}; it must be at least one minute (0.017)")
@@ -96,7 +63,7 @@ class Resources:
             raise ConfigError(
                 f"signal_delay_s is {self.signal_delay_s}, which is all of the {self.hours:g} hours"
             )
-        object.__setattr__(self, "sbatch", {_option(name): text for name, text in self.sbatch.items()})
+        object.__setattr__(self, "sbatch", {long_name(name): text for name, text in self.sbatch.items()})
         for name, text in self.sbatch.items():
             _check_text(f"sbatch option {name}", text, or_empty=True)
 
@@ -146,18 +113,6 @@ class Resources:
             "additional_parameters": further or None,
         }
         return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _option(name: str) -> str:
-    """The long name of a further option of sbatch."""
-    option = name.removeprefix("--").replace("_", "-")
-    if not re.fullmatch(r"[a-z][a-z0-9-]+", option):
-        raise ConfigError(f"{name!r} is not an sbatch option: use a long name, such as mail-type")
-    if option in _OWN_FIELD:
-        raise ConfigError(f"sbatch option {option} has its own flag: use {_OWN_FIELD[option]}")
-    if option in _OURS:
-        raise ConfigError(f"sbatch option {option} is set by the launcher and cannot be changed")
-    return option
 
 
 def _check_text(name: str, text: str | None, *, or_empty: bool = False) -> None:

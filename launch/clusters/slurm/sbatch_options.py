@@ -1,0 +1,44 @@
+"""Which further options of sbatch a user may give, and under which name."""
+
+from __future__ import annotations
+
+import re
+
+from data_prep.errors import ConfigError
+
+_OWN_FIELD = {
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "nodes": "nodes",
+    "gpus": "gpus_per_node",
+    "gpus-per-node": "gpus_per_node",
+    "gpus-per-task": "gpus_per_node",
+    "ntasks": "ranks (of the run)",
+    "ntasks-per-node": "nodes",
+    "cpus-per-task": "cpus_per_task",
+    "mem": "memory_gb",
+    "time": "hours",
+    "constraint": "constraint",
+    "signal": "signal_delay_s",
+}
+"""Options of sbatch that have a field of ``Resources``: of two values, one would be ignored silently."""
+
+_OURS = frozenset({
+    "array", "chdir", "clusters", "comment", "dependency", "error", "help", "input", "job-name",
+    "kill-on-invalid-dep", "no-kill", "no-requeue", "open-mode", "output", "parsable", "quiet", "requeue",
+    "test-only", "usage", "version", "wait", "wrap",
+})  # fmt: skip
+"""Options of sbatch that the launcher sets or relies on."""
+
+
+def long_name(name: str) -> str:
+    """The long name of a further option of sbatch; ConfigError where it may not be given."""
+    option = name.removeprefix("--").replace("_", "-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]+", option):
+        raise ConfigError(f"{name!r} is not an sbatch option: use a long name, such as mail-type")
+    if option in _OWN_FIELD:
+        raise ConfigError(f"sbatch option {option} has its own flag: use {_OWN_FIELD[option]}")
+    if option in _OURS:
+        raise ConfigError(f"sbatch option {option} is set by the launcher and cannot be changed")
+    return option
