@@ -45,7 +45,9 @@ class Lanes(LoadScopeScheduling):
 
     def _reschedule(self, node: WorkerController) -> None:
         """Keep one test ready for each worker next to the one that it runs: what it has, no other can take."""
-        if node.shutting_down:
+        if (
+            node.shutting_down or node not in self.registered_collections
+        ):  # one that crashed, or its substitute
             return
         if self._next(node) is None:
             node.shutdown()

@@ -9,16 +9,16 @@ from pipeline.data.settings import DataConfig
 from pipeline.training.settings import TrainingConfig
 from tests.pipeline.runs import SMALL
 
-HANG_SECONDS = 30.0
+HANG_SECONDS = 15.0
 
 
 def run(seed: int = 0) -> RunConfig:
-    """1,200 small steps on two ranks."""
+    """600 small steps on two ranks."""
     return RunConfig(
         data=DataConfig(name="idx_folder", supervision_rate=0.5),
         model=SMALL["m2"],
         training=TrainingConfig(
-            epochs=40, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
+            epochs=20, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
         ),
         seed=seed,
     )

@@ -30,7 +30,7 @@ def test_ranks_that_are_killed_and_one_that_hangs(
     struck = sweep("struck", "--recipe", "faults-impatient")
     struck.start()
     cell = struck.cell()
-    for number, how, step in ((1, signal.SIGKILL, 150), (0, signal.SIGKILL, 450), (1, signal.SIGSTOP, 750)):
+    for number, how, step in ((1, signal.SIGKILL, 80), (0, signal.SIGKILL, 240), (1, signal.SIGSTOP, 400)):
         struck.wait_for_step(cell, step)
         ranks = living_ranks(cell)
         ranks[number].signal(how)
@@ -41,7 +41,7 @@ def test_ranks_that_are_killed_and_one_that_hangs(
     *killed, hung = attempts(cell)
     # With newer checkpoints in between, these are not three in a row.
     assert [attempt["ended"] for attempt in [*killed, hung]] == ["crashed"] * 3
-    assert re.search(r"rank 0( and 1)? made no step for 30 s \(stacks in .*train-rank0.txt", hung["sentence"])
+    assert re.search(r"rank 0( and 1)? made no step for 15 s \(stacks in .*train-rank0.txt", hung["sentence"])
     stacks = log_text(cell).partition("Timeout (")[2]
     assert re.search(r"Thread 0x.*most recent call first", stacks)
     assert "loop.py" in stacks
@@ -55,7 +55,7 @@ def test_what_is_not_tried_for_ever(
     launcher = hopeless.start()
     killed, diverging = hopeless.cell(0), hopeless.cell(1)
     kill_a_rank(hopeless, killed, restart=0)
-    hopeless.wait_for_step(diverging, 200)
+    hopeless.wait_for_step(diverging, 100)
     job = living_ranks(diverging)[0].job
     with held_back(slurm_cluster, job, diverging):
         newest = poison(diverging)

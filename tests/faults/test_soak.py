@@ -1,39 +1,29 @@
-"""The short form of ``make soak``: a few faults at random moments, and nothing is lost."""
+"""What ``make soak`` draws and tells; each kind of fault has tests of its own, and the soak is run by hand."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
-import pytest
-
-from tests.cluster.cluster import Cluster
-from tests.faults.injections import KINDS, Scene
-from tests.faults.reference import Reference
-from tests.faults.soak import Report, compare, deck, soak, table
-from tests.faults.sweep import Sweep
-from tests.pipeline.tracking.stores import Server, quiet_mlflow
-
-pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
-
-SEED = 30
-"""The server, a requeue, a rank and the launcher: none that SLURM takes half a minute to notice."""
-
-
-def test_faults_at_random_moments_lose_nothing(
-    slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
-):
-    short = ("--recipe=faults-soak", "--seeds=1", "--nodes=2", "--cpus-per-task=1")
-    scene = Scene(slurm_cluster, sweep("soak", *short, tracking_uri=server.uri), server, random.Random(SEED))
-    report = Report(seed=SEED)
-    for ended in soak(scene, deck(scene.chance, 4), report):
-        compare(ended, {0: reference()}, report)
-    assert report.cells >= 2
-    assert report.is_good, table(report)
-    assert len(report.faults) == 4
+from tests.faults.injections import KINDS
+from tests.faults.soak import Fault, Report, deck, table
 
 
 def test_every_kind_comes_before_one_comes_again():
-    drawn = deck(random.Random(SEED), 2 * len(KINDS))
+    drawn = deck(random.Random(30), 2 * len(KINDS))
     assert sorted(drawn[: len(KINDS)]) == sorted(drawn[len(KINDS) :]) == sorted(KINDS)
-    assert deck(random.Random(SEED), 4) == drawn[:4]
+    assert deck(random.Random(30), 4) == drawn[:4]
+
+
+def test_a_report_is_good_where_all_went_on_and_no_cell_differs():
+    fault = Fault(kind="preempted", moment_s=12.0, cell="soak/a", step=40, stood_still_s=7.5)
+    lost = Fault(kind="rank killed", moment_s=30.0, cell="soak/b", step=90, stood_still_s=None)
+    good = Report(seed=3, faults=[fault], cells=4, seconds=99.0)
+    assert good.is_good
+    assert "4 of 4 cells" in table(good)
+    assert "7.5 s" in table(good)
+    bad = Report(seed=3, faults=[fault, lost], cells=4, different={"soak/b": "step 100 is missing"})
+    assert not bad.is_good
+    assert "for ever" in table(bad)
+    assert "3 of 4 cells" in table(bad)
+    assert "soak/b: step 100 is missing" in table(bad)
+    assert not Report(seed=3, launcher_status=1).is_good

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from pipeline.measures.plan import is_done
 from pipeline.tracking import TrackingSettings
 from tests.cluster.cluster import Cluster
 from tests.launch.tiny_sweep import tiny
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -122,29 +123,45 @@ def test_a_launcher_killed_right_after_sbatch_finds_its_jobs_and_submits_nothing
     assert stages(sweep) == WHOLE
 
 
-def test_two_launchers_at_the_same_moment_submit_once(
-    slurm_cluster: Cluster, tiny_raw: Path, tmp_path: Path
-) -> None:
-    folders = [
-        "--raw",
-        str(tiny_raw),
-        "--data-root",
-        str(tmp_path / "data"),
-        "--runs",
-        str(tmp_path / "runs"),
-    ]
+@pytest.fixture
+def start_launcher(tiny_raw: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
+    """Starts a launcher of the same sweep as a process of its own; its jobs begin in an hour."""
+    places = ["--raw", tiny_raw, "--data-root", tmp_path / "data", "--runs", tmp_path / "runs"]
     options = ["--cluster", "slurm", "--hours", "0.5", "--no-preflight", "--sbatch", "begin", "now+1hour"]
-    command = [sys.executable, "-m", "tests.launch.tiny_sweep", "--recipe", "tiny", "--detach"]
-    launchers = [
-        subprocess.Popen(
-            [*command, *folders, *options],
+    command = [sys.executable, "-m", "tests.launch.tiny_sweep", "--recipe", "tiny", "--detach", *options]
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, *map(str, places)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for _ in range(2)
-    ]
+
+    return start
+
+
+def test_a_launcher_killed_for_real_is_taken_up_by_the_same_command(
+    slurm_cluster: Cluster, start_launcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    sweep = tmp_path / "runs" / "tiny"
+    first = start_launcher()
+    wait_for(lambda: queued(comment="traitvae/"), every_s=0.02)
+    first.kill()  # at the very moment at which its first job is there
+    first.communicate()
+    before = set(queued(comment="traitvae/"))
+    again = start_launcher()
+    printed = again.communicate(timeout=240)[0]
+    assert again.returncode == 0, printed
+    assert stages(sweep) == WHOLE
+    assert set(queued(comment="traitvae/")) == set(queued(comment=Register(sweep).tag)) >= before
+
+
+def test_two_launchers_at_the_same_moment_submit_once(
+    slurm_cluster: Cluster, start_launcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    launchers = [start_launcher(), start_launcher()]
     printed = [launcher.communicate(timeout=240)[0] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [0, 0], printed
     assert all("python launch/sweep.py status tiny --runs " in text for text in printed)

@@ -242,26 +242,6 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.slurm
-def test_a_restarted_launcher_finds_its_slurm_jobs(slurm_cluster, places, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    options = [*ON_SLURM, "--only", "ccvae", "--epochs", "40", *places]
-    command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
-    first = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    register = tmp_path / "runs" / "tiny" / "jobs.json"
-    wait_for(lambda: register.is_file() and '"stage": "compare"' in register.read_text(), 120)
-    first.kill()
-    first.wait()
-    submitted = [entry["stage"] for entry in json.loads(register.read_text())["submissions"]]
-    again = subprocess.run(command, capture_output=True, text=True, timeout=560)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert [entry["stage"] for entry in json.loads(register.read_text())["submissions"]] == submitted
-
-
-@pytest.mark.slow
 @pytest.mark.slurm
 def test_a_refusal_by_slurm_is_reported_with_its_message(
     slurm_cluster, places, tmp_path, capsys, monkeypatch
