@@ -69,7 +69,7 @@ def test_make_knows_its_targets_and_they_run_what_is_tested(command: str):
         assert "launch/sweep.py --cluster local --recipe fashion-mnist-quick" in planned
 
 
-@pytest.mark.slow
+@pytest.mark.slow(120)
 @pytest.mark.timeout(1800)
 def test_step_by_step(checkout: Path):
     assert "60,000" in run(command_with("prepare.py fashion-mnist"), checkout)
@@ -109,7 +109,7 @@ def test_step_by_step(checkout: Path):
         server.wait(timeout=30)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(100)
 @pytest.mark.slurm
 @pytest.mark.timeout(1800)
 def test_on_a_cluster(slurm_cluster, checkout: Path):

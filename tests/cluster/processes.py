@@ -75,7 +75,7 @@ def end_all(layout: Layout) -> list[Process]:
     there = living(layout)
     _send(there, signal.SIGTERM)
     left = _wait_until_gone(layout, _GRACE_S)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while left and time.monotonic() < deadline:
         _send(left, signal.SIGKILL)
         left = _wait_until_gone(layout, 0.2)

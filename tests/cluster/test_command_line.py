@@ -176,7 +176,7 @@ def start_stubborn_process(cluster: Cluster, folder: Path) -> int:
     script.chmod(0o755)
     submitted = cluster.run(["sbatch", "--output=/dev/null", "--wrap", f"setsid {script} & sleep 300"])
     assert submitted.returncode == 0, submitted.stderr
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (folder / "pid").exists():
         assert time.monotonic() < deadline, "the job does not start"
         time.sleep(0.05)

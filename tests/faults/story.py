@@ -73,8 +73,8 @@ def held_back(cluster: Cluster, job: str, cell: Cell) -> Iterator[None]:
     ranks = living_ranks(cell)
     done = cluster.run(["scontrol", "requeuehold", job])
     assert done.returncode == 0, done.stderr
-    wait_until_gone(ranks, 60, lambda: "")
-    wait_for(lambda: state(cluster, job) == "PENDING", 60)
+    wait_until_gone(ranks, 120, lambda: "")
+    wait_for(lambda: state(cluster, job) == "PENDING")
     yield
     done = cluster.run(["scontrol", "release", job])
     assert done.returncode == 0, done.stderr

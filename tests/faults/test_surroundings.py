@@ -1,4 +1,4 @@
-"""Faults 11 to 14: what a run does not need while it runs goes away, and launchers do the same twice."""
+"""Faults 11 to 13: what a run does not need while it runs goes away: the server, slurmctld, the launcher."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
+@pytest.mark.slow(90)
 def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
 ):
@@ -46,6 +47,7 @@ def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
     assert not any(rank.is_alive for rank in ranks)
 
 
+@pytest.mark.slow(60)
 def test_slurmctld_is_killed_right_behind_a_restart_that_it_then_does_not_know_of(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

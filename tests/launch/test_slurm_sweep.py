@@ -31,6 +31,7 @@ from pipeline.measures.plan import is_done
 from pipeline.tracking import TrackingSettings
 from tests.cluster.cluster import Cluster
 from tests.launch.tiny_sweep import tiny
+from tests.pipeline.tracking.stores import fresh_store
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -142,9 +143,11 @@ def start_launcher(tiny_raw: Path, tmp_path: Path) -> Callable[[], subprocess.Po
     return start
 
 
+@pytest.mark.slow(25)
 def test_a_launcher_killed_for_real_is_taken_up_by_the_same_command(
     slurm_cluster: Cluster, start_launcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
+    fresh_store(tmp_path / "runs")
     sweep = tmp_path / "runs" / "tiny"
     first = start_launcher()
     wait_for(lambda: queued(comment="traitvae/"), every_s=0.02)
@@ -158,6 +161,7 @@ def test_a_launcher_killed_for_real_is_taken_up_by_the_same_command(
     assert set(queued(comment="traitvae/")) == set(queued(comment=Register(sweep).tag)) >= before
 
 
+@pytest.mark.slow(25)
 def test_two_launchers_at_the_same_moment_submit_once(
     slurm_cluster: Cluster, start_launcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -215,6 +219,7 @@ def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
     assert "its data set is being prepared" in state.detail
 
 
+@pytest.mark.slow(50)
 @pytest.mark.timeout(900)
 def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     slurm_cluster: Cluster,

@@ -18,6 +18,7 @@ from launch.sweep import main
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.plan import is_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
+from tests.pipeline.tracking.stores import fresh_store
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +139,7 @@ def test_slurm_without_sbatch_is_reported_in_one_sentence(places, capsys, monkey
     assert "needs sbatch" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, capsys):
     assert sweep("--recipe", "tiny", *places) == 0
     printed = capsys.readouterr().out
@@ -163,8 +164,9 @@ def test_a_local_sweep_prepares_trains_measures_and_compares(places, tmp_path, c
     assert len(finished_runs(tmp_path)) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_a_failed_cell_is_reported_and_does_not_stop_the_others(places, tmp_path, capsys):
+    fresh_store(tmp_path / "runs")
     assert sweep("--recipe", "diverging", *places) == 1
     printed = capsys.readouterr().out
     assert re.search(r"m2-\S+ failed: the objective is \S+ at step \d+; .* \(logs: ", printed)
@@ -173,10 +175,11 @@ def test_a_failed_cell_is_reported_and_does_not_stop_the_others(places, tmp_path
     assert statuses == {"ccvae": "FINISHED", "m2": "FAILED"}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
 def test_a_stopped_sweep_resumes(places, tmp_path, how):
+    fresh_store(tmp_path / "runs")
     options = ["--recipe", "tiny", "--only", "ccvae", "--epochs", "40", *places]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
     log = (tmp_path / "launcher.txt").open("w+")
@@ -192,7 +195,7 @@ def test_a_stopped_sweep_resumes(places, tmp_path, how):
                 job.kill()
         status = launcher.wait(timeout=180)
         printed = Path(log.name).read_text()
-    wait_for(lambda: not processes_of(tmp_path), 30)
+    wait_for(lambda: not processes_of(tmp_path))
     assert not any(is_done(CellFolder(cell)) for cell in (tmp_path / "runs").glob("tiny/*-*"))
     if how == "ctrl-c":
         assert status == 130
@@ -216,7 +219,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.slurm
 def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -228,6 +231,7 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
     assert "#SBATCH --dependency=aftercorr:" in described
     assert not list(tmp_path.iterdir())
 
+    fresh_store(tmp_path / "runs")
     assert sweep(*options) == 0
     assert "2 done" in capsys.readouterr().out
     for cell in cells(tmp_path):
@@ -251,6 +255,7 @@ def test_a_refusal_by_slurm_is_reported_with_its_message(
     assert sweep(*refused) == 2
     assert "this cluster's partitions are main, urgent" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+    fresh_store(tmp_path / "runs")
     assert sweep(*refused, "--no-preflight") == 2
     assert "invalid partition" in capsys.readouterr().err.lower()
     assert Register(tmp_path / "runs" / "tiny").submissions == []

@@ -18,7 +18,7 @@ from tests.data_prep.sources.raw_pictures import write_celeba
 
 ROOT = Path(__file__).parents[3]
 ROWS, ROWS_PER_SHARD = 2000, 8
-KILLS = 20
+KILLS = 8
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -46,9 +46,8 @@ def shards_in(root: Path) -> int:
     return len(list(root.glob("*/*.arrow")))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)  # it starts three processes 21 times, which is slow on a busy machine
-def test_killed_at_twenty_random_moments_and_then_finished_it_is_the_same_data_set(tmp_path: Path) -> None:
+@pytest.mark.slow(40)
+def test_killed_at_random_moments_and_then_finished_it_is_the_same_data_set(tmp_path: Path) -> None:
     """A moment is a number of shards after the start (0: while it plans or starts its workers), plus a short delay."""
     raw = write_celeba(tmp_path / "raw", ROWS, size=(60, 50))
     undisturbed = prepare(
@@ -67,7 +66,7 @@ def test_killed_at_twenty_random_moments_and_then_finished_it_is_the_same_data_s
         assert not list(root.glob("*/manifest.json")), "it finished before it was killed"
         reached.append(shards_in(root))
     assert reached == sorted(reached), "finished shards were lost"
-    assert len(set(reached)) > 10, "most kills should hit in the middle of the work"
+    assert len(set(reached)) > KILLS // 2, "most kills should hit in the middle of the work"
     assert reached[-1] < shards
     assert start(raw, root).wait() == 0
     (folder,) = root.glob("celeba-*")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,16 +170,13 @@ def test_a_thousand_cells_take_one_squeue_and_one_sacct(jobs, sweep, runs, capsy
         return run(command, **options)
 
     monkeypatch.setattr(subprocess, "run", counted)
-    start = time.monotonic()
     assert say("status", NAME, "--all", runs=runs) == 3
-    seconds = time.monotonic() - start
     printed = capsys.readouterr().out
     assert printed.count("m2-mnist-f1-seed") >= 1000
     assert "as many run at once as --max-parallel allows" in printed
     assert asked["squeue"] == 1
     assert asked["sacct"] <= 1
     assert asked.keys() <= {"squeue", "sacct"}
-    assert seconds < 20
     asked.clear()
     assert say("status", runs=runs) == 3
     assert asked == {"squeue": 1, "sacct": 1}

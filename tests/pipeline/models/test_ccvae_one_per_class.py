@@ -174,7 +174,7 @@ def test_a_run_without_a_labelled_example_of_some_class_is_refused(
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_two_ranks_killed_while_the_rate_falls_go_on_to_the_same_bits(
     tiny_data_set: Path, tmp_path: Path
 ) -> None:

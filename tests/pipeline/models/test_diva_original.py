@@ -150,7 +150,7 @@ def test_weights_given_as_whole_numbers_have_fractions_too() -> None:
     assert model.classifier_weights.tolist() == [35.0, 35.0, 0.5]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_a_new_beta_is_used_by_the_compiled_model_and_compiles_nothing_anew() -> None:
     """In a process of its own: the shape checks of the tests cannot be compiled."""
     program = """

@@ -83,7 +83,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     start_sweep(uri, "experiment", "sweep", {})
     logger = start_logger(tmp_path, "cell", 0, 10_000, 0.01)
     state = tmp_path / "sweep" / "cell" / "tracking.json"
-    wait_for(lambda: state.exists() and json.loads(state.read_text())["pushed_bytes"] > 0, bound_s=60)
+    wait_for(lambda: state.exists() and json.loads(state.read_text())["pushed_bytes"] > 0, bound_s=180)
     os.kill(logger.pid, signal.SIGKILL)
     logger.communicate()
     pushed = histories(tmp_path)["cell/RUNNING"]

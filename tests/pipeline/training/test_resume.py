@@ -217,10 +217,8 @@ def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(
         assert all(value.isfinite().all() for value in final_parameters(path.parent).values())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("system", "ranks"), [("ccvae", 1), ("ccvae", 2), ("ccvae", 3), ("csvae", 1), ("csvae", 2)]
-)
+@pytest.mark.slow(40)
+@pytest.mark.parametrize(("system", "ranks"), [("csvae", 1), ("csvae", 2), ("ccvae", 3)])
 def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(
     tiny_data_set: Path, tmp_path: Path, system: str, ranks: int
 ):
@@ -230,7 +228,7 @@ def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(
     assert undisturbed.wait(timeout=200) == 0, (whole.folder / "torchrun.txt").read_text()
 
     process = start_ranks(killed, ranks)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(list(killed.checkpoints.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     kill_all(process)

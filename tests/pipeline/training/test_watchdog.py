@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 PROGRAM = """
@@ -32,10 +31,8 @@ def test_a_process_that_hangs_ends_with_its_stacks_in_its_log(tmp_path: Path):
     log = tmp_path / "log" / "train-rank0.txt"
     log.parent.mkdir()
     log.write_text("what was said before\n")
-    began = time.monotonic()
     ended = run(log, 1, "hangs")
     assert ended.returncode == 1
-    assert time.monotonic() - began < 30
     text = log.read_text()
     assert text.startswith("what was said before\nTimeout (0:00:01)!\n")
     assert "in waits_for_another" in text

@@ -155,7 +155,7 @@ def test_without_a_free_node_the_check_warns_and_does_not_wait(slurm_cluster, sw
     )
     job = taken.stdout.split()[-1]
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (
             "RUNNING"
             not in slurm_cluster.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"]).stdout
