@@ -69,7 +69,7 @@ class Installation:
         return packages, pip_lines
 
     def system_libraries(self) -> set[str]:
-        """conda-forge's names of what the set-up takes from Debian."""
+        """conda-forge's names of what the setup installs from Debian."""
         rows = [
             line.split() for line in self.debian.splitlines() if line.strip() and not line.startswith("#")
         ]
@@ -107,9 +107,9 @@ def disagreements(installation: Installation) -> Iterator[str]:
         yield f"environment.yml takes Python {python or 'of any version'}; the project wants {supported}"
     libraries = packages.keys() - CONDA_ONLY
     for missing in installation.system_libraries() - CONDA_ONLY - libraries:
-        yield f"the set-up takes {missing} from Debian, environment.yml does not"
+        yield f"the setup installs {missing} from Debian, environment.yml does not"
     for extra in libraries - installation.system_libraries():
-        yield f"environment.yml takes {extra}, the set-up takes nothing like it from Debian"
+        yield f"environment.yml lists {extra}, the setup installs nothing like it from Debian"
     if pip_lines != ["-c constraints.txt", "-e .[ffcv,dev]"]:
         yield f"environment.yml has pip install {pip_lines}, not the project itself with the pinned versions"
 
@@ -120,7 +120,7 @@ def installation() -> Installation:
         pyproject=(ROOT / "pyproject.toml").read_text(),
         constraints=(ROOT / "constraints.txt").read_text(),
         environment=(ROOT / "environment.yml").read_text(),
-        debian=(ROOT / "set_up" / "debian-packages.txt").read_text(),
+        debian=(ROOT / "setup" / "debian-packages.txt").read_text(),
     )
 
 
@@ -143,10 +143,10 @@ def test_all_ways_to_install_agree(installation: Installation) -> None:
         ("environment", r"python=3.*", "python=3.10", "the project wants"),
         ("environment", r"ffcv==\S+", "ffcv==1.0.1", "does not say"),
         ("environment", r"  - libjpeg-turbo\n", "", "libjpeg-turbo from Debian"),
-        ("environment", r"  - opencv\n", "  - opencv\n  - zlib\n", "environment.yml takes zlib"),
+        ("environment", r"  - opencv\n", "  - opencv\n  - zlib\n", "environment.yml lists zlib"),
         ("environment", r" +- -c constraints.txt\n", "", "not the project itself"),
-        ("debian", r"libopencv-dev.*\n", "", "environment.yml takes opencv"),
-        ("debian", r"\Z", "libturbo-dev  turbo  ffcv\n", "takes turbo from Debian"),
+        ("debian", r"libopencv-dev.*\n", "", "environment.yml lists opencv"),
+        ("debian", r"\Z", "libturbo-dev  turbo  ffcv\n", "installs turbo from Debian"),
     ],
 )
 def test_drift_is_seen(

@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
         pytest.skip("FashionMNIST's raw files are not there (Debian: dataset-fashion-mnist)")
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for floor in ("launch", "jobs", "pipeline", "data_prep", "Makefile", "set_up"):
+    for floor in ("launch", "jobs", "pipeline", "data_prep", "Makefile", "setup"):
         (folder / floor).symlink_to(ROOT / floor)
     return folder
 
@@ -64,7 +64,7 @@ def test_every_command_is_tested_here():
 @pytest.mark.parametrize("command", [command_with("make demo"), command_with("make test")])
 def test_make_knows_its_targets_and_they_run_what_is_tested(command: str):
     planned = run(command, ROOT, "--dry-run")
-    assert "set_up/set_up.sh" in planned
+    assert "setup/setup.sh" in planned
     if command == "make demo":
         assert "launch/sweep.py --cluster local --recipe fashion-mnist-quick" in planned
 

@@ -12,7 +12,7 @@ from tests.cluster import requirements
 from tests.cluster.layout import Layout
 
 
-def test_every_package_of_the_set_up_is_named_when_nothing_is_installed(
+def test_every_package_of_the_setup_is_named_if_nothing_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)

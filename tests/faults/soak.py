@@ -229,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = given.keep.absolute()
             folder.mkdir(parents=True)
         report = Report(seed=given.seed)
-        scene = _set_up(folder, random.Random(given.seed), held)
+        scene = _prepare(folder, random.Random(given.seed), held)
         held.callback(_tell, report, given.json)  # however it ends
         sweeps = soak(scene, deck(scene.chance, given.faults), report)
         references = _left_alone(folder)
@@ -244,7 +244,7 @@ def _tell(report: Report, file: Path) -> None:
     print(table(report), flush=True)
 
 
-def _set_up(folder: Path, chance: random.Random, held: contextlib.ExitStack) -> Scene:
+def _prepare(folder: Path, chance: random.Random, held: contextlib.ExitStack) -> Scene:
     """A cluster, a server, and a sweep that is not started yet."""
     cluster = _cluster(held)
     raw = write_raw(folder / "raw")

@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# Makes this machine ready, once: Debian packages (as root), then .venv with the pinned packages and the project itself.
+# Sets up this machine, once: Debian packages (as root), then .venv with the pinned packages and the project itself.
 #
-#   bash set_up/set_up.sh demo    what training and comparing need
-#   bash set_up/set_up.sh test    that, and what the tests need (SLURM too, as root where no service manager runs)
-#   --again before it             even if nothing seems to have changed
+#   bash setup/setup.sh demo    what training and comparing need
+#   bash setup/setup.sh test    that, and what the tests need (also SLURM, if root and no service manager runs)
+#   --again (first argument)    even if nothing seems to have changed
 #
-# A second call compares one fingerprint and ends. A call that was killed is made good by the next one.
+# A second call only compares a fingerprint. A call that was killed is repaired by the next one.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 again=no
 if [ "${1:-}" = --again ]; then again=yes; shift; fi
 mode=${1:-}
-case $mode in demo | test) ;; *) echo "usage: set_up.sh [--again] demo|test" >&2; exit 2 ;; esac
+case $mode in demo | test) ;; *) echo "usage: setup.sh [--again] demo|test" >&2; exit 2 ;; esac
 
-log=build/set-up.log
+log=build/setup.log
 python=.venv/bin/python
-without=.venv/.set-up-without # one line for each optional part that is not there
+without=.venv/.setup-without # one line per missing optional part
 slurm_list=tests/cluster/packages.txt
 slurm_tests="the tests on a real SLURM"
 
-say() { printf 'set-up: %s\n' "$*"; }
-fail() { printf 'set-up: error: %s\n' "$*" >&2; exit 1; }
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
 lack() { printf '%s\n' "$*" >>"$without.new"; }
 logged() { printf '\n$ %s\n' "$*" >>"$log"; "$@" >>"$log" 2>&1 </dev/null; }
 root() { [ "$(id -u)" = 0 ]; }
@@ -29,12 +29,12 @@ debian() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
 pin() { sed -n "s/^$1==//p" constraints.txt; }
 first_words() { sed -E 's/#.*//' "$@" | awk 'NF { print $1 }'; }
-packages_for() { sed -E 's/#.*//' set_up/debian-packages.txt | awk -v purpose="$1" '$3 == purpose { print $1 }'; }
+packages_for() { sed -E 's/#.*//' setup/debian-packages.txt | awk -v purpose="$1" '$3 == purpose { print $1 }'; }
 
-# SLURM goes only where nothing would run it as a service: a container, CI.
+# SLURM is installed only where nothing would start it as a service: a container, CI.
 wants_slurm() { [ "$1" = test ] && root && debian && [ ! -d /run/systemd/system ]; }
 
-# Of the packages on the command line, those that are not installed.
+# Those of the given packages that are not installed.
 absent() {
     debian || return 0
     local installed
@@ -49,15 +49,15 @@ missing() { # $1: demo or test
 }
 
 fingerprint() { # $1: demo or test
-    { printf '%s\n' "$1" "$PWD" "$(id -u)" "$(missing "$1")"; cat pyproject.toml constraints.txt set_up/*; } | sha256
+    { printf '%s\n' "$1" "$PWD" "$(id -u)" "$(missing "$1")"; cat pyproject.toml constraints.txt setup/*; } | sha256
 }
 
 up_to_date() { # $1: demo or test
-    [ -x $python ] && [ ! -e .venv/.unfinished ] && [ "$(cat ".venv/.set-up-$1" 2>/dev/null)" = "$(fingerprint "$1")" ]
+    [ -x $python ] && [ ! -e .venv/.unfinished ] && [ "$(cat ".venv/.setup-$1" 2>/dev/null)" = "$(fingerprint "$1")" ]
 }
 
 report_what_is_missing() {
-    if [ "$mode" = demo ]; then grep -v "^$slurm_tests" $without; else cat $without; fi | sed 's/^/set-up: without /'
+    if [ "$mode" = demo ]; then grep -v "^$slurm_tests" $without; else cat $without; fi | sed 's/^/setup: without /'
 }
 
 if [ $again = no ] && up_to_date "$mode"; then
@@ -67,8 +67,8 @@ fi
 
 mkdir -p build
 if command -v flock >/dev/null; then
-    exec 9>build/set-up.lock
-    flock -n 9 || { say "waiting for another set-up of this folder"; flock 9; }
+    exec 9>build/setup.lock
+    flock -n 9 || { say "waiting for another setup of this folder"; flock 9; }
     if [ $again = no ] && up_to_date "$mode"; then report_what_is_missing; exit 0; fi
 fi
 : >$log
@@ -78,32 +78,32 @@ trap 'exit 143' TERM
 # ---------------------------------------------------------------------------------------------- Debian packages
 
 policy=/usr/sbin/policy-rc.d
-our_policy() { grep -qs 'traitvae set-up' $policy; }
+our_policy() { grep -qs 'traitvae setup' $policy; }
 allow_services() { if our_policy; then rm -f $policy; fi; }
 
 install_packages() {
     say "apt-get installs: $*"
-    # No package may start its service: asked in both ways, since a policy of the machine's own stays as it is.
+    # No package may start its service: prevented in two ways, since an existing policy of the machine is left alone.
     if [ ! -e $policy ] || our_policy; then
         trap allow_services EXIT
-        printf '#!/bin/sh\n# Left by a traitvae set-up that was killed; it may be removed.\nexit 101\n' >$policy
+        printf '#!/bin/sh\n# Left by a traitvae setup that was killed; it can be removed.\nexit 101\n' >$policy
         chmod 755 $policy
     fi
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300) name
-    logged apt-get update || say "apt-get update failed (see $log); going on with the lists that are there"
+    logged apt-get update || say "apt-get update failed (see $log); continuing with the existing lists"
     if ! logged "${install[@]}" "$@"; then
-        logged dpkg --configure -a # a set-up that was killed in the middle of dpkg
-        for name in "$@"; do logged "${install[@]}" "$name"; done # one that is not to be had must not keep the others out
+        logged dpkg --configure -a # a setup that was killed in the middle of dpkg
+        for name in "$@"; do logged "${install[@]}" "$name"; done # an unavailable one must not block the others
     fi
     unset DEBIAN_FRONTEND RUNLEVEL
     allow_services
 }
 
-tell_how() { # $1: what is lost, the rest: packages
+tell_how() { # $1: what does not work without them, the rest: packages
     local lost=$1
     shift
-    lack "$lost: missing $*; get it with 'apt-get install -y --no-install-recommends $*' as root, then 'make set-up'"
+    lack "$lost: missing $*; get it with 'apt-get install -y --no-install-recommends $*' as root, then 'make setup'"
 }
 
 # ---------------------------------------------------------------------------------------------- Python and .venv
@@ -135,23 +135,23 @@ pip_install() { # $1: what for, the rest: pip's arguments
     touch .venv/.unfinished
     logged $python -m pip install --disable-pip-version-check -c constraints.txt "$@"
     local status=$?
-    rm -f .venv/.unfinished # not reached when killed: then pip may have left half a package
-    [ $status = 0 ] || { tail -n 4 $log >&2; fail "pip could not install $what; all that it said is in $log"; }
+    rm -f .venv/.unfinished # not reached if killed, when pip may have left half a package
+    [ $status = 0 ] || { tail -n 4 $log >&2; fail "pip could not install $what; see $log for its output"; }
 }
 
 make_venv() {
     if [ -e .venv ] && { [ -e .venv/.unfinished ] || ! $python -c "import pip; $new_enough" 2>/dev/null; }; then
-        say ".venv is half made or broken: making it anew"
+        say ".venv is incomplete or broken: recreating it"
         rm -rf .venv
     fi
     if [ ! -e .venv ]; then
         choose_python
-        say "making .venv with $base"
+        say "creating .venv with $base"
         mkdir .venv && touch .venv/.unfinished
-        logged "$base" -m venv .venv || fail "$base could not make .venv; all that it said is in $log"
+        logged "$base" -m venv .venv || fail "$base could not create .venv; see $log for its output"
         rm -f .venv/.unfinished
     fi
-    # Debian keeps them apart; FFCV is compiled against them.
+    # Debian packages them separately; FFCV is compiled against them.
     # shellcheck disable=SC2046
     if root && debian && ! has_headers $python; then install_packages $(absent $(packages_for python)); fi
 }
@@ -164,7 +164,7 @@ install_python_packages() {
     if command -v nvidia-smi >/dev/null; then
         extras=$extras,gpu
     elif [ "$(uname)" = Linux ] && [ -z "$(installed_version torch)" ]; then
-        say "no NVIDIA GPU here: pip takes the CUDA build of torch all the same (some GB more, and it works), unless" \
+        say "no NVIDIA GPU here: pip still installs the CUDA build of torch (some GB larger, but it works), unless" \
             "PIP_FIND_LINKS or PIP_INDEX_URL leads it to a CPU build"
     fi
     say "pip installs torch $(pin torch)"
@@ -173,7 +173,7 @@ install_python_packages() {
     # With the pinned setuptools, so that a later call needs no network.
     pip_install "the project" --no-build-isolation -e ".[$extras]"
     $python -c 'import data_prep, jobs, launch, mlflow, numpy, pipeline, pyarrow, submitit, torch, tyro' >>$log 2>&1 ||
-        fail "the installed packages cannot be imported (see $log); 'make clean' and the same command again make .venv anew"
+        fail "the installed packages cannot be imported (see $log); run 'make clean' and the same command again to recreate .venv"
 }
 
 install_ffcv() {
@@ -199,7 +199,7 @@ install_ffcv() {
         logged $python -m pip install --disable-pip-version-check --no-deps --no-build-isolation "ffcv==$version"
         rm -f .venv/.unfinished
     fi
-    logged $python -W ignore -c 'import ffcv' || lack "$loader: its build failed, see $log; all else works"
+    logged $python -W ignore -c 'import ffcv' || lack "$loader: its build failed, see $log; everything else works"
 }
 
 tell_what_else_is_missing() {
@@ -229,13 +229,13 @@ if root && debian; then
     if [ $# -gt 0 ]; then install_packages "$@"; fi
 fi
 make_venv
-rm -f .venv/.set-up-*
+rm -f .venv/.setup-*
 : >"$without.new"
 install_python_packages
 install_ffcv
 tell_what_else_is_missing
 mv "$without.new" "$without"
-fingerprint demo >.venv/.set-up-demo # what the tests need holds all that the demo needs
-if [ "$mode" = test ]; then fingerprint test >.venv/.set-up-test; fi
+fingerprint demo >.venv/.setup-demo # the tests' requirements include the demo's
+if [ "$mode" = test ]; then fingerprint test >.venv/.setup-test; fi
 report_what_is_missing
 say "done in $((SECONDS - started)) s"
