@@ -120,7 +120,8 @@ def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sw
         return read_status(SweepFolder.named(NAME, runs)).states
 
     wait_for(lambda: states()[running.name].phase == "training")
-    wait_for(lambda: states()[waiting.name].detail == "as many run at once as --max-parallel allows")
+    why = "JobArrayTaskLimit (as many run at once as --max-parallel allows)"
+    wait_for(lambda: states()[waiting.name].detail == why)
     assert jobs.cluster.run(["scontrol", "requeue", f"{array}_0"]).returncode == 0
     wait_for(lambda: states()[running.name].restarts == 1)
 
