@@ -2,8 +2,8 @@
 
 Generative:  ``p(y) p(w | y) p(z) p(x | w, z)``     Inference: ``q(z | x)``, ``q(w | x, y)``, and an adversary ``q_δ(y | z)``
 
-Labels are attributes ``y ∈ {0, 1}^k``: a binary label is one, a class label one for each class. With the appendix's
-weights β the model maximises
+Labels are attributes ``y ∈ {0, 1}^k``: a binary label is one, a class label one for each class but a neutral one. With the
+appendix's weights β the model maximises
 
     β_1 E_q [ log p(x|w,z) ] − β_2 KL(q(w|x,y) ‖ p(w|y)) − β_3 KL(q(z|x) ‖ p(z)) + β_4 E_{q(z|x)} [ H(q_δ(y|z)) ] + log p(y)
 

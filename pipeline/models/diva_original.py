@@ -44,7 +44,8 @@ class DivaOriginalConfig(AnyDivaConfig):
     system: Annotated[Literal["diva_original"], tyro.conf.Suppress] = "diva_original"
     network: Network = "auto"
     """Encoders and decoder; `auto`: the convolutional ones of CCVAE's table 3 for images of 64 x 64 pixels, else an MLP as
-    decoder, with convolutional encoders as DIVA's authors' for images of 28 x 28 pixels, and MLPs for others."""
+    decoder, with convolutional encoders as DIVA's authors' for images of 28 x 28 pixels, and MLPs for others (a
+    warning above 32 x 32)."""
     domain_label: int = 1
     """Which label is the domain, 0 being the first of the data set (of rotated-mnist it is the second)."""
     characteristic_size: int = 64

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from data_prep.manifest import Manifest
 
 
+NEUTRAL = "neutral"
+"""The name of a value of a label of several values that is the absence of all others."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSpec:
     """All that a model knows of a data set: no files, no splits."""
@@ -30,6 +34,10 @@ class DataSpec:
     partly_observed: bool = True
     """Whether an example may have some of its labels observed and others not; where it may not, less is computed."""
 
+    neutral_values: tuple[int | None, ...] = ()
+    """Of each label of several values the one that is the absence of all others, where there is one, as TFD's neutral
+    expression; empty where no label has one."""
+
     @classmethod
     def of(cls, manifest: Manifest) -> DataSpec:
         train = manifest.splits["train"]
@@ -39,6 +47,10 @@ class DataSpec:
             label_frequencies=train.label_frequencies,
             # A rate decides over whole examples: only what the data set lacks makes parts of one unknown.
             partly_observed=any(used < train.rows for used in train.labels_used.get("1.0", (0,))),
+            neutral_values=tuple(
+                label.values.index(NEUTRAL) if label.cardinality > 2 and NEUTRAL in label.values else None
+                for label in manifest.labels
+            ),
         )
 
     @property
@@ -51,6 +63,12 @@ class DataSpec:
         if not self.cardinalities:
             raise ConfigError(f"{system} takes a data set with labels; this one has none")
         return self.cardinalities
+
+    def absent_value(self, label: int) -> int | None:
+        """The value of a label at which nothing is there: 0 of a binary label, of others the neutral one if there is one."""
+        if self.cardinalities[label] == 2:
+            return 0
+        return self.neutral_values[label] if self.neutral_values else None
 
     def log_label_prior(self, label: int) -> Float[Tensor, " value"]:
         """``log p(y_i)`` of a label; a value that never occurs gets the smallest positive float32.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Literal
 
 import tyro
@@ -28,8 +29,12 @@ from pipeline.networks import (
     split_mean_and_scale,
 )
 
+log = logging.getLogger(__name__)
+
 Network = Literal["auto", "mlp", "convolutional"]
-"""``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp."""
+"""``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp, which is logged."""
+LARGEST_SIDE_FOR_MLP = 32
+"""Of larger images (TFD, AffectNet) no paper has MLPs: that ``auto`` takes them there is a warning."""
 Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
 """``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
 
@@ -52,8 +57,26 @@ def choose_network(asked: Network, data: DataSpec, system: str) -> Literal["mlp"
             f"{system}: network=convolutional takes images of 64 x 64 pixels; these have {height} x {width}"
         )
     if asked == "auto":
+        _log_choice(system, data.image_shape)
         return "convolutional" if is_of_convolutional_size(data) else "mlp"
     return asked
+
+
+@cache
+def _log_choice(system: str, image_shape: tuple[int, int, int]) -> None:
+    """Once for all models of a process."""
+    _, height, width = image_shape
+    if (height, width) == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE):
+        log.info("%s: network=auto is convolutional, for images of 64 x 64 pixels", system)
+    elif max(height, width) <= LARGEST_SIDE_FOR_MLP:
+        log.info("%s: network=auto is mlp, for images of %d x %d pixels", system, height, width)
+    else:
+        log.warning(
+            "%s: network=auto is mlp, for images of %d x %d pixels: there are convolutional networks for 64 x 64 only",
+            system,
+            height,
+            width,
+        )
 
 
 def choose_likelihood(asked: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
@@ -70,7 +93,8 @@ class ImageVAEConfig:
 
     system: Annotated[str, tyro.conf.Suppress]
     network: Network = "auto"
-    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs."""
+    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs, with a
+    warning for images larger than 32 x 32 (TFD, AffectNet), of which no paper has MLPs."""
     hidden_width: int = 600
     """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
     likelihood: Likelihood = "auto"

@@ -14,6 +14,9 @@ from pipeline.networks import one_hot
 class LabelAttributes(nn.Module):
     """A binary label is one attribute, present at its value 1; a label of several values has one for each.
 
+    Where one of these is neutral, it is the absence of all the others, and has none: TFD's seven expressions are six
+    attributes, as in the paper.
+
     It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies, those of all
     its observed labels, whatever the supervision rate.
     """
@@ -29,12 +32,12 @@ class LabelAttributes(nn.Module):
         self.codes = codes = LabelCodes(data.labels_for(system))
         owner = [label for label, values in enumerate(codes.cardinalities) for _ in range(values)]
         first = [owner.index(label) for label in range(codes.labels)]
-        # An attribute's column among all values; the value 0 of a binary label is the absence of its attribute.
-        places = [
-            column
-            for column, label in enumerate(owner)
-            if codes.cardinalities[label] != 2 or column != first[label]
-        ]
+        # An attribute's column among all values; a value that is the absence of attributes has none.
+        absent = [data.absent_value(label) for label in range(codes.labels)]
+        places = [column for column, label in enumerate(owner) if column - first[label] != absent[label]]
+        self.sizes = tuple(
+            values - (none is not None) for values, none in zip(codes.cardinalities, absent, strict=True)
+        )
         self.count = len(places)
         log_prior = codes.log_prior(data)
         self.register_buffer("places", torch.tensor(places), persistent=False)
@@ -46,9 +49,8 @@ class LabelAttributes(nn.Module):
 
     def of_label(self, label: int) -> slice:
         """Where the attributes of a label of the data set stand."""
-        sizes = [1 if values == 2 else values for values in self.codes.cardinalities]
-        start = sum(sizes[:label])
-        return slice(start, start + sizes[label])
+        start = sum(self.sizes[:label])
+        return slice(start, start + self.sizes[label])
 
     def of(
         self, labels: UInt8[Tensor, "rows label"], known: Bool[Tensor, "rows label"]

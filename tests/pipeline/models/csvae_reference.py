@@ -30,7 +30,8 @@ class AttributeReference:
         self.attributes = [
             (label, value)
             for label, values in enumerate(data.cardinalities)
-            for value in (range(values) if values > 2 else [1])
+            for value in range(values)
+            if value != (0 if values == 2 else data.neutral_values[label] if data.neutral_values else None)
         ]
 
     def y(self, values: Values) -> Tensor:
@@ -112,7 +113,7 @@ class CSVAEReference(AttributeReference):
             math.log(frequency) + self.log_p_w(w, label, value)
             for value, frequency in enumerate(self.frequencies[label])
         ]
-        return torch.log(torch.exp(torch.stack(each)).sum(0))
+        return torch.stack(each).logsumexp(0)  # far from both priors their densities are no float64
 
     def subspace_kl(self, w: Tensor, q: Normal, values: Values) -> Tensor:
         total = torch.zeros(())

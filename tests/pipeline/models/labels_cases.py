@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ MIXED = DataSpec(
     cardinalities=(2, 3, 2),
     label_frequencies=((0.7, 0.3), (0.5, 0.3, 0.2), (0.4, 0.6)),
 )
+NEUTRAL = replace(MIXED, neutral_values=(None, 1, None))
+"""The middle value of its second label is the absence of the other two."""
 LABELS = torch.tensor([[1, 2, 0], [0, 1, 1], [1, 0, 1], [0, 2, 0], [1, 1, 0]])
 OBSERVED = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0]]).bool()
 """All labels of the first row, some of the next two, none of the last two."""

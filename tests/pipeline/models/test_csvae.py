@@ -20,6 +20,7 @@ from tests.pipeline.models.labels_cases import (
     BINARY,
     LABELS,
     MIXED,
+    NEUTRAL,
     OBSERVED,
     batch_with,
     columns_of,
@@ -29,7 +30,11 @@ from tests.pipeline.models.quadrature import gaussian_grid
 from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
-DATA = [pytest.param(BINARY, id="binary"), pytest.param(MIXED, id="mixed")]
+DATA = [
+    pytest.param(BINARY, id="binary"),
+    pytest.param(MIXED, id="mixed"),
+    pytest.param(NEUTRAL, id="neutral"),
+]
 ONE = DataSpec(image_shape=(1, 2, 2), cardinalities=(2,), label_frequencies=((0.7, 0.3),))
 WEIGHTS = ("reconstruction_weight", "subspace_kl_weight", "kl_weight", "entropy_weight")
 
@@ -333,6 +338,23 @@ def test_switching_takes_the_mean_of_the_posterior_over_the_images_that_have_the
     switched = torch.zeros(5, 5, 2)
     switched[[0, 2], 0] = w[0, 0]
     torch.testing.assert_close(found[0], decoded(model, switched, z))
+
+
+@pytest.mark.usefixtures("float64")
+@torch.no_grad()
+def test_switching_to_a_neutral_value_puts_all_subspaces_at_the_origin() -> None:
+    """TFD's neutral expression: ``w = 0``, by its points as by the prior's centre."""
+    model = tiny(NEUTRAL)
+    batches = [
+        (IMAGE[:3], KnownLabels.all_of(torch.tensor([[0, 0, 0], [1, 1, 1], [1, 2, 1]], dtype=torch.uint8)))
+    ]
+    points = model.switching_points(1, class_means(model, batches, NEUTRAL.cardinalities))
+    assert (points[1] == 0).all()
+    assert (points[[0, 2]] != 0).all()
+    assert (model.centres(1)[1] == 0).all()
+    found = model.switch_attribute(IMAGE, 1, torch.ones(5, dtype=torch.uint8), points=points)
+    z = model.encode(IMAGE, KNOWN)[:, 8:]
+    torch.testing.assert_close(found[0], decoded(model, torch.zeros(5, 4, 2), z))
 
 
 @pytest.mark.usefixtures("float64")

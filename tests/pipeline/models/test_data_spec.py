@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -53,6 +55,29 @@ def test_single_labels_are_known_to_be_there_only_where_no_example_lacks_one(
     assert shape.cardinalities == (2, 3)
     for label, frequencies in enumerate(((0.7, 0.3), (0.5, 0.3, 0.2))):
         torch.testing.assert_close(shape.log_label_prior(label).exp(), torch.tensor(frequencies))
+
+
+def test_the_neutral_value_of_a_label_of_several_values_is_the_absence_of_the_others() -> None:
+    labels = (
+        LabelSpec("glasses", 2, ("yes", "neutral")),
+        LabelSpec("expression", 3, ("happy", "sad", "neutral")),
+        LabelSpec("hair", 3, ("black", "brown", "blond")),
+    )
+    of_three = replace(
+        manifest({"1.0": (10, 10)}),
+        labels=labels,
+        splits={
+            "train": replace(
+                manifest({}).splits["train"], label_frequencies=((0.7, 0.3), (0.5, 0.3, 0.2), (0.5, 0.3, 0.2))
+            )
+        },
+    )
+    shape = DataSpec.of(of_three)
+    assert [shape.absent_value(label) for label in range(3)] == [0, 2, None]
+    unnamed = DataSpec(
+        image_shape=(1, 2, 2), cardinalities=(2, 3), label_frequencies=((0.5, 0.5), (0.4, 0.3, 0.3))
+    )
+    assert [unnamed.absent_value(label) for label in range(2)] == [0, None]
 
 
 def test_a_class_that_never_occurs_has_a_finite_log_prior() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec
+from pipeline.models.parts import image_vae
 from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.parts.image_vae import choose_likelihood, choose_network
 from pipeline.models.registry import PRESETS
@@ -47,6 +48,29 @@ def test_auto_is_decided_by_the_shape_of_the_image(
         "bernoulli",
         "laplace",
     }
+
+
+@pytest.mark.parametrize(
+    ("image", "level", "sentence"),
+    [
+        ((3, 64, 64), "INFO", "ccvae: network=auto is convolutional, for images of 64 x 64 pixels"),
+        ((1, 28, 28), "INFO", "ccvae: network=auto is mlp, for images of 28 x 28 pixels"),
+        (
+            (1, 48, 48),
+            "WARNING",
+            "ccvae: network=auto is mlp, for images of 48 x 48 pixels: there are convolutional networks for 64 x 64 only",
+        ),
+    ],
+)
+def test_what_auto_takes_is_logged_once(
+    image: tuple[int, int, int], level: str, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_vae._log_choice.cache_clear()
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            choose_network("auto", shape(image), "ccvae")
+        choose_network("mlp", shape(image), "m2")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, sentence)]
 
 
 @pytest.mark.usefixtures("float64")

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.models.parts.label_attributes import LabelAttributes
 from tests.pipeline.models.injected_draws import noise
-from tests.pipeline.models.labels_cases import LABELS, MIXED
+from tests.pipeline.models.labels_cases import LABELS, MIXED, NEUTRAL
 
 ATTRIBUTES = LabelAttributes(MIXED, "csvae")
 """Of three labels with 2, 3 and 2 values: five."""
@@ -28,6 +28,19 @@ def test_the_attributes_of_one_label_stand_alone() -> None:
     assert ATTRIBUTES.of_one(1, values).tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0]]
     assert ATTRIBUTES.of_one(2, values[:2]).tolist() == [[0] * 5, [0, 0, 0, 0, 1]]
     assert [ATTRIBUTES.of_label(label) for label in range(3)] == [slice(0, 1), slice(1, 4), slice(4, 5)]
+
+
+def test_a_neutral_value_is_the_absence_of_the_labels_other_values() -> None:
+    attributes = LabelAttributes(NEUTRAL, "csvae")
+    values = torch.tensor([0, 1, 2], dtype=torch.uint8)
+    assert attributes.count == 4
+    assert [attributes.of_label(label) for label in range(3)] == [slice(0, 1), slice(1, 3), slice(3, 4)]
+    assert attributes.of_one(1, values).tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    torch.testing.assert_close(attributes.of_unknown(1), torch.tensor([[0.3, 0.5, 0.2, 0.6]]))
+    absent, present = noise(1, 4, seed=0).float(), noise(1, 4, seed=1).float()
+    found = attributes.per_value(absent, present)[0, 1]
+    expected = [present[0, 1] + absent[0, 2], absent[0, 1] + absent[0, 2], absent[0, 1] + present[0, 2]]
+    torch.testing.assert_close(found, torch.stack(expected))
 
 
 def test_densities_given_a_value_are_those_of_the_attributes_that_it_means() -> None:
