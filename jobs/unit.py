@@ -17,6 +17,8 @@ from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.config import flat
 from pipeline.data.dataset import DataSet
+from pipeline.measures.recorded import preset_tags
+from pipeline.models.nearest_preset import nearest_preset
 from pipeline.tracking import DatasetInput, Tracker
 from pipeline.world import meeting_port, ranks_from_environment
 
@@ -80,12 +82,14 @@ def open_data(cell: Cell) -> DataSet:
 
 def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
     """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run."""
+    params = flat(cell.config)
+    preset = nearest_preset(params)
     return Tracker(
         cell.folder,
         settings=cell.config.tracking,
         # What is measured is no part of a run, and may be another the next time; in MLflow no param changes.
-        params={k: v for k, v in flat(cell.config).items() if not k.startswith("measures.")},
-        tags={},
+        params={name: value for name, value in params.items() if not name.startswith("measures.")},
+        tags={} if preset is None else preset_tags(preset.name, preset.deviations),
         run_name=cell.name,
         data=DatasetInput(name=data.manifest.name, digest=data.manifest.digest, source=str(data.folder)),
         guard=guard,

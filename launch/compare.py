@@ -21,21 +21,29 @@ from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
 from pipeline.figures.comparison import draw_comparison
+from pipeline.measures.notes import notes, unmeasured
+from pipeline.measures.recorded import TEST
 from pipeline.measures.summary import Row, metric_names, summarise
-from pipeline.measures.tables import TEXT_COLUMNS, as_csv, as_markdown, body, headings
-from pipeline.measures.variants import what_is_common
+from pipeline.measures.tables import (
+    SHOWN,
+    TEXT_COLUMNS,
+    as_csv,
+    as_markdown,
+    body,
+    headings,
+    not_shown,
+    splits_of,
+)
 from pipeline.tracking import cells_with_state, public_uri, sync, tracking_uri
 from pipeline.tracking.runs import RecordedRun, list_sweeps, read_sweep
-
-SHOWN = 4
-"""Metrics in the Markdown table, and on a terminal wide enough; the CSV has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compare:
     """Show the runs of a sweep: mean and standard deviation over seeds, next to the papers' values.
 
-    Only finished runs count. Everything is read from MLflow, so the folders of the runs may be gone.
+    Only runs that are trained and measured count, one with a failed measure too. Everything is read from MLflow, so the
+    folders of the runs may be gone.
     """
 
     sweep: str | None = None
@@ -76,19 +84,22 @@ def compare(options: Compare) -> None:
     runs = read_sweep(uri, sweep)
     if not runs:
         raise TrackingError(unknown_sweep(uri, sweep))
-    finished = [run for run in runs if run.status == "FINISHED"]
-    rows = summarise(finished)
+    measured = [run for run in runs if run.is_measured]
+    rows = summarise(measured)
     metrics = metric_names(rows)
     if metrics:
-        print_table(sweep, rows, metrics[:SHOWN], console)
+        for split, names in splits_of(rows).items():
+            print_table(sweep, split, rows, names, console)
+        print_notes(unmeasured(rows), console)
         write_files(
             options.out or options.runs / sweep / "comparison", sweep, rows, metrics, options.csv, console
         )
     console.print(
-        f"{len(finished)} finished run{'s' * (len(finished) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",
+        f"{len(measured)} measured run{'s' * (len(measured) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",
         soft_wrap=True,
     )
     if not metrics:
+        print_notes(unmeasured(rows), console)
         raise TrackingError(f"no run of the sweep {sweep!r} is finished and measured yet")
 
 
@@ -141,25 +152,33 @@ def print_sweeps(uri: str, console: Console) -> None:
     console.print(table)
 
 
-def print_table(sweep: str, rows: Sequence[Row], metrics: Sequence[str], console: Console) -> None:
-    """The table of a sweep, with as many metrics as the terminal is wide."""
-    shown = len(metrics)
-    table = _table(sweep, rows, metrics)
+def print_table(
+    sweep: str, split: str, rows: Sequence[Row], metrics: Sequence[str], console: Console
+) -> None:
+    """The table of a sweep on a split, with as many metrics as the terminal is wide, and where the others are."""
+    title = sweep if split == TEST else f"{sweep}, split {split}"
+    rows = [row for row in rows if any(name in row.metrics for name in metrics)]
+    shown = len(metrics[:SHOWN])
+    table = _table(title, rows, metrics[:shown])
     unbounded = console.options.update(max_width=10_000)
     while shown > 1 and Measurement.get(console, unbounded, table).maximum > console.width:
         shown -= 1
-        table = _table(sweep, rows, metrics[:shown])
+        table = _table(title, rows, metrics[:shown])
     console.print(table)
-    common = what_is_common(rows)
-    if common:
-        console.print(escape(common), soft_wrap=True, highlight=False)
+    print_notes([*not_shown(metrics[SHOWN:], metrics[shown:SHOWN]), *notes(rows, metrics[:shown])], console)
 
 
-def _table(sweep: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
-    table = Table(title=escape(sweep), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def print_notes(sentences: Sequence[str], console: Console) -> None:
+    """A line for each."""
+    for sentence in sentences:
+        console.print(escape(sentence), soft_wrap=True, highlight=False)
+
+
+def _table(title: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings(rows, metrics):
-        justify: JustifyMethod = "left" if heading in TEXT_COLUMNS else "right"
-        table.add_column(heading.replace("_", "\n"), justify=justify, no_wrap=True)
+        justify: JustifyMethod = "left" if heading in (*TEXT_COLUMNS, "paper") else "right"
+        table.add_column(heading.replace("_", "\n").replace("/", "/\n"), justify=justify, no_wrap=True)
     for line in body(rows, metrics):
         table.add_row(*map(escape, line))
     return table
@@ -173,7 +192,7 @@ def write_files(
     text = as_csv(sweep, rows)
     written = [folder / "table.csv", folder / "table.md"]
     written[0].write_text(text, encoding="utf-8")
-    written[1].write_text(as_markdown(rows, metrics[:SHOWN]), encoding="utf-8")
+    written[1].write_text(as_markdown(rows), encoding="utf-8")
     figure = folder / f"{metrics[0].replace('/', '_')}.png"
     if draw_comparison(rows, metrics[0], figure):
         written.append(figure)
@@ -186,7 +205,7 @@ def write_files(
 
 def left_out(runs: Sequence[RecordedRun]) -> str:
     """How many runs do not count, and why; empty if all do."""
-    counts = Counter(run.status.lower() for run in runs if run.status != "FINISHED")
+    counts = Counter(run.status.lower() for run in runs if not run.is_measured)
     return (
         f"; left out: {', '.join(f'{n} {status}' for status, n in sorted(counts.items()))}" if counts else ""
     )

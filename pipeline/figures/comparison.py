@@ -8,7 +8,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from pipeline.measures.papers import PAPERS, paper_curve
+from pipeline.measures.paper_match import Match
+from pipeline.measures.papers import PAPERS
+from pipeline.measures.recorded import TEST
 from pipeline.measures.summary import Row
 from pipeline.measures.variants import short_variants
 
@@ -83,7 +85,12 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
             label=f"{label}, ours",
             zorder=3,
         )
-        rates |= _draw_paper(panel, dataset, system, metric, COLOURS[number % len(COLOURS)])
+        colour = COLOURS[number % len(COLOURS)]
+        for match in members[0].papers if found[0].split == TEST else ():
+            if curve := match.curve(dataset, metric):
+                _draw_paper(panel, match, {rate: row.value for rate, row in curve.items()}, colour)
+                rates |= set(curve)
+                break
     panel.set_xscale("log")
     panel.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])
     panel.minorticks_off()
@@ -91,13 +98,11 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
     panel.grid(alpha=0.3)
 
 
-def _draw_paper(panel: Any, dataset: str, system: str, metric: str, colour: str) -> set[float]:
-    curve = paper_curve(dataset, system, metric)
-    label = None
-    if curve:
-        paper = PAPERS[next(iter(curve.values())).paper]
-        label = f"{system}, {paper}"
-        if label not in panel.get_legend_handles_labels()[1]:
-            values = [row.value for row in curve.values()]
-            panel.plot(list(curve), values, color=colour, linestyle="--", marker="x", label=label, zorder=2)
-    return set(curve)
+def _draw_paper(panel: Any, match: Match, curve: dict[float, float], colour: str) -> None:
+    """The paper's line, once in a panel; what it was trained with otherwise is in its name."""
+    settings = ", ".join(f"{deviation.name}={deviation.paper}" for deviation in match.deviations)
+    label = f"{match.setting.model}, {PAPERS[match.setting.paper]}" + (f", {settings}" if settings else "")
+    if label not in panel.get_legend_handles_labels()[1]:
+        panel.plot(
+            list(curve), list(curve.values()), color=colour, linestyle="--", marker="x", label=label, zorder=2
+        )

@@ -1,9 +1,9 @@
-"""The numbers that the papers print, to put beside ours."""
+"""The numbers that the papers print, to put next to ours."""
 
 from __future__ import annotations
 
 import csv
-import math
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ PAPERS = {
     "csvae": "Klys et al. 2018",
     "rb_vae": "Ruiz et al. 2019",
 }
-"""Citation of each paper; where two print the same number, the one named first is taken."""
+"""Citation of each paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +58,35 @@ class PaperValue:
         """Citation and table."""
         return f"{PAPERS[self.paper]}, table {self.table}"
 
+    def __str__(self) -> str:
+        """``0.830 ± 0.010``; without the deviation where the paper has none."""
+        return f"{self.value:.3f}" if self.sd is None else f"{self.value:.3f} ± {self.sd:.3f}"
+
 
 @cache
 def paper_values() -> tuple[PaperValue, ...]:
-    """Every number of the papers' tables."""
+    """Every number of the papers' tables, percentages as shares."""
     with TABLES.open(newline="", encoding="utf-8") as file:
-        rows = [_value(row) for row in csv.DictReader(file)]
-    order = list(PAPERS)
-    return tuple(sorted(rows, key=lambda row: order.index(row.paper)))
+        return tuple(_value(row) for row in csv.DictReader(file))
+
+
+@cache
+def _by_place() -> dict[tuple[str, str, str, str], list[PaperValue]]:
+    found: dict[tuple[str, str, str, str], list[PaperValue]] = defaultdict(list)
+    for number in paper_values():
+        found[number.paper, number.model, number.dataset, number.metric].append(number)
+    return dict(found)
+
+
+def numbers_in(paper: str, model: str, dataset: str, metric: str) -> list[PaperValue]:
+    """What a paper prints for a model on a data set, in the order of its tables."""
+    return _by_place().get((paper, model, dataset, metric), [])
 
 
 def _value(row: dict[str, str]) -> PaperValue:
     words = {name: word for name, word in row.items() if name not in ("value", "sd")}
-    return PaperValue(**words, value=float(row["value"]), sd=float(row["sd"]) if row["sd"] else None)
-
-
-def paper_curve(dataset: str, model: str, metric: str) -> dict[float, PaperValue]:
-    """What the papers print for a model on a data set, by supervision rate (CCVAE before ReVAE)."""
-    curve: dict[float, PaperValue] = {}
-    for row in paper_values():
-        if (row.dataset, row.model, row.metric) == (
-            dataset,
-            model,
-            metric,
-        ) and row.supervision_rate is not None:
-            curve.setdefault(row.supervision_rate, row)
-    return dict(sorted(curve.items()))
-
-
-def paper_value(dataset: str, model: str, supervision_rate: float, metric: str) -> PaperValue | None:
-    """The number that the papers print for exactly this; None if none does."""
-    for rate, row in paper_curve(dataset, model, metric).items():
-        if math.isclose(rate, supervision_rate, rel_tol=1e-6):
-            return row
-    return None
+    scale = 1.0
+    if words["unit"] == "percent":  # ours are shares
+        words["unit"], scale = "fraction", 0.01
+    sd = float(row["sd"]) * scale if row["sd"] else None
+    return PaperValue(**words, value=float(row["value"]) * scale, sd=sd)

@@ -1,16 +1,23 @@
-"""Runs into rows: mean and standard deviation over seeds, with the paper's number beside each."""
+"""Runs into rows: mean and standard deviation over seeds, with the paper's number next to each.
+
+Numbers of two splits are never one column: those of the test split have the metric's name, those of another are headed by
+it (``valid/classification_accuracy``).
+"""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 from pipeline.cells.record import incidental_fields
-from pipeline.measures.papers import PaperValue, paper_value
+from pipeline.measures.paper_match import Deviation, Match
+from pipeline.measures.papers import PaperValue
+from pipeline.measures.recorded import TEST, MeasuredRun, numbers_of, papers_of
+from pipeline.tracking.measured import MEASURED, MeasureStatus, measure_statuses, metric_prefix
 
 FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
 """Metrics that a table shows first, in this order."""
@@ -25,20 +32,16 @@ _LABEL_SEED_OF_BEFORE = "0"
 """Of runs made before there was a label seed: all of them had the same labelled examples."""
 
 
-@runtime_checkable
-class MeasuredRun(Protocol):
-    """What a row is made of."""
-
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, str]: ...
-    @property
-    def metrics(self) -> Mapping[str, float]: ...
-
-
 Seeds: TypeAlias = tuple[str, str]
 """A run's seed and its label seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A number that a paper prints, and in what our run differs from the paper's."""
+
+    value: PaperValue
+    deviations: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,14 @@ class Statistic:
     """Of the sample (n − 1); None for a single run."""
 
     n: int
-    paper: PaperValue | None
+    split: str = TEST
+    printed: tuple[Printed, ...] = ()
+    """What papers print for it; the table has the first."""
+
+    @property
+    def paper(self) -> PaperValue | None:
+        """The paper's number."""
+        return self.printed[0].value if self.printed else None
 
     @property
     def difference(self) -> float | None:
@@ -73,10 +83,14 @@ class Row:
     """One per run."""
     run_ids: tuple[str, ...]
     metrics: dict[str, Statistic]
-    """By name without ``test/``."""
+    """By name, which begins with the split where that is not ``test``."""
 
     label_seeds: tuple[str, ...] = ()
     """One per run, those that decided which examples kept their labels; none where all of them did."""
+    papers: tuple[Match, ...] = ()
+    """The papers' rows that belong to it."""
+    unmeasured: tuple[tuple[MeasureStatus, int], ...] = ()
+    """Measures without numbers, why, and of how many of its runs."""
 
     @property
     def varies_labels_otherwise(self) -> bool:
@@ -115,9 +129,14 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
-    """Every metric that some row has, the main ones first."""
-    names = {name for row in rows for name in row.metrics}
-    return [name for name in FIRST if name in names] + sorted(names - set(FIRST))
+    """Every metric that some row has: the test split first, of each split the main ones first."""
+    splits = {name: found.split for row in rows for name, found in row.metrics.items()}
+
+    def place(name: str) -> tuple[bool, str, int, str]:
+        bare = name.removeprefix(f"{metric_prefix(splits[name])}/")
+        return splits[name] != TEST, splits[name], FIRST.index(bare) if bare in FIRST else len(FIRST), bare
+
+    return sorted(splits, key=place)
 
 
 def _kind(params: Mapping[str, str]) -> tuple[str, str, float, str]:
@@ -137,6 +156,9 @@ def _seeds(params: Mapping[str, str]) -> Seeds:
 def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
     names = {name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)}
     names -= INCIDENTAL | {LABEL_SEED}
+    # Before measures had tags, a run was of one split, and that of another split another run.
+    splits = {run.params.get("measures.split") for run in runs if not measure_statuses(run.tags)}
+    names |= {"measures.split"} if len(splits - {None}) > 1 else set()
     return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]
 
 
@@ -146,19 +168,42 @@ def _row(
     by_seeds: Mapping[Seeds, MeasuredRun],
 ) -> Row:
     dataset, system, rate, epochs = kind
-    values: dict[str, list[float]] = defaultdict(list)
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for run in by_seeds.values():
-        for name, value in run.metrics.items():
-            if name.startswith("test/"):
-                values[name.removeprefix("test/")].append(value)
-    metrics = {
-        name: Statistic(*_mean_and_sd(found), n=len(found), paper=paper_value(dataset, system, rate, name))
-        for name, found in values.items()
-    }
+        for place, value in numbers_of(run).items():
+            values[place].append(value)
+    papers = papers_of(next(iter(by_seeds.values())))
+    metrics = {}
+    for (split, metric), found in values.items():
+        printed = [
+            Printed(number, match.deviations)
+            for match in papers
+            if split == TEST and (number := match.number(dataset, rate, metric)) is not None
+        ]
+        name = metric if split == TEST else f"{metric_prefix(split)}/{metric}"
+        metrics[name] = Statistic(*_mean_and_sd(found), len(found), split, tuple(printed))
+    unmeasured = Counter(
+        status
+        for run in by_seeds.values()
+        for status in measure_statuses(run.tags)
+        if status.status != MEASURED
+    )
     seeds = tuple(seed for seed, _ in by_seeds)
     label_seeds = tuple(label_seed for _, label_seed in by_seeds if label_seed != "None")
     run_ids = tuple(run.run_id for run in by_seeds.values())
-    return Row(dataset, system, settings, rate, epochs, seeds, run_ids, metrics, label_seeds)
+    return Row(
+        dataset,
+        system,
+        settings,
+        rate,
+        epochs,
+        seeds,
+        run_ids,
+        metrics,
+        label_seeds,
+        papers,
+        tuple(unmeasured.items()),
+    )
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

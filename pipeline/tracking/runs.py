@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_prep.errors import TrackingError
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri
+from pipeline.tracking.measured import measure_statuses
 from pipeline.tracking.store import ROLE, as_logged, connect, quoted, told_in_one_sentence
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ class RecordedRun:
     params: dict[str, str]
     metrics: dict[str, float]
     """Last value of each metric."""
+
+    tags: dict[str, str]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is trained, and has been measured: some measures may have failed, or be yet to come."""
+        return self.status == "FINISHED" or bool(measure_statuses(self.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ def read_sweep(uri: str, sweep: str) -> list[RecordedRun]:
             started_ms=run.info.start_time,
             params=dict(run.data.params),
             metrics={name: as_logged(value) for name, value in run.data.metrics.items()},
+            tags=dict(run.data.tags),
         )
         for run in runs
     ]

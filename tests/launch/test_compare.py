@@ -4,6 +4,7 @@ import csv
 import math
 import re
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,20 @@ class Store:
         return start_sweep(self.uri, "traitvae", name, {})
 
     def add(
-        self, sweep: str, parent: SweepRun, status: str = "FINISHED", accuracy: float = 0.8, **params: object
+        self,
+        sweep: str,
+        parent: SweepRun,
+        status: str = "FINISHED",
+        accuracy: float = 0.8,
+        measures: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        **params: object,
     ) -> str:
         given = {
             "seed": 0,
             "model.system": "ccvae",
+            "model.characteristic_size": 10,
+            "model.style_size": 0,
             "data.name": "fashion_mnist",
             "data.supervision_rate": 0.06,
         }
@@ -45,14 +55,16 @@ class Store:
             "cell": f"{sorted(given.items())}",
             "mlflow.parentRunId": parent.parent_run_id,
         }
+        tags |= {f"measure.{name}": status for name, status in (measures or {}).items()}
         run_id: str = self.client.create_run(parent.experiment_id, tags=tags).info.run_id
         values = {
             "test/classification_accuracy": accuracy,
             "test/majority_baseline": 0.1,
             "test/balanced_accuracy": accuracy - 0.1,
             "test/elbo": -math.inf,
+            "test/auroc": 0.9,
         }
-        values["train/elbo"] = -200.0
+        values = dict(values if metrics is None else metrics) | {"train/elbo": -200.0}
         self.client.log_batch(
             run_id,
             metrics=[Metric(name, value, 0, 0) for name, value in values.items()],
@@ -97,9 +109,9 @@ def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
     store.compare("--out", str(tmp_path / "out"), "--csv", str(tmp_path / "my.csv"))
 
     shown = capsys.readouterr().out
-    assert "0.868 ± 0.007  0.865      +0.003" in shown
+    assert re.search(r"0\.868 ± 0\.007  0\.865 +\+0\.003", shown)
     assert "0.500" in shown
-    assert "4 finished runs" in shown
+    assert "4 measured runs" in shown
     assert "left out: 1 failed, 1 running" in shown
     rows = rows_of(tmp_path / "my.csv")
     ours = rows["fashion_mnist", "ccvae", "", "0.06", "100", "classification_accuracy"]
@@ -211,11 +223,126 @@ def test_a_narrow_terminal_shows_fewer_metrics_and_whole_numbers(
         store.add("full", parent, seed=seed, accuracy=0.85 + 0.01 * seed)
     monkeypatch.setenv("COLUMNS", "80")
     store.compare()
-    lines = capsys.readouterr().out.splitlines()
-    table = lines[: next(number for number, line in enumerate(lines) if line.startswith("written"))]
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    table = lines[: next(number for number, line in enumerate(lines) if line.startswith("more metrics"))]
     assert any("0.855 ± 0.007  0.865      -0.010" in line for line in table)
     assert "…" not in "".join(table)
     assert max(map(len, table)) <= 80
+    there = "majority_baseline, balanced_accuracy, elbo (in table.md and table.csv), auroc (in table.csv)"
+    assert f"more metrics: {there}" in shown
+    assert (
+        "more metrics: auroc (in table.csv)" in (store.runs / "full" / "comparison" / "table.md").read_text()
+    )
+
+
+def test_a_wide_terminal_leaves_nothing_out_that_the_table_has(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.add("full", store.start("full"))
+    store.compare()
+    assert "more metrics: auroc (in table.csv)" in capsys.readouterr().out
+
+
+def test_each_split_has_a_table_of_its_own(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    measures = {"test.classification": "measured", "valid.classification": "measured"}
+    metrics = {"test/classification_accuracy": 0.865, "valid/classification_accuracy": 0.875}
+    store.add("full", parent, measures=measures, metrics=metrics)
+    store.add(
+        "full", parent, measures={"valid.classification": "measured"}, metrics={"valid/auroc": 0.5}, seed=1
+    )
+    store.compare("--out", str(tmp_path))
+    shown = capsys.readouterr().out
+    assert (
+        shown.index("0.865 (n=1)  0.865      +0.000")
+        < shown.index("full, split valid")
+        < shown.index("0.875")
+    )
+    test, valid = (tmp_path / "table.md").read_text(encoding="utf-8").split("- split test")
+    assert "| n | classification_accuracy | paper | difference |" in test
+    assert "valid/" not in test
+    assert "| n | valid/classification_accuracy | valid/auroc |" in valid
+    assert "| 2 | 0.875 (n=1) | 0.500 (n=1) |" in valid
+    rows = rows_of(tmp_path / "table.csv")
+    place = ("fashion_mnist", "ccvae", "", "0.06", "100")
+    assert (rows[*place, "valid/auroc"]["split"], rows[*place, "valid/auroc"]["paper"]) == ("valid", "")
+
+
+def test_measures_that_failed_or_do_not_apply_are_reported_and_the_others_shown(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    bad = {"test.classification": "measured", "test.fid": "failed: ValueError: [no image]"}
+    for seed in (0, 1):
+        store.add("full", parent, status="FAILED", measures=bad, seed=seed)
+    none = {"test.classification": "not applicable: the model is no classifier"}
+    store.add("full", parent, measures=none, metrics={}, model__system="vae")
+    store.add("full", parent, status="FAILED", seed=2)  # in training
+    store.compare("--out", str(tmp_path))
+    shown = capsys.readouterr().out
+    sentences = (
+        "fid on test failed in 2 runs (ccvae f=0.06): ValueError: [no image]",
+        "classification on test does not apply to 1 run (vae): the model is no classifier",
+    )
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    for sentence in sentences:
+        assert sentence in shown
+        assert f"- {sentence}\n" in text
+    assert "0.800 ± 0.000" in shown
+    assert "3 measured runs" in shown
+    assert "left out: 1 failed" in shown
+    rows = rows_of(tmp_path / "table.csv")
+    row = rows["fashion_mnist", "ccvae", "", "0.06", "100", "fid"]
+    assert (row["status"], row["reason"], row["n"]) == ("failed", "ValueError: [no image]", "2")
+    assert (row["mean"], row["seeds"]) == ("", "0 1")
+    assert rows["fashion_mnist", "vae", "", "0.06", "100", "classification"]["status"] == "not applicable"
+
+
+def test_a_sweep_in_which_nothing_could_be_measured_says_why(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    store.add("full", parent, status="FAILED", measures={"test.fid": "failed: KeyError"}, metrics={})
+    with pytest.raises(SystemExit):
+        store.compare()
+    told = capsys.readouterr()
+    assert "fid on test failed in 1 run (ccvae f=0.06): KeyError" in told.out
+    assert "no run of the sweep 'full' is finished and measured yet" in told.err
+
+
+def test_the_papers_number_is_marked_where_our_run_has_other_settings(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("quick")
+    store.add("quick", parent, training__epochs=3)
+    store.add("quick", parent, training__epochs=3, model__system="m2")
+    store.add("quick", parent, training__epochs=3, model__classifier_weight=30.0, seed=1)
+    store.add("quick", parent, training__epochs=3, model__characteristic_size=4, model__style_size=10)
+    store.add("quick", parent, training__epochs=3, data__name="drawn_faces")
+    store.compare("--out", str(tmp_path))
+    shown = capsys.readouterr().out
+    for number in ("0.865 (a)", "0.865 (b)", "0.848 (b)", "0.820 ± 0.010 (b)"):  # the last is ReVAE's own
+        assert number in shown
+    assert (
+        "(a) other settings than the paper's: epochs: paper 100, here 3; classifier_weight: paper 1.0, here 30.0"
+        in shown
+    )
+    assert "(b) other settings than the paper's: epochs: paper 100, here 3\n" in shown
+    assert (
+        "also printed for m2: classification_accuracy 0.830 ± 0.000 (b) at f=0.06"
+        " (Joy et al. 2020 (ReVAE), table 1, m2)" in shown
+    )
+    rows = rows_of(tmp_path / "table.csv")
+    row = rows["fashion_mnist", "m2", "", "0.06", "3", "classification_accuracy"]
+    assert (row["paper"], row["paper_differs_in"]) == ("0.848", "epochs: paper 100, here 3")
+    assert row["other_papers"] == "0.830 ± 0.000 (Joy et al. 2020 (ReVAE), table 1, m2)"
+    (drawn,) = [
+        row for key, row in rows.items() if key[0] == "drawn_faces" and key[-1].endswith("n_accuracy")
+    ]
+    assert (drawn["paper"], drawn["paper_differs_in"]) == ("", "")
 
 
 def test_sync_uploads_the_backlog(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.figures.comparison import MARKERS, draw_comparison
+from pipeline.measures.paper_match import matches
 from pipeline.measures.summary import Row, Statistic
 
 METRIC = "classification_accuracy"
@@ -28,8 +29,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def row(settings: tuple[tuple[str, str], ...] = (), rate: float = 0.06, mean: float = 0.5) -> Row:
-    found = {METRIC: Statistic(mean, 0.1, 3, None)}
-    return Row("fashion_mnist", "ccvae", settings, rate, "3", ("0",), ("a",), found)
+    found = {METRIC: Statistic(mean, 0.1, 3)}
+    params = {"data.name": "fashion_mnist", "training.epochs": "3"}
+    params |= {"model.characteristic_size": "10", "model.style_size": "0"}
+    papers = matches(params, "ccvae", {})
+    return Row("fashion_mnist", "ccvae", settings, rate, "3", ("0",), ("a",), found, papers=papers)
 
 
 def test_lines_with_long_names_leave_room_for_the_panel(drawn: list[Figure], tmp_path: Path) -> None:
@@ -59,6 +63,13 @@ def test_few_short_names_stand_in_the_panel(drawn: list[Figure], tmp_path: Path)
     (figure,) = drawn
     assert figure.legends == []
     assert figure.axes[0].get_legend() is not None
+
+
+def test_the_papers_line_says_what_it_was_trained_with_otherwise(drawn: list[Figure], tmp_path: Path) -> None:
+    draw_comparison([row()], METRIC, tmp_path / "paper.png")
+    (line,) = [line for line in drawn[0].axes[0].lines if line.get_linestyle() == "--"]
+    assert line.get_label() == "ccvae, Joy et al. 2021, epochs=100"
+    assert list(np.asarray(line.get_ydata())) == [0.741, 0.865, 0.879, 0.901]
 
 
 def test_variants_at_a_single_rate_stand_side_by_side(drawn: list[Figure], tmp_path: Path) -> None:

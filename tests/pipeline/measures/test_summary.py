@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from pipeline.measures.summary import metric_names, summarise
+from pipeline.tracking.measured import MeasureStatus
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class Run:
     run_id: str
     params: dict[str, str]
     metrics: dict[str, float]
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def run(run_id: str, seed: int, accuracy: float, **more: str) -> Run:
@@ -33,11 +35,64 @@ def test_runs_on_other_folders_are_seeds_of_one_row() -> None:
     assert metric_names(rows) == ["classification_accuracy"]
 
 
+def measured(run_id: str, metrics: dict[str, float], tags: dict[str, str], seed: int = 0) -> Run:
+    return Run(run_id, run("", seed, 0.0).params, metrics, {f"measure.{k}": v for k, v in tags.items()})
+
+
 def test_what_is_measured_makes_no_variant() -> None:
-    rows = summarise(
-        [run(split, seed, 0.9, measures__split=split) for seed, split in enumerate(("test", "valid"))]
-    )
-    assert [row.variant for row in rows] == [""]
+    runs = [
+        measured(split, {}, {f"{split}.fid": "measured"}, seed)
+        for seed, split in enumerate(("test", "valid"))
+    ]
+    runs[0].params["measures.split"] = "test"  # recorded when that was still a param
+    assert [row.variant for row in summarise(runs)] == [""]
+
+
+def test_numbers_of_two_splits_are_two_columns_and_only_those_of_test_have_a_paper() -> None:
+    metrics = {"test/classification_accuracy": 0.9, "valid/classification_accuracy": 0.8, "valid/auroc": 0.7}
+    metrics |= {"train_split/elbo": -90.0, "train/elbo": -1.0}
+    tags = {f"{split}.classification": "measured" for split in ("test", "valid", "train")}
+    (row,) = summarise([measured("a", metrics, tags)])
+    assert metric_names([row]) == [
+        "classification_accuracy",
+        "train_split/elbo",
+        "valid/classification_accuracy",
+        "valid/auroc",
+    ]
+    assert {name: found.split for name, found in row.metrics.items()}["train_split/elbo"] == "train"
+    assert row.metrics["classification_accuracy"].paper is not None
+    assert row.metrics["valid/classification_accuracy"].paper is None
+
+
+def test_a_split_without_a_tag_is_not_taken_from_what_the_run_logged_before() -> None:
+    metrics = {"test/classification_accuracy": 0.1, "valid/classification_accuracy": 0.8}
+    (row,) = summarise([measured("a", metrics, {"valid.classification": "measured"})])
+    assert metric_names([row]) == ["valid/classification_accuracy"]
+
+
+def test_a_run_of_before_has_its_numbers_under_the_split_that_it_measured() -> None:
+    rows = summarise([run(split, 0, 0.9, measures__split=split) for split in ("test", "valid")])
+    assert [row.variant for row in rows] == ["measures.split=test", "measures.split=valid"]
+    assert [metric_names([row]) for row in rows] == [
+        ["classification_accuracy"],
+        ["valid/classification_accuracy"],
+    ]
+
+
+def test_measures_without_numbers_are_counted_and_the_others_stand() -> None:
+    metrics = {"test/classification_accuracy": 0.9, "test/fid": 7.0, "test/auroc": 0.5}
+    good = {"test.classification": "measured", "test.fid": "measured"}
+    bad = good | {"test.fid": "failed: ValueError: no image"}
+    runs = [
+        measured("a", metrics, good, seed=0),
+        measured("b", {"test/classification_accuracy": 0.7}, bad, seed=1),
+        measured("c", {"test/classification_accuracy": 0.5}, bad, seed=2),
+    ]
+    runs[0].tags["measures.withdrawn"] = "test/auroc"
+    (row,) = summarise(runs)
+    assert metric_names([row]) == ["classification_accuracy", "fid"]
+    assert (row.metrics["classification_accuracy"].n, row.metrics["fid"].n) == (3, 1)
+    assert row.unmeasured == ((MeasureStatus("test", "fid", "failed", "ValueError: no image"), 2),)
 
 
 def test_of_two_runs_with_one_seed_the_last_counts() -> None:

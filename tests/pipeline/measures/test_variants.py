@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from pipeline.measures.summary import Row
+from pipeline.measures.summary import Row, Statistic
 from pipeline.measures.tables import as_markdown, headings
 from pipeline.measures.variants import short_variants, what_is_common
 
 
 def row(*settings: tuple[str, str], system: str = "ccvae", rate: float = 0.06) -> Row:
-    return Row("mnist", system, settings, rate, "3", ("0",), ("a",), {})
+    return Row("mnist", system, settings, rate, "3", ("0",), ("a",), {"auroc": Statistic(0.5, None, 1)})
 
 
 def names(*rows: Row) -> list[str]:
@@ -45,6 +45,6 @@ def test_params_of_one_name_in_two_sections_keep_them() -> None:
 def test_a_table_says_what_its_variants_have_in_common() -> None:
     rows = [ablation("1", "1"), ablation("30", "1"), ablation("1", "4")]
     assert headings(rows, [])[:3] == ["data", "system", "variant"]
-    table = as_markdown(rows, [])
+    table = as_markdown(rows)
     assert "| mnist | ccvae | weight=30 | 0.06 |" in table
-    assert table.endswith("where a variant does not say otherwise: weight=1, samples=1\n")
+    assert table.endswith("- where a variant does not say otherwise: weight=1, samples=1\n")

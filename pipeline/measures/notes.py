@@ -1,0 +1,97 @@
+"""What is said below a table: which papers, in what our runs differ from theirs, and which measures have no numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from pipeline.measures.paper_match import Deviation
+from pipeline.measures.summary import Printed, Row
+from pipeline.measures.variants import what_is_common
+from pipeline.tracking.measured import FAILED, MeasureStatus
+
+Marks: TypeAlias = Mapping[tuple[Deviation, ...], list[str]]
+"""By what differs, the mark at a paper's number; none where nothing differs."""
+
+_MOST_NAMED = 4
+
+
+def marks(rows: Sequence[Row], metrics: Sequence[str]) -> Marks:
+    """A letter for each set of deviations among the paper's numbers of a table."""
+    found: dict[tuple[Deviation, ...], list[str]] = {(): []}
+    for _, _, printed in _printed(rows, metrics):
+        found.setdefault(printed.deviations, [f"({_letters(len(found))})"])
+    return found
+
+
+def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """One sentence each, for the metrics that a table shows."""
+    said = []
+    if sources := sorted({row.metrics[m].printed[0].value.source for row, m in _with_paper(rows, metrics)}):
+        said.append("paper: " + "; ".join(sources))
+    marked = marks(rows, metrics)
+    said += [
+        f"{mark} other settings than the paper's: {'; '.join(map(str, deviations))}"
+        for deviations, (mark, *_) in ((d, m) for d, m in marked.items() if m)
+    ]
+    said += _also_printed(rows, metrics, marked)
+    if common := what_is_common(rows):
+        said.append(common)
+    return said
+
+
+def unmeasured(rows: Sequence[Row]) -> list[str]:
+    """Which measures failed or do not apply, in how many runs, and why."""
+    where: dict[MeasureStatus, list[tuple[Row, int]]] = defaultdict(list)
+    for row in rows:
+        for status, runs in row.unmeasured:
+            where[status].append((row, runs))
+    said = []
+    for status, found in sorted(where.items(), key=lambda item: (item[0].status, item[0].measure)):
+        runs = sum(number for _, number in found)
+        names = dict.fromkeys(f"{row.system} f={row.supervision_rate:g}" for row, _ in found)
+        if status.status != FAILED:
+            names = dict.fromkeys(row.system for row, _ in found)
+        named = ", ".join([*names][:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+        ended = "failed in" if status.status == FAILED else "does not apply to"
+        said.append(
+            f"{status.measure} on {status.split} {ended} {runs} run{'s' * (runs != 1)} ({named}): {status.reason}"
+        )
+    return said
+
+
+def _also_printed(rows: Sequence[Row], metrics: Sequence[str], marked: Marks) -> list[str]:
+    """Numbers of other papers' rows that belong to the same runs."""
+    found: dict[tuple[str, str, str, str], dict[str, None]] = defaultdict(dict)
+    for row, metric, printed in _printed(rows, metrics):
+        if printed is not row.metrics[metric].printed[0]:
+            number = " ".join([str(printed.value), *marked[printed.deviations]])
+            place = (printed.value.source, printed.value.model, row.system, metric)
+            found[place][f"{number} at f={row.supervision_rate:g}"] = None
+    return [
+        f"also printed for {system}: {metric} {', '.join(numbers)} ({source}, {model})"
+        for (source, model, system, metric), numbers in found.items()
+    ]
+
+
+def _printed(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[tuple[Row, str, Printed]]:
+    for row, metric in _with_paper(rows, metrics):
+        for printed in row.metrics[metric].printed:
+            yield row, metric, printed
+
+
+def _with_paper(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[tuple[Row, str]]:
+    for row in rows:
+        for metric in metrics:
+            if metric in row.metrics and row.metrics[metric].printed:
+                yield row, metric
+
+
+def _letters(number: int) -> str:
+    """``a`` to ``z``, then ``aa`` and so on, for numbers from 1."""
+    letters = ""
+    while number:
+        number, last = divmod(number - 1, 26)
+        letters = chr(ord("a") + last) + letters
+    return letters

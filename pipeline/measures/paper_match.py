@@ -1,0 +1,111 @@
+"""Which rows of the papers' tables stand next to a run, and in what the run differs from what the paper says of them.
+
+A row belongs to a run of its data set, unaltered (``data.options``), whose model is one of the row's presets and that has
+what tells the paper's rows apart: the sizes of the latents (ReVAE's ``revae``, ``revae_10`` and ``revae_20``), one label per
+class, a rate of supervision that does not change. A run that has none of them has no paper's number next to it.
+
+All else that a paper states, or that the preset or the recipe made for it has where it is silent, is *named* where the run
+differs: epochs, learning rate and its milestones, the estimator and every other setting of the model. What no paper
+claims its numbers depend on is not compared: seeds, precision, ranks, device, compilation, the loader, checkpoints; nor
+is the batch size, which of these papers only Klys et al. state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline.measures.paper_settings import SETTINGS, PaperSetting
+from pipeline.measures.papers import PaperValue
+
+_UNALTERED = {"data.options": "()", "data.supervision_schedule": "()", "data.one_per_class": "False"}
+"""What every row has in common unless it says otherwise."""
+_BEFORE = {**_UNALTERED, "model.label_latents": "()"}
+"""What a run has that was recorded before there was such a param."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A setting that the run has otherwise than the paper."""
+
+    name: str
+    paper: str
+    here: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: paper {self.paper}, here {self.here}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A paper's rows that belong to a run."""
+
+    setting: PaperSetting
+    deviations: tuple[Deviation, ...]
+
+    def curve(self, dataset: str, metric: str) -> dict[float, PaperValue]:
+        """The paper's numbers by supervision rate; empty for a row that has no rate."""
+        curve: dict[float, PaperValue] = {}
+        for number in self.setting.numbers(dataset, metric):
+            if number.supervision_rate is not None:
+                curve.setdefault(number.supervision_rate, number)
+        return dict(sorted(curve.items()))
+
+    def number(self, dataset: str, supervision_rate: float, metric: str) -> PaperValue | None:
+        """The paper's number for exactly this; None if it prints none."""
+        if self.setting.row is not None:
+            return next(self.setting.numbers(dataset, metric), None)
+        for rate, number in self.curve(dataset, metric).items():
+            if math.isclose(rate, supervision_rate, rel_tol=1e-6):
+                return number
+        return None
+
+
+def has_numbers(dataset: str) -> bool:
+    """Whether any paper's rows are of this data set."""
+    return any(dataset in setting.datasets for setting in SETTINGS)
+
+
+def matches(
+    params: Mapping[str, str], preset: str, preset_deviations: Mapping[str, str]
+) -> tuple[Match, ...]:
+    """The rows that belong to a run.
+
+    Args:
+        params: of the run, by dotted name.
+        preset: of its model, the nearest one.
+        preset_deviations: the preset's values where the model has others, by dotted name.
+    """
+    return tuple(
+        Match(setting, tuple(_deviations(setting, params, preset, preset_deviations)))
+        for setting in SETTINGS
+        if params.get("data.name") in setting.datasets
+        and preset in (*setting.presets, *setting.related)
+        and all(
+            _equal(params.get(name, _BEFORE.get(name, "")), value)
+            for name, value in {**_UNALTERED, **setting.decides}.items()
+        )
+    )
+
+
+def _deviations(
+    setting: PaperSetting, params: Mapping[str, str], preset: str, preset_deviations: Mapping[str, str]
+) -> Iterator[Deviation]:
+    if preset in setting.related:
+        yield Deviation("preset", setting.presets[0], preset)
+    stated = {**preset_deviations, **setting.states}
+    sections = ("training.", "optimiser.")  # named first
+    for name in sorted(
+        set(stated) - set(setting.decides), key=lambda name: (not name.startswith(sections), name)
+    ):
+        here = params.get(name)
+        if here is not None and not _equal(here, stated[name]):
+            yield Deviation(name.rpartition(".")[2], stated[name], here)
+
+
+def _equal(one: str, other: str) -> bool:
+    try:
+        return one == other or math.isclose(float(one), float(other), rel_tol=1e-6)
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""How the models of the papers' tables were trained, so that each row stands next to the runs it belongs to.
+
+What a paper does not say is as the preset or the recipe has it that was made for its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.measures.papers import PaperValue, numbers_in
+
+_ADAM = {"optimiser.milestones": "()", "optimiser.betas": "(0.9, 0.999)"}
+_HUNDRED_EPOCHS = {"training.epochs": "100", **_ADAM}
+_OF_DIGITS = {"optimiser.learning_rate": "0.0005", **_HUNDRED_EPOCHS}
+_OF_PICTURES = {"optimiser.learning_rate": "0.0002", **_HUNDRED_EPOCHS}
+_OF_KLYS = {
+    "training.epochs": "2300",
+    "training.batch_size": "64",
+    "optimiser.learning_rate": "0.0005",
+    "optimiser.milestones": "(1, 3, 9, 27, 81, 243, 729)",
+    "optimiser.decay": str(0.1 ** (1 / 7)),
+    "optimiser.betas": "(0.9, 0.999)",
+    "model.reconstruction_weight": "20",
+    "model.kl_weight": "0.2",
+    "model.likelihood": "gaussian",
+    "model.hidden_labels": "0",
+}
+DIGITS = ("mnist", "fashion_mnist")
+ATTRIBUTES = ("tfd", "celeba_glasses", "celeba_facial_hair")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaperSetting:
+    """How a model of a paper's tables was trained, as far as the paper, or the preset made for it, says."""
+
+    paper: str
+    """Short name, a key of :data:`~pipeline.measures.papers.PAPERS`."""
+    model: str
+    """As the tables have it."""
+    datasets: tuple[str, ...]
+    presets: tuple[str, ...]
+    """Those made for the paper's model."""
+    related: tuple[str, ...] = ()
+    """Other presets of the same model, with an estimator of ours: which it is, is named."""
+    decides: Mapping[str, str] = field(default_factory=dict)
+    """Params that tell the paper's rows apart."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """Params that are named where a run has another value."""
+    row: str | None = None
+    """What the row says in place of a supervision rate."""
+
+    def numbers(self, dataset: str, metric: str) -> Iterator[PaperValue]:
+        """The paper's numbers of a metric, at every supervision rate."""
+        for number in numbers_in(self.paper, self.model, dataset, metric):
+            if number.setting == self.row or (self.row is None and number.supervision_rate is not None):
+                yield number
+
+
+def _ccvae_sizes(characteristic: int, style: int) -> dict[str, str]:
+    sizes = {"characteristic_size": characteristic, "style_size": style, "label_latents": ()}
+    return {f"model.{name}": str(value) for name, value in sizes.items()}
+
+
+_OUR_ESTIMATORS = ("ccvae-exact", "ccvae-constant")
+_M2 = ("m2", "m2-celeba")
+
+SETTINGS = (
+    # Joy et al. 2021. Section C.3 has 45 latents for CelebA, 27 of them style, and CheXpert's networks are the same; of
+    # MNIST and FashionMNIST it says neither latents nor optimiser: the presets' are those of the year before.
+    PaperSetting(
+        paper="ccvae",
+        model="ccvae",
+        datasets=DIGITS,
+        presets=("ccvae",),
+        related=_OUR_ESTIMATORS,
+        decides=_ccvae_sizes(10, 0),
+        states=_OF_DIGITS,
+    ),
+    *(
+        PaperSetting(
+            paper="ccvae",
+            model="ccvae",
+            datasets=(dataset,),
+            presets=("ccvae", "ccvae-celeba"),
+            related=_OUR_ESTIMATORS,
+            decides=_ccvae_sizes(10, style_size),
+            states=_OF_PICTURES,
+        )
+        for dataset, style_size in (("celeba", 27), ("chexpert", 40))
+    ),
+    *(
+        PaperSetting(
+            paper="ccvae",
+            model=model,
+            datasets=datasets,
+            presets=presets,
+            states={**training, f"model.{latents}": size},
+        )
+        for model, presets, latents, datasets, training, size in (
+            ("m2", _M2, "latent_size", DIGITS, _OF_DIGITS, "10"),
+            ("m2", _M2, "latent_size", ("celeba",), _OF_PICTURES, "27"),
+            ("m2", _M2, "latent_size", ("chexpert",), _OF_PICTURES, "40"),
+            ("diva", ("diva",), "style_size", ("celeba",), _OF_PICTURES, "27"),
+            ("diva", ("diva",), "style_size", ("chexpert",), _OF_PICTURES, "40"),
+            ("mvae", ("mvae", "mvae-celeba"), "latent_size", ("celeba", "chexpert"), _OF_PICTURES, "45"),
+        )
+    ),
+    # Joy et al. 2020 (ReVAE). C.2: 4 + 10 latents for FashionMNIST, 18 + 27 for CelebA, where each binary label has one
+    # whatever characteristic_size says: there it is what tells the preset revae from ccvae. D.1: all latents in z_c.
+    PaperSetting(
+        paper="revae",
+        model="revae",
+        datasets=("fashion_mnist",),
+        presets=("revae",),
+        decides=_ccvae_sizes(4, 10),
+        states=_OF_DIGITS,
+    ),
+    PaperSetting(
+        paper="revae",
+        model="revae",
+        datasets=("celeba",),
+        presets=("ccvae-celeba", "revae"),
+        decides=_ccvae_sizes(4, 27),
+        states=_OF_PICTURES,
+    ),
+    *(
+        PaperSetting(
+            paper="revae",
+            model=f"revae_{size}",
+            datasets=DIGITS,
+            presets=("ccvae", "revae"),
+            related=_OUR_ESTIMATORS,
+            decides=_ccvae_sizes(size, 0),
+            states=_OF_DIGITS,
+        )
+        for size in (10, 20)
+    ),
+    PaperSetting(
+        paper="revae",
+        model="revae",
+        datasets=("mnist",),
+        presets=("revae-one-per-class",),
+        decides={"data.one_per_class": "True", "data.supervision_rate": "0"},
+        states=_OF_DIGITS,
+        row="one_label_per_class mu=5",
+    ),
+    *(
+        PaperSetting(
+            paper="revae", model=model, datasets=datasets, presets=presets, states={**training, **sizes}
+        )
+        for model, presets, datasets, training, sizes in (
+            ("m2", _M2, DIGITS, _OF_DIGITS, {"model.latent_size": "10"}),
+            ("m2", _M2, ("celeba",), _OF_PICTURES, {"model.latent_size": "27"}),
+            ("m3", ("m3",), ("fashion_mnist",), _OF_DIGITS, _ccvae_sizes(4, 10)),
+            ("m3", ("m3",), ("celeba",), _OF_PICTURES, {"model.style_size": "27"}),
+        )
+    ),
+    # Klys et al. 2018, table 1: all four with the same hyperparameters (7.1), every label known.
+    *(
+        PaperSetting(
+            paper="csvae",
+            model=system,
+            datasets=ATTRIBUTES,
+            presets=(system,),
+            decides={"data.supervision_rate": "1"},
+            states={**_OF_KLYS, **more},
+            row="all",
+        )
+        for system, more in (
+            ("vae", {}),
+            ("cond_vae", {}),
+            ("cond_vae_info", {"model.information_weight": "10"}),
+            ("csvae", {}),
+        )
+    ),
+)
+"""Where several belong to a run, the number of the first that has one stands in the table, the others below it."""
