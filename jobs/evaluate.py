@@ -23,7 +23,6 @@ from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.lease import hold_lease
 from pipeline.cells.measurements import Result
 from pipeline.config import identity
-from pipeline.figures.draw import draw_figures
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.plan import is_done, planned, unsettled
 from pipeline.measures.settings import MeasuresConfig
@@ -105,14 +104,13 @@ def _evaluate(
                         data, measures.split, device, measures.measure_batch_size, heartbeat
                     )
                     view = ModelView(model, examples, identity(cell.config, data.manifest.digest))
-                    failed = take_all(view, cell, unsettled(cell, measures), lease.check)
-                    lease.check()
-                    draw_figures(model, examples, cell.figures)
+                    failed = take_all(
+                        view, cell, unsettled(cell, measures), lease.check, tracker.mirror_results
+                    )
             except Interrupted:
                 tracker.close("running")
                 raise
             numbers = _numbers(cell, measures)
-            tracker.mirror_results()
             if failed:
                 said = "; ".join(f"{name}: {reason}" for name, reason in failed)
                 raise MeasuringError(f"{len(failed)} of {len(measures.take)} measures failed: {said}")

@@ -1,71 +1,56 @@
-"""The figures of a run: those that its model is able to give."""
+"""The figures of a cell, drawn from what its measures left on disk: no model is needed, and no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from pipeline.figures.generations import draw_generations
+from pipeline.cells.measurements import ARRAYS_FILE, MeasurementKey, results
 from pipeline.figures.grid import save_grid
-from pipeline.figures.label_changes import (
-    draw_intervention_draws,
-    draw_interventions,
-    draw_swaps,
-    draw_switches,
-    draw_traversals,
-    first,
-)
 from pipeline.figures.latents import draw_latent_histogram
-from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.capabilities import (
-    EncodesFactors,
-    GeneratesFromLabels,
-    HasLabelLatents,
-    Intervenes,
-    KnownLabels,
-    Reconstructs,
-    SwapsCharacteristics,
-    SwitchesAttribute,
-    Traverses,
-    labels_if_needed,
-)
+from pipeline.measures.image_grid import grids_in
 
-_COLUMNS = 12
+Arrays = Mapping[str, np.ndarray]
+
+DRAWN: dict[str, tuple[str, Callable[[Arrays, Path], None]]] = {
+    "latent_histogram": ("latent_histogram", draw_latent_histogram),
+}
+"""Measure → the name of its figure and what draws it; grids of images need no entry."""
 
 
-@torch.no_grad()
-def draw_figures(model: torch.nn.Module, examples: MeasuredSplit, folder: Path) -> list[Path]:
-    """Write the figures as PNG files; returns their paths."""
-    image, known = next(examples.images_and_labels())
-    labels, of = examples.data.manifest.labels, labels_if_needed(model, known)
-    drawn: list[Path] = []
-    if isinstance(model, Reconstructs):
-        drawn += _reconstructions(model, image[:_COLUMNS], of, folder)
-    if isinstance(model, GeneratesFromLabels):
-        rows = torch.from_numpy(examples.labels[: len(image)]).to(image.device)
-        drawn += draw_generations(model, labels, rows, folder)
-    if isinstance(model, Intervenes):
-        drawn += draw_interventions(model, image, labels, folder, of)
-        drawn += draw_intervention_draws(model, image, labels, folder, of)
-    if isinstance(model, SwitchesAttribute) and isinstance(
-        model, HasLabelLatents
-    ):  # needs no means of a split
-        drawn += draw_switches(model, image, labels, folder, known)
-    if isinstance(model, SwapsCharacteristics):
-        drawn += draw_swaps(model, image, folder, of)
-    if isinstance(model, Traverses):
-        drawn += draw_traversals(model, image, labels, folder, of)
-    if isinstance(model, EncodesFactors):
-        drawn += draw_latent_histogram(model, examples, folder)
+def draw_figures(cell: Path, figures: Path | None = None) -> list[Path]:
+    """Draw every figure that the results in a cell's folder have arrays for; returns the PNG files.
+
+    Those of the split ``test`` stand in ``figures/``, those of other splits in ``figures/<split>/``; of a measure that was
+    taken again the newest result is drawn. ``figures`` is another folder for them.
+    """
+    drawn: dict[Path, None] = {}
+    for result in sorted(results(cell), key=lambda result: (result.key.version, result.time)):
+        drawn |= dict.fromkeys(draw_result(cell, result.key, figures or cell / "figures"))
+    return list(drawn)
+
+
+def draw_result(cell: Path, key: MeasurementKey, figures: Path) -> list[Path]:
+    """Draw the figures of one result; none where it has no arrays."""
+    file = key.folder(cell) / ARRAYS_FILE
+    if not file.is_file():
+        return []
+    with np.load(file, allow_pickle=False) as stored:
+        return draw_arrays(key, dict(stored), figures)
+
+
+def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path]:
+    """Draw the figures that are made of these arrays of a measure; settings off their default are in the file's name."""
+    folder = figures if key.split == "test" else figures / key.split
+    settings = "".join(f"-{name}_{value}" for name, value in sorted(key.settings.items()))
+    drawn = []
+    for name, grid in grids_in(arrays).items():
+        drawn.append(folder / f"{name}{settings}.png")
+        save_grid(grid, drawn[-1])
+    if key.measure in DRAWN:
+        name, draw = DRAWN[key.measure]
+        drawn.append(folder / f"{name}{settings}.png")
+        draw(arrays, drawn[-1])
     return drawn
-
-
-def _reconstructions(
-    model: Reconstructs, image: Tensor, known: KnownLabels | None, folder: Path
-) -> list[Path]:
-    path = folder / "reconstructions.png"
-    rows = torch.stack([image.float() / 255, model.reconstruct(image, first(known, len(image)))])
-    save_grid(rows, ["image", "decoded"], "Test images and their reconstructions", path)
-    return [path]

@@ -1,50 +1,33 @@
-"""A grid of images as one picture, with names beside its rows and above its columns."""
+"""A grid of images as one picture, with names next to its rows and above its columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from matplotlib.figure import Figure
-from torch import Tensor
+
+from pipeline.measures.image_grid import ImageGrid
 
 _GAP = 2
 """White pixels between images, so that small differences between neighbours are seen where they are."""
 
 
-def save_grid(
-    images: Float[Tensor, "row column channel height width"],
-    row_names: Sequence[str],
-    title: str,
-    path: Path,
-    column_names: Sequence[str] = (),
-) -> None:
-    """Write a PNG of images in [0, 1], grey or colour, one name per row, and one per column where there are any.
-
-    Raises:
-        ValueError: there are more or fewer names than rows or columns.
-    """
-    rows, columns, _, height, width = images.shape
-    if len(row_names) != rows or len(column_names) not in (0, columns):
-        raise ValueError(
-            f"{rows} rows and {columns} columns of images have {len(row_names)} and {len(column_names)} names"
-        )
+def save_grid(grid: ImageGrid, path: Path) -> None:
+    """Write a PNG of grey or colour images, one name per row, and one per column where there are any."""
+    rows, columns, _, height, width = grid.images.shape
     height, width = height + _GAP, width + _GAP
-    framed = torch.nn.functional.pad(images.float().clamp(0, 1), (0, _GAP, 0, _GAP), value=1.0)
-    tiles = framed.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, -1)
-    picture = np.asarray(tiles.cpu())
+    framed = np.pad(grid.images, [(0, 0)] * 3 + [(0, _GAP)] * 2, constant_values=255)
+    picture = framed.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, -1)
     figure = Figure(figsize=(1.5 + 0.6 * columns, 0.6 + 0.6 * rows), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+    axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=255)
     middles = [height * (row + 0.5) - _GAP / 2 for row in range(rows)]
-    axes.set_yticks(middles, labels=list(row_names), fontsize=7)
-    middles = [width * (column + 0.5) - _GAP / 2 for column in range(len(column_names))]
-    axes.set_xticks(middles, labels=list(column_names), fontsize=6)
+    axes.set_yticks(middles, labels=list(grid.rows), fontsize=7)
+    middles = [width * (column + 0.5) - _GAP / 2 for column in range(len(grid.columns))]
+    axes.set_xticks(middles, labels=list(grid.columns), fontsize=6)
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-    axes.set_title(title, fontsize=8)
+    axes.set_title(grid.title, fontsize=8)
     for side in axes.spines.values():
         side.set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.data.dataset import DataSet
+from pipeline.data.dataset import Columns, DataSet, MappedImages
 from pipeline.models.capabilities import KnownLabels
 from pipeline.training.watchdog import unwatched
 
@@ -25,31 +26,49 @@ class MeasuredSplit:
     heartbeat: Callable[[], None] = unwatched
     """Called at each batch."""
 
-    def images(self) -> Iterator[Tensor]:
-        """Images (row, channel, height, width), uint8, a batch at a time; the last batch may be shorter."""
-        mapped = self.data.images(self.split)
-        for start in range(0, len(mapped), self.batch_size):
-            self.heartbeat()
-            rows = np.arange(start, min(start + self.batch_size, len(mapped)))
-            yield torch.from_numpy(mapped.gather(rows)).to(self.device)
+    def __len__(self) -> int:
+        return len(self._mapped)
 
-    def images_and_labels(self) -> Iterator[tuple[Tensor, KnownLabels]]:
-        """The same images, each batch with what is known of its labels, on the device."""
-        columns, start = self.data.columns(self.split), 0
-        for image in self.images():
-            rows = slice(start, start + len(image))
-            labels, observed = (
-                torch.from_numpy(of[rows]).to(self.device) for of in (columns.labels, columns.observed)
-            )
-            yield image, KnownLabels(labels, observed)
-            start += len(image)
+    def batches(self) -> Iterator[tuple[Tensor, KnownLabels]]:
+        """Images (row, channel, height, width), uint8, and what is known of their labels, a batch at a time.
+
+        The last batch may be shorter.
+        """
+        for start in range(0, len(self), self.batch_size):
+            self.heartbeat()
+            end = min(start + self.batch_size, len(self))
+            yield self.rows(start, end), self.known_labels(start, end)
+
+    def images(self) -> Iterator[Tensor]:
+        """The images of ``batches``."""
+        for image, _ in self.batches():
+            yield image
+
+    def rows(self, start: int, end: int) -> Tensor:
+        """Images of these rows, as far as there are any."""
+        return torch.from_numpy(self._mapped.gather(np.arange(start, min(end, len(self))))).to(self.device)
+
+    def known_labels(self, start: int, end: int) -> KnownLabels:
+        """What is known of the labels of these rows."""
+        labels, observed = self.labels[start:end], self.observed[start:end]
+        return KnownLabels(
+            torch.from_numpy(labels).to(self.device), torch.from_numpy(observed).to(self.device)
+        )
 
     @property
     def labels(self) -> np.ndarray:
         """(row, label), uint8."""
-        return self.data.columns(self.split).labels
+        return self._columns.labels
 
     @property
     def observed(self) -> np.ndarray:
         """(row, label): only these labels are known; supervision rates do not matter here."""
-        return self.data.columns(self.split).observed
+        return self._columns.observed
+
+    @cached_property
+    def _mapped(self) -> MappedImages:
+        return self.data.images(self.split)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return self.data.columns(self.split)

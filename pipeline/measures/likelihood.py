@@ -7,19 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pipeline.measures.measure import Measured, Metric, Needs
+from pipeline.measures.measure import Measured, Metric
+from pipeline.measures.needs import Needs
 
 if TYPE_CHECKING:
     from pipeline.measures.view import ModelView
 
+_SHADES = 256
+"""Of a pixel."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Likelihood:
-    """Mean ELBO per image in nats, and as bits per dimension, one sample per image."""
+    """Mean ELBO per image in nats, one sample per image, and as bits per dimension where that is a code length."""
 
     name: ClassVar[str] = "likelihood"
-    version: ClassVar[int] = 1
-    needs: ClassVar[Needs] = Needs(capabilities=("Encodes",), encoding_without_labels=True)
+    version: ClassVar[int] = 2
+    """2: bits per dimension are those of pixels of 8 bits, and a Bernoulli likelihood of grey pixels has none. Before, they
+    were the bound in other units, which can be below zero, and no code length."""
+    needs: ClassVar[Needs] = Needs(
+        capabilities=("BoundsLikelihood",), encoding_without_labels=True, answers=("bounds",)
+    )
     metrics: ClassVar[Mapping[str, Metric]] = {
         "elbo": Metric(unit="nats", better="higher"),
         "bits_per_dimension": Metric(unit="bits", better="lower"),
@@ -28,25 +36,16 @@ class Likelihood:
 
     def __call__(self, view: ModelView) -> Measured:
         """Over all images of the split."""
-        import torch
+        bounds = view.bounds
+        elbo, count = float(bounds.double().mean()), len(bounds)
+        numbers = {"elbo": elbo, "measured_images": float(count)}
+        if view.model.has_pixel_density:
+            numbers["bits_per_dimension"] = bits_per_dimension(
+                elbo, math.prod(view.examples.data.manifest.image_shape)
+            )
+        return Measured(numbers=numbers, counts=dict.fromkeys(numbers.keys() - {"measured_images"}, count))
 
-        from pipeline.data.batch import Batch
 
-        total, count = 0.0, 0
-        manifest = view.examples.data.manifest
-        with torch.no_grad():
-            for image in view.examples.images():
-                labels = torch.zeros(len(image), len(manifest.labels), dtype=torch.uint8, device=image.device)
-                batch = Batch(image=image, labels=labels, observed=labels.bool(), labelled=0)
-                losses = view.model(batch)
-                # An objective with weights is no bound: such a system records the bound next to it.
-                bound = losses.terms["elbo"][0] if "elbo" in losses.terms else losses.objective.double().sum()
-                total += float(bound)
-                count += len(image)
-        elbo = total / count
-        numbers = {
-            "elbo": elbo,
-            "bits_per_dimension": -elbo / (math.prod(manifest.image_shape) * math.log(2)),
-            "measured_images": float(count),
-        }
-        return Measured(numbers=numbers, counts={"elbo": count, "bits_per_dimension": count})
+def bits_per_dimension(log_density: float, dimensions: int) -> float:
+    """Bits that a value of 8 bits costs under a density of values in [0, 1] with this logarithm (of all, in nats)."""
+    return (-log_density / dimensions + math.log(_SHADES)) / math.log(2)

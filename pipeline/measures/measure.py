@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pipeline.cells.measurements import Better, MeasurementKey
+from pipeline.measures.needs import Needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,20 +28,6 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Needs:
-    """What must be there for a measure to apply; what is missing is recorded as "not applicable", with the reason."""
-
-    capabilities: tuple[str, ...] = ()
-    """Protocols of ``pipeline.models.capabilities`` that the model must satisfy, by name."""
-    encoding_without_labels: bool = False
-    """Whether the model must encode images whose labels are not known; the others are handed them where it needs them."""
-    columns: tuple[str, ...] = ()
-    """Of the data: ``labels``, ``factors``, ``reference``, ``regions``, ``ids``."""
-    extras: tuple[str, ...] = ()
-    """Other trained things, such as ``classifier``, whose digests the result rests on."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """What a call of a measure gives."""
 
@@ -48,7 +35,7 @@ class Measured:
     """By metric; one that the split has no examples for is left out."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Number of examples or labels behind a metric, where that makes sense."""
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """What figures are drawn from."""
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 
 def seed_of(identity: str, *parts: str | int) -> int:
-    """A seed, of 63 bits, of a part of what is measured of the cell with this identity."""
+    """A seed, of 63 bits, for a part of what is measured of the cell with this identity."""
     text = "/".join((identity, *map(str, parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -20,3 +22,16 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from
     random.seed(seed)
+
+
+@contextmanager
+def own_random_numbers() -> Iterator[None]:
+    """Put the generators of torch, NumPy and Python back, after the block, to where they stood before it."""
+    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+    gpus = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(gpus):
+        try:
+            yield
+        finally:
+            random.setstate(ours)
+            np.random.set_state(numpys)  # noqa: NPY002

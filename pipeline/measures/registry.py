@@ -12,16 +12,44 @@ from dataclasses import fields
 from functools import cache
 
 from data_prep.errors import ConfigError
+from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.classification import Classification
+from pipeline.measures.generation_grid import GenerationGrid
+from pipeline.measures.intervention_grid import InterventionGrid
+from pipeline.measures.latent_histogram import LatentHistogram
 from pipeline.measures.likelihood import Likelihood
 from pipeline.measures.measure import Measure
+from pipeline.measures.reconstruction_grid import ReconstructionGrid
+from pipeline.measures.swap_grid import SwapGrid
+from pipeline.measures.traversal_grid import TraversalGrid
 from pipeline.validation import validated
 
-MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in (Classification, Likelihood)}
+_ALL: tuple[type[Measure], ...] = (
+    Classification,
+    Likelihood,
+    ReconstructionGrid,
+    GenerationGrid,
+    InterventionGrid,
+    AttributeSwitchingGrid,
+    SwapGrid,
+    TraversalGrid,
+    LatentHistogram,
+)
+MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}
 """By name."""
 
-BY_DEFAULT = ("classification", "likelihood")
-"""What a run measures that does not say: what needs nothing but the model and its data, and is quick."""
+BY_DEFAULT = (
+    "classification",
+    "likelihood",
+    "reconstruction_grid",
+    "generation_grid",
+    "intervention_grid",
+    "attribute_switching_grid",
+    "swap_grid",
+    "traversal_grid",
+    "latent_histogram",
+)
+"""What a run measures that names no measures: what needs nothing but the model and its data, and is quick."""
 
 
 @cache

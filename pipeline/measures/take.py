@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from data_prep.errors import Interrupted, LeaseLost, UserError, full_disk_sentence
 from pipeline.cells.folder import CellFolder
-from pipeline.cells.measurements import Failure, Number, Result
-from pipeline.measures.needs import why_not
+from pipeline.cells.measurements import Failure, MeasurementKey, Number, Result
+from pipeline.figures.draw import draw_arrays
+from pipeline.measures.applies import why_not
+from pipeline.measures.needs import Answer
 from pipeline.measures.plan import Planned
 from pipeline.measures.randomness import seed_everything, seed_of
 from pipeline.measures.view import ModelView
@@ -23,7 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def take_all(
-    view: ModelView, cell: CellFolder, wanted: Sequence[Planned], guard: Callable[[], None]
+    view: ModelView,
+    cell: CellFolder,
+    wanted: Sequence[Planned],
+    guard: Callable[[], None],
+    taken: Callable[[], None] = lambda: None,
 ) -> list[tuple[str, str]]:
     """Take these measures of a cell; returns the names of those that failed, each with a sentence.
 
@@ -34,15 +42,20 @@ def take_all(
         cell: where results go.
         wanted: what is to be measured.
         guard: asked before anything is written; raises LeaseLost where a newer copy of the run has taken over.
+        taken: called after each measure that has left a result or a failure.
     """
+    suspects = [entry for entry in wanted if entry.key.was_begun(cell.folder)]
+    others = [entry for entry in wanted if entry not in suspects]
+    view = replace(view, answers=_answers_to(others, view))
     failed = []
-    for entry in sorted(wanted, key=lambda entry: entry.key.was_begun(cell.folder)):
+    for entry in [*others, *suspects]:
         view.examples.heartbeat()
         guard()
         entry.key.note_begin(cell.folder)
         try:
-            result, arrays = _measured(view, cell, entry)
+            result, arrays = _measured(view, entry)
             guard()
+            _draw(entry.key, arrays, cell)
             result.write(cell.folder, arrays)
         except (Interrupted, LeaseLost):
             entry.key.forget_begin(cell.folder)  # nothing is wrong with it
@@ -56,19 +69,28 @@ def take_all(
             Failure(key=entry.key, reason=reason, time=_now()).write(cell.folder)
             failed.append((entry.measure.name, reason))
         entry.key.forget_begin(cell.folder)
+        taken()
     return failed
 
 
-def _measured(
-    view: ModelView, cell: CellFolder, entry: Planned
-) -> tuple[Result, dict[str, np.ndarray] | None]:
+def _answers_to(wanted: Sequence[Planned], view: ModelView) -> frozenset[Answer]:
+    """What the measures among these that apply need to know of every image."""
+    manifest = view.examples.data.manifest
+    needs = [entry.measure.needs for entry in wanted]
+    return frozenset(
+        answer for each in needs if why_not(each, view.model, manifest) is None for answer in each.answers
+    )
+
+
+def _measured(view: ModelView, entry: Planned) -> tuple[Result, Mapping[str, np.ndarray]]:
     reason = why_not(entry.measure.needs, view.model, view.examples.data.manifest)
     if reason is not None:
         log.info("%s does not apply: %s", entry.measure.name, reason)
-        return Result(key=entry.key, status="not_applicable", reason=reason, time=_now()), None
+        return Result(key=entry.key, status="not_applicable", reason=reason, time=_now()), {}
     begin = time.monotonic()
     seed_everything(seed_of(view.identity, entry.key.folder_name))
-    found = entry.measure(view)
+    with torch.no_grad():
+        found = entry.measure(view)
     metrics = entry.measure.metrics
     numbers = {
         name: Number(
@@ -80,7 +102,21 @@ def _measured(
         for name, value in found.numbers.items()
     }
     seconds = time.monotonic() - begin
-    return Result(key=entry.key, numbers=numbers, seconds=seconds, time=_now()), dict(found.arrays)
+    return Result(key=entry.key, numbers=numbers, seconds=seconds, time=_now()), found.arrays
+
+
+def _draw(key: MeasurementKey, arrays: Mapping[str, np.ndarray], cell: CellFolder) -> None:
+    """Draw the figures of a result; numbers must not be lost for a picture, which can be drawn at any time."""
+    try:
+        draw_arrays(key, arrays, cell.figures)
+    except (Interrupted, LeaseLost):
+        raise
+    except Exception as error:
+        if full_disk_sentence(error) is not None:
+            raise
+        log.exception(
+            "no figure of %s; to try again: python -m jobs.draw --config %s", key.measure, cell.config_file
+        )
 
 
 def in_one_sentence(error: Exception) -> str:

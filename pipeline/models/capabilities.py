@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from data_prep.errors import ConfigError
+from pipeline.data.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class KnownLabels:
     def all_of(cls, labels: UInt8[Tensor, "batch label"]) -> KnownLabels:
         """Every label of every image."""
         return cls(labels, torch.ones_like(labels, dtype=torch.bool))
+
+    def of(self, rows: Int64[Tensor, " row"]) -> KnownLabels:
+        """Those of some of the images, in this order."""
+        return KnownLabels(self.labels[rows], self.observed[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,23 @@ class Classifies(Protocol):
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> list[Float[Tensor, "batch category"]]:
         """``log q(y_i | x)``: one tensor per label."""
+        ...
+
+
+@runtime_checkable
+class BoundsLikelihood(Protocol):
+    """Is a generative model of images whose likelihood has a bound that can be computed; a classifier is none."""
+
+    @property
+    def has_pixel_density(self) -> bool:
+        """Whether ``log p(x)`` is that of a density of pixels, where black is 0 and white 1.
+
+        It is none where grey pixels count as probabilities of a Bernoulli variable, as in the papers for MNIST.
+        """
+        ...
+
+    def log_likelihood_bound(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """A lower bound of ``log p(x)`` in nats; of ``log p(x, y)`` with the labels that the batch observes."""
         ...
 
 

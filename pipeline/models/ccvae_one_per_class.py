@@ -84,7 +84,7 @@ class OnePerClassCCVAE(CCVAE):
             "elbo": term(losses.objective),
             "unlabelled/nearest_example": term(agreement),
         }
-        return Losses(objective=objective, terms=losses.terms | terms)
+        return Losses(objective=objective, bound=losses.objective, terms=losses.terms | terms)
 
     def agreement(
         self, mean: Float[Tensor, "value latent"], scale: Float[Tensor, "value latent"], rows: int

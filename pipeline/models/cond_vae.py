@@ -205,6 +205,7 @@ class CondVAEInfo(AttributeDecoderVAE):
         }
         return Losses(
             objective=objective,
+            bound=bound.bound,
             terms=bound.terms | terms,
             adversaries={"adversary": log_likelihood_of(self.adversary(z.detach()), labels, observed)},
         )

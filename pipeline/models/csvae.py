@@ -167,11 +167,13 @@ class CSVAE(
             + config.entropy_weight * label_entropy
             + log_label_prior
         )
+        elbo = log_likelihood - subspace_kl - kl + log_label_prior
         return Losses(
             objective=objective,
+            bound=elbo,
             terms={
                 "objective": term(objective),
-                "elbo": term(log_likelihood - subspace_kl - kl + log_label_prior),
+                "elbo": term(elbo),
                 "log_likelihood": term(log_likelihood),
                 "kl": term(kl),
                 "subspace_kl": term(subspace_kl),

@@ -96,15 +96,16 @@ class Diva(ConditionalPriorVAE):
             mean_s, scale_s
         )
         log_q = self.classifier.of(z_c[:labelled], labels).masked_fill(~observed, 0)
-        objective = log_likelihood - self.kl_weight * kl
+        objective, elbo = log_likelihood - self.kl_weight * kl, log_likelihood - kl
         objective = torch.cat(
             [objective[:labelled] + (self.classifier_weights * log_q).sum(-1), objective[labelled:]]
         )
         return Losses(
             objective=objective,
+            bound=elbo,
             terms={
                 "objective": term(objective),
-                "elbo": term(log_likelihood - kl),
+                "elbo": term(elbo),
                 "log_likelihood": term(log_likelihood),
                 "kl": term(kl),
                 "labelled/log_predictive": term(log_q.sum(-1)),

@@ -93,6 +93,8 @@ class Losses:
     adversaries: dict[str, Float[Tensor, " batch"]] = field(default_factory=dict)
     """What each further player maximises, by its name. A player's objective reaches the parameters of that player alone:
     in everyone else's they are held fixed, so that one backward pass over the sum of all gives each its own gradient."""
+    bound: Float[Tensor, " batch"] | None = None
+    """A lower bound of ``log p(x)`` (of ``log p(x, y)`` where labels are observed); None where the objective is one."""
 
     @property
     def of_all_players(self) -> Float[Tensor, " batch"]:

@@ -30,6 +30,7 @@ from pipeline.models.parts.densities import class_log_probability, standard_gaus
 from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
 from pipeline.models.parts.label_codes import LabelCodes, known_or_read, log_likelihood_of
 from pipeline.models.parts.label_latents import IntervenesByLatents, SwapsByLatents
+from pipeline.models.parts.likelihood_bound import BoundOfLosses
 from pipeline.networks import (
     CONVOLUTIONAL_FEATURES,
     ConditionedConvolutionalDecoder,
@@ -98,7 +99,7 @@ def choose_estimator(asked: LabelEstimator, labels: int, combinations: int) -> L
     return asked
 
 
-class M2(IntervenesByLatents, SwapsByLatents, nn.Module):
+class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
     """M2 for images with any labels; its code is ``(y, z)``."""
 
     log_prior: Tensor
@@ -155,6 +156,7 @@ class M2(IntervenesByLatents, SwapsByLatents, nn.Module):
         )
         return Losses(
             objective=objective,
+            bound=elbo,
             terms={
                 "objective": term(objective),
                 "elbo": term(elbo),

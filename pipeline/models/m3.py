@@ -76,6 +76,7 @@ class M3(IntervenesByLatents, CharacteristicVAE):
         objective = torch.cat([elbo[:labelled] + self.config.classifier_weight * log_q, elbo[labelled:]])
         return Losses(
             objective=objective,
+            bound=elbo,
             terms={
                 "objective": term(objective),
                 "elbo": term(elbo),

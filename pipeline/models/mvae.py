@@ -152,6 +152,7 @@ class MVAE(ImageVAE):
         objective = torch.cat([elbo[:labelled] + joint_elbo + label_elbo, elbo[labelled:]])
         return Losses(
             objective=objective,
+            bound=elbo,
             terms={
                 "objective": term(objective),
                 "elbo": term(elbo),

@@ -85,7 +85,7 @@ def test_a_system_that_knows_all_labels_is_handed_them_where_it_is_measured(
         if entry.measure.name == "likelihood"
     )
     assert result is not None
-    assert result.reason == "the model encodes images with known labels only"
+    assert result.reason == "the system encodes images with known labels only"
     assert_figures(cell, CAN[config.model.system])
 
 

@@ -21,6 +21,7 @@ from pipeline.models.parts.densities import (
     gaussian_pixel_log_density,
     laplace_log_density,
 )
+from pipeline.models.parts.likelihood_bound import BoundOfLosses
 from pipeline.networks import (
     CONVOLUTIONAL_SIDE,
     ConvolutionalDecoder,
@@ -116,7 +117,7 @@ def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, T
     return partial(_SCALED_DENSITIES[likelihood], scale=config.likelihood_scale)
 
 
-class ImageVAE(nn.Module):
+class ImageVAE(BoundOfLosses):
     """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
 
     def __init__(

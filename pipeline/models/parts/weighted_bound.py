@@ -33,12 +33,14 @@ def weighted_bound(
     config: WeightedVAEConfig, log_likelihood: Float[Tensor, " batch"], kl: Float[Tensor, " batch"]
 ) -> Losses:
     """Both terms with their weights as the objective; the bound itself is among the terms."""
+    elbo = log_likelihood - kl
     objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
     return Losses(
         objective=objective,
+        bound=elbo,
         terms={
             "objective": term(objective),
-            "elbo": term(log_likelihood - kl),
+            "elbo": term(elbo),
             "log_likelihood": term(log_likelihood),
             "kl": term(kl),
         },

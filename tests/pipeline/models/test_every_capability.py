@@ -16,6 +16,7 @@ from tests.pipeline.models.every_system import CASES, SIZE, Case, images, labels
 
 CAPABILITIES = (
     capabilities.NeedsLabels,
+    capabilities.BoundsLikelihood,
     capabilities.Classifies,
     capabilities.Encodes,
     capabilities.HasLabelLatents,
@@ -55,7 +56,7 @@ def assert_pictures(found: Tensor, *shape: int) -> None:
     assert (found <= 1).all()
 
 
-ALWAYS = {"Reconstructs", "Encodes"}
+ALWAYS = {"BoundsLikelihood", "Reconstructs", "Encodes"}
 CHANGES = {"GeneratesFromLabels", "Intervenes"}
 READS = {"Classifies"}
 PLACES = {"HasLabelLatents"}

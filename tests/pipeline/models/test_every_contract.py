@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import ConfigError
+from pipeline.data.batch import Batch
 from pipeline.models import capabilities
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.parts.class_means import class_means
@@ -26,6 +27,23 @@ SEES_LABELS = {"m2", "mvae", "csvae", "cond_vae", "cond_vae_info"}
 
 def known(case: Case, seed: int = 0) -> KnownLabels:
     return KnownLabels.all_of(labels(case.shape, SIZE, seed))
+
+
+@cases_with(capabilities.BoundsLikelihood)
+@torch.no_grad()
+def test_the_bound_of_each_image_is_what_training_records_as_elbo(case: Case) -> None:
+    """Whatever the objective adds to it, or weighs in it; without weights the objective is the bound."""
+    model: Any = small_model_of(case)
+    nothing = torch.zeros(SIZE, len(case.shape.cardinalities), dtype=torch.uint8)
+    batch = Batch(image=images(case.shape, SIZE), labels=nothing, observed=nothing.bool(), labelled=0)
+    torch.manual_seed(0)
+    bound = model.log_likelihood_bound(batch)
+    torch.manual_seed(0)
+    losses = model(batch)
+    assert bound.shape == (SIZE,)
+    assert bound.isfinite().all()
+    recorded = losses.terms.get("elbo", losses.terms["objective"])
+    torch.testing.assert_close(bound.sum(), recorded[0])
 
 
 @contextmanager
