@@ -1,8 +1,8 @@
 """Runs at the end of a SLURM job's batch script: is the unit done, or is the job requeued?
 
 ``python -m jobs.epilogue --units FILE.json --status N --retries R``. FILE.json is a list with an entry for each index of the
-array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; the units other than
-train and evaluate have no ``config``. N is the exit status of srun.
+array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; evaluate has ``take`` and
+``split`` as well, what it measures, and the units other than these two have no ``config``. N is the exit status of srun.
 
 Exit status: 0 for a unit that is done; otherwise that of srun, or 1, so that what depends on the job does not start.
 """
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from data_prep.errors import ConfigError, report_user_errors
 from jobs.outcome import Action, next_action
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
+from pipeline.measures.settings import MeasuresConfig
 
 SECONDS_TO_BE_REQUEUED = 120.0
 """How long a requeued job waits for SLURM to end it."""
@@ -69,7 +71,9 @@ def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) 
     unit = entry["unit"]
     if unit in ("train", "evaluate"):
         cell = CellFolder.of(Path(str(entry.get("config"))))
-        return next_action(cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt))
+        return next_action(
+            cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt), _measures(cell, entry)
+        )
     if status == 0:
         return "done"
     if status == 2:  # a user error
@@ -77,6 +81,13 @@ def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) 
     if attempt.restart >= retries:
         return "give_up"
     return "again" if _is_the_newest_start(attempt) else "leave"
+
+
+def _measures(cell: CellFolder, entry: dict[str, Any]) -> MeasuresConfig | None:
+    """What the unit measures; None where the entry leaves it to the cell's configuration."""
+    if not entry.get("take"):
+        return None
+    return replace(cell.measures_config(), take=tuple(entry["take"]), split=str(entry["split"]))
 
 
 def _is_the_newest_start(attempt: Attempt) -> bool:

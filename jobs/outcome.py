@@ -22,6 +22,7 @@ from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.folder import RESET, CellFolder
 from pipeline.cells.lease import Holder, superseded
 from pipeline.measures.plan import is_done
+from pipeline.measures.settings import MeasuresConfig
 
 OUTCOME_FILE = "outcome.json"
 
@@ -108,17 +109,19 @@ def next_action(
     attempt: Attempt,
     retries: int,
     is_newest_start: Callable[[], bool] = lambda: True,
+    measures: MeasuresConfig | None = None,
 ) -> Action:
     """What to do after an attempt at a unit, however it ended; called once per attempt.
 
     An attempt that was asked to stop is always repeated. One that crashed is repeated ``retries`` times in a row without
     a newer checkpoint in between. One that reports that a retry would not help is not. A cell that is given up
     has its reason in ``FAILED``. If another process has taken the lease, nothing is touched.
+    ``measures``: what evaluating was to measure; None: what the cell's configuration names.
     ``is_newest_start`` is called last: an attempt that SLURM considers lost may end late, and does not count.
     """
     if superseded(cell.folder, attempt):
         return "done"
-    if (unit == "train" and cell.is_trained()) or is_done(cell):
+    if cell.is_trained() if unit == "train" else is_done(cell, measures):
         return "done"
     ending, sentence = _how_it_ended(cell, unit, attempt)
     if ending != "failed" and not is_newest_start():

@@ -8,7 +8,7 @@ from jobs.exit_status import exits_as_a_unit
 
 
 def run_unit(
-    unit: str, config_file: Path, *, take: tuple[str, ...] | None = None, split: str | None = None
+    unit: str, config_file: Path, take: tuple[str, ...] | None = None, split: str | None = None
 ) -> None:
     """Run ``train`` or ``evaluate`` on the cell of a ``config.json``, and exit like a command.
 

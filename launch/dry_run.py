@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from launch.clusters.backend import Backend
+from launch.clusters.backend import Backend, to_compute
 from launch.clusters.local import LocalBackend
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound
@@ -54,4 +54,4 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
 def _state(cell: Cell) -> str:
     if is_done(cell):
         return "done"
-    return "trained, to be measured" if cell.is_trained() else "to be trained"
+    return to_compute(cell) if cell.is_trained() else "to be trained"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -18,11 +18,13 @@ from pipeline.validation import validated
 ASKED_FILE = "asked.json"
 
 Options = TypeVar("Options")
+Command = Literal["sweep", "measure"]
+"""``launch/sweep.py`` or ``launch/measure.py``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch(Generic[Options]):
-    """One call of the command that starts a sweep."""
+    """One call of a command that starts cells of a sweep."""
 
     time: str
     """Local time of the launch, as text."""
@@ -31,24 +33,32 @@ class Launch(Generic[Options]):
     options: Options
 
 
-def record_launch(sweep: Path, options: Any, cells: Collection[str]) -> None:
+def record_launch(sweep: Path, options: Any, cells: Collection[str], command: Command = "sweep") -> None:
     """Record the options of a launch, a dataclass, with absolute paths: the next one may start in another folder.
 
-    An earlier launch is kept until a later one has started each of its cells.
+    An earlier launch is kept until a later one of the same command has started each of its cells.
     """
     earlier = []
     for launch in _read(sweep):
-        rest = [name for name in launch["cells"] if name not in cells]
+        others = launch.get("command", "sweep") != command
+        rest = [name for name in launch["cells"] if others or name not in cells]
         if rest:
             earlier.append(launch | {"cells": rest})
     options = TypeAdapter(type(options)).dump_python(_absolute(options), mode="json")
-    newest = {"time": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "cells": sorted(cells), "options": options}
+    newest = {
+        "command": command,
+        "time": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+        "cells": sorted(cells),
+        "options": options,
+    }
     with atomic_write(sweep / ASKED_FILE) as file:
         file.write(json.dumps([*earlier, newest], indent=1).encode() + b"\n")
 
 
-def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) -> list[Launch[Options]]:
-    """The latest launches of these cells, oldest first, each with its cells.
+def recorded_launches(
+    sweep: Path, kind: type[Options], cells: Sequence[str], command: Command = "sweep"
+) -> list[Launch[Options]]:
+    """The latest launches of these cells by a command, oldest first, each with its cells.
 
     Raises:
         LaunchError: the launch of a cell is unknown, or cannot be read.
@@ -57,7 +67,7 @@ def recorded_launches(sweep: Path, kind: type[Options], cells: Sequence[str]) ->
     file, found = sweep / ASKED_FILE, []
     for launch in _read(sweep):
         own = tuple(name for name in cells if name in launch["cells"])
-        if not own:
+        if not own or launch.get("command", "sweep") != command:
             continue
         try:
             options = validated(kind, launch["options"], str(file))

@@ -10,11 +10,14 @@ from rich.console import Console
 
 from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
-from launch.launch_record import describe_options, recorded_launches
+from launch.former import refuse_former_cells
+from launch.launch_record import Launch, describe_options, recorded_launches
+from launch.measure import Measure, measure_sweep
 from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
 from launch.start import Sweep, run_sweep
+from pipeline.measures.plan import is_done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,8 @@ class Retry:
     """Start the failed cells of a sweep again, each with the options that it was last started with.
 
     Only failed ones: cells that are done, running, waiting or cancelled are left alone. Each resumes from its newest
-    good checkpoint. Resources given now (such as --memory-gb 64) override the earlier ones.
+    good checkpoint; of a trained one, only the measures without a result are computed. Resources given now (such as
+    --memory-gb 64) override the earlier ones.
     """
 
     sweep: SweepName
@@ -39,6 +43,7 @@ class Retry:
 def retry(options: Retry) -> int:
     """Start failed cells again; returns the exit status."""
     sweep = SweepFolder.named(options.sweep, options.runs)
+    refuse_former_cells(sweep)
     chosen = cells_named(sweep, options.cells)
     states = read_status(sweep).states
     failed = [cell.name for cell in chosen if states[cell.name].phase == "failed"]
@@ -48,28 +53,38 @@ def retry(options: Retry) -> int:
     if not failed:
         print(f"no cell of {sweep.path.name} has failed")
         return 0
-    launches = recorded_launches(sweep.path, Sweep, failed)
+    measured_on_request = [cell.name for cell in chosen if cell.name in failed and is_done(cell)]
+    others = [name for name in failed if name not in measured_on_request]
+    launches: list[Launch[Sweep] | Launch[Measure]] = [
+        *recorded_launches(sweep.path, Sweep, others),
+        *recorded_launches(sweep.path, Measure, measured_on_request, command="measure"),
+    ]
     now = describe_options(options.resources)
     worst = 0
     for number, launch in enumerate(launches, start=1):
-        former = launch.options
-        again = replace(
-            former,
-            name=sweep.path.name,
-            runs=sweep.path.parent,
-            only=launch.cells,
-            # Jobs of several launches share the queue; on this machine one launch follows the other.
-            detach=former.cluster == "slurm" and (options.detach or number < len(launches)),
-            dry_run=False,
-            resources=options.resources.over(former.resources),
-        )
-        then = describe_options(former, without=("name", "runs", "only", "detach"))
+        then = describe_options(launch.options, without=("name", "sweep", "runs", "only", "cells", "detach"))
         print(
             f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, with the options of"
             f" {launch.time} ({then or 'with all defaults'}){f', and now {now}' if now else ''}",
             flush=True,
         )
-        worst = max(worst, run_sweep(again))
-    if len(launches) > 1 and former.cluster == "slurm" and not options.detach:
+        worst = max(worst, _start_again(sweep, launch, options, detach=number < len(launches)))
+    if len(launches) > 1 and launch.options.cluster == "slurm" and not options.detach:
         return watch(sweep, Console())
     return worst
+
+
+def _start_again(
+    sweep: SweepFolder, launch: Launch[Sweep] | Launch[Measure], options: Retry, *, detach: bool
+) -> int:
+    """Start the cells of a launch with its options; returns the exit status."""
+    former = launch.options
+    # Jobs of several launches are side by side in the queue; on this machine one launch follows the other.
+    detach = former.cluster == "slurm" and (options.detach or detach)
+    resources = options.resources.over(former.resources)
+    runs = sweep.path.parent
+    if isinstance(former, Measure):
+        again = replace(former, sweep=sweep.path.name, runs=runs, cells=launch.cells, detach=detach)
+        return measure_sweep(replace(again, dry_run=False, resources=resources))
+    started = replace(former, name=sweep.path.name, runs=runs, only=launch.cells, detach=detach)
+    return run_sweep(replace(started, dry_run=False, resources=resources))

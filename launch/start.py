@@ -15,7 +15,9 @@ from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.resources import Resources
 from launch.finish import finish
+from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
+from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, find_recipe
@@ -38,7 +40,9 @@ class Sweep:
     not repeated, what was stopped is resumed, and what failed is retried. Ctrl-C stops local runs after a
     checkpoint, and leaves SLURM jobs running.
 
-    To monitor a sweep that was started:  python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    To monitor a sweep that was started:    python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    To measure more of its trained cells:   python launch/measure.py SWEEP --help
+    To take over one of an earlier version: python launch/sweep.py upgrade SWEEP
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -61,6 +65,10 @@ class Sweep:
     """autocast type (default: the recipe's)"""
     seeds: int | None = None
     """number of seeds of each run, from 0 (default: the recipe's)"""
+    measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
+    """measures to compute, python launch/measure.py --help lists them (default: the recipe's)"""
+    split: str | None = None
+    """split to measure (default: the recipe's)"""
     label_seed: int | None = None
     """seed of the labelled subset, the same for all runs (default: each run's seed)"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
@@ -80,6 +88,7 @@ def run_sweep(options: Sweep) -> int:
     if options.recipe is None:
         print(f"no recipe given: using the quick one, {QUICK} (--help lists them all)")
     sweep = _sweep_folder(options.runs, options.name or recipe)
+    refuse_former_cells(SweepFolder(sweep))
     if options.detach and options.cluster != "slurm":
         raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
     backend = make_backend(options.cluster, sweep, options.resources, options.cluster_config)
@@ -98,7 +107,7 @@ def run_sweep(options: Sweep) -> int:
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)
     # With two launchers at the same moment, the second finds what the first has submitted.
-    with exclusive_lock(sweep / "launch.lock", _print_waiting) as lock:
+    with exclusive_lock(sweep / "launch.lock", print_waiting) as lock:
         parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
         settings = replace(settings, parent_run_id=parent.parent_run_id)
         cells = write_cells(cells, settings, reset_failure=True)
@@ -112,7 +121,7 @@ def run_sweep(options: Sweep) -> int:
     if options.detach:
         print(backend.interrupt(again=False))
         return 0
-    states = _run_to_the_end(backend, cells, SECONDS_BETWEEN_POLLS[options.cluster])
+    states = run_to_the_end(backend, cells, SECONDS_BETWEEN_POLLS[options.cluster])
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, sweep), *stopped, summary(states)]:
         print(line)
@@ -120,7 +129,7 @@ def run_sweep(options: Sweep) -> int:
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
-def _run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: float) -> dict[str, State]:
+def run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: float) -> dict[str, State]:
     """Wait until no cell runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
     try:
         with Watch(cells) as watch:
@@ -158,6 +167,10 @@ def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
         runs = [replace(run, training=replace(run.training, epochs=options.epochs)) for run in runs]
     if options.precision is not None:
         runs = [replace(run, training=replace(run.training, precision=options.precision)) for run in runs]
+    if options.measures:
+        runs = [replace(run, measures=replace(run.measures, take=options.measures)) for run in runs]
+    if options.split is not None:
+        runs = [replace(run, measures=replace(run.measures, split=options.split)) for run in runs]
     ranks = 1 if options.cluster == "debug" else options.ranks
     if ranks is not None:
         runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
@@ -184,5 +197,6 @@ def _sweep_folder(runs: Path, name: str) -> Path:
     return folder_for_jobs(runs / name)
 
 
-def _print_waiting() -> None:
+def print_waiting() -> None:
+    """Tell the user why this launcher waits."""
     print("another launcher is submitting jobs for this sweep; waiting for it", flush=True)

@@ -21,12 +21,16 @@ from data_prep.errors import report_user_errors
 from launch.recipes import RECIPES
 from launch.retry import Retry, retry
 from launch.start import Sweep, run_sweep
+from launch.upgrade import Upgrade, upgrade
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    subcommands = SUBCOMMANDS | {"retry": Subcommand(Retry, retry)}
+    subcommands = SUBCOMMANDS | {
+        "retry": Subcommand(Retry, retry),
+        "upgrade": Subcommand(Upgrade, upgrade),
+    }
     if given and given[0] in subcommands:
         subcommands[given[0]].main(given[0], given[1:])
     with report_user_errors():

@@ -10,11 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
-from data_prep.errors import LaunchError
+from data_prep.errors import ConfigError, LaunchError
+from pipeline.measures.plan import planned, unsettled
 
 if TYPE_CHECKING:  # status looks at a sweep without torch
     from launch.plan import NeededData
     from pipeline.cell import Cell
+    from pipeline.cells.folder import CellFolder
 
 ClusterName = Literal["local", "slurm", "debug"]
 Phase = Literal["waiting", "training", "measuring", "done", "failed", "stopped"]
@@ -68,10 +70,11 @@ class Backend(Protocol):
         """
         ...
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO) -> None:
+    def submit(self, cells: Sequence[Cell], lock: BinaryIO, *, train: bool = True) -> None:
         """Submit these cells; those that are done or already running are found, not started twice.
 
-        ``lock`` is the sweep's, held by the caller.
+        What is measured is what each cell says here (``Cell.measures_config``), whatever its ``config.json`` says. Without
+        ``train``, cells that are not trained are left as they are. ``lock`` is the sweep's, held by the caller.
         """
         ...
 
@@ -121,6 +124,20 @@ def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
             continue
         return folder
     raise AssertionError("itertools.count does not end")
+
+
+def failed(cell: CellFolder, sentence: str) -> State:
+    """The status of a cell that was given up; of a trained one only measures are missing, and it says so."""
+    return State("failed", f"trained; {sentence}" if cell.is_trained() else sentence)
+
+
+def to_compute(cell: CellFolder) -> str:
+    """How many measures a trained cell lacks."""
+    try:
+        wanted, left = planned(cell.measures_config()), unsettled(cell)
+    except ConfigError as error:
+        return str(error)
+    return f"trained, {len(left)} of {len(wanted)} measure{'s' * (len(wanted) != 1)} to compute"
 
 
 def last_error(logs: list[Path]) -> str:

@@ -13,10 +13,10 @@ from typing import BinaryIO, Literal
 
 import submitit
 
-from data_prep.errors import Interrupted, LaunchError
+from data_prep.errors import Interrupted, LaunchError, MeasuringError
 from jobs.outcome import Outcome, attempts, next_action
 from jobs.run import run_unit
-from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
+from launch.clusters.backend import Phase, State, failed, last_error, new_jobs_folder
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
@@ -40,6 +40,7 @@ class _Running:
 
 _PHASES: dict[str, Phase] = {"train": "training", "evaluate": "measuring"}
 _TAKEN = State("waiting", "another process is running it")
+_UNTRAINED = State("stopped", "not trained; the command that started the sweep trains it")
 
 
 class LocalBackend:
@@ -52,6 +53,7 @@ class LocalBackend:
         self._running: list[_Running] = []
         self._restarts: dict[str, int] = {}
         self._folder: Path | None = None
+        self._train = True
 
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         if self.in_this_process:
@@ -73,8 +75,7 @@ class LocalBackend:
         return on_gpus and ranks <= len(self._gpus)
 
     def _takes_gpus(self, cell: Cell) -> bool:
-        training = cell.config.training
-        return self.takes_gpus(training.ranks, on_gpus=training.device != "cpu")
+        return self.takes_gpus(_ranks(cell), on_gpus=cell.config.training.device != "cpu")
 
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
@@ -93,11 +94,11 @@ class LocalBackend:
         for cell in too_large:
             if cell.config.training.device == "cuda":
                 raise LaunchError(
-                    f"{cell.name} needs a GPU for each of its {cell.config.training.ranks} rank(s), but there are {there}:"
+                    f"{cell.name} needs a GPU for each of its {_ranks(cell)} rank(s), but there are {there}:"
                     " use fewer ranks (--ranks), or device auto, which falls back to the CPU"
                 )
         if used and too_large:
-            ranks = max(cell.config.training.ranks for cell in too_large)
+            ranks = max(map(_ranks, too_large))
             print(
                 f"runs of {ranks} ranks fall back to the CPU, since there are {there}: --ranks {used} would use GPUs"
             )
@@ -106,7 +107,8 @@ class LocalBackend:
         for entry in data:
             entry.prepare_here()
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
+    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None, *, train: bool = True) -> None:
+        self._train = train
         self._waiting = [cell for cell in cells if not is_done(cell)]
         self._states = {cell.name: State("done" if is_done(cell) else "waiting") for cell in cells}
 
@@ -162,8 +164,11 @@ class LocalBackend:
             if is_at_work(cell.folder):  # e.g. by another launcher: each cell runs once
                 self._states[cell.name] = _TAKEN
                 continue
-            trained = cell.is_trained()
-            ranks = 1 if trained else cell.config.training.ranks
+            trained, ranks = cell.is_trained(), _ranks(cell)
+            if not (trained or self._train):
+                self._waiting.remove(cell)
+                self._states[cell.name] = _UNTRAINED
+                continue
             on_gpus = self._takes_gpus(cell)
             if not self._has_room(ranks, on_gpus):
                 continue
@@ -187,7 +192,10 @@ class LocalBackend:
         executor.parameters["visible_gpus"] = tuple(gpus)
         # Ctrl-C at the terminal reaches every process: the ranks treat it as a request to stop, submitit's must survive.
         with environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), ignoring(signal.SIGINT):
-            return executor.submit(run_unit, unit, cell.config_file)
+            if unit == "train":
+                return executor.submit(run_unit, unit, cell.config_file)
+            measures = cell.measures_config()
+            return executor.submit(run_unit, unit, cell.config_file, measures.take, measures.split)
 
     def _collect(self) -> None:
         for running in [entry for entry in self._running if entry.job.done()]:
@@ -202,7 +210,7 @@ class LocalBackend:
             return State("done")
         if action == "give_up":
             logs = [sub.paths.stderr for sub in (running.job._sub_jobs or [running.job])]
-            return State("failed", cell.failed() or last_error(logs))
+            return failed(cell, cell.failed() or last_error(logs))
         self._waiting.insert(0, cell)
         if action == "done":
             return State("waiting", "to be measured") if cell.is_trained() else _TAKEN
@@ -218,9 +226,20 @@ class LocalBackend:
         from jobs.train import train_cell
 
         cell = self._waiting.pop(0)
+        measures = cell.measures_config()
         try:
-            train_cell(cell.config_file)
-            evaluate_cell(cell.config_file)
+            if self._train:
+                train_cell(cell.config_file)
+            evaluate_cell(cell.config_file, take=measures.take, split=measures.split)
         except Interrupted:
             raise KeyboardInterrupt from None
-        self._states[cell.name] = State("done")
+        except MeasuringError as error:  # the other cells go on
+            cell.give_up(str(error))
+            self._states[cell.name] = failed(cell, str(error))
+        else:
+            self._states[cell.name] = State("done")
+
+
+def _ranks(cell: Cell) -> int:
+    """Processes of a cell's next unit: measuring has one."""
+    return 1 if cell.is_trained() else cell.config.training.ranks

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.outcome import Outcome, attempts
-from launch.clusters.backend import State, last_error
+from launch.clusters.backend import State, failed, last_error, to_compute
 from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder
 from pipeline.cells.folder import CANCELLED, CellFolder
 from pipeline.cells.lease import Holder, is_at_work
-from pipeline.measures.plan import is_done
+from pipeline.measures.plan import is_done, unsettled
 
 _STAGES = ("train", "evaluate")
 
@@ -64,10 +64,10 @@ def read_status(
         LaunchError: SLURM does not answer, or the register of the sweep's jobs is damaged.
     """
     cells = sweep.cells
-    if not sweep.is_on_slurm or (cells and all(is_done(cell) for cell in cells)):
+    register = Register(sweep.path)
+    if not sweep.is_on_slurm or (cells and all(_is_at_rest(cell, register) for cell in cells)):
         states = {cell.name: _without_jobs(cell) for cell in cells}
         return SweepStatus(_waiting_for_others(states), {}, {}, {})
-    register = Register(sweep.path)
     options = queued(comment=f"{register.tag}/") if queue is None else queue
     own = {job.id: job for job in options.values() if job.comment.startswith(f"{register.tag}/")}
     jobs = {cell.name: register.jobs_of(cell.name) for cell in cells}
@@ -104,11 +104,11 @@ def state_of(
     register: Register,
 ) -> State:
     """The status of a cell with the jobs ``jobs`` (stage → id of the newest)."""
-    if is_done(cell):
-        return State("done")
     in_queue = [queue[jobs[stage]] if jobs.get(stage) in queue else None for stage in _STAGES]
     training, measuring = in_queue
     sentence = cell.failed()
+    if _is_at_rest(cell, register) or (measuring is None and sentence is None and is_done(cell)):
+        return State("done")
     if training is not None:
         if training.is_running:
             return State(
@@ -116,7 +116,7 @@ def state_of(
             )
         return State("waiting", training.explanation, restarts=training.restarts)
     if sentence is not None:
-        return State("failed", sentence)
+        return failed(cell, sentence)
     if measuring is not None:
         if measuring.is_running:
             return State(
@@ -127,6 +127,17 @@ def state_of(
     if not jobs:
         return _without_jobs(cell)
     return _after_its_jobs(cell, jobs, accounts, register)
+
+
+def _is_at_rest(cell: CellFolder, register: Register) -> bool:
+    """Whether a cell is done, and has what the latest job that measures it was told to measure."""
+    if cell.failed() is not None or not is_done(cell):
+        return False
+    submission = register.newest("evaluate", cell.name)
+    if submission is None or submission.take is None:
+        return True
+    told = replace(cell.measures_config(), take=tuple(submission.take), split=str(submission.split))
+    return not unsettled(cell, told)
 
 
 def _after_its_jobs(
@@ -172,20 +183,22 @@ def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> s
 
 def _without_jobs(cell: CellFolder) -> State:
     """The state of a cell without SLURM jobs."""
-    if is_done(cell):
-        return State("done")
     if is_at_work(cell.folder):
         holder = Holder.read(cell.folder)
         phase = "measuring" if holder is not None and holder.unit == "evaluate" else "training"
         return State(phase, node=holder.attempt.host if holder is not None else "")  # type: ignore[arg-type]
     sentence = cell.failed()
-    outcome = Outcome.read(cell.folder)
     if sentence is not None:
-        return State("failed", sentence)
+        return failed(cell, sentence)
+    if is_done(cell):
+        return State("done")
+    outcome = Outcome.read(cell.folder)
+    if outcome is not None and outcome.outcome != "interrupted":
+        return failed(cell, outcome.sentence)
     if outcome is not None:
-        return State("stopped" if outcome.outcome == "interrupted" else "failed", outcome.sentence)
+        return State("stopped", outcome.sentence)
     if cell.is_trained():
-        return State("stopped", "trained, not measured yet")
+        return State("stopped", to_compute(cell))
     holder = Holder.read(cell.folder)
     if holder is None:
         return State("stopped", "not started")

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
+from launch.former import holds_former_cells, refuse_former_cells
 from launch.monitoring.cell_status import SweepStatus, gone_jobs, read_status
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
@@ -62,6 +63,7 @@ def status(options: Status) -> int:
             raise LaunchError("--watch needs the name of a sweep")
         return _list(options.runs, console)
     sweep = SweepFolder.named(options.sweep, options.runs)
+    refuse_former_cells(sweep)
     if options.watch:
         return watch(sweep, console)
     seen = read_status(sweep)
@@ -133,6 +135,8 @@ def _list(runs: Path, console: Console) -> int:
     sweeps = sweeps_in(runs)
     if not sweeps:
         raise LaunchError(f"there are no sweeps in {runs}; --runs selects another folder")
+    former = [sweep.path.name for sweep in sweeps if holds_former_cells(sweep)]
+    sweeps = [sweep for sweep in sweeps if sweep.path.name not in former]
     queue: dict[str, slurm_queue.QueuedJob] = {}
     note = ""
     if any(sweep.is_on_slurm for sweep in sweeps):
@@ -154,8 +158,12 @@ def _list(runs: Path, console: Console) -> int:
     for name, seen in looks.items():
         counts = Counter(state.phase for state in seen.states.values())
         table.add_row(escape(name), str(len(seen.states)), *(str(counts[phase] or "") for phase in phases))
-    console.print(table)
+    if looks:
+        console.print(table)
+    if former:
+        names = ", ".join(former)
+        note += f"{'; ' * bool(note)}made by an earlier version, until python launch/sweep.py upgrade SWEEP: {names}"
     if note:
         console.print(escape(note), soft_wrap=True)
-    found = {seen.exit_status for seen in looks.values()}
+    found = {seen.exit_status for seen in looks.values()} | ({2} if former else set())
     return 3 if 3 in found else max(found)

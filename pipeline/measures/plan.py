@@ -36,11 +36,14 @@ def unsettled(cell: CellFolder, measures: MeasuresConfig | None = None) -> list[
     return [entry for entry in wanted if not entry.key.is_settled(cell.folder)]
 
 
-def is_done(cell: CellFolder) -> bool:
-    """Whether the cell is trained and has a result of all that its configuration names: nothing is left to run."""
+def is_done(cell: CellFolder, measures: MeasuresConfig | None = None) -> bool:
+    """Whether the cell is trained and has a result of each of these measures: nothing is left to run.
+
+    By default of those that the cell's own configuration names.
+    """
     if not cell.is_trained():
         return False
     try:
-        return not unsettled(cell)
+        return not unsettled(cell, measures)
     except ConfigError:  # whoever runs the cell is told why
         return False

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jobs import epilogue as after
 from pipeline.cells.folder import CellFolder
+from pipeline.cells.measurements import Result
+from pipeline.measures.plan import unsettled
 from tests.done_cells import make_done
 
 ASKED = "calls.txt"
@@ -38,9 +41,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(folder: Path, unit: str, status: int, config: Path | None = None) -> int:
+def run(folder: Path, unit: str, status: int, config: Path | None = None, **told: object) -> int:
     units = folder / "units.json"
-    entry = {"unit": unit, "config": None if config is None else str(config)}
+    entry = {"unit": unit, "config": None if config is None else str(config)} | told
     units.write_text(json.dumps([{"unit": "none of ours", "config": None}, entry]))
     with pytest.raises(SystemExit) as end:
         after.main(["--units", str(units), "--status", str(status), "--retries", "2"])
@@ -69,6 +72,19 @@ def test_a_cell_that_is_done_succeeds_whatever_the_status_of_srun(slurm: Path, c
     make_done(CellFolder(config.parent))
     assert run(slurm, "evaluate", 1, config) == 0
     assert not calls(slurm)
+
+
+def test_a_cell_that_is_done_is_requeued_until_it_has_what_its_job_was_told_to_measure(
+    slurm: Path, config: Path
+):
+    cell = CellFolder(config.parent)
+    make_done(cell)
+    told = {"take": ["likelihood"], "split": "train"}
+    assert run(slurm, "evaluate", 137, config, **told) == 137
+    assert calls(slurm)[-1] == "requeue 12_1"
+    (entry,) = unsettled(cell, replace(cell.measures_config(), take=("likelihood",), split="train"))
+    Result(key=entry.key).write(cell.folder)
+    assert run(slurm, "evaluate", 137, config, **told) == 0
 
 
 def test_an_interrupted_cell_whose_ranks_succeeded_is_requeued(slurm: Path, config: Path):

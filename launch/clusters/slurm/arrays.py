@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pipeline.measures.settings import MeasuresConfig
 
 Kind = Literal["afterok", "afterany", "aftercorr"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Unit:
     """The cell's ``config.json`` or the preparation's plan, absolute."""
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    measures: MeasuresConfig | None = None
+    """What a unit measures that measures."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -40,6 +46,11 @@ class Array:
     """SLURM's id, once it is submitted."""
     not_known: str | None = None
     """In a dry run: why the number of tasks is not known yet; ``units`` then holds one of them."""
+
+    @property
+    def measures(self) -> MeasuresConfig | None:
+        """What its units measure, the same for all of them."""
+        return next(iter(self.units.values())).measures
 
     @property
     def indices(self) -> str:
@@ -68,8 +79,8 @@ Chain = list[Array]
 """Arrays over the same cells that follow each other task by task: training, then measuring."""
 
 
-def split(units: Sequence[Unit], most: int) -> list[dict[int, Unit]]:
-    """The units in arrays of at most ``most`` tasks, each with indices from 0."""
+def split(units: Sequence[T], most: int) -> list[dict[int, T]]:
+    """The units (or their cells) in arrays of at most ``most`` tasks, each with indices from 0."""
     return [dict(enumerate(units[start : start + most])) for start in range(0, len(units), most)]
 
 

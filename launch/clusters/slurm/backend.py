@@ -18,13 +18,14 @@ from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.facts import ClusterFacts, read_facts
+from launch.clusters.slurm.pending_work import PendingWork, pending_work
 from launch.clusters.slurm.preflight import preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S
 from launch.clusters.slurm.site import resolve
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
-from launch.clusters.slurm.stages import Limits, PendingWork, pending_work, planned
+from launch.clusters.slurm.stages import Limits, planned
 from launch.clusters.slurm.submission import Submitter
 from launch.plan import NeededData
 from pipeline.cell import Cell
@@ -140,7 +141,7 @@ class SlurmBackend:
                 if preparing.merge_at_work(entry, register, queue) is None:
                     preparing.plan_shards(entry)
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None) -> None:
+    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None, *, train: bool = True) -> None:
         """Submit what is neither done nor in the queue; the caller holds ``lock``, the sweep's.
 
         Data sets are prepared if cells are to be trained, or if there are no cells at all.
@@ -154,8 +155,11 @@ class SlurmBackend:
             own = self._own(register, queue)
             register.recover(own.values())
             now = pending_work(cells, register, own)
+            if not train:
+                now.train.clear()
             for cell in [*now.train, *now.measure]:
-                forget(cell.folder)
+                if cell.name not in now.measured_before:
+                    forget(cell.folder)
             preparations = self._preparations(register, queue) if now.train or not cells else []
             old = [job for entry in register.in_stages(["compare"]) if (job := f"{entry.job}_0") in own]
             names = {cell.name for cell in cells} | _measured(register, now.measured_by)

@@ -39,6 +39,9 @@ class Submission:
     """Maximum number of its tasks at the same time."""
     job: str | None = None
     """SLURM's id of the array; None until sbatch has returned it."""
+    take: list[str] | None = None
+    """What an array that measures was told to measure, as ``MeasuresConfig.take``; None in other stages."""
+    split: str | None = None
 
     def job_of(self, unit: str) -> str | None:
         """``123_4``, the id of a unit's task in this array; None if it is not in it, or the array has no id yet."""

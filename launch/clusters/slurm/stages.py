@@ -1,9 +1,9 @@
-"""The arrays that a sweep needs: what is done needs no job, and what is already queued is not submitted again."""
+"""Which arrays a sweep needs now, in chains of stages that wait for one another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +11,9 @@ from typing import Any, Protocol
 from jobs.run import run_unit
 from launch.clusters.slurm.arrays import Array, Chain, Dependency, Unit, limit_concurrency, split
 from launch.clusters.slurm.data import Preparation
-from launch.clusters.slurm.queue import QueuedJob
-from launch.clusters.slurm.register import Register
+from launch.clusters.slurm.pending_work import PendingWork
 from launch.finish import finish_on_node
 from pipeline.cell import Cell
-from pipeline.measures.plan import is_done
 
 
 class ParametersFor(Protocol):
@@ -37,57 +35,6 @@ class Limits:
     """Maximum number of tasks of all arrays at the same time."""
 
 
-@dataclass(slots=True)
-class PendingWork:
-    """What is left to submit for the cells that are not done, given the queue."""
-
-    train: list[Cell] = field(default_factory=list)
-    """Neither trained nor in the queue."""
-    measure: list[Cell] = field(default_factory=list)
-    """Trained, and not in the queue."""
-    measure_after: dict[str, dict[int, Cell]] = field(default_factory=dict)
-    """Training array → index → cell: in training, without a queued job that measures it afterwards."""
-    measured_by: set[str] = field(default_factory=set)
-    """Arrays in the queue that measure cells, these or others of the sweep."""
-    hopeless: list[str] = field(default_factory=list)
-    """Queued jobs that would measure cells whose training failed."""
-    running: dict[str, int] = field(default_factory=dict)
-    """Queued array → how many of its tasks may run at once."""
-
-
-def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> PendingWork:
-    """Sort the unfinished cells by the state of their jobs; nothing is written."""
-    found = PendingWork()
-    for cell in cells:
-        if is_done(cell):
-            continue
-        jobs = register.jobs_of(cell.name)
-        train, evaluate = jobs.get("train", ""), jobs.get("evaluate", "")
-        is_measured = evaluate in queue
-        if is_measured and train not in queue and not queue[evaluate].is_running and not cell.is_trained():
-            found.hopeless.append(evaluate)
-            is_measured = False
-        if is_measured:
-            continue
-        if train in queue:
-            array, _, index = train.partition("_")
-            found.measure_after.setdefault(array, {})[int(index)] = cell
-        elif cell.is_trained():
-            found.measure.append(cell)
-        else:
-            found.train.append(cell)
-    alive = [job.partition("_")[0] for job in queue]
-    for submission in register.in_stages(("train", "evaluate")):
-        tasks = alive.count(submission.job or "")
-        if tasks:
-            found.running[str(submission.job)] = min(tasks, submission.at_once or tasks)
-            if (
-                submission.stage == "evaluate"
-            ):  # including cells of other launches: the table covers the whole sweep
-                found.measured_by.add(str(submission.job))
-    return found
-
-
 def planned(
     now: PendingWork, preparations: Sequence[Preparation], limits: Limits, sweep: Path, names: Collection[str]
 ) -> list[Array]:
@@ -106,7 +53,7 @@ def planned(
     """
     chains = [
         *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, limits),
-        *_measuring(now.measure, limits),
+        *_measuring(now.measure, now.measured_before, limits),
         *_measuring_after(now.measure_after, limits),
     ]
     if limits.max_parallel is not None and chains:
@@ -125,33 +72,42 @@ def planned(
     ]
 
 
-def _unit(kind: str, cell: Cell) -> Unit:
-    return Unit(cell.name, kind, str(cell.config_file), run_unit, (kind, cell.config_file))
+def _train(cell: Cell) -> Unit:
+    return Unit(cell.name, "train", str(cell.config_file), run_unit, ("train", cell.config_file))
+
+
+def _evaluate(cell: Cell) -> Unit:
+    measures = cell.measures_config()
+    arguments = "evaluate", cell.config_file, measures.take, measures.split
+    return Unit(cell.name, "evaluate", str(cell.config_file), run_unit, arguments, measures)
+
+
+def _measures(cell: Cell) -> tuple[str, tuple[str, ...]]:
+    """What is measured, the same for all cells of an array."""
+    measures = cell.measures_config()
+    return measures.split, measures.take
 
 
 def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], limits: Limits) -> list[Chain]:
-    def alike(cell: Cell) -> tuple[int, bool, str]:
-        """What the cells of an array share: the shape of their jobs, and the data they wait for."""
+    def alike(cell: Cell) -> tuple[int, bool, str, tuple[str, tuple[str, ...]]]:
+        """What the cells of an array have in common: the shape of their jobs, the data they wait for, the measures."""
         folder = cell.config.data.folder
-        return cell.config.training.ranks, _on_gpus(cell), folder if folder in preparations else ""
+        needed = folder if folder in preparations else ""
+        return cell.config.training.ranks, _on_gpus(cell), needed, _measures(cell)
 
     chains = []
-    for (ranks, on_gpus, folder), group in _grouped(cells, alike):
+    for (ranks, on_gpus, folder, _), group in _grouped(cells, alike):
         dependencies = [Dependency("afterok", preparations[folder].ready_after)] if folder else []
-        for units in split([_unit("train", cell) for cell in group], limits.max_array):
+        for some in split(group, limits.max_array):
             train = Array(
                 stage="train",
-                units=units,
+                units={index: _train(cell) for index, cell in some.items()},
                 parameters=limits.parameters(ranks, on_gpus=on_gpus),
                 dependencies=list(dependencies),
             )
-            same = {
-                index: Unit(unit.name, "evaluate", unit.config, run_unit, ("evaluate", *unit.arguments[1:]))
-                for index, unit in units.items()
-            }
             measure = Array(
                 stage="evaluate",
-                units=same,
+                units={index: _evaluate(cell) for index, cell in some.items()},
                 parameters=limits.parameters(1, on_gpus=on_gpus),
                 dependencies=[Dependency("aftercorr", train)],
             )
@@ -159,27 +115,39 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
     return chains
 
 
-def _measuring(cells: Sequence[Cell], limits: Limits) -> list[Chain]:
-    return [
-        [Array(stage="evaluate", units=units, parameters=limits.parameters(1, on_gpus=on_gpus))]
-        for on_gpus, group in _grouped(cells, _on_gpus)
-        for units in split([_unit("evaluate", cell) for cell in group], limits.max_array)
-    ]
+def _measuring(cells: Sequence[Cell], measured_before: Mapping[str, str], limits: Limits) -> list[Chain]:
+    def alike(cell: Cell) -> tuple[bool, str, tuple[str, tuple[str, ...]]]:
+        return _on_gpus(cell), measured_before.get(cell.name, ""), _measures(cell)
 
-
-def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
-    """Arrays with the same indices as the training tasks, as ``aftercorr`` requires."""
     return [
         [
             Array(
                 stage="evaluate",
-                units={index: _unit("evaluate", cell) for index, cell in sorted(cells.items())},
-                parameters=limits.parameters(1, on_gpus=any(_on_gpus(cell) for cell in cells.values())),
-                dependencies=[Dependency("aftercorr", array)],
+                units={index: _evaluate(cell) for index, cell in some.items()},
+                parameters=limits.parameters(1, on_gpus=on_gpus),
+                dependencies=[Dependency("afterany", before)] if before else [],
             )
         ]
-        for array, cells in trained_by.items()
+        for (on_gpus, before, _), group in _grouped(cells, alike)
+        for some in split(group, limits.max_array)
     ]
+
+
+def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
+    """Arrays with the indices of the training tasks, so that ``aftercorr`` matches each to its own."""
+    chains = []
+    for array, cells in trained_by.items():
+        index_of = {cell.name: index for index, cell in cells.items()}
+        for _, group in _grouped(list(cells.values()), _measures):
+            units = {index_of[cell.name]: _evaluate(cell) for cell in group}
+            measure = Array(
+                stage="evaluate",
+                units=dict(sorted(units.items())),
+                parameters=limits.parameters(1, on_gpus=any(map(_on_gpus, group))),
+                dependencies=[Dependency("aftercorr", array)],
+            )
+            chains.append([measure])
+    return chains
 
 
 def _hold(most: int, now: PendingWork, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:

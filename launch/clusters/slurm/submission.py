@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from submitit.core.utils import DelayedSubmission
 
 from launch.clusters.backend import jobs_folder, new_jobs_folder
-from launch.clusters.slurm.arrays import Array, dependency
+from launch.clusters.slurm.arrays import Array, Unit, dependency
 from launch.clusters.slurm.register import PREFIX, Register, Submission
 from launch.clusters.slurm.sbatch import (
     SbatchRefusal,
@@ -47,8 +48,7 @@ class Submitter:
             call.set_timeout(minutes, 0)
             call.dump(pickle_file(script.folder, index))
         entries = [array.units.get(index) for index in range(max(array.units) + 1)]
-        units = [None if unit is None else {"unit": unit.unit, "config": unit.config} for unit in entries]
-        units_file(script.folder).write_text(json.dumps(units))
+        units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
         file = script.folder / "submission.sh"
         file.write_text(sbatch_text(array, script))
         named = {unit.name: index for index, unit in array.units.items()}
@@ -59,6 +59,8 @@ class Submitter:
                 folder=str(script.folder),
                 units=named,
                 at_once=array.at_once,
+                take=None if array.measures is None else list(array.measures.take),
+                split=None if array.measures is None else array.measures.split,
             )
         )
         try:
@@ -99,3 +101,13 @@ class Submitter:
             dependency=dependency(array.dependencies, job_of),
             retries=self.retries,
         )
+
+
+def _for_the_epilogue(unit: Unit | None) -> dict[str, Any] | None:
+    """What ``jobs.epilogue`` has to know of a unit."""
+    if unit is None:
+        return None
+    said: dict[str, Any] = {"unit": unit.unit, "config": unit.config}
+    if unit.measures is not None:
+        said |= {"take": unit.measures.take, "split": unit.measures.split}
+    return said

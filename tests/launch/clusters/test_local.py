@@ -119,7 +119,7 @@ def test_attempts_that_end_before_taking_the_lease_are_not_taken_for_an_earlier_
 def test_ctrl_c_while_measuring_in_this_process_is_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(config_file: Path) -> None:
+    def interrupted(config_file: Path, take: object, split: object) -> None:
         raise Interrupted("asked to stop while measuring")
 
     monkeypatch.setattr("jobs.train.train_cell", lambda config_file: None)

@@ -63,10 +63,19 @@ def array(stage: str, count: int) -> Array:
     return Array(stage=stage, units=units, parameters={"time": 1})
 
 
-def entered(register: Register, stage: str, names: list[str], job: str | None) -> Submission:
+def entered(
+    register: Register, stage: str, names: list[str], job: str | None, take: list[str] | None = None
+) -> Submission:
     """An array in a register, as left by a launcher: with its job, or without if killed before entering it."""
     units = {name: index for index, name in enumerate(names)}
-    submission = Submission(comment=register.new_comment(), stage=stage, folder="/shared/jobs", units=units)
+    submission = Submission(
+        comment=register.new_comment(),
+        stage=stage,
+        folder="/shared/jobs",
+        units=units,
+        take=take,
+        split=None if take is None else "test",
+    )
     register.intend(submission)
     return submission if job is None else register.note(submission.comment, job)
 

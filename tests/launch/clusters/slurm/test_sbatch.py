@@ -10,8 +10,9 @@ import pytest
 
 from launch.clusters.slurm import sbatch
 from launch.clusters.slurm.arrays import Array
+from launch.clusters.slurm.pending_work import PendingWork
 from launch.clusters.slurm.sbatch import SbatchRefusal, call_sbatch, clean_environment
-from launch.clusters.slurm.stages import PendingWork, planned
+from launch.clusters.slurm.stages import planned
 from launch.clusters.slurm.submission import Submitter
 from tests.launch.clusters.slurm.plans import SWEEP, cells, limits, prepared_by
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from launch.clusters.slurm.arrays import Array
+from launch.clusters.slurm.pending_work import PendingWork, pending_work
 from launch.clusters.slurm.register import Register
-from launch.clusters.slurm.stages import PendingWork, pending_work, planned
+from launch.clusters.slurm.stages import planned
 from pipeline.cell import Cell
+from pipeline.measures.settings import MeasuresConfig
 from tests.done_cells import make_done
 from tests.launch.clusters.slurm.plans import SWEEP, cells, entered, in_queue, limits, prepared_by
 
@@ -143,3 +146,61 @@ def test_a_job_that_waits_for_failed_training_is_hopeless_and_the_cell_is_retrai
     now = pending_work(three, register, in_queue(measure, "11", reason="DependencyNeverSatisfied"))
     assert now.train == three
     assert now.hopeless == ["11_0", "11_1", "11_2"]
+
+
+def trained(cell: Cell) -> Cell:
+    cell.write()
+    cell.mark_trained()
+    return cell
+
+
+def with_measures(cell: Cell, take: tuple[str, ...], split: str = "test") -> Cell:
+    return replace(cell, config=replace(cell.config, measures=MeasuresConfig(take=take, split=split)))
+
+
+def test_cells_are_measured_in_arrays_of_those_with_the_same_measures_which_each_task_is_told(
+    tmp_path: Path,
+) -> None:
+    three = [with_measures(cell, ("likelihood",)) for cell in cells(2, tmp_path)]
+    three += [with_measures(cell, ("likelihood",), "valid") for cell in cells(1, tmp_path, first_seed=2)]
+    now = pending_work([trained(cell) for cell in three], Register(tmp_path), {})
+    *measuring, _ = planned(now, [], limits(), tmp_path, ["x"])
+    assert [len(array.units) for array in measuring] == [2, 1]
+    assert [array.measures for array in measuring] == [three[0].config.measures, three[2].config.measures]
+    assert measuring[1].units[0].arguments == ("evaluate", three[2].config_file, ("likelihood",), "valid")
+    training = planned(PendingWork(train=three), [], limits(), tmp_path, ["x"])
+    assert [(array.stage, len(array.units)) for array in training[:4]] == [
+        ("train", 2),
+        ("evaluate", 2),
+        ("train", 1),
+        ("evaluate", 1),
+    ]
+
+
+def test_a_queued_job_that_measures_less_is_waited_for_and_one_that_measures_enough_is_enough(
+    tmp_path: Path,
+) -> None:
+    (cell,) = cells(1, tmp_path)
+    trained(cell)
+    register = Register(tmp_path)
+    measure = entered(register, "evaluate", [cell.name], "11", take=["classification"])
+    queue = in_queue(measure, "11", state="RUNNING")
+    assert pending_work([with_measures(cell, ("classification",))], register, queue).measure == []
+    more = with_measures(cell, ("classification", "likelihood"))
+    now = pending_work([more], register, queue)
+    assert (now.measure, now.measured_before, now.hopeless) == ([more], {cell.name: "11"}, [])
+    (array, _) = planned(now, [], limits(), tmp_path, ["x"])
+    assert shape([array])[0] == ("evaluate", 1, ["afterany 11"])
+
+
+def test_more_measures_while_a_cell_is_in_training_replace_the_job_that_was_to_measure_it(
+    tmp_path: Path,
+) -> None:
+    (cell,) = cells(1, tmp_path)
+    register = Register(tmp_path)
+    train = entered(register, "train", [cell.name], "10")
+    measure = entered(register, "evaluate", [cell.name], "11", take=["classification"])
+    queue = in_queue(train, "10", state="RUNNING") | in_queue(measure, "11", reason="Dependency")
+    more = with_measures(cell, ("classification", "likelihood"))
+    now = pending_work([more], register, queue)
+    assert (now.train, now.hopeless, now.measure_after) == ([], ["11_0"], {"10": {0: more}})

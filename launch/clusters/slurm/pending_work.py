@@ -1,0 +1,78 @@
+"""What is left to submit for a sweep: what is done makes no job, and what is in the queue is not submitted again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from launch.clusters.slurm.queue import QueuedJob
+from launch.clusters.slurm.register import Register
+from pipeline.cell import Cell
+from pipeline.measures.plan import is_done, planned, unsettled
+
+
+@dataclass(slots=True)
+class PendingWork:
+    """What is left to submit for the cells that are not done, given the queue."""
+
+    train: list[Cell] = field(default_factory=list)
+    """Neither trained nor in the queue."""
+    measure: list[Cell] = field(default_factory=list)
+    """Trained, and no queued job measures all that is wanted of them."""
+    measured_before: dict[str, str] = field(default_factory=dict)
+    """Name of such a cell → queued array that measures something else of it, and is waited for."""
+    measure_after: dict[str, dict[int, Cell]] = field(default_factory=dict)
+    """Training array → index → cell: in training, without a queued job that measures it afterwards."""
+    measured_by: set[str] = field(default_factory=set)
+    """Arrays in the queue that measure cells, these or others of the sweep."""
+    hopeless: list[str] = field(default_factory=list)
+    """Queued jobs that would measure cells whose training failed, or something else than is wanted by now."""
+    running: dict[str, int] = field(default_factory=dict)
+    """Queued array → how many of its tasks may run at once."""
+
+
+def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, QueuedJob]) -> PendingWork:
+    """Sort the unfinished cells by the state of their jobs; nothing is written."""
+    found = PendingWork()
+    for cell in cells:
+        if is_done(cell):
+            continue
+        jobs = register.jobs_of(cell.name)
+        train, evaluate = jobs.get("train", ""), jobs.get("evaluate", "")
+        is_measured, is_enough = evaluate in queue, _is_enough(cell, register)
+        waits_for_training = is_measured and not queue[evaluate].is_running and not cell.is_trained()
+        if waits_for_training and (train not in queue or not is_enough):
+            found.hopeless.append(evaluate)
+            is_measured = False
+        if is_measured and is_enough:
+            continue
+        if train in queue:
+            array, _, index = train.partition("_")
+            found.measure_after.setdefault(array, {})[int(index)] = cell
+        elif cell.is_trained():
+            found.measure.append(cell)
+            if is_measured:
+                found.measured_before[cell.name] = evaluate.partition("_")[0]
+        else:
+            found.train.append(cell)
+    alive = [job.partition("_")[0] for job in queue]
+    for submission in register.in_stages(("train", "evaluate")):
+        tasks = alive.count(submission.job or "")
+        if tasks:
+            found.running[str(submission.job)] = min(tasks, submission.at_once or tasks)
+            if (
+                submission.stage == "evaluate"
+            ):  # including cells of other launches: the table covers the whole sweep
+                found.measured_by.add(str(submission.job))
+    return found
+
+
+def _is_enough(cell: Cell, register: Register) -> bool:
+    """Whether the latest job that measures a cell was told to measure all that is missing."""
+    submission = register.newest("evaluate", cell.name)
+    if (
+        submission is None or submission.take is None
+    ):  # None: submitted by a version that left it to config.json
+        return True
+    told = replace(cell.measures_config(), take=tuple(submission.take), split=str(submission.split))
+    return {entry.key.digest for entry in planned(told)} >= {entry.key.digest for entry in unsettled(cell)}

@@ -1,0 +1,193 @@
+"""Measures of cells that are trained already: ``python launch/measure.py SWEEP --measures likelihood --split valid``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import tyro
+
+from data_prep.errors import ConfigError, LaunchError, report_user_errors
+from data_prep.lock import exclusive_lock
+from data_prep.manifest import Manifest
+from data_prep.stages import is_complete
+from launch.clusters import make_backend
+from launch.clusters.backend import ClusterName
+from launch.clusters.resources import Resources
+from launch.finish import finish
+from launch.former import refuse_former_cells
+from launch.launch_record import record_launch
+from launch.monitoring.named import SweepFolder, SweepName
+from launch.monitoring.watch import failures, summary
+from launch.plan import DataPlaces, needed_data
+from launch.start import SECONDS_BETWEEN_POLLS, print_waiting, run_to_the_end
+from launch.store import wait_for_store
+from pipeline.cell import Cell
+from pipeline.cells.measurements import Failure, Result
+from pipeline.measures.plan import planned, unsettled
+from pipeline.measures.registry import describe as describe_measures
+from pipeline.measures.settings import MeasuresConfig
+from pipeline.tracking import tracking_uri
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Measure the trained cells of a sweep; nothing is trained.
+
+    What has a result already is not measured again, a measure that fails costs only itself, and cells that are not trained
+    are left out. Without --measures, those are computed that the sweep itself names. Results are in each cell's folder
+    measures/, in its MLflow run, and in the table at the end (python launch/compare.py).
+
+    Examples:
+      python launch/measure.py fashion-mnist --dry-run                   what is there, and what is not
+      python launch/measure.py fashion-mnist --split valid               the sweep's measures on another split
+      python launch/measure.py fashion-mnist --cluster slurm --hours 1   as one array of jobs
+    """
+
+    sweep: SweepName
+    """name of the sweep, or its folder"""
+    measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
+    """measures to compute, from the list above, with settings that are not the defaults (default: the sweep's measures)"""
+    split: str | None = None
+    """split to measure (default: the sweep's)"""
+    cells: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
+    """only the cells whose name contains one of these texts, such as ccvae- or f0.06"""
+    cluster: ClusterName = "local"
+    """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
+    dry_run: bool = False
+    """print what is there, what would be measured and what would be submitted, and do nothing"""
+    detach: bool = False
+    """exit as soon as the jobs are submitted (slurm)"""
+    preflight: bool = True
+    """submit without checking first whether jobs can work (slurm)"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
+    resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ``arguments`` without the program's name."""
+    with report_user_errors():
+        options = tyro.cli(
+            Measure,
+            args=arguments,
+            prog="measure.py",
+            description=f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{describe_measures()}",
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        raise SystemExit(measure_sweep(options))
+
+
+def measure_sweep(options: Measure) -> int:
+    """Do what was asked; returns the exit status: 0 when every result is there, 1 when one is not."""
+    if options.detach and options.cluster != "slurm":
+        raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    refuse_former_cells(sweep)
+    trained, untrained = _chosen(sweep, options.cells)
+    cells = [replace(cell, config=replace(cell.config, measures=_wanted(cell, options))) for cell in trained]
+    check_splits(cells)
+    to_do = [cell for cell in cells if unsettled(cell)]
+    print("\n".join([f"sweep {sweep.path.name}: {len(cells)} trained cells", *describe(cells)]))
+    if untrained:
+        print(f"left out, since they are not trained: {len(untrained)} ({_some(untrained)})")
+    if not to_do:
+        print("all of it is measured already: nothing was done")
+        return 0
+    backend = make_backend(options.cluster, sweep.path, options.resources, options.cluster_config)
+    data = needed_data([cell.config for cell in to_do], DataPlaces())
+    if options.dry_run:
+        print(f"{backend.describe(to_do, data)}\n{len(to_do)} cells to be measured; nothing was written")
+        return 0
+
+    uri = tracking_uri(cells[0].config.tracking.uri, sweep.path.parent)
+    wait_for_store(uri)
+    backend.check(to_do, data, uri, look_closely=options.preflight)
+    with exclusive_lock(sweep.path / "launch.lock", print_waiting) as lock:
+        for cell in to_do:
+            cell.reset_failure()
+        record_launch(sweep.path, options, [cell.name for cell in to_do], command="measure")
+        backend.submit(to_do, lock, train=False)
+    if options.detach:
+        print(backend.interrupt(again=False))
+        return 0
+    states = run_to_the_end(backend, to_do, SECONDS_BETWEEN_POLLS[options.cluster])
+    for line in [*failures(states, sweep.path), summary(states)]:
+        print(line)
+    finish(sweep.path, trained)
+    return 0 if all(state.phase == "done" for state in states.values()) else 1
+
+
+def describe(cells: Sequence[Cell]) -> list[str]:
+    """A line per measure and split: how many cells have its result, and how many are to be measured."""
+    counts: dict[str, dict[str, int]] = {}
+    for cell in cells:
+        measures = cell.measures_config()
+        for text, entry in zip(measures.take, planned(measures), strict=True):
+            counted = counts.setdefault(f"{text} on {measures.split}", {})
+            said = _standing(cell, entry.key.folder(cell.folder))
+            counted[said] = counted.get(said, 0) + 1
+    return [
+        f"  {name}: {', '.join(f'{number} {said}' for said, number in counted.items())}"
+        for name, counted in counts.items()
+    ]
+
+
+def _standing(cell: Cell, folder: Path) -> str:
+    result = Result.read(folder)
+    if result is not None:
+        return "there already" if result.status == "measured" else f"not applicable ({result.reason})"
+    return "to be measured" if Failure.read(folder) is None else "to be measured again, since it failed"
+
+
+def check_splits(cells: Sequence[Cell]) -> None:
+    """See that the data sets are there, and have the splits.
+
+    Raises:
+        LaunchError: one is not there.
+        ConfigError: one has no such split.
+    """
+    for folder, split in dict.fromkeys(
+        (cell.config.data.folder, cell.config.measures.split) for cell in cells
+    ):
+        if not is_complete(Path(folder), betons=False):
+            raise LaunchError(
+                f"the data set {folder} is not there, which cells of this sweep were trained on; prepare it again (the"
+                " command that started the sweep does), or put it back"
+            )
+        splits = Manifest.load(Path(folder)).splits
+        if split not in splits:
+            raise ConfigError(f"{Path(folder).name} has no split {split!r}; there are: {', '.join(splits)}")
+
+
+def _chosen(sweep: SweepFolder, texts: tuple[str, ...]) -> tuple[list[Cell], list[str]]:
+    """The trained cells whose name holds one of the texts, and the names of those that are not trained."""
+    named = [cell for cell in sweep.cells if not texts or any(text in cell.name for text in texts)]
+    if not named:
+        raise LaunchError(f"no cell of {sweep.path.name} has {' or '.join(texts)} in its name")
+    trained = [Cell.open(cell.config_file) for cell in named if cell.is_trained()]
+    if not trained:
+        raise LaunchError(f"no cell of {sweep.path.name} is trained yet; measuring trains none")
+    return trained, [cell.name for cell in named if not cell.is_trained()]
+
+
+def _wanted(cell: Cell, options: Measure) -> MeasuresConfig:
+    own = cell.config.measures
+    return replace(own, take=options.measures or own.take, split=options.split or own.split)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+if __name__ == "__main__":
+    main()

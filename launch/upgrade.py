@@ -1,0 +1,273 @@
+"""Cells of an earlier version under the names of this one: ``python launch/sweep.py upgrade SWEEP``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from data_prep.errors import LaunchError, TrackingError
+from data_prep.files import atomic_write
+from data_prep.lock import exclusive_lock
+from data_prep.manifest import MANIFEST_FILE, Manifest
+from launch.clusters.slurm.queue import queued
+from launch.clusters.slurm.register import REGISTER_FILE, Register
+from launch.former import JOURNAL_FILE
+from launch.launch_record import ASKED_FILE
+from launch.monitoring.named import SweepFolder, SweepName, command
+from pipeline.cell import Cell
+from pipeline.cells.checkpoint_markers import newest_step
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.former import (
+    FORMER_DONE,
+    former_results,
+    has_former_form,
+    in_present_form,
+    withdraw_former_numbers,
+)
+from pipeline.cells.lease import LOCK_FILE
+from pipeline.cells.measurements import results
+from pipeline.config import flat, from_json
+from pipeline.tracking import sync
+from pipeline.tracking.state import UploadState
+
+MERGED_FOLDER = "merged"
+"""In a sweep's folder: cells that were trained alike with another one, and differed in the split they were measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """Bring the cells of a sweep that an earlier version made to the names of now.
+
+    Nothing is trained: checkpoints, logs and MLflow runs stay, and the numbers become results of their measures. Cells
+    that were trained alike, and measured on two splits, become one. Stopped at any moment, it resumes when it is called
+    again.
+    """
+
+    sweep: SweepName
+    """name of the sweep, or its folder"""
+    runs: Path = Path("runs")
+    """folder that holds the sweeps"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """What becomes of a cell."""
+
+    old: str
+    new: str
+    is_merged: bool = False
+    """Another cell gets that name, and the results of this one."""
+
+    def target(self, sweep: Path) -> Path:
+        """Where the folder goes."""
+        return sweep / MERGED_FOLDER / self.old if self.is_merged else sweep / self.new
+
+
+def upgrade(options: Upgrade) -> int:
+    """Rename the cells; returns the exit status."""
+    sweep = SweepFolder.named(options.sweep, options.runs)
+    name, journal = sweep.path.name, sweep.path / JOURNAL_FILE
+    with exclusive_lock(sweep.path / "launch.lock", lambda: _refuse(f"a launcher is at work on {name}")):
+        _refuse_jobs(sweep)
+        if journal.is_file():
+            renames = [Rename(**entry) for entry in json.loads(journal.read_bytes())]
+        else:
+            renames = planned_renames(sweep)
+        if not renames:
+            print(f"the cells of {name} have the names of now already")
+            return 0
+        _write(journal, [asdict(rename) for rename in renames])
+        for rename in sorted(
+            renames, key=lambda rename: rename.is_merged
+        ):  # first those that take results over
+            move(sweep.path, rename)
+        names = {rename.old: rename.new for rename in renames}
+        _rename_in_options(sweep.path / ASKED_FILE, names)
+        _rename_in_register(
+            sweep.path / REGISTER_FILE, {rename.old: rename.new for rename in renames if not rename.is_merged}
+        )
+        journal.unlink()
+    _upload([rename.target(sweep.path) for rename in renames], options.runs)
+    _report(SweepFolder(sweep.path), renames)
+    return 0
+
+
+def planned_renames(sweep: SweepFolder) -> list[Rename]:
+    """What becomes of each former cell of a sweep; nothing is written.
+
+    Raises:
+        ConfigError: a configuration cannot be read.
+        LaunchError: a folder of the new name is there already.
+    """
+    groups: dict[str, list[CellFolder]] = {}
+    for folder in sweep.cells:
+        said = _said(folder)
+        if has_former_form(said):
+            groups.setdefault(_present(sweep.path, said, folder).name, []).append(folder)
+    renames = []
+    for name, cells in groups.items():
+        if (sweep.path / name).exists():
+            raise LaunchError(
+                f"{cells[0].name} is to be named {name}, and {sweep.path} holds a folder of that name: move one of them"
+                " elsewhere"
+            )
+        first, *others = sorted(cells, key=_how_far_from_done)
+        renames += [Rename(first.name, name), *(Rename(other.name, name, is_merged=True) for other in others)]
+    return sorted(renames, key=lambda rename: rename.old)
+
+
+def move(sweep: Path, rename: Rename) -> None:
+    """Give one cell its form and its name, from whatever state a stopped upgrade has left it in.
+
+    The new ``config.json`` comes after all that is computed from the former one, and the name last.
+    """
+    folder = CellFolder(sweep / rename.old)
+    if not folder.folder.is_dir():
+        return
+    with exclusive_lock(
+        folder.folder / LOCK_FILE, lambda: _refuse(f"a process is at work in {folder.folder}")
+    ):
+        said = _said(folder)
+        if has_former_form(said):
+            cell = Cell(folder.folder, _present(sweep, said, folder).config)
+            home = sweep / rename.new if rename.is_merged else folder.folder
+            for result in former_results(folder.folder / "metrics.jsonl", said):
+                if not result.key.is_settled(home):
+                    result.write(home)
+            _update_upload(cell, sweep, rename)
+            if not rename.is_merged:  # else it stays what it was
+                withdraw_former_numbers(folder.folder / "metrics.jsonl", cell.config.measures.split)
+                _present_form(cell)
+        rename.target(sweep).parent.mkdir(exist_ok=True)
+        folder.folder.rename(rename.target(sweep))
+
+
+def _present_form(cell: Cell) -> None:
+    split = cell.config.measures.split
+    if split != "test" and cell.figures.is_dir():  # figures/ itself is now the test split's
+        (cell.figures / split).mkdir(exist_ok=True)
+        for figure in [path for path in cell.figures.iterdir() if path.is_file()]:
+            figure.rename(cell.figures / split / figure.name)
+    done = cell.folder / FORMER_DONE
+    if done.is_file() or newest_step(cell.checkpoints) == (cell.last_step() or -1):
+        failed = cell.failed()
+        cell.mark_trained()
+        if failed is not None:
+            cell.give_up(failed)
+    done.unlink(missing_ok=True)
+    cell.write()
+
+
+def _update_upload(cell: Cell, sweep: Path, rename: Rename) -> None:
+    """Let the cell's MLflow run, which stays the same, know it by its new name."""
+    state = UploadState.load(cell.folder)
+    if state is None:
+        return
+    for entry in state.artifacts.values():
+        source = Path(entry["source"])
+        if source.is_relative_to(cell.folder):
+            entry["source"] = str(rename.target(sweep) / source.relative_to(cell.folder))
+    if rename.is_merged:  # no run of the sweep any more: its table would count one training twice
+        state.tags["sweep"] = f"{sweep.name} ({MERGED_FOLDER})"
+    else:
+        state.run_name = rename.new
+        state.tags |= {"cell": rename.new, "system": cell.config.model.system}
+        state.params = {name: str(value) for name, value in flat(cell.config).items()}
+    state.save(cell.folder)
+
+
+def _present(sweep: Path, said: dict[str, Any], folder: CellFolder) -> Cell:
+    """The cell of now that a former configuration is of."""
+    data = Path(said["data"]["folder"])
+    seed = Manifest.load(data).seed if (data / MANIFEST_FILE).is_file() else 0
+    config = from_json(json.dumps(in_present_form(said, seed)), str(folder.config_file))
+    if config.label_seed is None:  # all labels are used, or none: any seed gives the same run
+        config = replace(config, data=replace(config.data, label_seed=None))
+    return Cell.named(sweep, config, data.name.rpartition("-")[2])
+
+
+def _said(folder: CellFolder) -> dict[str, Any]:
+    try:
+        return dict(json.loads(folder.config_file.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise LaunchError(f"{folder.config_file} cannot be read: {error}") from None
+
+
+def _how_far_from_done(cell: CellFolder) -> tuple[bool, int, bool, str]:
+    done = (cell.folder / FORMER_DONE).is_file()
+    return (
+        not done,
+        -(newest_step(cell.checkpoints) or 0),
+        _said(cell)["measures"]["split"] != "test",
+        cell.name,
+    )
+
+
+def _refuse(why: str) -> NoReturn:
+    raise LaunchError(f"{why}; wait until it has ended, or stop it first")
+
+
+def _refuse_jobs(sweep: SweepFolder) -> None:
+    if sweep.is_on_slurm and shutil.which("squeue") is not None:
+        jobs = queued(comment=f"{Register(sweep.path).tag}/")
+        if jobs:
+            raise LaunchError(
+                f"{len(jobs)} jobs of {sweep.path.name} are in the queue; wait until they have ended, or cancel them:"
+                f" {command('cancel', sweep)}"
+            )
+
+
+def _rename_in_options(file: Path, names: Mapping[str, str]) -> None:
+    if not file.is_file():
+        return
+    launches = json.loads(file.read_bytes())
+    for launch in launches:
+        launch["cells"] = sorted({names.get(name, name) for name in launch["cells"]})
+        only = launch["options"].get("only")
+        if only:
+            launch["options"]["only"] = list(dict.fromkeys(names.get(text, text) for text in only))
+    _write(file, launches)
+
+
+def _rename_in_register(file: Path, names: Mapping[str, str]) -> None:
+    if not file.is_file():
+        return
+    register = json.loads(file.read_bytes())
+    for submission in register["submissions"]:
+        submission["units"] = {names.get(unit, unit): index for unit, index in submission["units"].items()}
+    _write(file, register)
+
+
+def _write(file: Path, content: Any) -> None:
+    with atomic_write(file) as opened:
+        opened.write(json.dumps(content, indent=1).encode() + b"\n")
+
+
+def _upload(cells: Sequence[Path], runs: Path) -> None:
+    """Tell MLflow the new names; where it does not answer, say how it is told later."""
+    for cell in cells:
+        try:
+            sync(cell)
+        except TrackingError as error:
+            print(f"MLflow has the former names until python launch/compare.py --sync --runs {runs}: {error}")
+            return
+
+
+def _report(sweep: SweepFolder, renames: Sequence[Rename]) -> None:
+    moved = [CellFolder(rename.target(sweep.path)) for rename in renames if not rename.is_merged]
+    trained = [cell for cell in moved if cell.is_trained()]
+    found = sum(len(results(cell.folder)) for cell in moved)
+    print(
+        f"{len(moved)} cells of {sweep.path.name} have the names of now: {len(trained)} trained, with {found} results of"
+        f" before; nothing was trained"
+    )
+    for rename in renames:
+        if rename.is_merged:
+            print(
+                f"{rename.old} was trained as {rename.new} is: that has its results, and the folder is in {MERGED_FOLDER}/"
+            )
+    print(f"where they stand: {command('status', sweep)}")
