@@ -81,7 +81,7 @@ def test_a_measure_that_the_sweep_does_not_name_is_computed_of_trained_cells_and
     printed = capsys.readouterr().out
     assert "sweep tiny: 2 trained cells\n  likelihood on test: 2 to be measured\n" in printed
     assert "2 done" in printed
-    assert "elbo" in printed
+    assert "elbo" in (runs / "tiny" / "comparison" / "table.csv").read_text()
     assert [of_training(cell) for cell in cells] == before
     assert [measured(cell) for cell in cells] == [{("classification", "test"), ("likelihood", "test")}] * 2
     assert say(measure_main, *command) == 0
