@@ -83,8 +83,8 @@ def _evaluate(
         device = choose_device(cell.config.training.device, local_rank=0)
         with tracker_for(cell, data, lease.check) as tracker:
             state = checkpoint.load_newest(cell.checkpoints, device)
-            wanted = cell.config.last_step(data.manifest.splits["train"].rows)
-            if state is None or state["step"] != wanted:
+            last_step = cell.config.last_step(data.manifest.splits["train"].rows)
+            if state is None or state["step"] != last_step:
                 lease.check()
                 cell.mark_untrained()
                 raise RunError(

@@ -111,7 +111,7 @@ def measure_sweep(options: Measure) -> int:
 
     uri = tracking_uri(cells[0].config.tracking.uri, sweep.path.parent)
     wait_for_store(uri)
-    backend.check(to_do, data, uri, look_closely=options.preflight)
+    backend.check(to_do, data, uri, thorough=options.preflight)
     with exclusive_lock(sweep.path / "launch.lock", print_waiting) as lock:
         for cell in to_do:
             cell.reset_failure()

@@ -103,7 +103,7 @@ def run_sweep(options: Sweep) -> int:
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings.uri, sweep.parent)
     wait_for_store(uri)
-    backend.check(cells, data, uri, look_closely=options.preflight)
+    backend.check(cells, data, uri, thorough=options.preflight)
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)
     # With two launchers at the same moment, the second finds what the first has submitted.

@@ -1,1 +1,1 @@
-"""Shards → model → measures: knows how to train and measure one run, and nothing of how it was launched."""
+"""Shards → model → measures: trains and measures one run, independently of how it was launched."""

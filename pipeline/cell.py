@@ -1,4 +1,4 @@
-"""A cell: one run of a sweep, its configuration, and the folder that holds all there is of it."""
+"""A cell: one run of a sweep, with its configuration and its folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cell(CellFolder):
     config: RunConfig
 
     def measures_config(self) -> MeasuresConfig:
-        """What is to be measured of it, as its configuration here says, whatever is in its folder."""
+        """The measures of this configuration, regardless of the one in the folder."""
         return self.config.measures
 
     @classmethod
@@ -30,7 +30,7 @@ class Cell(CellFolder):
         return cls(sweep / name, config)
 
     def write(self) -> None:
-        """Make the folder and its ``config.json``, unless they are there."""
+        """Make the folder and its ``config.json``, unless they exist."""
         text = run_config.to_json(self.config)
         if not self.config_file.is_file() or self.config_file.read_text() != text:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ class Cell(CellFolder):
 
     @classmethod
     def open(cls, config_file: Path) -> Cell:
-        """The cell that a ``config.json`` stands in; RunError where there is none."""
+        """The cell of a ``config.json``; RunError if there is none."""
         config_file = Path(config_file).absolute()
         try:
             text = config_file.read_text()

@@ -15,7 +15,7 @@ from pipeline.models.registry import ModelConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig(RunRecord):
-    """One run, whole."""
+    """One complete run."""
 
     model: ModelConfig = field(default_factory=CCVAEConfig)
 
@@ -31,14 +31,14 @@ def _identifying(section: Any) -> dict[str, Any]:
 
 
 def identity(config: RunConfig, data_digest: str) -> str:
-    """Eight hex characters that name the run: a hash of all that decides its result."""
+    """Eight hex characters that identify the run: a hash of everything that decides its result."""
     config = replace(config, data=replace(config.data, label_seed=_label_seed_of_its_own(config)))
     text = json.dumps({"config": _identifying(config), "data": data_digest}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def readable_name(config: RunConfig) -> str:
-    """What a person recognises a run by: ``ccvae-fashion_mnist-f0.06-seed0``, with a schedule ``…-f0.9-0.5-0.1-…``.
+    """The human-readable name of a run: ``ccvae-fashion_mnist-f0.06-seed0``, with a schedule ``…-f0.9-0.5-0.1-…``.
 
     A label seed that is not the run's own comes last: ``…-seed1-labels0``.
     """
@@ -51,7 +51,7 @@ def readable_name(config: RunConfig) -> str:
 
 
 def _label_seed_of_its_own(config: RunConfig) -> int | None:
-    """The label seed where it makes another run than the seed alone does."""
+    """The label seed if it distinguishes the run from that of the seed alone."""
     return None if config.label_seed == config.seed else config.label_seed
 
 
@@ -75,5 +75,5 @@ def to_json(config: RunConfig) -> str:
 
 
 def from_json(text: str, origin: str = "config.json") -> RunConfig:
-    """Read ``config.json`` back; ConfigError names the origin and the field that is unknown or unfit."""
+    """Read ``config.json`` back; ConfigError names the origin and the unknown or invalid field."""
     return validation.from_json(RunConfig, text, origin)

@@ -1,4 +1,4 @@
-"""What fields of a configuration may hold, checked also where it is built from Python."""
+"""Checks of configuration fields, also for configurations built in Python."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 NOT_IDENTITY = {"identity": False}
-"""Metadata of a field that does not decide a run's result, so that changing it does not make another run."""
+"""Metadata of a field that does not affect a run's result, so that changing it does not make a different run."""
 
 
 def check(condition: bool, message: str) -> None:
-    """ConfigError with that message where the condition does not hold."""
+    """ConfigError with this message unless the condition holds."""
     if not condition:
         raise ConfigError(message)
 
 
 def check_choices(config: DataclassInstance) -> None:
-    """ConfigError where a field annotated as a ``Literal`` holds a value that is none of its."""
-    hints = get_type_hints(type(config))  # strings evaluated, ``Annotated`` taken off
+    """ConfigError if a field annotated as a ``Literal`` has another value."""
+    hints = get_type_hints(type(config))  # strings evaluated, ``Annotated`` removed
     for field in fields(config):
         choices, value = get_args(hints[field.name]), getattr(config, field.name)
         if get_origin(hints[field.name]) is Literal and value not in choices:
@@ -32,7 +32,7 @@ def check_choices(config: DataclassInstance) -> None:
 
 
 def check_at_least(smallest: int, config: DataclassInstance, *names: str) -> None:
-    """ConfigError where one of the named numbers is smaller, or NaN; None is let through."""
+    """ConfigError if one of the named numbers is smaller, or NaN; None is allowed."""
     expected = "must not be negative" if smallest == 0 else f"must be at least {smallest}"
     for name in names:
         value = getattr(config, name)
@@ -40,13 +40,13 @@ def check_at_least(smallest: int, config: DataclassInstance, *names: str) -> Non
 
 
 def check_above_zero(config: DataclassInstance, *names: str) -> None:
-    """ConfigError where one of the named numbers is not above 0; None is let through."""
+    """ConfigError if one of the named numbers is not above 0; None is allowed."""
     for name in names:
         value = getattr(config, name)
         check(value is None or value > 0, f"{_of(config)}{name} is {value}; it must be above 0")
 
 
 def _of(config: DataclassInstance) -> str:
-    """What a sentence begins with: the system, where it is about a system's field."""
+    """The beginning of a message: the system, if it is about a system's field."""
     system = getattr(config, "system", "")
     return f"{system}: " if system else ""

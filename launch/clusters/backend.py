@@ -53,7 +53,7 @@ class Backend(Protocol):
         ...
 
     def check(
-        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
+        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, thorough: bool
     ) -> None:
         """Check whether jobs can work here; warnings are printed. ``tracking``: address of the MLflow store.
 

@@ -22,7 +22,7 @@ from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_
 from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import is_at_work
+from pipeline.cells.lease import is_running
 from pipeline.measures.plan import is_done
 
 SECONDS_TO_STOP = 60.0
@@ -78,7 +78,7 @@ class LocalBackend:
         return self.takes_gpus(_ranks(cell), on_gpus=cell.config.training.device != "cpu")
 
     def check(
-        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
+        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, thorough: bool
     ) -> None:
         """Warn about cells that have more ranks than there are GPUs, and fall back to the CPU."""
         if self.in_this_process:
@@ -161,7 +161,7 @@ class LocalBackend:
                 self._waiting.remove(cell)
                 self._states[cell.name] = State("done")
                 continue
-            if is_at_work(cell.folder):  # e.g. by another launcher: each cell runs once
+            if is_running(cell.folder):  # e.g. by another launcher: each cell runs once
                 self._states[cell.name] = _TAKEN
                 continue
             trained, ranks = cell.is_trained(), _ranks(cell)

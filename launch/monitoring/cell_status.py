@@ -12,7 +12,7 @@ from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder
 from pipeline.cells.folder import CANCELLED, CellFolder
-from pipeline.cells.lease import Holder, is_at_work
+from pipeline.cells.lease import Holder, is_running
 from pipeline.measures.plan import is_done, unsettled
 
 _STAGES = ("train", "evaluate")
@@ -144,7 +144,7 @@ def _after_its_jobs(
     cell: CellFolder, jobs: Mapping[str, str], accounts: Accounting, register: Register
 ) -> State:
     """The state of an unfinished cell without a queued job."""
-    if is_at_work(cell.folder):  # it is being run by hand
+    if is_running(cell.folder):  # it is being run by hand
         return _without_jobs(cell)
     for stage in _STAGES:
         job = accounts.jobs.get(jobs.get(stage, ""))
@@ -183,7 +183,7 @@ def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> s
 
 def _without_jobs(cell: CellFolder) -> State:
     """The state of a cell without SLURM jobs."""
-    if is_at_work(cell.folder):
+    if is_running(cell.folder):
         holder = Holder.read(cell.folder)
         phase = "measuring" if holder is not None and holder.unit == "evaluate" else "training"
         return State(phase, node=holder.attempt.host if holder is not None else "")  # type: ignore[arg-type]

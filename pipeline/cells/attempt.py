@@ -1,4 +1,4 @@
-"""An attempt: one start of a unit of work, and who it is among the other starts of the same unit."""
+"""An attempt: one start of a unit of work, identified among other starts of the same unit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Attempt:
     job: str
     """SLURM's id of the job, ``12`` or ``12_3`` (array and task); empty outside SLURM."""
     restart: int
-    """How often SLURM has put the job back into the queue before this start."""
+    """How often SLURM has requeued the job before this start."""
     host: str
     pid: int
 
     @classmethod
     def here(cls) -> Attempt:
-        """The attempt that this process belongs to, from what SLURM says in the environment."""
+        """The attempt that this process belongs to, from SLURM's environment variables."""
         variables = os.environ
         if "SLURM_ARRAY_JOB_ID" in variables and "SLURM_ARRAY_TASK_ID" in variables:
             job = f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}"
@@ -30,7 +30,7 @@ class Attempt:
         return cls(job, restart if job else 0, socket.gethostname(), os.getpid())
 
     def is_older_copy_of(self, other: Attempt) -> bool:
-        """Whether SLURM started ``other`` for the same job later: it then takes this one for gone."""
+        """Whether SLURM started ``other`` for the same job later, and so considers this one gone."""
         return bool(self.job) and self.job == other.job and self.restart < other.restart
 
     def is_same_start_as(self, other: Attempt) -> bool:

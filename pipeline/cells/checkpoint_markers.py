@@ -1,6 +1,6 @@
-"""The small file beside each checkpoint, with its step, size and SHA-256: a checkpoint without it does not count.
+"""The marker file next to each checkpoint, with its step, size and SHA-256: a checkpoint without it does not count.
 
-No torch here: a launcher that asks a thousand cells how far they are reads nothing but markers.
+Does not import torch: a launcher that polls a thousand cells reads only markers.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from data_prep.files import atomic_write, checksum
 
 
 def checkpoint_file(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step is."""
+    """Path of the checkpoint of a step."""
     return folder / f"step-{step:08d}.pt"
 
 
 def write_marker(path: Path, step: int, size: int, sha256: str) -> None:
-    """Say that the checkpoint ``path`` is whole: the last thing that is written of it."""
+    """Mark the checkpoint ``path`` as complete; written after the checkpoint itself."""
     with atomic_write(path.with_suffix(".json")) as file:
         file.write(json.dumps({"step": step, "bytes": size, "sha256": sha256}).encode())
 
 
 def newest_step(folder: Path) -> int | None:
-    """Step of the newest checkpoint that has its marker, unchecked; None where there is none."""
+    """Step of the newest checkpoint that has a marker, unchecked; None if there is none."""
     markers = sorted(folder.glob("step-*.json"))
     return step_of(markers[-1]) if markers else None
 
 
 def is_good(path: Path) -> bool:
-    """Whether the marker is there and the file is what it says."""
+    """Whether the marker exists and the file matches it."""
     try:
         marker = json.loads(path.with_suffix(".json").read_text())
         return path.stat().st_size == marker["bytes"] and checksum(path) == marker["sha256"]

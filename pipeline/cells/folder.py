@@ -1,4 +1,4 @@
-"""The folder of a cell, for those who only want to know how it stands: nothing here imports torch."""
+"""The folder of a cell and its status; nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pipeline.validation import from_json
 
 TRAINED_FILE = "TRAINED"
 RESET = "forgiven"
-"""What ``attempts.jsonl`` says where somebody asked for another try."""
+"""Entry of ``attempts.jsonl`` when a user requested a retry."""
 CANCELLED = "cancelled"
-"""What it says where somebody took jobs of the cell, which it names, out of the queue."""
+"""Entry when a user cancelled jobs of the cell, which it lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellFolder:
     """``config.json``, ``checkpoints/``, ``metrics.jsonl``, ``TRAINED``, ``measures/``, ``figures/`` and ``log/``.
 
-    ``TRAINED`` is written last by training; what is measured after it stands in ``measures/`` (see ``measurements``).
-    Of its attempts there are ``lease.json`` (who is at work), ``outcome.json`` (how the last attempt ended, in its own
-    words), ``attempts.jsonl`` (how all of them ended), and ``FAILED`` where no further one is made by itself.
+    ``TRAINED`` is written last by training; results of measures are in ``measures/`` (see ``measurements``).
+    Attempts are recorded in ``lease.json`` (which one is running), ``outcome.json`` (how the last one ended, in its own
+    words), ``attempts.jsonl`` (how all of them ended), and ``FAILED`` if there is no automatic retry.
     """
 
     folder: Path
@@ -54,11 +54,11 @@ class CellFolder:
         return self.folder / "attempts.jsonl"
 
     def log_file(self, unit: str, rank: int) -> Path:
-        """What a rank says while it works on a unit; attempts that follow go on with it."""
+        """The log of a rank for a unit; later attempts append to it."""
         return self.folder / "log" / f"{unit}-rank{rank}.txt"
 
     def is_trained(self) -> bool:
-        """Whether it was trained to its last step and recorded; what is measured of it is another question."""
+        """Whether it was trained to its last step and recorded; independent of what has been measured."""
         return (self.folder / TRAINED_FILE).is_file()
 
     def mark_trained(self) -> None:
@@ -68,19 +68,19 @@ class CellFolder:
         self.clear_failure()
 
     def mark_untrained(self) -> None:
-        """Take ``TRAINED`` away, where the last checkpoint turns out to be lost: training goes on from the one before."""
+        """Remove ``TRAINED`` if the last checkpoint turns out to be lost: training resumes from the previous one."""
         (self.folder / TRAINED_FILE).unlink(missing_ok=True)
 
     def measures_config(self) -> MeasuresConfig:
-        """What is to be measured of it, as its ``config.json`` says.
+        """The measures in its ``config.json``.
 
         Raises:
-            ConfigError: it cannot be read, or names a measure that there is not.
+            ConfigError: it cannot be read, or names an unknown measure.
         """
         return self._read_record().measures
 
     def record(self) -> RunRecord | None:
-        """What its configuration says, but for the model; None where it cannot be read."""
+        """Its configuration without the model; None if it cannot be read."""
         try:
             return self._read_record()
         except ConfigError:
@@ -94,21 +94,21 @@ class CellFolder:
         return from_json(RunRecord, text, str(self.config_file))
 
     def last_step(self) -> int | None:
-        """Number of steps of the whole run; None where its configuration or its data set are not there."""
+        """Number of steps of the run; None if its configuration or data set is missing."""
         record = self.record()
         if record is None or not Path(record.data.folder, MANIFEST_FILE).is_file():
             return None
         return record.last_step(Manifest.load(Path(record.data.folder)).splits["train"].rows)
 
     def failed(self) -> str | None:
-        """The sentence with which the cell was given up; None for one that was not."""
+        """The reason why the cell was given up; None if it was not."""
         try:
             return (self.folder / "FAILED").read_text().strip()
         except FileNotFoundError:
             return None
 
     def note_attempt(self, entry: dict[str, Any]) -> None:
-        """Add a line to ``attempts.jsonl``; one before it that was cut short does not spoil it."""
+        """Add a line to ``attempts.jsonl``, safe even after a truncated line."""
         with self.attempts_file.open("a+b") as file:
             start = max(0, file.seek(0, os.SEEK_END) - 1)
             file.seek(start)
@@ -116,24 +116,24 @@ class CellFolder:
             file.write(b"\n" * cut_short + json.dumps(entry).encode() + b"\n")
 
     def reset_failure(self) -> None:
-        """Let a cell that was given up be tried again; its attempts count anew."""
+        """Let a cell that was given up be retried; its attempts are counted from zero."""
         if self.failed() is None:
             return
         self.note_attempt({"ended": RESET})
         self.clear_failure()
 
     def give_up(self, sentence: str) -> None:
-        """Write ``FAILED``: no attempt follows unless somebody asks for it."""
+        """Write ``FAILED``: no automatic retry."""
         with atomic_write(self.folder / "FAILED") as file:
             file.write(sentence.encode() + b"\n")
 
     def clear_failure(self) -> None:
-        """Take ``FAILED`` away, after what had failed has succeeded."""
+        """Remove ``FAILED``, after what had failed has succeeded."""
         (self.folder / "FAILED").unlink(missing_ok=True)
 
     @classmethod
     def of(cls, config_file: Path) -> CellFolder:
-        """The folder that a ``config.json`` stands in; RunError where there is none."""
+        """The folder of a ``config.json``; RunError if there is none."""
         if not Path(config_file).is_file():
             raise RunError(f"cannot read the configuration {config_file}: No such file")
         return CellFolder(Path(config_file).absolute().parent)

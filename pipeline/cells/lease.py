@@ -1,9 +1,9 @@
-"""Whose a cell is: ``lease.json`` names the attempt that may write there.
+"""The lease of a cell: ``lease.json`` names the attempt that may write there.
 
-A lock that the system takes back when its holder dies (``flock``) tells quickly whether anybody is there. It cannot be the
-only test: a node whose ``slurmd`` dies goes on running its tasks while SLURM starts the job again elsewhere. The copy that
-SLURM started last is the one that counts. It writes its name into the lease; the older one reads there, before each write,
-that it is not the owner any more, and ends.
+A lock that the system releases when its holder dies (``flock``) shows quickly whether the cell is in use. It cannot be the
+only test: a node whose ``slurmd`` dies keeps running its tasks while SLURM restarts the job elsewhere. The copy that
+SLURM started last is the one that counts. It writes its name into the lease; the older one reads this before each write,
+and ends because it is no longer the owner.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ LEASE_FILE = "lease.json"
 LOCK_FILE = "lock"
 
 SECONDS_FOR_A_WRITE_UNDER_WAY = 1.0
-"""How long a copy that takes over waits, so that a write which the older one has begun is over before anything is read."""
+"""How long a copy that takes over waits, so that a write in progress by the older one finishes before any read."""
 
 _SECONDS_TO_GET_THE_LOCK = 2.0
-"""A process that only looks (``is_at_work``) holds the lock for a moment."""
+"""A process that only checks (``is_running``) holds the lock for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What ``lease.json`` says."""
+    """The content of ``lease.json``."""
 
     attempt: Attempt
     unit: str
     """``train`` or ``evaluate``."""
     since: str
-    """When it took the cell, ISO 8601 in UTC."""
+    """When it took the lease, ISO 8601 in UTC."""
     until: str | None = None
-    """When it left it in good order; None while it is at work, and for one that was killed."""
+    """When it released the lease; None while it is running, and if it was killed."""
 
     @classmethod
     def read(cls, folder: Path) -> Holder | None:
-        """The last holder of a cell's folder; None where there was none, or where the file is damaged."""
+        """The last holder of a cell's lease; None if there was none, or if the file is damaged."""
         try:
             said = json.loads((folder / LEASE_FILE).read_bytes())
             attempt = Attempt(str(said["job"]), int(said["restart"]), str(said["host"]), int(said["pid"]))
@@ -57,7 +57,7 @@ class Holder:
             return None
 
     def write(self, folder: Path) -> None:
-        """Make it the content of ``lease.json``."""
+        """Write it to ``lease.json``."""
         said = asdict(self.attempt) | {"unit": self.unit, "since": self.since, "until": self.until}
         with atomic_write(folder / LEASE_FILE) as file:
             file.write(json.dumps(said).encode() + b"\n")
@@ -71,7 +71,7 @@ class Lease:
     holder: Holder
 
     def check(self) -> None:
-        """Ask, before each write, whether the cell is still this process's; LeaseLost where it is not."""
+        """Check, before each write, that this process still has the lease; LeaseLost if not."""
         now = Holder.read(self.folder)
         if now is None or now.attempt != self.holder.attempt:
             owner = "another process" if now is None else str(now.attempt)
@@ -84,16 +84,16 @@ class Lease:
 def hold_lease(
     folder: Path, attempt: Attempt, unit: str, seconds_to_settle: float = SECONDS_FOR_A_WRITE_UNDER_WAY
 ) -> Iterator[Lease]:
-    """Hold a cell's folder while the block runs.
+    """Hold a cell's lease while the block runs.
 
     Raises:
         RunError: another process is running the cell.
-        LeaseLost: SLURM has started this very job again since, and the newer copy is there already, or was.
+        LeaseLost: SLURM has restarted this job since, and the newer copy has or had the lease.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK_FILE).open("ab") as file:
         free, before = _lock(file, folder, attempt), Holder.read(folder)
-        # Also where the lock is free: the newer copy may have ended by now, or the disk knows no locks.
+        # Also if the lock is free: the newer copy may have ended by now, or the disk has no locks.
         if before is not None and attempt.is_older_copy_of(before.attempt):
             raise LeaseLost(
                 f"{before.attempt} has taken over {folder}; this copy ({attempt}) is an older one, and ends"
@@ -103,23 +103,23 @@ def hold_lease(
             raise RunError(f"another process is running in {folder}; wait for it, or stop it first")
         lease = Lease(folder, Holder(attempt, unit, _now()))
         lease.holder.write(folder)
-        # Also where the lock was free: it may not reach from node to node.
+        # Also if the lock was free: it may not work across nodes.
         if takes_over and before is not None and before.until is None:
             time.sleep(seconds_to_settle)
         try:
             yield lease
         finally:
-            with suppress(LeaseLost, OSError):  # what stands there afterwards is only for those who look
+            with suppress(LeaseLost, OSError):  # the final entry is only informative
                 lease.check()
                 replace(lease.holder, until=_now()).write(folder)
 
 
-def nobody_else() -> None:
-    """In place of ``Lease.check``: the guard of a folder in which nobody else can be at work."""
+def no_guard() -> None:
+    """In place of ``Lease.check``, for a folder that no other process can be using."""
 
 
 def superseded(folder: Path, attempt: Attempt) -> bool:
-    """Whether the cell is another's now: of a newer copy of this job, or of a living process of another job."""
+    """Whether another attempt has the lease: a newer copy of this job, or a live process of another job."""
     holder = Holder.read(folder)
     if holder is None or holder.attempt.is_same_start_as(attempt):
         return False
@@ -127,22 +127,22 @@ def superseded(folder: Path, attempt: Attempt) -> bool:
         return True
     if holder.attempt.is_older_copy_of(attempt):
         return False
-    return holder.until is None and is_at_work(folder)
+    return holder.until is None and is_running(folder)
 
 
 def forget(folder: Path) -> None:
-    """Take a job's name out of the lease: one that SLURM does not have any more, before another is submitted.
+    """Remove from the lease a job that SLURM no longer has, before another is submitted.
 
-    A SLURM that was set up anew counts its jobs from 1 again, and a new job must not pass for an older copy of the former.
-    A copy that lives on somewhere notices.
+    A reinstalled SLURM numbers its jobs from 1 again, and a new job must not be mistaken for an older copy of the former.
+    A copy that is still alive somewhere notices.
     """
     holder = Holder.read(folder)
-    if holder is not None and holder.attempt.job and not is_at_work(folder):
+    if holder is not None and holder.attempt.job and not is_running(folder):
         (folder / LEASE_FILE).unlink(missing_ok=True)
 
 
-def is_at_work(folder: Path) -> bool:
-    """Whether a living process holds the cell's lock (False on a file system that knows no locks)."""
+def is_running(folder: Path) -> bool:
+    """Whether a live process holds the cell's lock (False on a file system without locks)."""
     try:
         with (folder / LOCK_FILE).open("rb") as file:
             return not try_lock(file)
@@ -151,7 +151,7 @@ def is_at_work(folder: Path) -> bool:
 
 
 def _lock(file: BinaryIO, folder: Path, attempt: Attempt) -> bool:
-    """Whether the lock could be had, at once or (unless an older copy holds it) within a moment."""
+    """Whether the lock was acquired, at once or (unless an older copy holds it) within a moment."""
     deadline = time.monotonic() + _SECONDS_TO_GET_THE_LOCK
     while not try_lock(file):
         holder = Holder.read(folder)

@@ -1,8 +1,8 @@
-"""What measuring leaves in a cell: ``measures/<name>-<hash8>/`` with ``result.json``, written last, and ``arrays.npz``.
+"""Results of measures in a cell: ``measures/<name>-<hash8>/`` with ``result.json``, written last, and ``arrays.npz``.
 
-The hash covers what decides a number: the measure's settings, split, seed and version, and the digests of what it rests
-on (an independent classifier, say). So a measure can be added, corrected and repeated without touching what was trained,
-or what other measures found. ``failure.json`` in place of ``result.json`` tells why the last try raised. Nothing here
+The hash covers what decides a number: the measure's settings, split, seed and version, and the digests of what it depends
+on (such as an independent classifier). So a measure can be added, corrected and repeated without touching the trained model
+or other results. ``failure.json`` instead of ``result.json`` says why the last attempt failed. Nothing here
 imports torch.
 """
 
@@ -39,11 +39,11 @@ class MeasurementKey:
     version: int
     split: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Those that are not at their default, so that a new setting does not rename the results of before."""
+    """Those that differ from their defaults, so that a new setting does not rename existing results."""
     seed: int = 0
-    """Of the measure's own random numbers, which follow from it and from the cell."""
+    """Seed of the measure's random numbers, which depend on it and on the cell."""
     rests_on: Mapping[str, str] = field(default_factory=dict)
-    """Digest by name of what else the numbers depend on."""
+    """Digests, by name, of what else the numbers depend on."""
 
     @property
     def digest(self) -> str:
@@ -57,24 +57,24 @@ class MeasurementKey:
         return f"{self.measure}-{self.digest}"
 
     def folder(self, cell: Path) -> Path:
-        """Where the result is, or will be, in a cell's folder."""
+        """The folder of the result in a cell's folder."""
         return cell / MEASURES_FOLDER / self.folder_name
 
     def is_settled(self, cell: Path) -> bool:
-        """Whether there is a result, "not applicable" included: measuring again would change nothing."""
+        """Whether there is a result, including "not applicable": measuring again would change nothing."""
         return (self.folder(cell) / RESULT_FILE).is_file()
 
     def note_begin(self, cell: Path) -> None:
-        """Note that it is being measured: a process that is killed in it leaves this, and nothing else."""
+        """Record that it is being measured; a killed process leaves only this."""
         self.folder(cell).mkdir(parents=True, exist_ok=True)
         (self.folder(cell) / BEGUN_FILE).touch()
 
     def forget_begin(self, cell: Path) -> None:
-        """Take the note away, when it has a result or a failure, or was interrupted in good order."""
+        """Remove the record, when there is a result or failure, or after an orderly interruption."""
         (self.folder(cell) / BEGUN_FILE).unlink(missing_ok=True)
 
     def was_begun(self, cell: Path) -> bool:
-        """Whether a process was killed in it (or is at work on it)."""
+        """Whether a process was killed while measuring it (or is measuring it now)."""
         return (self.folder(cell) / BEGUN_FILE).is_file()
 
 
@@ -88,19 +88,19 @@ class Number:
     """``share``, ``nats``, ``bits``, ``labels``, ``images``, …"""
     better: Better
     count: int | None = None
-    """Number of examples (or labels) it was computed over, where that makes sense."""
+    """Number of examples (or labels) it was computed over, if meaningful."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """``result.json``: what a measure found, or why it does not apply."""
+    """``result.json``: the result of a measure, or why it does not apply."""
 
     key: MeasurementKey
     status: Status = "measured"
     reason: str | None = None
-    """Why it does not apply; None where it was measured."""
+    """Why it does not apply; None if it was measured."""
     numbers: Mapping[str, Number] = field(default_factory=dict)
-    """By metric; empty where the measure does not apply."""
+    """By metric; empty if the measure does not apply."""
     seconds: float = 0.0
     time: str = ""
     """When it was measured, ISO 8601 in UTC."""
@@ -125,7 +125,7 @@ class Result:
 
     @classmethod
     def read(cls, folder: Path) -> Result | None:
-        """The result in a measurement's folder; None where there is none that can be read."""
+        """The result in a measurement's folder; None if there is none that can be read."""
         try:
             said = json.loads((folder / RESULT_FILE).read_bytes())
             said["key"] = MeasurementKey(**said["key"])
@@ -140,7 +140,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """``failure.json``: why the last try of a measure ended without a result."""
+    """``failure.json``: why the last attempt at a measure failed."""
 
     key: MeasurementKey
     reason: str
@@ -148,14 +148,14 @@ class Failure:
     time: str = ""
 
     def write(self, cell: Path) -> None:
-        """Write it, in place of a result."""
+        """Write it, instead of a result."""
         self.key.folder(cell).mkdir(parents=True, exist_ok=True)
         with atomic_write(self.key.folder(cell) / FAILURE_FILE) as file:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
     @classmethod
     def read(cls, folder: Path) -> Failure | None:
-        """The failure in a measurement's folder; None where there is none, or a result came after it."""
+        """The failure in a measurement's folder; None if there is none, or if a result followed."""
         if (folder / RESULT_FILE).is_file():
             return None
         try:
@@ -166,13 +166,13 @@ class Failure:
 
 
 def results(cell: Path) -> list[Result]:
-    """All results in a cell's folder, by the name of their folder; those that cannot be read are left out."""
+    """All results in a cell's folder, by the name of their folder; unreadable ones are left out."""
     found = (Result.read(file.parent) for file in sorted((cell / MEASURES_FOLDER).glob(f"*/{RESULT_FILE}")))
     return [result for result in found if result is not None]
 
 
 def failures(cell: Path) -> list[Failure]:
-    """All measures of a cell's folder whose last try failed."""
+    """The measures in a cell's folder whose last attempt failed."""
     found = (Failure.read(file.parent) for file in sorted((cell / MEASURES_FOLDER).glob(f"*/{FAILURE_FILE}")))
     return [failure for failure in found if failure is not None]
 

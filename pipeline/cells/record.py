@@ -1,4 +1,4 @@
-"""What ``config.json`` says of a run, read without torch: every section but the model's, which needs its system's code."""
+"""The content of ``config.json`` read without torch: all sections but the model's, which needs its system's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.validation import FORBID_UNKNOWN
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """One run; :class:`pipeline.config.RunConfig` is the same with its model's section read."""
+    """One run; :class:`pipeline.config.RunConfig` is the same with the model's section parsed."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -29,34 +29,34 @@ class RunRecord:
     measures: MeasuresConfig = field(default_factory=MeasuresConfig, metadata=NOT_IDENTITY)
     tracking: TrackingSettings = field(default_factory=TrackingSettings, metadata=NOT_IDENTITY)
     seed: int = 0
-    """Decides everything random in the run, and which examples keep their labels unless `--label-seed` does."""
+    """Seed of all random numbers of the run, and of the labelled subset unless `--label-seed` is given."""
 
     def __post_init__(self) -> None:
         check_at_least(0, self, "seed")
         changes = [begin for begin, _ in self.data.supervision_schedule]
         check(
             max(changes, default=0) < self.training.epochs,
-            f"supervision_schedule changes f behind {max(changes, default=0)} epochs, and the run has"
+            f"supervision_schedule changes f after {max(changes, default=0)} epochs, but the run has"
             f" {self.training.epochs}",
         )
 
     @property
     def label_seed(self) -> int | None:
-        """The seed that decides which examples keep their labels.
+        """The seed of the labelled subset.
 
-        None where any seed gives the same run, because all examples keep their labels, or none does.
+        None if any seed gives the same run, because all examples keep their labels, or none.
         """
         if not self.data.one_per_class and all(rate in (0, 1) for rate in self.data.supervision_rates):
             return None
         return self.seed if self.data.label_seed is None else self.data.label_seed
 
     def last_step(self, rows: int) -> int:
-        """Number of steps of the whole run on a training split of that many rows."""
+        """Number of steps of the run on a training split of ``rows`` rows."""
         return steps_per_epoch(rows, self.training.batch_size, self.training.ranks) * self.training.epochs
 
 
 def incidental_fields(section: type[Any] = RunRecord, prefix: str = "") -> Iterator[str]:
-    """Dotted names of the fields that do not decide a run's result, as their metadata says."""
+    """Dotted names of the fields whose metadata says that they do not decide a run's result."""
     default = section()
     for entry in fields(section):
         name, value = f"{prefix}{entry.name}", getattr(default, entry.name)

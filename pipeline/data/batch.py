@@ -1,4 +1,4 @@
-"""What a model is given: one rank's share of a batch."""
+"""The input of a model: one rank's share of a batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.data.further_columns import FurtherColumnsOfRows
 class Batch:
     """Tensors on the device; images stay uint8 up to here and become float inside the model.
 
-    Rows with at least one label that may be used stand first, and their number is known to the host: a model slices
-    ``[:labelled]`` where only they need work, without a synchronisation with the device.
+    Rows with at least one usable label come first, and their number is known on the host: a model slices
+    ``[:labelled]`` if only they need work, without synchronising with the device.
     """
 
     image: UInt8[Tensor, "batch channel height width"]
@@ -25,7 +25,7 @@ class Batch:
     labelled: int
     """Number of leading rows with at least one ``observed`` label."""
     further: FurtherColumnsOfRows | None = field(default=None, repr=False, compare=False)
-    """Where the properties below come from: read at their first use, at no cost to a model that does not ask for them."""
+    """Source of the properties below: read at first use, at no cost to a model that does not use them."""
 
     def __len__(self) -> int:
         return self.image.shape[0]
@@ -42,7 +42,7 @@ class Batch:
 
     @property
     def ids(self) -> list[str]:
-        """The source's own name of each row, on the host; LookupError likewise."""
+        """The source's id of each row, on the host; LookupError likewise."""
         return self._further().ids
 
     def _further(self) -> FurtherColumnsOfRows:

@@ -1,4 +1,4 @@
-"""A prepared data set, opened: its manifest, its small columns in memory, its images mapped."""
+"""An open prepared data set: manifest, small columns in memory, mapped images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOOKED_UP_AT_ONCE = 64  # batches
 
 @dataclass(frozen=True)
 class Columns:
-    """Everything of a split but its images."""
+    """Everything of a split except its images."""
 
     labels: UInt8[np.ndarray, "row label"]
     observed: Bool[np.ndarray, "row label"]
     supervision_rank: Float32[np.ndarray, " row"]
 
     def used_labels(self, rate: float, *, one_per_class: bool = False) -> Bool[np.ndarray, "row label"]:
-        """Which labels a model may see at a supervision rate, and of one example per class where that is asked for."""
+        """Which labels a model may see at a supervision rate, plus those of one example per class if ``one_per_class``."""
         used = labels_used_at(rate, self.supervision_rank, self.observed)
         if one_per_class:
             used[self.first_of_each_class()] = True
@@ -47,13 +47,13 @@ class Columns:
         labels = self.labels.shape[1]
         if labels != 1:
             raise ConfigError(
-                f"one label per class takes a data set with one class label; this one has {labels} labels"
+                f"one label per class needs a data set with one class label; this one has {labels} labels"
             )
         return first_of_each_class(self.supervision_rank, self.labels[:, 0], self.observed[:, 0])
 
 
 class DataSet:
-    """A folder that the prepare stage wrote; DataSetError where it is missing or its files have other sizes."""
+    """A folder written by preparation; DataSetError if it is missing or its files have different sizes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -63,9 +63,9 @@ class DataSet:
     def columns(self, split: str, label_seed: int | None = None) -> Columns:
         """Labels and masks of a split, read into memory.
 
-        ``label_seed`` decides which examples keep their labels at a supervision rate; without one it is the seed that the
+        ``label_seed`` decides which examples keep their labels at a supervision rate; the default is the seed that the
         data set was prepared with. The ranks of another seed are computed (about a second for a million examples), and
-        spread over the classes wherever the stored ones are.
+        stratified by class if the stored ones are.
         """
         shards = open_split(self.folder, self.manifest, split)
         labels = np.concatenate([shard.labels for shard in shards])
@@ -80,7 +80,7 @@ class DataSet:
     def column(
         self, split: str, name: Literal["reference", "factors"]
     ) -> Bool[np.ndarray, " row"] | Float32[np.ndarray, "row factor"]:
-        """A further column of a split, mapped from the disk where it is one shard, else read into memory; read-only.
+        """A further column of a split, mapped from the disk if it is one shard, else read into memory; read-only.
 
         ``factors`` are those that the manifest names; most data sets have none.
         """
@@ -88,7 +88,7 @@ class DataSet:
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def ids(self, split: str) -> pa.ChunkedArray:
-        """The source's own names of the rows of a split, strings in Arrow's form, mapped from the disk."""
+        """The source's ids of the rows of a split, as Arrow strings, mapped from the disk."""
         return pa.chunked_array([shard.ids for shard in open_split(self.folder, self.manifest, split)])
 
     def images(self, split: str) -> MappedImages:
@@ -113,17 +113,17 @@ class MappedImages:
         return self._images[0].shape[1:]
 
     def all(self) -> UInt8[np.ndarray, "row channel height width"]:
-        """A copy of them all."""
+        """A copy of all images."""
         return np.concatenate(self._images)
 
     def gather(self, rows: Integer[np.ndarray, " n"]) -> UInt8[np.ndarray, "n channel height width"]:
-        """A copy of the given rows, in their order; ``IndexError`` if one is not there."""
+        """A copy of the given rows, in their order; ``IndexError`` if one does not exist."""
         return self._rows.copied(self._rows.located(rows)).reshape(len(rows), *self.shape)
 
     def batches(
         self, orders: Sequence[Integer[np.ndarray, " _"]]
     ) -> Iterator[UInt8[np.ndarray, "_ channel height width"]]:
-        """For each array of row numbers what ``gather`` gives: faster, because many batches are looked up at once."""
+        """``gather`` for each array of row numbers: faster, because many batches are looked up at once."""
         for start in range(0, len(orders), _LOOKED_UP_AT_ONCE):
             some = orders[start : start + _LOOKED_UP_AT_ONCE]
             places = self._rows.located(np.concatenate(some))

@@ -1,4 +1,4 @@
-"""The training examples of a run as batches: a loader's images joined with the labels that may be used in each epoch."""
+"""The training examples of a run as batches: a loader's images joined with the usable labels of each epoch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TrainingExamples:
         self._used = torch.from_numpy(used).to(self.world.device)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Batch, int]]:
-        """Batches of this rank from ``first_step`` of the epoch on, each with the size of the whole batch."""
+        """Batches of this rank from ``first_step`` of the epoch on, each with the size of the full batch."""
         rate = self.config.data.supervision_rate_in(epoch)
         if rate != self._rate:
             self._use_labels_at(rate)
@@ -54,7 +54,7 @@ class TrainingExamples:
             yield self._batch(share, image, used), share.batch_size
 
     def of_each_class(self) -> Batch:
-        """A labelled example of each class, in the order of the classes: those of the smallest supervision rank.
+        """A labelled example of each class, in the order of the classes: the one with the smallest supervision rank.
 
         Raises:
             ConfigError: a class has no example that is labelled in the first epoch, or there is not one class label.
@@ -69,7 +69,7 @@ class TrainingExamples:
         if missing:
             name = label.values[min(missing)]
             raise ConfigError(
-                f"no example of class {name} is labelled at supervision_rate={rate:g}, and one of each class is needed"
+                f"no example of class {name} is labelled at supervision_rate={rate:g}, but one of each class is needed"
             )
         images = torch.from_numpy(self._data.images("train").gather(rows))
         device = self.world.device
@@ -100,5 +100,5 @@ class TrainingExamples:
         )
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Release files and threads."""
         self._loader.close()

@@ -1,9 +1,9 @@
-"""Images from a split's FFCV file, in any order and any batch sizes, without FFCV's traps.
+"""Images from a split's FFCV file, in any order and any batch sizes, working around FFCV's problems.
 
-FFCV reads damaged files as silent garbage, yields views of buffers that it overwrites, leaks its thread when a loop is
-left early, waits for ever when that thread fails, and hangs or dies in a process that was forked after its first use.
-Nothing of it is left to its own rules here: the file is checked
-first, the order is ours, every batch is a copy, and the thread is watched and ended.
+FFCV silently reads garbage from damaged files, yields views of buffers that it overwrites, leaks its thread when a loop is
+left early, waits forever when that thread fails, and hangs or crashes in a process that was forked after its first use.
+So here the file is checked
+first, the order is ours, every batch is a copy, and the thread is monitored and ended.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from pipeline.data.ffcv_package import import_ffcv
 log = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 600.0
-"""Seconds without a batch after which a living thread counts as stuck (the first batch waits for a compiler)."""
+"""Seconds without a batch after which a live thread counts as stuck (the first batch waits for a compiler)."""
 _LOOK_EVERY = 0.2
-"""Seconds between two looks at whether the thread still lives."""
+"""Seconds between two checks whether the thread is still alive."""
 
 
 class FFCVLoader:
-    """The images of one split, by row number; make one and keep it, because each compiles for seconds.
+    """The images of one split, by row number; reuse it, because each compiles for seconds.
 
     ``DataSetError`` when the split has no FFCV file, or one whose size or SHA-256 is not the manifest's;
     ``MissingDependencyError`` when FFCV is not installed; ``RunError`` in a process that was forked from one using it.
@@ -57,7 +57,7 @@ class FFCVLoader:
         """For each array of row numbers a new tensor with those images in that order, contiguous, on the CPU.
 
         Closing the iterator early ends FFCV's thread. ``RunError`` with its cause when that thread fails;
-        ``IndexError`` for a row that the split does not have (FFCV would read beside its memory).
+        ``IndexError`` for a row that the split does not have (FFCV would read outside its memory).
         """
         if not orders:
             return
@@ -76,12 +76,12 @@ class FFCVLoader:
             self._end(epoch)
 
     def close(self) -> None:
-        """End the threads of iterators that nobody closed."""
+        """End the threads of iterators that were not closed."""
         for epoch in list(self._running):
             self._end(epoch)
 
     def _padded(self, orders: Sequence[Integer[np.ndarray, " _"]]) -> tuple[UInt64[np.ndarray, " slot"], int]:
-        """All rows in one array, each batch filled up to the largest: FFCV knows one batch size only."""
+        """All rows in one array, each batch padded to the largest: FFCV supports a single batch size only."""
         batch_size = max(1, max(len(rows) for rows in orders))
         slots = np.zeros((len(orders), batch_size), dtype=np.uint64)
         for slot, rows in zip(slots, orders, strict=True):
@@ -95,7 +95,7 @@ class FFCVLoader:
         while True:
             alive = (
                 epoch.is_alive()
-            )  # before looking into the queue: it may put its last batch and end in between
+            )  # before checking the queue: it may put its last batch and end in between
             try:
                 _, (images,) = epoch.output_queue.get(timeout=_LOOK_EVERY)
                 return images
@@ -110,7 +110,7 @@ class FFCVLoader:
             return
         self._running.remove(epoch)
         epoch.close()
-        epoch.iter_ixes = iter(())  # its own flag is looked at only while the queue is full
+        epoch.iter_ixes = iter(())  # its own flag is checked only while the queue is full
         deadline = time.monotonic() + _LONGEST_WAIT
         while epoch.is_alive() and time.monotonic() < deadline:
             try:  # it may be waiting to put something into a full queue
@@ -123,11 +123,11 @@ _used_before_fork = False
 
 
 def _refuse_forked() -> None:
-    """``RunError`` in a child that was forked after FFCV was first used: its threads are not there, and it would hang."""
+    """``RunError`` in a child that was forked after FFCV was first used: it lacks the threads, and would hang."""
     _notice_forks()
     if _used_before_fork:
         raise RunError(
-            "FFCV cannot be used in a process that was forked from one which uses it; start processes with spawn"
+            "FFCV cannot be used in a process that was forked from one that uses it; start processes with spawn"
         )
 
 
@@ -143,7 +143,7 @@ def _notice_forks() -> None:
 def _clamped(threads: int) -> int:
     most = int(importlib.import_module("numba").config.NUMBA_NUM_THREADS)
     if threads > most:
-        log.warning("FFCV uses %d threads: %d were asked for and there are %d cores", most, threads, most)
+        log.warning("FFCV uses %d threads: %d were requested, but there are %d cores", most, threads, most)
     return max(1, min(threads, most))
 
 
@@ -170,7 +170,7 @@ def _open(path: Path, threads: int) -> Any:
 
 @cache
 def _watched_epoch() -> type[Any]:
-    """FFCV's iterator over one epoch, which is a thread, made to keep the exception that ends it."""
+    """FFCV's iterator over one epoch, a thread, extended to keep the exception that ends it."""
     from ffcv.loader.epoch_iterator import EpochIterator
 
     class WatchedEpoch(EpochIterator):

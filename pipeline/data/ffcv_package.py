@@ -1,4 +1,4 @@
-"""The ``ffcv`` package, made harmless before anything of it is used."""
+"""The ``ffcv`` package, patched before use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed
 
 
 def import_ffcv() -> ModuleType:
-    """The ``ffcv`` package, made harmless; ``MissingDependencyError`` if it cannot be had.
+    """The ``ffcv`` package, patched; ``MissingDependencyError`` if it cannot be imported.
 
     On import and again with each loader FFCV sets the thread count of torch for the whole process: that is undone and
     prevented. Of numba's threading layers, ``workqueue`` aborts the process when two loaders run: it is refused.
@@ -24,7 +24,7 @@ def import_ffcv() -> ModuleType:
     threads = torch.get_num_threads()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it uses modules that Python is about to drop
+            warnings.simplefilter("ignore")  # it uses deprecated modules of Python
             numba: Any = importlib.import_module("numba")
             if numba.config.THREADING_LAYER == "default":
                 numba.config.THREADING_LAYER = "threadsafe"
@@ -33,12 +33,14 @@ def import_ffcv() -> ModuleType:
 
             layer = numba.threading_layer()
     except (ImportError, OSError, ValueError) as error:
-        raise MissingDependencyError(f"FFCV is there but cannot be used ({error}); {INSTALL_FFCV}") from None
+        raise MissingDependencyError(
+            f"FFCV is installed but cannot be used ({error}); {INSTALL_FFCV}"
+        ) from None
     finally:
         torch.set_num_threads(threads)
     if layer == "workqueue":
         raise MissingDependencyError(
-            "FFCV needs numba's omp or tbb threads and numba runs on workqueue; install libgomp or tbb"
+            "FFCV needs numba's omp or tbb threads, but numba uses workqueue; install libgomp or tbb"
         )
 
     def set_num_threads(compiler: Any, count: int) -> None:

@@ -1,4 +1,4 @@
-"""What shards hold of a row next to image and labels (reference, factors, ids); nothing is read before its first use."""
+"""Columns of shards besides images and labels (reference, factors, ids), read at first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FurtherColumns:
-    """The further columns of a split on a device, each there from its first use on; ids stay with the host."""
+    """The further columns of a split on a device, each loaded at first use; ids stay on the host."""
 
     def __init__(self, data: DataSet, split: str, device: torch.device) -> None:
         self._data, self._split, self._device = data, split, device
@@ -33,16 +33,16 @@ class FurtherColumns:
 
     @cached_property
     def ids(self) -> pa.ChunkedArray:
-        """The source's own names of the rows."""
+        """The source's ids of the rows."""
         return self._data.ids(self._split)
 
-    @torch.compiler.disable  # a compiled model that asks for a column runs this once, as it stands
+    @torch.compiler.disable  # in a compiled model this runs once, uncompiled
     def _on_device(self, name: Literal["reference", "factors"]) -> Tensor:
         return torch.from_numpy(np.array(self._data.column(self._split, name))).to(self._device)
 
 
 class FurtherColumnsOfRows:
-    """Those of the rows of a batch."""
+    """The further columns of a batch's rows."""
 
     def __init__(
         self, columns: FurtherColumns, rows: Int64[np.ndarray, " batch"], on_device: Int64[Tensor, " batch"]
@@ -61,5 +61,5 @@ class FurtherColumnsOfRows:
 
     @property
     def ids(self) -> list[str]:
-        """The source's own name of each row."""
+        """The source's id of each row."""
         return self._columns.ids.take(pa.array(self._rows)).to_pylist()

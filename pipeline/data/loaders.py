@@ -1,4 +1,4 @@
-"""Three ways for images to reach the device, behind one iterator; all yield the same images in the same order."""
+"""Three ways for images to reach the device, with one interface; all yield the same images in the same order."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ log = logging.getLogger(__name__)
 
 LoaderName = Literal["resident", "arrow", "ffcv"]
 LARGEST_RESIDENT_SHARE = 0.4
-"""A split is kept on the device where it takes at most this share of the memory that is free there."""
+"""A split is kept on the device if it takes at most this share of the free memory there."""
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """Yields images by row number, as often as asked."""
+    """Yields images by row number, any number of times."""
 
     def images(self, orders: Sequence[np.ndarray]) -> Iterator[Tensor]:
         """For each array of row numbers the images (row, channel, height, width), uint8, on the device."""
         ...
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Release files and threads."""
         ...
 
 
 class ResidentLoader:
-    """The whole split as one tensor on the device."""
+    """The entire split as one tensor on the device."""
 
     def __init__(self, data: DataSet, split: str, device: torch.device) -> None:
         self._images = torch.from_numpy(data.images(split).all()).to(device)
@@ -48,7 +48,7 @@ class ResidentLoader:
 
 
 class ArrowLoader:
-    """Rows gathered from the mapped shards as they are asked for."""
+    """Rows gathered from the mapped shards on demand."""
 
     def __init__(self, data: DataSet, split: str, device: torch.device) -> None:
         self._images, self._device = data.images(split), device
@@ -90,7 +90,7 @@ LOADERS: dict[LoaderName, type[Loader]] = {
 def make_loader(
     name: Literal["auto"] | LoaderName, data: DataSet, split: str, device: torch.device
 ) -> Loader:
-    """The loader of that name; `auto` is resident where the split fits on the device, else arrow, and is logged."""
+    """The loader of that name; `auto` is resident if the split fits on the device, else arrow, and is logged."""
     if name == "auto":
         name = "resident" if _fits(data, split, device) else "arrow"
         log.info("loader: %s", name)

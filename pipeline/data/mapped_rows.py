@@ -1,10 +1,10 @@
-"""The images of a split's shards as rows of one array, whatever the number of files, so that a batch is one gather.
+"""The images of a split's shards as rows of one array, for any number of files, so that a batch is one gather.
 
 A shard is a file, and its images are a memory map. Gathering a batch shard by shard costs several numpy calls per shard
-and a second copy, half of the speed at 64 x 64. So the files are mapped once more, side by side into one range of
+and a second copy, halving the speed at 64 x 64. So the files are mapped again, side by side into one range of
 addresses, each at a distance from the first that is a whole number of rows; then a row of any shard is a row of one
-array that starts at the first shard's first image. Between the files lie addresses that belong to nothing, and nothing
-here ever points there: row numbers are checked.
+array that starts at the first shard's first image. The addresses between the files are unmapped, and nothing
+points there: row numbers are checked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import torch
 from jaxtyping import Integer, UInt8
 
 _HUGE_PAGE = 1 << 21
-"""Linux maps a cached file in pages of this size where address and place in the file allow it: a third faster here."""
-_MAP_FIXED = 0x10  # of Linux, on every processor that torch runs on
+"""Linux maps a cached file in pages of this size if address and offset allow it: a third faster here."""
+_MAP_FIXED = 0x10  # Linux, on every architecture that torch supports
 _FAILED = ctypes.c_void_p(-1).value
 
 
@@ -38,7 +38,7 @@ class ImageFile:
 
 
 class MappedRows:
-    """Images of ``row_bytes`` bytes each, over all ``files``, in order. ``OSError`` where they cannot be mapped.
+    """Images of ``row_bytes`` bytes each, over all ``files``, in order. ``OSError`` if they cannot be mapped.
 
     The map stays until the object is dropped; it costs addresses and page tables, no memory.
     """
@@ -64,30 +64,28 @@ class MappedRows:
         return int(self._first_rows[-1])
 
     def located(self, rows: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:
-        """Where rows are, for ``copied``; ``IndexError`` if one is not there. For few rows the call is what costs."""
+        """Positions of rows, for ``copied``; ``IndexError`` if one does not exist. Call overhead dominates for few rows."""
         if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexError(f"rows {rows.min()} to {rows.max()} where there are {len(self)}")
         return rows + self._shift[np.searchsorted(self._first_rows, rows, side="right") - 1]
 
     def copied(self, places: Integer[np.ndarray, " n"]) -> UInt8[np.ndarray, "n bytes"]:
-        """A copy of the rows at these places, which must come from ``located``, in their order.
+        """A copy of the rows at these positions from ``located``, in order.
 
-        torch shares the work among its threads, and numpy's ``take`` does not.
+        torch uses its threads for this, numpy's ``take`` does not.
         """
         return self._slots.index_select(0, torch.from_numpy(places)).numpy()
 
 
 def _places(files: Sequence[ImageFile], row_bytes: int) -> list[int]:
-    """For each file the multiple of a huge page at which its images are a whole number of rows from the first file's."""
+    """For each file the multiple of a huge page at which its images are an integer number of rows from the first file's."""
     places, free = [], 0
     for file in files:
         whole_pages = range(free, free + math.lcm(_HUGE_PAGE, row_bytes), _HUGE_PAGE)
         fitting = (p for p in whole_pages if (p + file.offset - files[0].offset) % row_bytes == 0)
         place = next(fitting, None)
         if place is None:
-            raise OSError(
-                f"{file.path}: its images cannot be brought into line with those of {files[0].path}"
-            )
+            raise OSError(f"{file.path}: its images cannot be aligned with those of {files[0].path}")
         places.append(place)
         length = file.offset + file.rows * row_bytes
         free = place + -(-length // _HUGE_PAGE) * _HUGE_PAGE
@@ -98,7 +96,7 @@ def _map_file(address: int, file: ImageFile, row_bytes: int) -> None:
     length = file.offset + file.rows * row_bytes
     descriptor = os.open(file.path, os.O_RDONLY)
     try:
-        if os.fstat(descriptor).st_size < length:  # touching what is not there would end the process
+        if os.fstat(descriptor).st_size < length:  # accessing missing bytes would kill the process
             raise OSError(f"{file.path} is shorter than its {file.rows} images")
         _map(address, length, mmap.PROT_READ, mmap.MAP_SHARED | _MAP_FIXED, descriptor)
     finally:

@@ -1,13 +1,13 @@
-"""Which rows make up which batch: a function of (seed, epoch), dealt out over the ranks.
+"""Which rows make up which batch: a function of (seed, epoch), distributed over the ranks.
 
 The rules, which hold for every loader:
 
-* Each row of the split is seen once per epoch over all ranks, whatever the number of ranks.
+* Each row of the split is seen once per epoch over all ranks, for any number of ranks.
 * There is no short last batch and nothing is dropped: an epoch has ``ceil(rows / batch_size)`` steps, and the rows are
-  spread over them so that batches differ by at most one row. (Where that would leave a rank without a row, there are
+  spread over them so that batches differ by at most one row. (If that would leave a rank without a row, there are
   fewer steps, each a little larger.)
-* Labelled rows are spread evenly: any stretch of the order holds its share of them, rounded down or up.
-* A batch is cut into as many stretches as there are ranks, in order; so what a batch holds does not depend on the
+* Labelled rows are spread evenly: any contiguous part of the order has its share of them, rounded down or up.
+* A batch is split into contiguous parts, one per rank; so the content of a batch does not depend on the
   number of ranks.
 """
 
@@ -30,7 +30,7 @@ class Share:
     labelled: int
     """Number of leading labelled rows."""
     batch_size: int
-    """Rows of the whole batch, over all ranks."""
+    """Rows of the full batch, over all ranks."""
 
 
 def epoch_order(labelled: Bool[np.ndarray, " row"], seed: int, epoch: int) -> Int64[np.ndarray, " row"]:
@@ -50,7 +50,7 @@ def epoch_order(labelled: Bool[np.ndarray, " row"], seed: int, epoch: int) -> In
 
 
 def steps_per_epoch(rows: int, batch_size: int, world_size: int) -> int:
-    """Number of batches of an epoch; ConfigError where there are fewer rows than ranks."""
+    """Number of batches of an epoch; ConfigError if there are fewer rows than ranks."""
     if rows < world_size:
         raise ConfigError(f"the split has {rows} rows for {world_size} ranks; use at most {rows} ranks")
     return min(-(-rows // batch_size), rows // world_size)
@@ -59,7 +59,7 @@ def steps_per_epoch(rows: int, batch_size: int, world_size: int) -> int:
 def shares(
     labelled: Bool[np.ndarray, " row"], *, batch_size: int, seed: int, epoch: int, rank: int, world_size: int
 ) -> list[Share]:
-    """What this rank sees in one epoch, a share per step."""
+    """This rank's part of one epoch, a share per step."""
     order = epoch_order(labelled, seed, epoch)
     steps = steps_per_epoch(len(order), batch_size, world_size)
     dealt = []

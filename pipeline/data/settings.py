@@ -1,4 +1,4 @@
-"""What a run says about its data: which data set, and how many of its labels."""
+"""The data section of a run: which data set, and how many of its labels."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pipeline.field_checks import NOT_IDENTITY, check, check_at_least
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """Which examples, and how many of their labels."""
+    """The data set, and how many of its labels are used."""
 
     name: Annotated[str, tyro.conf.arg(name="data")] = "fashion_mnist"
-    """Data set (`python launch/prepare.py --help` lists them)."""
+    """Name of the data set (`python launch/prepare.py --help` lists them)."""
     options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Options of the data set's own, those that `prepare.py NAME --dry-run` lists: `--options count=6000 seed=1`."""
+    """Options of the data set, as listed by `prepare.py NAME --dry-run`: `--options count=6000 seed=1`."""
     folder: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=NOT_IDENTITY)
-    """Prepared data set; found or prepared by the launcher where it is left empty."""
+    """Folder of the prepared data set; found or prepared by the launcher if empty."""
     supervision_rate: float = 1.0
     """Share f of the training examples whose labels are used."""
     supervision_schedule: tuple[tuple[int, float], ...] = ()
-    """Other shares later on, each behind a number of epochs: with `40 0.5 80 0.1`, f is 0.5 behind 40 epochs and 0.1
-    behind 80. The labelled examples at a smaller share are among those at a larger one."""
+    """Later values of f, each after a number of epochs: with `40 0.5 80 0.1`, f is 0.5 after 40 epochs and 0.1
+    after 80. The labelled examples at a smaller f are a subset of those at a larger one."""
     one_per_class: bool = False
-    """Use the label of one example of each class, whatever f is; with `--supervision-rate 0` nothing else is labelled."""
+    """Use the label of one example per class, for any f; with `--supervision-rate 0` nothing else is labelled."""
     label_seed: int | None = None
-    """Decides which examples keep their labels; the run's seed where it is left out."""
+    """Seed of the labelled subset (default: the run's seed)."""
     loader: Literal["auto", "resident", "arrow", "ffcv"] = field(default="auto", metadata=NOT_IDENTITY)
-    """How images reach the device; all give the same examples. `auto`: resident where they fit, else arrow."""
+    """How images reach the device; all give the same examples. `auto`: resident if they fit, else arrow."""
 
     def __post_init__(self) -> None:
         check_at_least(0, self, "label_seed")
@@ -40,7 +40,7 @@ class DataConfig:
         )
         epoch = 0
         for begin, rate in self.supervision_schedule:
-            shown = f"supervision_schedule has {rate} behind {begin} epochs"
+            shown = f"supervision_schedule has {rate} after {begin} epochs"
             check(0 <= rate <= 1, f"{shown}; it is a share, 0 to 1")
             check(begin > epoch, f"{shown}; they must be more than {epoch}")
             epoch = begin
@@ -52,7 +52,7 @@ class DataConfig:
 
     @property
     def supervision_rates(self) -> tuple[float, ...]:
-        """The share f at the beginning, and those that the schedule changes it to."""
+        """The initial share f, and those of the schedule."""
         return self.supervision_rate, *(rate for _, rate in self.supervision_schedule)
 
     def supervision_rate_in(self, epoch: int) -> float:

@@ -1,1 +1,1 @@
-"""Pictures of what a model has learned."""
+"""Figures of what a model has learned."""

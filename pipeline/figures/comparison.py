@@ -14,18 +14,18 @@ from pipeline.measures.recorded import TEST
 from pipeline.measures.summary import Row
 from pipeline.measures.variants import short_variants
 
-# Okabe and Ito's colours, told apart by people with any kind of colour blindness; there is one more marker than there are
-# colours, so that lines differ in one of them until there are 56.
+# Okabe and Ito's colours, distinguishable with any kind of colour blindness; there is one more marker than there are
+# colours, so that up to 56 lines differ in one of them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*"
 
 _LONGEST_INSIDE, _MOST_INSIDE = 40, 7
-"""Characters of a line's name, and number of lines, that a legend inside a panel has room for."""
+"""Maximum length of a line's name, and number of lines, for a legend inside a panel."""
 _WRAPPED_AT = 44
 
 
 def draw_comparison(rows: Sequence[Row], metric: str, path: Path) -> bool:
-    """Write a PNG with one panel per data set, the legend beside them where its names are long or many.
+    """Write a PNG with one panel per data set, with the legend next to them if its names are long or many.
 
     Returns:
         Whether any row has the metric; without one there is no figure.
@@ -67,7 +67,7 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
     many_epochs = len({row.epochs for row in rows}) > 1
     rates = {row.supervision_rate for row in rows}
     variants = short_variants(rows)
-    # At a single rate all points would stand on top of each other.
+    # At a single rate all points would overlap.
     apart = 1.05 if len(rates) == 1 else 1.0
     for place, ((dataset, system, variant, epochs), members) in enumerate(sorted(series.items())):
         number = lines.index((system, variant, epochs))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.measures.image_grid import ImageGrid
 
 _GAP = 2
-"""White pixels between images, so that small differences between neighbours are seen where they are."""
+"""White pixels between images, to separate neighbours."""
 
 
 def save_grid(grid: ImageGrid, path: Path) -> None:
@@ -31,4 +31,4 @@ def save_grid(grid: ImageGrid, path: Path) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.05)  # long names would be cut off
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.05)  # long names would be truncated

@@ -1,4 +1,4 @@
-"""Where the posterior means of the labels' latents lie."""
+"""Histograms of the posterior means of the labels' latents."""
 
 from __future__ import annotations
 

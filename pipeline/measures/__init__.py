@@ -1,1 +1,1 @@
-"""From a trained model to numbers: one file per measure; each asks for the capability it needs."""
+"""From a trained model to numbers: one file per measure, each of which states the capabilities it needs."""

@@ -11,7 +11,7 @@ from pipeline.models.capabilities import NeedsLabels
 
 
 def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
-    """The first thing that is missing, as a sentence; None where nothing is."""
+    """The first missing requirement, as a sentence; None if nothing is missing."""
     for name in needs.capabilities:
         if not isinstance(model, getattr(capabilities, name)):
             return f"the system lacks the capability {name}"

@@ -1,4 +1,4 @@
-"""The examples that measures are computed on: a whole split in order, once, in batches of any size."""
+"""The examples that measures are computed on: an entire split in order, in batches of any size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MeasuredSplit:
     device: torch.device
     batch_size: int
     heartbeat: Callable[[], None] = unwatched
-    """Called at each batch."""
+    """Called for each batch."""
 
     def __len__(self) -> int:
         return len(self._mapped)
@@ -62,7 +62,7 @@ class MeasuredSplit:
 
     @property
     def observed(self) -> np.ndarray:
-        """(row, label): only these labels are known; supervision rates do not matter here."""
+        """(row, label): which labels are observed, regardless of the supervision rate."""
         return self._columns.observed
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Measure 17, its first part: the evidence lower bound of images without their labels."""
+"""Measure 17, first part: the evidence lower bound of images without their labels."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a measure is: a frozen configuration that can be called on a trained model, and says what it needs.
 
-A measure's file imports nothing heavy at its top, so that a launcher can ask which measures there are and where their
-results would be; torch, scikit-learn and the like are imported when the measure is called.
+A measure's file imports nothing heavy at its top, so that a launcher can list measures and locate their
+results; torch, scikit-learn and the like are imported when the measure is called.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """A number that a measure can give; names are unique over all measures."""
+    """A number that a measure computes; names are unique over all measures."""
 
     unit: str
     better: Better
@@ -29,12 +29,12 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What a call of a measure gives."""
+    """The result of calling a measure."""
 
     numbers: Mapping[str, float] = field(default_factory=dict)
     """By metric; one that the split has no examples for is left out."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Number of examples or labels behind a metric, where that makes sense."""
+    """Number of examples or labels of a metric, if meaningful."""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """What figures are drawn from."""
 
@@ -45,7 +45,7 @@ class Measure(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """Raised whenever the same settings would give another number than before."""
+    """Incremented whenever the same settings would give a different number."""
     needs: ClassVar[Needs]
     metrics: ClassVar[Mapping[str, Metric]]
 
@@ -53,7 +53,7 @@ class Measure(Protocol):
 
 
 def settings_off_default(measure: Measure) -> dict[str, Any]:
-    """The settings of a measure that are not at their default, for its key."""
+    """The settings of a measure that differ from their defaults, for its key."""
     entries = fields(measure)  # type: ignore[arg-type]
     return {
         entry.name: getattr(measure, entry.name)

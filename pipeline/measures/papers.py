@@ -33,16 +33,16 @@ class PaperValue:
     dataset: str
     model: str
     setting: str
-    """What else the row or column says, such as ``f=0.06``."""
+    """The rest of the row or column heading, such as ``f=0.06``."""
 
     metric: str
     value: float
     sd: float | None
-    """Standard deviation, where the paper prints one."""
+    """Standard deviation, if the paper gives one."""
 
     unit: str
     better: str
-    """``higher``, ``lower``, or ``none`` where the number only describes."""
+    """``higher``, ``lower``, or ``none`` for a descriptive number."""
 
     @property
     def supervision_rate(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What is to be measured of a cell, and what of it is not yet; torch is not needed to know that."""
+"""Planned measures of a cell, and those that are still missing; without importing torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.measures.settings import MeasuresConfig
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A measure that is to be taken, and where its result belongs."""
+    """A planned measure, and the key of its result."""
 
     measure: Measure
     key: MeasurementKey
@@ -27,7 +27,7 @@ def planned(measures: MeasuresConfig) -> list[Planned]:
 
 
 def unsettled(cell: CellFolder, measures: MeasuresConfig | None = None) -> list[Planned]:
-    """Those without a result in the cell's folder; by default of what the cell's own configuration names.
+    """The measures without a result in the cell's folder; by default those of the cell's own configuration.
 
     Raises:
         ConfigError: the cell's ``config.json`` cannot be read, or names a measure that there is not.
@@ -45,5 +45,5 @@ def is_done(cell: CellFolder, measures: MeasuresConfig | None = None) -> bool:
         return False
     try:
         return not unsettled(cell, measures)
-    except ConfigError:  # whoever runs the cell is told why
+    except ConfigError:  # reported when the cell is run
         return False

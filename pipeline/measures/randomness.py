@@ -1,4 +1,4 @@
-"""The random numbers of a measure follow from the cell and the measure, and from no other measure that is taken."""
+"""The random numbers of a measure depend on the cell and the measure only, not on other measures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def seed_of(identity: str, *parts: str | int) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Let torch (on all devices), NumPy and Python begin from a seed."""
+    """Seed torch (on all devices), NumPy and Python."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from
     random.seed(seed)

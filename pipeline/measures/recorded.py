@@ -22,7 +22,7 @@ def preset_tags(preset: str, deviations: Mapping[str, str]) -> dict[str, str]:
 
 @runtime_checkable
 class MeasuredRun(Protocol):
-    """What a row is made of."""
+    """A run that contributes to a row."""
 
     @property
     def run_id(self) -> str: ...

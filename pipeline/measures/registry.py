@@ -1,6 +1,6 @@
-"""Which measures there are, and how a run, a recipe or a command line names one: ``NAME`` or ``NAME:FIELD=VALUE,...``.
+"""All measures, and how a run, a recipe or a command line selects one: ``NAME`` or ``NAME:FIELD=VALUE,...``.
 
-Nothing here imports torch: a launcher asks what is still to be measured.
+Nothing here imports torch, since a launcher needs it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ BY_DEFAULT = (
 
 @cache
 def measure_named(text: str) -> Measure:
-    """The measure that ``NAME`` or ``NAME:FIELD=VALUE,FIELD=VALUE`` names, its settings read from their text.
+    """The measure given by ``NAME`` or ``NAME:FIELD=VALUE,FIELD=VALUE``, with its settings parsed.
 
     Raises:
-        ConfigError: there is no such measure or field (a likely one is named), or a value does not fit.
+        ConfigError: unknown measure or field (with a suggestion), or an invalid value.
     """
     name, _, settings = text.partition(":")
     if name not in MEASURES:
@@ -78,7 +78,7 @@ def measure_named(text: str) -> Measure:
 
 
 def describe() -> str:
-    """All measures, a line each: name, settings with their defaults, and what it measures."""
+    """All measures, a line each: name, settings with defaults, and description."""
     lines = []
     for name, kind in sorted(MEASURES.items()):
         settings = ",".join(f"{entry.name}={entry.default}" for entry in fields(kind))  # type: ignore[arg-type]

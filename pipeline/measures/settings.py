@@ -1,4 +1,4 @@
-"""What a run says about what is computed from its trained model."""
+"""The measures section of a run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pipeline.measures.registry import BY_DEFAULT, measure_named
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuresConfig:
-    """What is computed from the trained model; nothing here makes another run, or has one trained again."""
+    """What is computed from the trained model; changes here do not affect the run's identity or retrain it."""
 
     take: Annotated[tuple[str, ...], tyro.conf.arg(name="measures", metavar="NAME[:FIELD=VALUE,...] ...")] = (
         BY_DEFAULT
     )
-    """Measures to compute, each by its name, or with settings of its own as `NAME:FIELD=VALUE,FIELD=VALUE`."""
+    """Measures to compute, each as `NAME`, or with settings as `NAME:FIELD=VALUE,FIELD=VALUE`."""
     split: str = "test"
-    """Split that is measured."""
+    """Split to measure."""
     measure_batch_size: int = 500
     """Examples per forward pass of a measure."""
     hang_seconds: Annotated[float, tyro.conf.arg(name="measure_hang_seconds")] = field(default=3600.0)
-    """Measuring that reads no batch for so long is ended, its stacks in its log, and tried again."""
+    """Seconds without reading a batch after which measuring is ended, with its stacks in the log, and retried."""
 
     def __post_init__(self) -> None:
         check_at_least(1, self, "measure_batch_size")

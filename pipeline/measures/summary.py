@@ -25,11 +25,11 @@ FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "e
 _VARIANT_SECTIONS = ("model.", "optimiser.", "training.", "data.")
 
 INCIDENTAL = frozenset(incidental_fields())
-"""Params that do not decide a run's result; they make no variant."""
+"""Params that do not affect a run's result, so that they do not define variants."""
 
 LABEL_SEED = "data.label_seed"
 _LABEL_SEED_OF_BEFORE = "0"
-"""Of runs made before there was a label seed: all of them had the same labelled examples."""
+"""The label seed of runs made before it existed: all of them had the same labelled examples."""
 
 
 Seeds: TypeAlias = tuple[str, str]
@@ -50,7 +50,7 @@ class Statistic:
 
     mean: float
     sd: float | None
-    """Of the sample (n − 1); None for a single run."""
+    """Sample standard deviation (n − 1); None for a single run."""
 
     n: int
     split: str = TEST
@@ -75,7 +75,7 @@ class Row:
     dataset: str
     system: str
     settings: tuple[tuple[str, str], ...]
-    """Params by which it differs from other rows of its kind, and their values; empty if by none."""
+    """Params that distinguish it from other rows of its kind, with their values; empty if there are none."""
 
     supervision_rate: float
     epochs: str
@@ -86,7 +86,7 @@ class Row:
     """By name, which begins with the split where that is not ``test``."""
 
     label_seeds: tuple[str, ...] = ()
-    """One per run, those that decided which examples kept their labels; none where all of them did."""
+    """The label seed of each run; empty if all examples kept their labels."""
     papers: tuple[Match, ...] = ()
     """The papers' rows that belong to it."""
     unmeasured: tuple[tuple[MeasureStatus, int], ...] = ()
@@ -94,25 +94,25 @@ class Row:
 
     @property
     def varies_labels_otherwise(self) -> bool:
-        """Whether its seeds are not as many as its sets of labelled examples, so that n says too little."""
+        """Whether the number of label seeds differs from that of seeds, so that n alone is not enough."""
         return bool(self.label_seeds) and len(set(self.label_seeds)) != len(set(self.seeds))
 
     @property
     def variant(self) -> str:
-        """Its settings in words, ``name=value``."""
+        """Its settings as text, ``name=value``."""
         return " ".join(f"{name}={value}" for name, value in self.settings)
 
     @property
     def series(self) -> tuple[str, str, str, str]:
-        """What a line of a figure has in common: all but the supervision rate."""
+        """The key of a line in a figure: everything but the supervision rate."""
         return self.dataset, self.system, self.variant, self.epochs
 
 
 def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     """One row per data set, system, variant, supervision rate and number of epochs.
 
-    A variant is told by the params of model, optimiser, training and data that differ between runs of the same
-    data set, system, rate and epochs. Of runs that agree in both of their seeds too, the last one counts.
+    A variant is defined by the params of model, optimiser, training and data that differ between runs of the same
+    data set, system, rate and epochs. Of runs with the same seeds, the last one counts.
     """
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
     for run in runs:
@@ -207,6 +207,6 @@ def _row(
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    if not all(map(math.isfinite, values)):  # statistics raises where the answer is infinite or none
+    if not all(map(math.isfinite, values)):  # statistics raises if the result is infinite or NaN
         return sum(values) / len(values), math.nan if len(values) > 1 else None
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None

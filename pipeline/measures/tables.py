@@ -20,7 +20,7 @@ SHOWN = 4
 """Metrics of each split in a table for reading; the CSV has them all."""
 
 TEXT_COLUMNS = ("data", "system", "variant")
-"""Headings of columns that hold words; the others hold numbers."""
+"""Headings of text columns; the others are numeric."""
 
 
 def as_csv(sweep: str, rows: Sequence[Row]) -> str:
@@ -64,9 +64,9 @@ def splits_of(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """Headings of :func:`body`: a metric that a paper has a number for takes three columns.
+    """Headings of :func:`body`: a metric with a paper value takes three columns.
 
-    Seeds and label seeds are counted apart where they are not equally many.
+    Seeds and label seeds are counted separately if their numbers differ.
     """
     names = ["data", "system", *(["variant"] if any(row.variant for row in rows) else []), "f", "epochs", "n"]
     names += ["seeds", "label_seeds"] if _counts_label_seeds(rows) else []
@@ -78,7 +78,7 @@ def headings(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
 
 def body(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
-    """The cells of each row, as many as :func:`headings` gives; a variant has a line for each of its settings."""
+    """The cells of each row, matching :func:`headings`; a variant has a line per setting."""
     variants, marked = short_variants(rows), marks(rows, metrics)
     papers = {metric: _has_paper(rows, metric) for metric in metrics}
     counts_label_seeds = _counts_label_seeds(rows)

@@ -1,4 +1,4 @@
-"""Takes measures one after another; each leaves a result or a failure of its own."""
+"""Computes measures one after another; each leaves its own result or failure."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ log = logging.getLogger(__name__)
 def take_all(
     view: ModelView,
     cell: CellFolder,
-    wanted: Sequence[Planned],
+    measures: Sequence[Planned],
     guard: Callable[[], None],
     taken: Callable[[], None] = lambda: None,
 ) -> list[tuple[str, str]]:
-    """Take these measures of a cell; returns the names of those that failed, each with a sentence.
+    """Compute these measures of a cell; returns the names of those that failed, each with a message.
 
-    One that a process was killed in before comes after all others, so that it cannot keep them from their results.
+    One during which a process was killed before comes last, so that it cannot block the others.
 
     Args:
         view: the trained model and the split.
-        cell: where results go.
-        wanted: what is to be measured.
-        guard: asked before anything is written; raises LeaseLost where a newer copy of the run has taken over.
+        cell: receives the results.
+        measures: the planned measures.
+        guard: called before anything is written; raises LeaseLost if a newer copy of the run has taken over.
         taken: called after each measure that has left a result or a failure.
     """
-    suspects = [entry for entry in wanted if entry.key.was_begun(cell.folder)]
-    others = [entry for entry in wanted if entry not in suspects]
+    suspects = [entry for entry in measures if entry.key.was_begun(cell.folder)]
+    others = [entry for entry in measures if entry not in suspects]
     view = replace(view, answers=_answers_to(others, view))
     failed = []
     for entry in [*others, *suspects]:
@@ -58,7 +58,7 @@ def take_all(
             _draw(entry.key, arrays, cell)
             result.write(cell.folder, arrays)
         except (Interrupted, LeaseLost):
-            entry.key.forget_begin(cell.folder)  # nothing is wrong with it
+            entry.key.forget_begin(cell.folder)  # interrupted, not failed
             raise
         except Exception as error:
             if full_disk_sentence(error) is not None:
@@ -73,10 +73,10 @@ def take_all(
     return failed
 
 
-def _answers_to(wanted: Sequence[Planned], view: ModelView) -> frozenset[Answer]:
+def _answers_to(measures: Sequence[Planned], view: ModelView) -> frozenset[Answer]:
     """What the measures among these that apply need to know of every image."""
     manifest = view.examples.data.manifest
-    needs = [entry.measure.needs for entry in wanted]
+    needs = [entry.measure.needs for entry in measures]
     return frozenset(
         answer for each in needs if why_not(each, view.model, manifest) is None for answer in each.answers
     )
@@ -120,7 +120,7 @@ def _draw(key: MeasurementKey, arrays: Mapping[str, np.ndarray], cell: CellFolde
 
 
 def in_one_sentence(error: Exception) -> str:
-    """A user error's own sentence; for a bug its type, the last line of what it says, and where it was raised."""
+    """A user error's own sentence; for a bug its type, the last line of its message, and where it was raised."""
     if isinstance(error, UserError):
         return str(error)
     said = str(error).strip().splitlines() or [""]

@@ -1,4 +1,4 @@
-"""Short names of variants: what most of them have in common is said once, not in each name."""
+"""Short names of variants: what most of them have in common is stated once, not in each name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pipeline.measures.summary import Row
 
 COMMON = "common"
-"""Name of a variant that has nothing but what most have."""
+"""Name of the variant with only the common settings."""
 
 
 def short_variants(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """By a row's ``variant``: those of its settings that are not what most variants have, as ``name=value``.
+    """By a row's ``variant``: its settings that differ from the common ones, as ``name=value``.
 
-    Two variants of one kind differ in a setting, and at most one of them has there what most have: so do their names.
+    Two variants of a kind differ in a setting, in which at most one has the common value, so their names differ too.
     """
     common = _common(rows)
     short = _short_names(rows)
@@ -26,14 +26,14 @@ def short_variants(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def what_is_common(rows: Sequence[Row]) -> str:
-    """What the names of ``short_variants`` leave out, in a sentence; empty if nothing."""
+    """The settings that the names of ``short_variants`` leave out, as a sentence; empty if there are none."""
     common, short = _common(rows), _short_names(rows)
     said = ", ".join(f"{short[name]}={value}" for name, value in common.items())
-    return f"where a variant does not say otherwise: {said}" if said else ""
+    return f"unless stated otherwise: {said}" if said else ""
 
 
 def _common(rows: Sequence[Row]) -> dict[str, str]:
-    """Param → the value that more than half of the variants have among which it differs."""
+    """Param → the value of more than half of the variants, among params that differ."""
     kinds = {(row.dataset, row.system, row.epochs, row.settings) for row in rows}
     values: dict[str, Counter[str]] = {}
     for *_, settings in sorted(kinds):
@@ -44,7 +44,7 @@ def _common(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _short_names(rows: Sequence[Row]) -> dict[str, str]:
-    """Param → its name without the section, where no other section has one of that name."""
+    """Param → its name without the section, if it is unique."""
     names = {name for row in rows for name, _ in row.settings}
     ends = Counter(name.rpartition(".")[2] for name in names)
     return {name: end if ends[end := name.rpartition(".")[2]] == 1 else name for name in names}

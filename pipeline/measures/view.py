@@ -1,4 +1,4 @@
-"""A trained model's answers over a split, computed once and shared by all measures of a cell."""
+"""A trained model's outputs over a split, computed once and shared by all measures of a cell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.models.capabilities import KnownLabels, labels_if_needed
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model in evaluation mode, and the split that is measured.
+    """A model in evaluation mode, and the split to measure.
 
     What several measures need of every image (its answers, as ``Needs.answers`` names them) is computed in one pass over
     the split, when the first of them is asked for; so the images are read once. Answers are kept in main memory, for each
@@ -29,14 +29,14 @@ class ModelView:
     model: nn.Module
     examples: MeasuredSplit
     identity: str = ""
-    """Of the cell; random numbers follow from it."""
+    """Identity of the cell, which seeds random numbers."""
     answers: Collection[Answer] = ()
     """What the measures that are to be taken need: all of it is computed in the first pass."""
     _known: dict[Answer, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def label_log_probabilities(self) -> list[Float[Tensor, "row value"]]:
-        """``log q(y_i | x)`` of every label over the whole split, on the CPU."""
+        """``log q(y_i | x)`` of every label over the entire split, on the CPU."""
         found: list[Tensor] = self._answer("label_log_probabilities")
         return found
 

@@ -23,8 +23,13 @@ from torch.nn import functional
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import ClassMeans, KnownLabels
-from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
-from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, AttributeVAEConfig, ToldAttributes, told
+from pipeline.models.interface import Adversary, DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.attribute_vae import (
+    AdversarialVAEConfig,
+    AttributeVAEConfig,
+    ConditionsOnAttributes,
+    shown_labels,
+)
 from pipeline.models.parts.densities import standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAE
 from pipeline.models.parts.label_adversary import LabelAdversary
@@ -70,7 +75,7 @@ class CondVAEInfoConfig(AdversarialVAEConfig):
 
 
 class AttributeDecoderVAE(
-    IntervenesByLatents, SwitchesByLatents, TraversesByLatents, ToldAttributes, ImageVAE
+    IntervenesByLatents, SwitchesByLatents, TraversesByLatents, ConditionsOnAttributes, ImageVAE
 ):
     """``q(z | x)``, ``p(x | z, y)`` with labels as attributes, and what they are enough for."""
 
@@ -95,7 +100,7 @@ class AttributeDecoderVAE(
         """A sample of ``z`` for each example, ``log p(x | z, y)`` at it, and the KL of its posterior."""
         pixels = to_pixels(batch.image)
         attributes = self.attributes.of(
-            batch.labels, told(batch.observed, self.config.hidden_labels if self.training else 0.0)
+            batch.labels, shown_labels(batch.observed, self.config.hidden_labels if self.training else 0.0)
         )
         mean, scale = self.encoded(pixels, attributes)
         z = mean + scale * torch.randn_like(mean)
@@ -188,9 +193,9 @@ class CondVAEInfo(AttributeDecoderVAE):
         super().__init__(config, data)
         self.adversary = LabelAdversary(config.latent_size, config.adversary_width, self.attributes.codes)
 
-    def adversaries(self) -> tuple[Player, ...]:
+    def adversaries(self) -> tuple[Adversary, ...]:
         """The adversary, which predicts the labels from ``z``."""
-        return (self.adversary.player(self.config.adversary_learning_rate),)
+        return (self.adversary.as_adversary(self.config.adversary_learning_rate),)
 
     def forward(self, batch: Batch) -> Losses:
         """Both objectives of each example, from one sample of ``z``; its KL is analytic."""

@@ -33,8 +33,8 @@ from torch.nn import functional
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import ClassMeans, KnownLabels
-from pipeline.models.interface import DataSpec, Losses, Player, term, to_pixels
-from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, ToldAttributes, told
+from pipeline.models.interface import Adversary, DataSpec, Losses, term, to_pixels
+from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, ConditionsOnAttributes, shown_labels
 from pipeline.models.parts.characteristic_vae import sample
 from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAE
@@ -89,7 +89,12 @@ class CSVAEConfig(AdversarialVAEConfig):
 
 
 class CSVAE(
-    IntervenesByLatents, SwitchesByLatents, TraversesByLatents, SwapsByLatents, ToldAttributes, ImageVAE
+    IntervenesByLatents,
+    SwitchesByLatents,
+    TraversesByLatents,
+    SwapsByLatents,
+    ConditionsOnAttributes,
+    ImageVAE,
 ):
     """CSVAE for images with any labels. Both posteriors share the features of the image, which see no label."""
 
@@ -108,9 +113,9 @@ class CSVAE(
         self.subspace_encoder = ConditionedMLP(width, attributes.count, [width, 2 * subspaces])
         self.adversary = LabelAdversary(config.latent_size, config.adversary_width, attributes.codes)
 
-    def adversaries(self) -> tuple[Player, ...]:
+    def adversaries(self) -> tuple[Adversary, ...]:
         """The adversary, which predicts the labels from ``z``."""
-        return (self.adversary.player(self.config.adversary_learning_rate),)
+        return (self.adversary.as_adversary(self.config.adversary_learning_rate),)
 
     def posteriors(
         self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
@@ -146,7 +151,7 @@ class CSVAE(
         """Both objectives of each example, whatever of its labels is observed, from one sample of ``z`` and ``w``."""
         config, labels, observed = self.config, batch.labels, batch.observed
         pixels = to_pixels(batch.image)
-        known = told(observed, config.hidden_labels if self.training else 0.0)
+        known = shown_labels(observed, config.hidden_labels if self.training else 0.0)
         mean, scale, w_mean, w_scale = self.posteriors(pixels, self.attributes.of(labels, known))
         z = mean + scale * torch.randn_like(mean)
         w = w_mean + w_scale * torch.randn_like(w_mean)

@@ -1,4 +1,4 @@
-"""What the loop may ask of a model, and what a model may know of its data; what else it can do: ``capabilities``."""
+"""The interface between a model, the training loop and its data; what a model can do is in ``capabilities``."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NEUTRAL = "neutral"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSpec:
-    """All that a model knows of a data set: no files, no splits."""
+    """What a model knows of a data set: no files, no splits."""
 
     image_shape: tuple[int, int, int]
     cardinalities: tuple[int, ...]
     """Number of values of each label."""
     label_frequencies: tuple[tuple[float, ...], ...]
-    """Share of each value among all observed labels of the training split, whatever the supervision rate: ``p(y)``."""
+    """Share of each value among all observed labels of the training split, at any supervision rate: ``p(y)``."""
     partly_observed: bool = True
-    """Whether an example may have some of its labels observed and others not; where it may not, less is computed."""
+    """Whether an example can have only some of its labels observed; if not, less is computed."""
 
     neutral_values: tuple[int | None, ...] = ()
     """Of each label of several values the one that is the absence of all others, where there is one, as TFD's neutral
@@ -45,7 +45,7 @@ class DataSpec:
             image_shape=manifest.image_shape,
             cardinalities=tuple(label.cardinality for label in manifest.labels),
             label_frequencies=train.label_frequencies,
-            # A rate decides over whole examples: only what the data set lacks makes parts of one unknown.
+            # A rate applies to entire examples: only labels missing from the data set make them partly observed.
             partly_observed=any(used < train.rows for used in train.labels_used.get("1.0", (0,))),
             neutral_values=tuple(
                 label.values.index(NEUTRAL) if label.cardinality > 2 and NEUTRAL in label.values else None
@@ -59,9 +59,9 @@ class DataSpec:
         return math.prod(self.image_shape)
 
     def labels_for(self, system: str) -> tuple[int, ...]:
-        """Cardinality of each label; ConfigError naming the system where there is no label."""
+        """Cardinality of each label; ConfigError naming the system if there is no label."""
         if not self.cardinalities:
-            raise ConfigError(f"{system} takes a data set with labels; this one has none")
+            raise ConfigError(f"{system} needs a data set with labels; this one has none")
         return self.cardinalities
 
     def absent_value(self, label: int) -> int | None:
@@ -73,7 +73,7 @@ class DataSpec:
     def log_label_prior(self, label: int) -> Float[Tensor, " value"]:
         """``log p(y_i)`` of a label; a value that never occurs gets the smallest positive float32.
 
-        The labels that a supervision rate below 1 hides are counted too. Where the label is never observed, its values
+        Labels hidden by a supervision rate below 1 are counted too. If the label is never observed, its values
         are equally probable.
         """
         frequencies = torch.tensor(self.label_frequencies[label], dtype=torch.get_default_dtype())
@@ -89,37 +89,37 @@ class Losses:
     objective: Float[Tensor, " batch"]
     """The quantity to maximise, in nats, per example."""
     terms: dict[str, Float[Tensor, "sum_and_count"]]
-    """Named parts of it for the record: (sum, number of examples that have it), so that ranks can be added up."""
+    """Named terms for the record: (sum, number of examples with the term), so that ranks can be summed."""
     adversaries: dict[str, Float[Tensor, " batch"]] = field(default_factory=dict)
-    """What each further player maximises, by its name. A player's objective reaches the parameters of that player alone:
-    in everyone else's they are held fixed, so that one backward pass over the sum of all gives each its own gradient."""
+    """What each adversary maximises, by name. An adversary's objective has gradients in its own parameters only:
+    in the others' objectives they are held fixed, so one backward pass over the sum gives each its own gradient."""
     bound: Float[Tensor, " batch"] | None = None
     """A lower bound of ``log p(x)`` (of ``log p(x, y)`` where labels are observed); None where the objective is one."""
 
     @property
-    def of_all_players(self) -> Float[Tensor, " batch"]:
-        """The sum of all players' objectives."""
+    def total_objective(self) -> Float[Tensor, " batch"]:
+        """The sum of the model's and all adversaries' objectives."""
         return sum(self.adversaries.values(), start=self.objective)
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
-    """One who is trained beside the model, at the same steps, for an objective of its own: an adversary, say."""
+class Adversary:
+    """A network trained alongside the model, at the same steps, for its own objective."""
 
     name: str
-    """Of its objective in ``Losses.adversaries``."""
+    """Name of its objective in ``Losses.adversaries``."""
     parameters: tuple[nn.Parameter, ...]
-    """Those that it owns; the model owns all others."""
+    """Its parameters; the model owns all others."""
     learning_rate: float | None = None
-    """Where it is to be another than the run's."""
+    """Its learning rate, if not the run's."""
 
 
 @runtime_checkable
 class HasAdversaries(Protocol):
-    """Trains others beside itself."""
+    """Trains adversaries alongside itself."""
 
-    def adversaries(self) -> tuple[Player, ...]:
-        """They, each parameter in one of them at most."""
+    def adversaries(self) -> tuple[Adversary, ...]:
+        """The adversaries; no parameter belongs to two of them."""
         ...
 
 
@@ -153,17 +153,17 @@ class HasSchedule(Protocol):
     """Has an objective that changes from epoch to epoch, as a warm-up does."""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Told before the first step of an epoch, 0 being the first of the run, and where a run resumes within one.
+        """Called before the first step of an epoch (0 is the run's first), and when a run resumes within one.
 
-        So what depends on it need not be in a checkpoint. It must not change shapes, which would compile anew.
+        So state that depends on it need not be in a checkpoint. It must not change shapes, which would recompile.
         """
         ...
 
 
 @runtime_checkable
 class KeepsExamples(Protocol):
-    """Learns from labelled examples that it has at hand in every step."""
+    """Learns from labelled examples that it keeps for every step."""
 
     def keep_examples(self, examples: Batch) -> None:
-        """Given one labelled example of each class, in the order of the classes, before the first step of a process."""
+        """Receives one labelled example per class, in the order of the classes, before the first step of a process."""
         ...

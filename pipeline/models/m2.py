@@ -28,7 +28,7 @@ from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
 from pipeline.models.parts.densities import class_log_probability, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
-from pipeline.models.parts.label_codes import LabelCodes, known_or_read, log_likelihood_of
+from pipeline.models.parts.label_codes import LabelCodes, known_or_predicted, log_likelihood_of
 from pipeline.models.parts.label_latents import IntervenesByLatents, SwapsByLatents
 from pipeline.models.parts.likelihood_bound import BoundOfLosses
 from pipeline.networks import (
@@ -86,17 +86,17 @@ class M2Config(ImageVAEConfig):
         return M2(self, data)
 
 
-def choose_estimator(asked: LabelEstimator, labels: int, combinations: int) -> LabelEstimator:
+def choose_estimator(choice: LabelEstimator, labels: int, combinations: int) -> LabelEstimator:
     """What ``auto`` stands for; ConfigError where more combinations are to be enumerated than anybody would wait for."""
-    if asked == "auto":
+    if choice == "auto":
         few = labels == 1 or combinations <= ENUMERATED_BY_DEFAULT
         return "enumerated" if few else "score_function"
-    if asked == "enumerated" and combinations > ENUMERATED_AT_MOST:
+    if choice == "enumerated" and combinations > ENUMERATED_AT_MOST:
         raise ConfigError(
             f"m2: label_estimator=enumerated takes at most {ENUMERATED_AT_MOST} combinations of labels;"
             f" this data set has {combinations}"
         )
-    return asked
+    return choice
 
 
 class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
@@ -229,7 +229,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
     ) -> Float[Tensor, "batch latent"]:
         """The labels in one-hot codes, known or else the most probable ones, and the mean of ``q(z | x, y)`` under them."""
         pixels = to_pixels(image)
-        code = self.codes.code(known_or_read(self.log_q(pixels), labels))
+        code = self.codes.code(known_or_predicted(self.log_q(pixels), labels))
         mean, _ = split_mean_and_scale(self.encoder(self.features(pixels), code))
         return torch.cat([code, mean], dim=-1)
 

@@ -30,7 +30,7 @@ from pipeline.models.interface import DataSpec, Losses, term, to_pixels
 from pipeline.models.parts.characteristic_vae import CLASSIFYING_SAMPLES, sample
 from pipeline.models.parts.densities import log_mean_exp, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
-from pipeline.models.parts.label_codes import LabelCodes, known_or_read, log_likelihood_of
+from pipeline.models.parts.label_codes import LabelCodes, known_or_predicted, log_likelihood_of
 from pipeline.networks import mlp, one_hot, split_mean_and_scale
 
 
@@ -208,9 +208,9 @@ class MVAE(ImageVAE):
         The other labels are what is known of the image, or else read from it. No latents belong to a label, so there is
         nothing to draw that is of its characteristics alone: all draws are the same.
         """
-        told = self.known_or_read(image, labels)
-        told[:, label] = values
-        return self.decode(self.encode(image, KnownLabels.all_of(told))).expand(draws, -1, -1, -1, -1)
+        shown_labels = self.known_or_predicted(image, labels)
+        shown_labels[:, label] = values
+        return self.decode(self.encode(image, KnownLabels.all_of(shown_labels))).expand(draws, -1, -1, -1, -1)
 
     def swap(
         self,
@@ -224,11 +224,11 @@ class MVAE(ImageVAE):
         ``y`` is what is known of the first image, or else read from it. An image has no characteristics here but its
         labels; the second image's own labels are not used.
         """
-        told = KnownLabels.all_of(self.known_or_read(characteristics, labels))
-        return self.decode(self.encode(style, told))
+        shown_labels = KnownLabels.all_of(self.known_or_predicted(characteristics, labels))
+        return self.decode(self.encode(style, shown_labels))
 
-    def known_or_read(
+    def known_or_predicted(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None
     ) -> UInt8[Tensor, "batch label"]:
         """Known labels, and for others the most probable value at the mean of ``q(z | x, y_O)``."""
-        return known_or_read(self.log_p(self.encode(image, labels)), labels)
+        return known_or_predicted(self.log_p(self.encode(image, labels)), labels)

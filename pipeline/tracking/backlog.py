@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.tracking.address import with_environment_secrets
 from pipeline.tracking.measured import note_results
 from pipeline.tracking.state import FILE, UploadState, exclusive
-from pipeline.tracking.store import told_in_one_sentence
+from pipeline.tracking.store import reporting_store_errors
 from pipeline.tracking.upload import Upload
 
 
@@ -34,7 +34,7 @@ def sync(cell: Path) -> int:
             return 0
         note_results(state, cell)
         uri = with_environment_secrets(state.uri)
-        with told_in_one_sentence(uri):
+        with reporting_store_errors(uri):
             upload = Upload(cell, uri, state, threading.RLock())
             left = upload.points_left()
             upload.bring_up_to_date()

@@ -47,9 +47,9 @@ def send_model(
     file = cell / FILE
     if not file.is_file() or state.model_sent == (sent := digest(file)):
         return
-    wanted = f"source_run_id = '{run.run_id}' AND name = '{NAME}' AND tags.sha256 = '{sent}'"
+    query = f"source_run_id = '{run.run_id}' AND name = '{NAME}' AND tags.sha256 = '{sent}'"
     ready = False
-    for model in client.search_logged_models([run.experiment_id], wanted):
+    for model in client.search_logged_models([run.experiment_id], query):
         if str(model.status) == "READY" and not ready:
             ready = True
             _note_output(client, run.run_id, model.model_id)

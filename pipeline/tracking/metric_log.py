@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 
 Kind = Literal["train", "epoch", "test", "system"]
 """``test`` is of runs made before measures had folders of their own; it is read, and nothing writes it."""
@@ -83,7 +83,7 @@ class MetricLog:
     copy of the run has taken over.
     """
 
-    def __init__(self, path: Path, guard: Callable[[], None] = nobody_else) -> None:
+    def __init__(self, path: Path, guard: Callable[[], None] = no_guard) -> None:
         self.path = path
         self._guard = guard
         self._lock = threading.Lock()

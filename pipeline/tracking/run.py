@@ -64,11 +64,11 @@ def _known(client: MlflowClient, state: UploadState) -> Run | None:
 def _found(client: MlflowClient, state: UploadState, experiment_id: str) -> Run | None:
     """The run that another process of this cell made: by cell within its sweep, else by the key on disk."""
     if state.parent_run_id and "cell" in state.tags:
-        wanted = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
+        query = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
     else:
-        wanted = f"tags.{KEY} = '{state.key}'"
+        query = f"tags.{KEY} = '{state.key}'"
     order = ["attributes.start_time ASC"]
-    runs = client.search_runs([experiment_id], wanted, order_by=order, max_results=1)
+    runs = client.search_runs([experiment_id], query, order_by=order, max_results=1)
     return runs[0] if runs else None
 
 

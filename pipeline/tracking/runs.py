@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_prep.errors import TrackingError
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri
 from pipeline.tracking.measured import measure_statuses
-from pipeline.tracking.store import ROLE, as_logged, connect, quoted, told_in_one_sentence
+from pipeline.tracking.store import ROLE, as_logged, connect, quoted, reporting_store_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,22 +89,22 @@ def read_sweep(uri: str, sweep: str) -> list[RecordedRun]:
     return sorted(recorded, key=lambda run: run.started_ms)
 
 
-def _search(uri: str, wanted: str) -> list[Any]:
+def _search(uri: str, query: str) -> list[Any]:
     uri = usable_uri(uri)
     file = sqlite_file(uri)
     if file is not None and not file.exists():  # MLflow would make one
         raise TrackingError(f"there is no MLflow store at {public_uri(uri)} yet; run a sweep first")
-    with told_in_one_sentence(uri):
+    with reporting_store_errors(uri):
         client = connect(uri)
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        return _all_pages(client, experiments, wanted)
+        return _all_pages(client, experiments, query)
 
 
-def _all_pages(client: MlflowClient, experiments: list[str], wanted: str) -> list[Any]:
+def _all_pages(client: MlflowClient, experiments: list[str], query: str) -> list[Any]:
     runs: list[Any] = []
     token = None
     while True:
-        page = client.search_runs(experiments, wanted, max_results=1000, page_token=token)
+        page = client.search_runs(experiments, query, max_results=1000, page_token=token)
         runs += page
         token = page.token
         if not token:

@@ -71,7 +71,7 @@ def create_store(uri: str) -> None:
         TrackingError: it cannot be reached or made.
     """
     uri = usable_uri(uri)
-    with told_in_one_sentence(uri), _alone(uri):
+    with reporting_store_errors(uri), _alone(uri):
         connect(uri).search_experiments(max_results=1)
 
 
@@ -83,12 +83,12 @@ def start_sweep(uri: str, experiment: str, sweep: str, tags: Mapping[str, str]) 
     """
     create_store(uri)
     uri = usable_uri(uri)
-    with told_in_one_sentence(uri):
+    with reporting_store_errors(uri):
         client = connect(uri)
         experiment_id = find_experiment(client, uri, experiment)
-        wanted = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
+        query = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
         found = client.search_runs(
-            [experiment_id], wanted, order_by=["attributes.start_time ASC"], max_results=1
+            [experiment_id], query, order_by=["attributes.start_time ASC"], max_results=1
         )
         if found:
             run_id = found[0].info.run_id
@@ -108,7 +108,7 @@ def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
         TrackingError: the store cannot be reached.
     """
     uri = usable_uri(uri)
-    with told_in_one_sentence(uri):
+    with reporting_store_errors(uri):
         set_status(connect(uri), parent_run_id, status.upper())
 
 
@@ -156,7 +156,7 @@ def as_logged(value: float) -> float:
 
 
 @contextmanager
-def told_in_one_sentence(uri: str) -> Iterator[None]:
+def reporting_store_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow raises about its store into a :class:`TrackingError` without secrets."""
     try:
         yield

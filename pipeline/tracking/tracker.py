@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from data_prep.errors import LeaseLost
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
 from pipeline.tracking.final_model import save_model
@@ -61,7 +61,7 @@ class Tracker:
         tags: Mapping[str, str],
         run_name: str,
         data: DatasetInput | None,
-        guard: Callable[[], None] = nobody_else,
+        guard: Callable[[], None] = no_guard,
     ) -> None:
         self.cell = cell.absolute()
         self._guard = guard

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.files import flush
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 from pipeline.tracking.artifacts import send_artifacts
 from pipeline.tracking.final_model import send_model
 from pipeline.tracking.metric_log import Point, read_lines, read_points
@@ -40,7 +40,7 @@ class Upload:
         uri: str,
         state: UploadState,
         lock: threading.RLock,
-        guard: Callable[[], None] = nobody_else,
+        guard: Callable[[], None] = no_guard,
     ) -> None:
         self._guard = guard
         self.cell = cell

@@ -101,14 +101,14 @@ class Uploader(threading.Thread):
             self._abandoned.set()
             return False
         except Exception as error:
-            self._tell_away(error)
+            self._warn_down(error)
             return False
         if self._away is not None:
             _logger.warning("MLflow at %s is back; the points that waited are there", public_uri(self._uri))
             self._away = None
         return True
 
-    def _tell_away(self, error: Exception) -> None:
+    def _warn_down(self, error: Exception) -> None:
         if self._away is None:
             text = str(error) if isinstance(error, TrackingError) else reason(error, self._uri)
             _logger.warning(

@@ -19,7 +19,7 @@ import torch
 from data_prep.errors import RunError
 from data_prep.files import atomic_write, remove_partial_files
 from pipeline.cells.checkpoint_markers import checkpoint_file, is_good, step_of, write_marker
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ SECONDS_TO_APPEAR = 60.0
 
 
 def save(
-    folder: Path, step: int, state: dict[str, Any], keep: int, guard: Callable[[], None] = nobody_else
+    folder: Path, step: int, state: dict[str, Any], keep: int, guard: Callable[[], None] = no_guard
 ) -> Path:
     """Write the state of a step, then remove all but the newest ``keep`` checkpoints.
 

@@ -21,13 +21,13 @@ class StopRequest:
     """Set by a signal, read by the loop."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._sentence: str | None = None
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:  # a second Ctrl-C does not wait for the checkpoint
+        if self.requested and number == signal.SIGINT:  # a second Ctrl-C does not wait for the checkpoint
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
         if self._sentence is not None:
             raise Interrupted(self._sentence)
 
@@ -36,7 +36,7 @@ class StopRequest:
         """Raise Interrupted with that sentence as soon as the block is asked to stop: for work that keeps nothing."""
         self._sentence = sentence
         try:
-            if self.asked:
+            if self.requested:
                 raise Interrupted(sentence)
             yield
         finally:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import Diverged, Interrupted
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
@@ -41,7 +41,7 @@ def train(
     world: World,
     record: Record,
     *,
-    guard: Callable[[], None] = nobody_else,
+    guard: Callable[[], None] = no_guard,
     heartbeat: Callable[[], None] = unwatched,
 ) -> torch.nn.Module:
     """Train a run until its last epoch, from its newest good checkpoint if there is one.
@@ -101,7 +101,7 @@ class _Run:
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.objectives = Objectives(self.objective_row)
         self.recorded_step = self.progress.step
-        self._heed_requests()
+        self._handle_requests()
         while self.progress.step < self.last_step:
             self._epoch(self.progress.step // self.steps)
 
@@ -118,7 +118,7 @@ class _Run:
             if ends or self.progress.step % self.config.training.log_every_steps == 0:
                 self._record("train", self.progress.since_record, {"epoch": self.progress.step / self.steps})
             if not ends and self.progress.step % STEPS_BETWEEN_STOP_CHECKS == 0:
-                self._heed_requests()
+                self._handle_requests()
         seconds, done = time.perf_counter() - began, self.progress.step - done_before
         speed = self.examples.rows * (done / self.steps) / seconds
         self._record("epoch", self.progress.since_epoch, {"epoch": epoch + 1.0, "images_per_second": speed})
@@ -127,13 +127,13 @@ class _Run:
         if last or (epoch + 1) % self.config.training.checkpoint_every_epochs == 0:
             self._save()
         if not last:
-            self._heed_requests()
+            self._handle_requests()
 
-    def _heed_requests(self) -> None:
+    def _handle_requests(self) -> None:
         """At a step boundary: save if it is time, stop if a rank was asked to."""
         minutes = (time.monotonic() - self.saved_at) / 60
         due = self.world.is_rank_zero and minutes >= self.config.training.checkpoint_every_minutes
-        stop, save = self.world.any_of([self.stop.asked, due])
+        stop, save = self.world.any_of([self.stop.requested, due])
         if (stop or save) and self.saved_step != self.progress.step:
             self._save()
         if stop:

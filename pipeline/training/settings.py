@@ -18,7 +18,7 @@ class OptimiserConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of Adam's two moment estimates."""
     milestones: tuple[int, ...] = ()
-    """Epochs behind each of which every player's step size is multiplied by ``decay``."""
+    """Epochs after each of which all learning rates (also the adversaries') are multiplied by ``decay``."""
     decay: float = 0.1
     """Factor of the step size behind a milestone."""
 

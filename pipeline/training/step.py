@@ -1,6 +1,6 @@
 """One training step: forward under autocast, backward, all-reduce, Adam.
 
-All players of a system are served by one of each: they update at the same time, none of them waits for another.
+The model and its adversaries share them: all update at the same time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import DataSpec, HasAdversaries, HasSchedule, Losses, Player
+from pipeline.models.interface import Adversary, DataSpec, HasAdversaries, HasSchedule, Losses
 from pipeline.world import World
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -37,15 +37,15 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
 
 
-def parameter_groups(model: nn.Module, players: tuple[Player, ...]) -> list[dict[str, Any]]:
-    """What an optimiser is given: the model's own parameters, then those of each further player."""
-    taken = {parameter for player in players for parameter in player.parameters}
+def parameter_groups(model: nn.Module, adversaries: tuple[Adversary, ...]) -> list[dict[str, Any]]:
+    """The optimiser's parameter groups: the model's own parameters, then those of each adversary."""
+    taken = {parameter for adversary in adversaries for parameter in adversary.parameters}
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in model.parameters() if parameter not in taken]}
     ]
-    for player in players:
-        own_rate = {} if player.learning_rate is None else {"lr": player.learning_rate}
-        groups.append({"params": list(player.parameters), **own_rate})
+    for adversary in adversaries:
+        own_rate = {} if adversary.learning_rate is None else {"lr": adversary.learning_rate}
+        groups.append({"params": list(adversary.parameters), **own_rate})
     return groups
 
 
@@ -57,9 +57,9 @@ class Step:
         self.precision = choose_precision(config.training.precision, world.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
-        self.players = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
+        self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
         self.optimiser = torch.optim.Adam(
-            parameter_groups(self.model, self.players),
+            parameter_groups(self.model, self.adversaries),
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
             fused=True,
@@ -81,11 +81,11 @@ class Step:
         """
         losses = self._losses(batch)
         self.term_names = tuple(losses.terms)
-        names = tuple(player.name for player in self.players)
+        names = tuple(adversary.name for adversary in self.adversaries)
         if set(names) != set(losses.adversaries):
-            raise ValueError(f"players {names}, objectives of {sorted(losses.adversaries)}")
-        losses.of_all_players.sum().backward()
-        self._losses(batch).of_all_players.sum().backward()
+            raise ValueError(f"adversaries {names}, objectives of {sorted(losses.adversaries)}")
+        losses.total_objective.sum().backward()
+        self._losses(batch).total_objective.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -101,7 +101,7 @@ class Step:
         seed_step(self.config.seed, step, self.world.rank)
         losses = self._losses(batch)
         # DistributedDataParallel averages over ranks: this makes it the mean over the whole batch, however it is cut.
-        loss = -losses.of_all_players.sum() * (self.world.size / batch_size)
+        loss = -losses.total_objective.sum() * (self.world.size / batch_size)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimiser)

@@ -44,7 +44,7 @@ def test_a_preset_trains_and_is_measured_in_this_process(preset, options, tmp_pa
 def test_one_label_per_class_is_used_where_the_preset_is_made_for_it(options, tmp_path, caplog):
     main(["revae-one-per-class", *options])
     (cell,) = (tmp_path / "runs" / "debug").iterdir()
-    assert cell.name.startswith("ccvae-idx_folder-f0-one_per_class-seed0-")
+    assert cell.name.startswith("ccvae_one_per_class-idx_folder-f0-one_per_class-seed0-")
 
 
 def test_a_finished_run_is_reported_and_restarted_on_request(options, capsys, caplog):

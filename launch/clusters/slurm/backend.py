@@ -103,7 +103,7 @@ class SlurmBackend:
         return self.resources(ranks, on_gpus=any(cell.config.training.device != "cpu" for cell in cells))
 
     def check(
-        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, look_closely: bool
+        self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, thorough: bool
     ) -> None:
         """Print what was chosen; run the preflight checks unless jobs of this sweep are already in the queue."""
         still_open = [cell for cell in cells if not is_done(cell)]
@@ -112,7 +112,7 @@ class SlurmBackend:
         resources, sentences = self._of_the_largest(still_open)
         for sentence in sentences:
             print(sentence)
-        if not look_closely:
+        if not thorough:
             return
         findings = preflight(
             resources,

@@ -51,7 +51,7 @@ class AdversarialVAEConfig(AttributeVAEConfig):
         check_above_zero(self, "adversary_learning_rate")
 
 
-class ToldAttributes:
+class ConditionsOnAttributes:
     """What systems have in common whose encoders are told labels as attributes, and which show one label alone."""
 
     attributes: LabelAttributes
@@ -77,7 +77,7 @@ class ToldAttributes:
         return self.attributes.of_unknown(rows)
 
 
-def told(observed: Bool[Tensor, "rows label"], hidden: float) -> Bool[Tensor, "rows label"]:
+def shown_labels(observed: Bool[Tensor, "rows label"], hidden: float) -> Bool[Tensor, "rows label"]:
     """The labels that networks are told: those observed, except in a random share of the rows."""
     if hidden == 0:
         return observed

@@ -50,17 +50,17 @@ def is_of_convolutional_size(data: DataSpec) -> bool:
     return data.image_shape[1:] == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE)
 
 
-def choose_network(asked: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
+def choose_network(choice: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
     """What ``auto`` stands for; ConfigError where convolutional networks are asked for and do not fit."""
-    if asked == "convolutional" and not is_of_convolutional_size(data):
+    if choice == "convolutional" and not is_of_convolutional_size(data):
         _, height, width = data.image_shape
         raise ConfigError(
             f"{system}: network=convolutional takes images of 64 x 64 pixels; these have {height} x {width}"
         )
-    if asked == "auto":
+    if choice == "auto":
         _log_choice(system, data.image_shape)
         return "convolutional" if is_of_convolutional_size(data) else "mlp"
-    return asked
+    return choice
 
 
 @cache
@@ -80,12 +80,12 @@ def _log_choice(system: str, image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def choose_likelihood(asked: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
+def choose_likelihood(choice: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
     """What ``auto`` stands for."""
-    if asked == "auto":
+    if choice == "auto":
         in_colour = data.image_shape[0] > 1
         return "laplace" if in_colour or is_of_convolutional_size(data) else "bernoulli"
-    return asked
+    return choice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The adversary of CondVAE-info and CSVAE: it tries to read the labels in ``z``, so that the encoder learns to hide them."""
+"""The adversary of CondVAE-info and CSVAE: it predicts the labels from ``z``, so that the encoder learns to hide them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline.models.interface import Player
+from pipeline.models.interface import Adversary
 from pipeline.models.parts.label_codes import LabelCodes
 from pipeline.networks import mlp
 
 
 class LabelAdversary(nn.Module):
-    """``q_δ(y | z)``, factorised over labels: an MLP with two hidden layers, a player of its own."""
+    """``q_δ(y | z)``, factorised over labels: an MLP with two hidden layers."""
 
     def __init__(self, latents: int, width: int, codes: LabelCodes) -> None:
         super().__init__()
         self.codes = codes
         self.network = mlp([latents, width, width, codes.width])
 
-    def player(self, learning_rate: float | None) -> Player:
-        """It, in the words of the loop."""
-        return Player("adversary", tuple(self.parameters()), learning_rate)
+    def as_adversary(self, learning_rate: float | None) -> Adversary:
+        """This network as an adversary for the training loop."""
+        return Adversary("adversary", tuple(self.parameters()), learning_rate)
 
     def forward(self, z: Float[Tensor, "rows latent"]) -> Float[Tensor, "rows label most"]:
         """``log q_δ(y_i | z)`` of every value of each label."""
         return self.codes.log_probabilities(self.network(z))
 
     def held_fixed(self, z: Float[Tensor, "rows latent"]) -> Float[Tensor, "rows label most"]:
-        """The same for somebody else's objective: gradients reach ``z``, and none of the adversary's parameters."""
+        """The same for the model's objective: gradients reach ``z``, but not the adversary's parameters."""
         fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
         return functional_call(self, fixed, (z,))
 

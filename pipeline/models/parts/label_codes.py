@@ -91,7 +91,7 @@ class LabelCodes(nn.Module):
         return [of_label[:, :cardinality] for of_label, cardinality in each]
 
 
-def known_or_read(
+def known_or_predicted(
     log_probabilities: Float[Tensor, "rows label most"], known: KnownLabels | None
 ) -> UInt8[Tensor, "rows label"]:
     """The known value of each label, and of those that are not known the most probable one."""

@@ -37,7 +37,7 @@ def label_blocks(cardinalities: Sequence[int], latents: Sequence[int]) -> tuple[
 
 
 def latents_per_label(
-    cardinalities: Sequence[int], asked: Sequence[int], class_latents: int, system: str
+    cardinalities: Sequence[int], requested: Sequence[int], class_latents: int, system: str
 ) -> tuple[int, ...]:
     """As many latents of each label as were asked for; else one for a binary label, ``class_latents`` for others.
 
@@ -46,11 +46,13 @@ def latents_per_label(
     """
     if not cardinalities:
         raise ConfigError(f"{system} takes a data set with labels; this one has none")
-    if asked and len(asked) != len(cardinalities):
+    if requested and len(requested) != len(cardinalities):
         raise ConfigError(
-            f"{system}: label_latents names {len(asked)} labels; the data set has {len(cardinalities)}"
+            f"{system}: label_latents names {len(requested)} labels; the data set has {len(cardinalities)}"
         )
-    return tuple(asked) or tuple(1 if cardinality == 2 else class_latents for cardinality in cardinalities)
+    return tuple(requested) or tuple(
+        1 if cardinality == 2 else class_latents for cardinality in cardinalities
+    )
 
 
 class LabelLayout(nn.Module):

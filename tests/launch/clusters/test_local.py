@@ -82,17 +82,17 @@ def test_ranks_that_would_share_a_gpu_fall_back_to_the_cpu_with_a_warning(
     backend, (small, large) = backend_of(tmp_path), make_cells(tmp_path, 2, 3)
     assert backend.takes_gpus(2, on_gpus=True)
     assert not backend.takes_gpus(3, on_gpus=True)
-    backend.check([small, large], [], "", look_closely=True)
+    backend.check([small, large], [], "", thorough=True)
     said = "runs of 3 ranks fall back to the CPU, since there are 2 GPUs: --ranks 2 would use GPUs\n"
     assert capsys.readouterr().out == said
     on_processors = make_cells(tmp_path, 3, device="cpu")
-    backend.check([small, *on_processors], [], "", look_closely=True)
+    backend.check([small, *on_processors], [], "", thorough=True)
     assert capsys.readouterr().out == ""
     (needs_gpus,) = make_cells(tmp_path, 3, device="cuda")
     with pytest.raises(LaunchError, match=r"needs a GPU for each of its 3 rank\(s\), but there are 2 GPUs"):
-        backend.check([needs_gpus], [], "", look_closely=True)
+        backend.check([needs_gpus], [], "", thorough=True)
     with pytest.raises(LaunchError, match=r"3 GPUs were requested .*, but this machine has 2"):
-        backend_of(tmp_path, gpus_per_node=3).check([small], [], "", look_closely=True)
+        backend_of(tmp_path, gpus_per_node=3).check([small], [], "", thorough=True)
 
 
 def test_a_dry_run_says_where_ranks_run(two_gpus: None, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from data_prep.errors import LeaseLost, RunError
 from data_prep.lock import exclusive_lock
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.lease import Holder, forget, hold_lease, is_at_work, superseded
+from pipeline.cells.lease import Holder, forget, hold_lease, is_running, superseded
 
 FIRST = Attempt("12_3", 0, "n1", 100)
 SECOND = Attempt("12_3", 1, "n2", 200)
@@ -40,11 +40,11 @@ def test_a_lease_is_taken_and_left(tmp_path: Path):
         holder = Holder.read(tmp_path)
         assert holder is not None
         assert (holder.attempt, holder.unit, holder.until) == (FIRST, "train", None)
-        assert is_at_work(tmp_path)
+        assert is_running(tmp_path)
     left = Holder.read(tmp_path)
     assert left is not None
     assert left.until is not None
-    assert not is_at_work(tmp_path)
+    assert not is_running(tmp_path)
 
 
 def test_a_living_process_of_another_job_is_not_disturbed(tmp_path: Path):

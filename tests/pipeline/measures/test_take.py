@@ -13,7 +13,7 @@ import torch
 
 from data_prep.errors import ConfigError, Interrupted, LeaseLost
 from pipeline.cells.folder import CellFolder
-from pipeline.cells.lease import nobody_else
+from pipeline.cells.lease import no_guard
 from pipeline.cells.measurements import BEGUN_FILE, Result, failures, results
 from pipeline.measures import registry
 from pipeline.measures.measure import Measured, Metric
@@ -74,7 +74,7 @@ def take(
     measures = MeasuresConfig(take=names)
     view = ModelView(model or AllAble(), examples, identity)
     wanted = unsettled(CellFolder(cell), measures)
-    return take_all(view, CellFolder(cell), wanted, **{"guard": nobody_else} | options)
+    return take_all(view, CellFolder(cell), wanted, **{"guard": no_guard} | options)
 
 
 def numbers_in(cell: Path) -> dict[str, float]:

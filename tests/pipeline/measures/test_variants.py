@@ -21,7 +21,7 @@ def ablation(weight: str, samples: str) -> Row:
 def test_what_most_variants_have_is_said_once() -> None:
     rows = [ablation("1", "1"), ablation("30", "1"), ablation("1", "4")]
     assert names(*rows) == ["common", "weight=30", "samples=4"]
-    assert what_is_common(rows) == "where a variant does not say otherwise: weight=1, samples=1"
+    assert what_is_common(rows) == "unless stated otherwise: weight=1, samples=1"
     no_longer_most = [*rows, ablation("1", "9")]
     assert names(*no_longer_most) == ["samples=1", "weight=30 samples=1", "samples=4", "samples=9"]
 
@@ -47,4 +47,4 @@ def test_a_table_says_what_its_variants_have_in_common() -> None:
     assert headings(rows, [])[:3] == ["data", "system", "variant"]
     table = as_markdown(rows)
     assert "| mnist | ccvae | weight=30 | 0.06 |" in table
-    assert table.endswith("- where a variant does not say otherwise: weight=1, samples=1\n")
+    assert table.endswith("- unless stated otherwise: weight=1, samples=1\n")

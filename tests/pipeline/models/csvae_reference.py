@@ -88,11 +88,13 @@ class CSVAEReference(AttributeReference):
     def q_z(self, x: Tensor) -> Normal:
         return self.gaussian(network(self.weights, "encoder", x)[..., : 2 * self.latents])
 
-    def q_w(self, x: Tensor, told: Values) -> Normal:
+    def q_w(self, x: Tensor, shown_labels: Values) -> Normal:
         """Of each dimension, (attribute, dimension)."""
         features = network(self.weights, "encoder", x)[..., 2 * self.latents :]
         shape = (len(self.attributes), self.config.subspace_size)
-        q = self.gaussian(self.conditioned("subspace_encoder", features * (features > 0), self.y(told)))
+        q = self.gaussian(
+            self.conditioned("subspace_encoder", features * (features > 0), self.y(shown_labels))
+        )
         return Normal(q.mean.unflatten(-1, shape), q.stddev.unflatten(-1, shape))
 
     def p_w(self, present: bool) -> Normal:
@@ -129,10 +131,10 @@ class CSVAEReference(AttributeReference):
         return total
 
     def objectives(
-        self, x: Tensor, values: Values, told: Values, z_noise: Tensor, w_noise: Tensor
+        self, x: Tensor, values: Values, shown_labels: Values, z_noise: Tensor, w_noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The model's and the adversary's, of one image; each is only to be derived for its player's parameters."""
-        config, q_z, q_w = self.config, self.q_z(x), self.q_w(x, told)
+        """The model's and the adversary's objective of one image; each is only differentiated for its owner's parameters."""
+        config, q_z, q_w = self.config, self.q_z(x), self.q_w(x, shown_labels)
         z, w = q_z.mean + q_z.stddev * z_noise, q_w.mean + q_w.stddev * w_noise
         uncertainty = -sum(((torch.exp(log_q) * log_q).sum() for log_q in self.log_adversary(z)), start=0)
         model = (
@@ -148,18 +150,18 @@ class CSVAEReference(AttributeReference):
 class CondVAEReference(AttributeReference):
     """CondVAE's and CondVAE-info's objectives for given noise; the former has no adversary."""
 
-    def q_z(self, x: Tensor, told: Values) -> Normal:
+    def q_z(self, x: Tensor, shown_labels: Values) -> Normal:
         outputs = network(self.weights, "encoder", x)
         if self.config.system == "cond_vae":
-            outputs = self.conditioned("conditioned_encoder", outputs * (outputs > 0), self.y(told))
+            outputs = self.conditioned("conditioned_encoder", outputs * (outputs > 0), self.y(shown_labels))
         return self.gaussian(outputs)
 
     def objectives(
-        self, x: Tensor, values: Values, told: Values, z_noise: Tensor
+        self, x: Tensor, values: Values, shown_labels: Values, z_noise: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        q_z = self.q_z(x, told)
+        q_z = self.q_z(x, shown_labels)
         z = q_z.mean + q_z.stddev * z_noise
-        model = self.config.reconstruction_weight * self.log_p_x(x, torch.cat([z, self.y(told)]))
+        model = self.config.reconstruction_weight * self.log_p_x(x, torch.cat([z, self.y(shown_labels)]))
         model = model - self.config.kl_weight * kl_from_standard(q_z)
         if self.config.system == "cond_vae":
             return model, None

@@ -65,7 +65,7 @@ def test_objectives_and_gradients_are_those_written_out(
     expected, gain = written_out()
     torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
     row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.of_all_players).sum(), model)
+    found = gradients((row_weights * losses.total_objective).sum(), model)
     right = gradients((row_weights * expected).sum(), model)
     if system == "cond_vae_info":
         torch.testing.assert_close(losses.adversaries["adversary"], gain, rtol=1e-11, atol=1e-11)
@@ -142,9 +142,9 @@ def test_labels_are_hidden_from_the_networks_in_training_and_not_from_the_advers
     )
     model = tiny(system, hidden_labels=0.5)
     reference, values = CondVAEReference(model, MIXED, model.config), known_values(MIXED, OBSERVED)
-    told: list[list[int | None]] = [[None] * 3, *values[1:]]
+    shown_labels: list[list[int | None]] = [[None] * 3, *values[1:]]
     z_noise = noise(5, 2, seed=1)
-    for training, expected in ((True, told), (False, values)):
+    for training, expected in ((True, shown_labels), (False, values)):
         model.train(training)
         draws.give(z_noise)
         found = model(batch_with(MIXED, OBSERVED, 3)).objective
@@ -161,8 +161,8 @@ KNOWN = KnownLabels(torch.where(OBSERVED, LABELS, 255).to(torch.uint8), OBSERVED
 def encoded(model: CondVAE | CondVAEInfo, values: list[list[int | None]]) -> tuple[Tensor, Tensor]:
     """Written out, the attributes of images with these labels, and the mean of ``z`` under them."""
     reference = CondVAEReference(model, MIXED, model.config)
-    y = torch.stack([reference.y(told) for told in values])
-    z = [reference.q_z(x / 255, told).mean for x, told in zip(IMAGES, values, strict=True)]
+    y = torch.stack([reference.y(shown_labels) for shown_labels in values])
+    z = [reference.q_z(x / 255, shown_labels).mean for x, shown_labels in zip(IMAGES, values, strict=True)]
     return y, torch.stack(z)
 
 

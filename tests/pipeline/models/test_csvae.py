@@ -1,4 +1,4 @@
-"""CSVAE: both players' objectives and gradients against the formulas, its bound against the exact likelihood."""
+"""CSVAE: objectives and gradients of model and adversary against the formulas, the bound against the exact likelihood."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def written_out(model: CSVAE, data: DataSpec, observed: Tensor) -> tuple[Tensor,
 def test_both_objectives_and_all_gradients_are_those_written_out(
     data: DataSpec, at_origin: bool, draws: InjectedDraws
 ) -> None:
-    """The gradient of the sum over players is, for each parameter, that of its own player's objective alone."""
+    """The gradient of the total objective equals, for each parameter, that of its owner's objective alone."""
     model = tiny(data, attribute_at_origin=at_origin, adversary_weight=0.7, subspace_size=3)
     observed = OBSERVED[:, columns_of(data)]
     draws.give(*given_noise(model))
@@ -79,7 +79,7 @@ def test_both_objectives_and_all_gradients_are_those_written_out(
     torch.testing.assert_close(losses.adversaries["adversary"], expected_of_adversary, rtol=1e-11, atol=1e-11)
 
     row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.of_all_players).sum(), model)
+    found = gradients((row_weights * losses.total_objective).sum(), model)
     of_model = gradients((row_weights * expected).sum(), model)
     again = written_out(model, data, observed)[1]
     of_adversary = gradients((row_weights * again).sum(), model)
@@ -227,9 +227,9 @@ def test_labels_are_hidden_from_the_encoder_alone_and_in_training_alone(
     )
     model = tiny(MIXED, hidden_labels=0.5)
     reference, values = CSVAEReference(model, MIXED, model.config), known_values(MIXED, OBSERVED)
-    told: list[list[int | None]] = [[None] * 3, values[1], values[2], values[3], values[4]]
+    shown_labels: list[list[int | None]] = [[None] * 3, values[1], values[2], values[3], values[4]]
     noises = given_noise(model)
-    for training, expected in ((True, told), (False, values)):
+    for training, expected in ((True, shown_labels), (False, values)):
         model.train(training)
         draws.give(*noises)
         found = model(batch_with(MIXED, OBSERVED, 3)).objective
@@ -243,7 +243,7 @@ def test_the_adversary_learns_from_observed_labels_alone(any_label: bool) -> Non
     observed = torch.zeros(1, 3, dtype=torch.bool)
     observed[0, -1] = any_label
     losses = model(batch_with(MIXED, observed, int(any_label), images=IMAGES[:1]))
-    losses.of_all_players.sum().backward()
+    losses.total_objective.sum().backward()
     trains_adversary = any(bool((p.grad != 0).any()) for p in model.adversary.parameters())  # type: ignore[union-attr]
     assert trains_adversary == any_label
 
@@ -265,7 +265,7 @@ def encoded(model: CSVAE, known: KnownLabels | None = KNOWN) -> tuple[Tensor, Te
     reference = CSVAEReference(model, MIXED, model.config)
     values = [[None] * 3] * 5 if known is None else known_values(MIXED, OBSERVED)
     w = torch.stack(
-        [reference.q_w(x / 255, told).mean for x, told in zip(IMAGES, values, strict=True)]  # type: ignore[arg-type]
+        [reference.q_w(x / 255, shown_labels).mean for x, shown_labels in zip(IMAGES, values, strict=True)]  # type: ignore[arg-type]
     )
     return w, reference.q_z(IMAGES / 255).mean
 

@@ -161,7 +161,7 @@ def test_without_latents_of_labels_an_intervention_keeps_what_it_is_told_of_the_
 ) -> None:
     model: Any = small_model_of(case)
     picture, of = images(case.shape, SIZE), known(case) if labelled else None
-    told = model.known_or_read(picture, of)
+    told = model.known_or_predicted(picture, of)
     if of is not None:
         assert torch.equal(told, of.labels)
     for label, count in enumerate(case.shape.cardinalities):
@@ -205,7 +205,7 @@ def test_without_latents_of_labels_a_swap_encodes_one_image_under_the_labels_of_
     of, style_of = (known(case), known(case, seed=1)) if labelled else (None, None)
     with calls_of(model, "label_experts") as of_labels, calls_of(model, "image_expert") as of_images:
         model.swap(first, second, of, style_of)
-    assert torch.equal(of_labels[-1][0], model.codes.code(model.known_or_read(first, of)))
+    assert torch.equal(of_labels[-1][0], model.codes.code(model.known_or_predicted(first, of)))
     assert torch.equal(of_images[-1][0], second.flatten(1) / 255)
 
 

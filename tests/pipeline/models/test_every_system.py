@@ -52,7 +52,7 @@ def test_objectives_are_finite_and_gradients_reach_every_parameter(case: Case, l
         assert objective.dtype == torch.float32
         assert objective.isfinite().all()
     model.zero_grad()
-    losses.of_all_players.sum().backward()
+    losses.total_objective.sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -132,9 +132,9 @@ def test_a_players_objective_reaches_its_own_parameters_and_no_others(case: Case
     torch.manual_seed(0)
     model = model_of(case)
     losses = model(batch_of(case.shape))
-    players = model.adversaries() if isinstance(model, HasAdversaries) else ()
-    assert {player.name for player in players} == set(losses.adversaries)
-    owned = {player.name: {id(parameter) for parameter in player.parameters} for player in players}
+    adversaries = model.adversaries() if isinstance(model, HasAdversaries) else ()
+    assert {adversary.name for adversary in adversaries} == set(losses.adversaries)
+    owned = {one.name: {id(parameter) for parameter in one.parameters} for one in adversaries}
     every_players = [parameter for own in owned.values() for parameter in own]
     assert len(set(every_players)) == len(every_players)
     everybodys = {id(parameter) for parameter in model.parameters()}
@@ -155,7 +155,7 @@ def reached(objective: Tensor, model: nn.Module) -> set[int]:
 
 
 def objective_and_gradient(case: Case, dtype: torch.dtype, narrow_type: bool) -> tuple[Tensor, Tensor]:
-    """Objectives of all players, and the gradient of their sum, with the weights that float32 begins with.
+    """Objectives of model and adversaries, and the gradient of their sum, with the weights that float32 begins with.
 
     Networks are convolutional on radiographs, and on no others, for time.
     """
@@ -167,7 +167,7 @@ def objective_and_gradient(case: Case, dtype: torch.dtype, narrow_type: bool) ->
         model.load_state_dict(weights, strict=False)
         with torch.autocast("cpu", torch.bfloat16, enabled=narrow_type):
             losses = model(batch_of(case.shape))
-        losses.of_all_players.sum().backward()
+        losses.total_objective.sum().backward()
         gradients = [
             parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None
         ]

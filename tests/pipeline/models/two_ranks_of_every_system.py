@@ -60,5 +60,5 @@ def _rank(rank: int, port: int, result: Path) -> None:
 def gradient(model: nn.Module, forward: nn.Module, batch: Batch, ranks: int) -> dict[str, Tensor]:
     """As ``Step`` has it: of the mean over the whole batch, whoever holds it."""
     model.zero_grad()
-    (-forward(batch).of_all_players.sum() * (ranks / ROWS)).backward()
+    (-forward(batch).total_objective.sum() * (ranks / ROWS)).backward()
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}  # type: ignore[union-attr]

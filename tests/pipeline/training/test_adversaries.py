@@ -1,4 +1,4 @@
-"""Several players in one step: each is updated for its own objective, at the same time as the others."""
+"""Adversaries in a step: each is updated for its own objective, at the same time as the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.csvae import CSVAE
-from pipeline.models.interface import DataSpec, Losses, Player
+from pipeline.models.interface import Adversary, DataSpec, Losses
 from pipeline.training.step import Step, seed_step
 from pipeline.world import World
 from tests.pipeline.runs import small_run
@@ -45,14 +45,14 @@ def parameters(model: nn.Module) -> dict[str, Tensor]:
 
 
 def furthest_moves(config: RunConfig) -> dict[str, float]:
-    """How far one step moves the parameters of each player at most."""
+    """The largest change that one step makes to the parameters of the model and of each adversary."""
     step, batches = start(config)
     before = parameters(step.model)
     step(batches[0][0], 0, batches[0][1])
     moved = {"model": 0.0, "adversary": 0.0}
     for name, value in parameters(step.model).items():
-        player = "adversary" if name.startswith("adversary.") else "model"
-        moved[player] = max(moved[player], float((value - before[name]).abs().max()))
+        adversary = "adversary" if name.startswith("adversary.") else "model"
+        moved[adversary] = max(moved[adversary], float((value - before[name]).abs().max()))
     return moved
 
 
@@ -82,7 +82,7 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
     assert isinstance(model, CSVAE)
     adversary = list(model.adversary.parameters())
     others = [value for name, value in model.named_parameters() if not name.startswith("adversary.")]
-    players = [
+    adversaries = [
         (others, torch.optim.Adam(others, lr=RATE, fused=True), lambda losses: losses.objective),
         (
             adversary,
@@ -94,11 +94,11 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
         step(batch, number, size)
         seed_step(config.seed, number, 0)
         losses = model(batch)
-        for own, _, objective_of in players:
+        for own, _, objective_of in adversaries:
             loss = -objective_of(losses).sum() / size
             for value, gradient in zip(own, torch.autograd.grad(loss, own, retain_graph=True), strict=True):
                 value.grad = gradient
-        for _, optimiser, _ in players:
+        for _, optimiser, _ in adversaries:
             optimiser.step()
     ours = parameters(step.model)
     for name, expected in parameters(model).items():
@@ -107,7 +107,7 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
 
 @pytest.mark.parametrize("system", ["ccvae", "m2"])
 def test_a_single_player_has_the_optimiser_state_that_it_always_had(tiny_data_set: Path, system: str) -> None:
-    """So checkpoints from before there were several players are taken up."""
+    """So checkpoints from before there were adversaries can be resumed."""
     step, batches = start(small_run(tiny_data_set, system=system))
     plain = torch.optim.Adam(step.model.parameters(), lr=RATE, betas=(0.9, 0.999), fused=True)
     assert step.optimiser.state_dict()["param_groups"] == plain.state_dict()["param_groups"]
@@ -129,14 +129,14 @@ def test_a_model_that_forgets_a_players_objective_is_told_so(
         return Losses(objective=losses.objective, terms=losses.terms)
 
     monkeypatch.setattr(CSVAE, "forward", without_adversary)
-    with pytest.raises(ValueError, match=r"players \('adversary',\), objectives of \[\]"):
+    with pytest.raises(ValueError, match=r"adversaries \('adversary',\), objectives of \[\]"):
         start(csvae_run(tiny_data_set))
 
 
 def test_a_parameter_of_two_players_is_refused(tiny_data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def two(self: CSVAE) -> tuple[Player, ...]:
+    def two(self: CSVAE) -> tuple[Adversary, ...]:
         own = tuple(self.adversary.parameters())
-        return Player("adversary", own), Player("again", own)
+        return Adversary("adversary", own), Adversary("again", own)
 
     monkeypatch.setattr(CSVAE, "adversaries", two)
     with pytest.raises(ValueError, match="more than one parameter group"):
