@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -72,8 +71,7 @@ class DataSet:
         rank = np.concatenate([shard.supervision_rank for shard in shards])
         if label_seed not in (None, self.manifest.seed):
             classes = labels[:, 0] if labels.shape[1] and is_stratified(rank, labels[:, 0]) else None
-            ids = list(chain.from_iterable(shard.ids.to_pylist() for shard in shards))
-            rank = supervision_rank(ids, seed=label_seed, classes=classes)
+            rank = supervision_rank(self.ids(split).to_pylist(), seed=label_seed, classes=classes)
         observed = np.concatenate([shard.observed for shard in shards])
         return Columns(labels=labels, observed=observed, supervision_rank=rank)
 
