@@ -48,7 +48,8 @@ DATA = {
     "digits": shape((1, 28, 28), (10,), partly_observed=False),
     "faces": shape((3, 64, 64), (2,) * 18, partly_observed=False),
     "radiographs": shape((1, 64, 64), (2,) * 5, partly_observed=True),
-    "mixed": shape((1, 28, 28), (2, 5, 2), partly_observed=True),
+    # The third value of its class label is the absence of the other four.
+    "mixed": replace(shape((1, 28, 28), (2, 5, 2), partly_observed=True), neutral_values=(None, 2, None)),
 }
 SIZE = 4
 LABELLED = {"some": 2, "none": 0, "all": SIZE}

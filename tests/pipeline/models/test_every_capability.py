@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.batch import Batch
 from pipeline.models import capabilities, interface
 from tests.pipeline.models.every_system import CASES, SIZE, Case, images, labels, model_of
 
@@ -32,15 +33,10 @@ CAPABILITIES = (
 )
 
 
-def cases_with(*able: type, without: type | None = None) -> pytest.MarkDecorator:
-    """Those whose models can do all of these, and not another."""
-
-    def belongs(case: Case) -> bool:
-        model = small_model_of(case)
-        can = all(isinstance(model, capability) for capability in able)
-        return can and not (without and isinstance(model, without))
-
-    return pytest.mark.parametrize("case", [case for case in CASES if belongs(case)], ids=str)
+def cases_with(capability: type) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "case", [case for case in CASES if isinstance(small_model_of(case), capability)], ids=str
+    )
 
 
 @cache
@@ -148,3 +144,20 @@ def test_characteristic_latents_are_shared_out_among_the_labels(case: Case) -> N
     owned = [list(numbers[model.latents_of(label)]) for label in range(len(case.shape.cardinalities))]
     assert all(owned)
     assert sorted(itertools.chain(*owned)) == list(numbers)
+
+
+@cases_with(capabilities.BoundsLikelihood)
+@torch.no_grad()
+def test_the_bound_of_each_image_is_what_training_records_as_elbo(case: Case) -> None:
+    """Whatever the objective adds to it, or weighs in it; without weights the objective is the bound."""
+    model: Any = small_model_of(case)
+    nothing = torch.zeros(SIZE, len(case.shape.cardinalities), dtype=torch.uint8)
+    batch = Batch(image=images(case.shape, SIZE), labels=nothing, observed=nothing.bool(), labelled=0)
+    torch.manual_seed(0)
+    bound = model.log_likelihood_bound(batch)
+    torch.manual_seed(0)
+    losses = model(batch)
+    assert bound.shape == (SIZE,)
+    assert bound.isfinite().all()
+    recorded = losses.terms.get("elbo", losses.terms["objective"])
+    torch.testing.assert_close(bound.sum(), recorded[0])
