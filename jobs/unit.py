@@ -20,7 +20,7 @@ from pipeline.data.dataset import DataSet
 from pipeline.measures.recorded import preset_tags
 from pipeline.models.nearest_preset import nearest_preset
 from pipeline.tracking import DatasetInput, Tracker
-from pipeline.world import meeting_port, ranks_from_environment
+from pipeline.world import ranks_from_environment, rendezvous_port
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def take_rank_from_submitit() -> None:
         from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        os.environ["MASTER_PORT"] = str(meeting_port())
+        os.environ["MASTER_PORT"] = str(rendezvous_port())
 
 
 def open_data(cell: Cell) -> DataSet:

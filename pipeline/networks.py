@@ -1,7 +1,7 @@
 """Networks of the papers: encoders to a diagonal Gaussian, decoders to pixel logits, and small MLPs.
 
 The 784–600–600–2m encoder and its mirror are those of ReVAE's appendix and CCVAE's D.6, the convolutional pair that of
-CCVAE's table 3. All of them take images and give pixel logits as flat rows, whatever they do in between.
+CCVAE's table 3. All of them take images and return pixel logits as flat rows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SMALLEST_SCALE = 1e-3
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """The values in torch's default dtype: float32 in every run, under autocast too; float64 where a test sets it."""
+    """The values in torch's default dtype: float32 in every run, also under autocast; float64 if a test sets it."""
     return values.to(torch.get_default_dtype())
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of the given sizes with ReLU between them (none behind the last)."""
+    """Linear layers of the given sizes with ReLU between them (none after the last)."""
     layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(sizes):
         layers += [nn.Linear(width_in, width_out), nn.ReLU()]
@@ -49,13 +49,13 @@ CONVOLUTIONAL_SIDE = 64
 
 
 CONVOLUTIONAL_FEATURES = 256
-"""Numbers that are left of an image behind the last convolution."""
+"""Size of an image's features after the last convolution."""
 
 
 def he_initialised(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: int) -> nn.Module:
-    """The layer with weights after which a ReLU keeps the size of what ``inputs`` numbers bring (He et al. 2015).
+    """The layer with He initialisation: a ReLU after it preserves the variance of ``inputs`` inputs (He et al. 2015).
 
-    With torch's own, ten layers leave so little of what tells images apart that CCVAE decodes every image to the same
+    With torch's default, ten layers leave so little difference between images that CCVAE decodes every image to the same
     one for its first thousand steps (``docs/results.md``).
     """
     nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
@@ -67,7 +67,7 @@ def he_initialised(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: int) -> nn.Mod
 def convolutional_features(channels: int) -> nn.Sequential:
     """The convolutions of CCVAE table 3: images (channels, 64, 64), flat, to 256 numbers.
 
-    Its "32 × 32" input is a slip: four halvings leave 4 × 4 pixels, as the last convolution needs them, only of 64 × 64.
+    Its "32 × 32" input is a mistake: four halvings give the 4 × 4 pixels of the last convolution only from 64 × 64.
     """
     layers: list[nn.Module] = [nn.Unflatten(-1, (channels, CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE))]
     for width_in, width_out in itertools.pairwise([channels, 32, 32, 64, 128]):
@@ -83,10 +83,10 @@ def convolutional_encoder(channels: int, outputs: int) -> nn.Sequential:
 
 
 class ConvolutionalDecoder(nn.Sequential):
-    """CCVAE table 3: latents to the pixel logits of images (channels, 64, 64), flat; the sigmoid is the likelihood's."""
+    """CCVAE table 3: latents to the pixel logits of images (channels, 64, 64), flat; the sigmoid is in the likelihood."""
 
     def __init__(self, latents: int, channels: int) -> None:
-        # Of the 16 weights of a kernel one meets each pixel that is made of a single one, and four where sides double.
+        # Each output pixel uses one of a kernel's 16 weights if its input is a single pixel, and four where sides double.
         layers: list[nn.Module] = [he_initialised(nn.ConvTranspose2d(256, 128, 4), 256), nn.ReLU()]
         for width_in, width_out in itertools.pairwise([128, 64, 32, 32, channels]):
             doubling = nn.ConvTranspose2d(width_in, width_out, 4, stride=2, padding=1)
@@ -99,7 +99,7 @@ class ConvolutionalDecoder(nn.Sequential):
 
 
 class ConditionedConvolutionalDecoder(ConvolutionalDecoder):
-    """The decoder of table 3 over ``(z, condition)``, which its first, linear layer takes side by side."""
+    """The decoder of table 3 over ``(z, condition)``, concatenated as the input of its first, linear layer."""
 
     def __init__(self, latents: int, condition_width: int, channels: int) -> None:
         super().__init__(latents + condition_width, channels)
@@ -112,11 +112,11 @@ class ConditionedConvolutionalDecoder(ConvolutionalDecoder):
 
 
 class ConditionedMLP(nn.Module):
-    """An MLP over ``(input, condition)`` that does not repeat the input once per condition.
+    """An MLP over ``(input, condition)`` that does not repeat the input for each condition.
 
-    Its first layer is one linear map of the concatenation, computed as the sum of two: where an input meets every
-    condition (M2's enumeration of classes) the wide half is computed once. Behind ``convolutional_features`` it makes
-    an encoder of table 3 that sees a condition, at the cost of one hidden layer more.
+    Its first layer is one linear map of the concatenation, computed as the sum of two: if an input meets every
+    condition (M2's enumeration of classes) the wide half is computed once. After ``convolutional_features`` it makes
+    an encoder of table 3 with a condition, at the cost of one more hidden layer.
     """
 
     def __init__(self, input_width: int, condition_width: int, sizes: Sequence[int]) -> None:
@@ -136,7 +136,7 @@ class ConditionedMLP(nn.Module):
 
 
 def concatenated(*parts: Tensor) -> Tensor:
-    """Tensors one behind the other along their last axis; all other axes broadcast."""
+    """Tensors concatenated along their last axis; all other axes broadcast."""
     rows = torch.broadcast_shapes(*[part.shape[:-1] for part in parts])
     return torch.cat([part.expand(*rows, -1) for part in parts], dim=-1)
 

@@ -1,4 +1,4 @@
-"""Plain values, as JSON has them, into dataclasses; what does not fit is one sentence with the place where it stands."""
+"""Plain JSON values into dataclasses; errors are one sentence with the location."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 FORBID_UNKNOWN = {"extra": "forbid"}
-"""``__pydantic_config__`` of a dataclass that takes no unknown fields, nor do the dataclasses in it."""
+"""``__pydantic_config__`` of a dataclass that forbids unknown fields, also in nested dataclasses."""
 
 T = TypeVar("T")
 
 
 def from_json(kind: type[T], text: str | bytes, origin: str) -> T:
-    """A dataclass from JSON; ConfigError names the origin and what is wrong in it."""
+    """A dataclass from JSON; ConfigError names the origin and the error."""
     try:
         raw = json.loads(text)
     except ValueError as error:
@@ -48,14 +48,14 @@ def validated(kind: type[T], raw: Any, origin: str) -> T:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # late: who reads no file need not wait for it
+    from pydantic import TypeAdapter  # late: only reading a file needs it
 
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     return adapter
 
 
 def _names_in(raw: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The names of a place as the file has them: pydantic's location also says which type of a union was taken."""
+    """The names of a location as in the file: pydantic's location also has the type chosen from a union."""
     names = []
     for number, step in enumerate(location):
         inside = (isinstance(raw, dict) and step in raw) or (isinstance(raw, list) and isinstance(step, int))
@@ -67,7 +67,7 @@ def _names_in(raw: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 def _known_names(kind: type[Any], raw: dict[str, Any], names: list[str]) -> list[str]:
-    """The fields of the section that an unknown field stands in; none where something else is wrong there too."""
+    """The fields of the section that contains an unknown field; empty if the section has other errors too."""
     try:
         section = validated(kind, _without(raw, names), "")
     except ConfigError:

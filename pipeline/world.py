@@ -1,4 +1,4 @@
-"""Which of how many processes this one is, and what they say to each other."""
+"""Rank, world size, and the collectives between ranks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from data_prep.errors import ConfigError, LostRank
 
 MEETING_PORTS = range(20_000, 32_000)
 SHORTEST_COLLECTIVE_TIMEOUT_S = 660.0
-"""The first step may take long; afterwards the watchdog of each rank is quicker, and tells where it hangs."""
+"""The first step may be slow; afterwards each rank's watchdog is faster, and shows where it hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Where the environment places this process."""
+    """The place of this process according to the environment."""
 
     rank: int = 0
     size: int = 1
@@ -81,7 +81,7 @@ class Ranks:
 
 
 def ranks_from_environment() -> Ranks:
-    """What torchrun (or submitit, exported like it) or a SLURM step says; the only rank where none does."""
+    """From torchrun's variables (which submitit's are exported as) or a SLURM step's; a single rank without either."""
     variables = os.environ
     if "RANK" in variables and "WORLD_SIZE" in variables:
         return Ranks(
@@ -90,39 +90,39 @@ def ranks_from_environment() -> Ranks:
             int(variables.get("LOCAL_RANK", "0")),
             int(variables.get("LOCAL_WORLD_SIZE", "1")),
         )
-    # SLURM_NTASKS would also be there in the batch script, which is one process.
+    # SLURM_NTASKS is also set in the batch script, which is one process.
     if "SLURM_STEP_NUM_TASKS" in variables and "SLURM_PROCID" in variables:
         size, nodes = int(variables["SLURM_STEP_NUM_TASKS"]), int(variables.get("SLURM_STEP_NUM_NODES", "1"))
         return Ranks(int(variables["SLURM_PROCID"]), size, int(variables["SLURM_LOCALID"]), size // nodes)
     return Ranks()
 
 
-def _name_the_meeting_point() -> None:
-    """Set MASTER_ADDR and MASTER_PORT from what SLURM says, where nobody has set them."""
+def _set_rendezvous() -> None:
+    """Set MASTER_ADDR and MASTER_PORT from SLURM's variables, unless they are set."""
     if "MASTER_ADDR" in os.environ:
         return
     nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
     listed = subprocess.run(nodes, capture_output=True, text=True, check=True, timeout=60)
     os.environ["MASTER_ADDR"] = listed.stdout.split()[0]
-    os.environ["MASTER_PORT"] = str(meeting_port())
+    os.environ["MASTER_PORT"] = str(rendezvous_port())
 
 
-def meeting_port() -> int:
-    """Port at which the ranks of this start of a job, SLURM's or submitit's on this machine, meet.
+def rendezvous_port() -> int:
+    """Rendezvous port of the ranks of this start of a job, SLURM's or submitit's on this machine.
 
-    Another one for each start: an older copy that SLURM holds for gone may still listen on its own, and ranks that met
-    there would be counted among the old ones. All are below those that a system hands out by itself (Linux: from 32768).
+    Different for each start: an older copy that SLURM considers gone may still listen on its own, and ranks that connected
+    there would join the old ones. All are below the ephemeral range (on Linux from 32768).
     """
-    # submitit's first: runs that are side by side on this machine may all be in one job of SLURM's (``salloc``).
+    # submitit's first: several runs on this machine may be inside one SLURM job (``salloc``).
     job = int(os.environ.get("SUBMITIT_LOCAL_JOB_ID") or os.environ["SLURM_JOB_ID"])
     restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     return MEETING_PORTS[(job + 7_919 * restart) % len(MEETING_PORTS)]
 
 
 def choose_device(wanted: str, local_rank: int) -> torch.device:
-    """The device of this rank; ConfigError where a GPU is asked for and there is none."""
+    """The device of this rank; ConfigError if a GPU is requested and there is none."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is cuda, and torch finds no GPU here; use --device cpu or --device auto")
+        raise ConfigError("device is cuda, but torch finds no GPU here; use --device cpu or --device auto")
     if wanted == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", local_rank % torch.cuda.device_count())
@@ -130,18 +130,18 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 
 @contextmanager
 def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
-    """Join the other ranks of the run (gloo on CPUs, nccl on GPUs), and leave them at the end.
+    """Join the process group of the run (gloo on CPUs, nccl on GPUs), and leave it at the end.
 
-    A rank that waits for the others for longer than ``hang_seconds``, and for 11 minutes, ends with an error.
+    A rank that waits for the others for longer than ``hang_seconds`` and 11 minutes ends with an error.
 
     Raises:
-        ConfigError: the environment has another number of processes than the run's configuration.
-        LostRank: another rank has gone while the block ran.
+        ConfigError: the environment has a different number of processes than the run's configuration.
+        LostRank: another rank was lost while the block ran.
     """
     placed = ranks_from_environment()
     if placed.size != ranks:
         raise ConfigError(
-            f"the run is configured for {ranks} rank(s), and {placed.size} process(es) were started"
+            f"the run is configured for {ranks} rank(s), but {placed.size} process(es) were started"
         )
     own_device = choose_device(device, placed.local_rank)
     if own_device.type == "cuda":
@@ -149,7 +149,7 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
     if placed.size == 1:
         yield World(rank=0, size=1, device=own_device)
         return
-    _name_the_meeting_point()
+    _set_rendezvous()
     try:
         dist.init_process_group(
             "nccl" if own_device.type == "cuda" else "gloo",
@@ -163,11 +163,11 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
             raise
         if "EADDRINUSE" in str(error):
             raise LostRank(
-                f"port {os.environ.get('MASTER_PORT')}, at which the ranks were to meet, is another process's; started"
-                " again, they meet at another one"
+                f"port {os.environ.get('MASTER_PORT')}, the rendezvous port, is in use by another process; a restart uses"
+                " a different one"
             ) from error
         raise LostRank(
-            "another rank of the run is gone (killed, out of memory, or its node lost); started again, the run goes on"
+            "another rank of the run is gone (killed, out of memory, or its node lost); run again, it resumes"
             " from its newest checkpoint"
         ) from error
     finally:
@@ -176,10 +176,10 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
 
 
 def leave_at_once() -> None:
-    """End this process here, all being written.
+    """End this process now, after everything is written.
 
-    While an interpreter is taken down a thread of gloo's may still end it with SIGABRT, for which whoever started the
-    ranks ends the others, rank 0 in the middle of its last upload, say.
+    During interpreter shutdown a gloo thread may abort it with SIGABRT, upon which the launcher of the
+    ranks ends the others, perhaps rank 0 during its last upload.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -187,7 +187,7 @@ def leave_at_once() -> None:
 
 
 def _is_about_a_lost_rank(error: RuntimeError) -> bool:
-    """Whether a collective failed because the other side is not there any more (gloo raises plain RuntimeError)."""
+    """Whether a collective failed because the other side is gone (gloo raises a plain RuntimeError)."""
     text = str(error)
     return isinstance(error, dist.DistError) or (
         "gloo" in text and ("Connection" in text or "Timed out" in text)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationGrid:
-    """Figure ``conditional_generations``: a row for each value of one label; of several, for each label off and on.
+    """Figure ``conditional_generations``: a row per value of a single label; for several, a row per label off and on.
 
     With several labels a draw has those of an image of the split, but for the label that the row is about. Every row has
     the same random draws, so that two rows differ in their label alone.

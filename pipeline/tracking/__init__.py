@@ -1,6 +1,6 @@
-"""Keeps every number of a run on disk and, once, in MLflow.
+"""Stores every number of a run on disk and, once, in MLflow.
 
-A run's rank 0 logs with a :class:`Tracker`; the launcher makes the store and the sweep's parent run before
+A run's rank 0 logs with a :class:`Tracker`; the launcher creates the store and the sweep's parent run before
 any worker starts. Importing this package is cheap: MLflow itself (seconds) is imported when it is first
 needed.
 """

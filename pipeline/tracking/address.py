@@ -17,12 +17,12 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def tracking_uri(chosen: str | None, runs: Path) -> str:
-    """Address of the store: the one that the settings name, else MLFLOW_TRACKING_URI, else ``mlflow.db`` under ``runs``.
+    """Address of the store: the one in the settings, else MLFLOW_TRACKING_URI, else ``mlflow.db`` under ``runs``.
 
     The result may hold a password (from the environment): show and store only :func:`public_uri` of it.
 
     Raises:
-        TrackingError: the address is a plain folder, which MLflow no longer takes.
+        TrackingError: the address is a plain folder, which MLflow no longer supports.
     """
     environment = os.environ.get("MLFLOW_TRACKING_URI") or None
     if chosen is None:
@@ -38,10 +38,10 @@ def with_environment_secrets(uri: str) -> str:
 
 
 def usable_uri(uri: str) -> str:
-    """The address with an absolute path if it is SQLite's: workers run in other folders than the launcher.
+    """The address with an absolute path if it is SQLite's: workers run in different folders than the launcher.
 
     Raises:
-        TrackingError: the address is a plain folder, which MLflow no longer takes.
+        TrackingError: the address is a plain folder, which MLflow no longer supports.
     """
     if uri.startswith(SQLITE):
         path, mark, query = uri.removeprefix(SQLITE).partition("?")
@@ -55,7 +55,7 @@ def usable_uri(uri: str) -> str:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file behind a SQLite address; None for any other store."""
+    """The file of a SQLite address; None for any other store."""
     return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
@@ -72,7 +72,7 @@ def public_uri(uri: str) -> str:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """``text`` (an error message, say) with every secret part of ``uri`` taken out."""
+    """``text`` (an error message, say) with every secret part of ``uri`` removed."""
     if uri.startswith(SQLITE):
         return text
     parts = urlsplit(uri)

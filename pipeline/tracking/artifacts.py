@@ -29,9 +29,9 @@ def _digest(path: Path, mtime_ns: int, size: int) -> str:
 
 
 def note_artifact(state: UploadState, path: Path, folder: str) -> None:
-    """Enter a file, or what is in a folder, into what is to be uploaded into ``folder``.
+    """Mark a file, or the files in a folder, for upload into ``folder``.
 
-    Without ``folder`` a file goes to the top, and what is in a folder goes under that folder's own name.
+    Without ``folder`` a file goes to the top level, and a folder's files go under that folder's own name.
     """
     if path.is_dir() and not folder:
         folder = path.name
@@ -45,9 +45,9 @@ def note_artifact(state: UploadState, path: Path, folder: str) -> None:
 def send_artifacts(
     client: MlflowClient, run: RunInStore, state: UploadState, save: Callable[[], None]
 ) -> None:
-    """Upload the files that changed since they were uploaded last; one that is gone is passed over.
+    """Upload the files that changed since their last upload; missing ones are skipped.
 
-    Sending a file again replaces it in the store, so a lost answer does no harm.
+    Uploading a file again replaces it in the store, so a lost response is harmless.
     """
     for target, entry in list(state.artifacts.items()):
         source = Path(entry["source"])

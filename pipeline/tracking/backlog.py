@@ -1,4 +1,4 @@
-"""Uploading later what a run could not upload itself."""
+"""Uploading later what a run could not upload."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.tracking.upload import Upload
 
 
 def cells_with_state(runs: Path, sweep: str | None = None) -> list[Path]:
-    """Folders of all runs under ``runs`` (or of one sweep) that have or want a run in MLflow."""
+    """Folders of all runs under ``runs`` (or of one sweep) that have or need a run in MLflow."""
     sweeps = [runs / sweep] if sweep is not None else list(runs.glob("*"))
     return sorted(path.parent for folder in sweeps for path in folder.glob(f"*/{FILE}"))
 
 
 def sync(cell: Path) -> int:
-    """Upload what the MLflow run of a cell lacks; nothing that is there already is doubled.
+    """Upload what the MLflow run of a cell lacks; nothing is duplicated.
 
     Returns:
-        How many points went there.
+        The number of points uploaded.
 
     Raises:
         TrackingError: the store cannot be reached, or a running process is uploading this cell.

@@ -1,4 +1,4 @@
-"""The final model of a cell: kept beside the metrics, and uploaded once."""
+"""The final model of a cell: stored next to the metrics, and uploaded once."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NAME = "model"
 
 
 def save_model(module: nn.Module, cell: Path) -> None:
-    """Keep the module in the cell, so that it can be uploaded even after this process has ended.
+    """Save the module in the cell, so that it can be uploaded even after this process has ended.
 
     Raises:
-        pickle.PicklingError, TypeError, AttributeError: the module holds what cannot be pickled.
+        pickle.PicklingError, TypeError, AttributeError: the module contains something that cannot be pickled.
     """
     import torch
 
-    # Given a path, torch would write its name into the file, and equal models would differ in their digest.
+    # Given a path, torch would write its name into the file, and equal models would have different digests.
     with atomic_write(cell / FILE) as file:
         torch.save(_bare(module), file)
 
@@ -42,7 +42,7 @@ def send_model(
 ) -> None:
     """Upload the module as the run's logged model ``model``; ``mlflow.pytorch.load_model`` opens it again.
 
-    Looks first whether the store has it already; a half-uploaded one is removed.
+    Checks first whether the store already has it; a half-uploaded one is removed.
     """
     file = cell / FILE
     if not file.is_file() or state.model_sent == (sent := digest(file)):
@@ -68,11 +68,11 @@ def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: P
     from mlflow.models import Model
 
     try:
-        # A file of ours (save_model wrote it into this cell), so it may be unpickled.
+        # Our own file (save_model wrote it into this cell), so it may be unpickled.
         module = torch.load(file, map_location="cpu", weights_only=False)
     except (AttributeError, ImportError, EOFError, RuntimeError) as error:
-        # Its class has moved since, or the file is damaged: no reason to keep the run from being finished.
-        _logger.warning("%s does not go to MLflow, for it cannot be opened: %s", file, error)
+        # Its class has moved since, or the file is damaged: no reason not to finish the run.
+        _logger.warning("%s is not uploaded to MLflow, because it cannot be opened: %s", file, error)
         return
     model = client.create_logged_model(
         run.experiment_id,
@@ -87,7 +87,7 @@ def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: P
             f"{folder}/{NAME}",
             mlflow_model=Model(run_id=run.run_id, model_id=model.model_id),
             serialization_format="pickle",
-            # Given none, MLflow finds them out by loading the model in another Python: many seconds.
+            # Without them, MLflow infers them by loading the model in another Python process: many seconds.
             pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
         )
         client.log_model_artifacts(model.model_id, f"{folder}/{NAME}")
@@ -104,7 +104,7 @@ def _note_output(client: MlflowClient, run_id: str, model_id: str) -> None:
 
 
 def _bare(module: nn.Module) -> nn.Module:
-    """The module itself, without what DistributedDataParallel and torch.compile put around it."""
+    """The module itself, without the wrappers of DistributedDataParallel and torch.compile."""
     wrapped = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "module"}
     while type(module).__name__ in wrapped:
         module = getattr(module, wrapped[type(module).__name__])

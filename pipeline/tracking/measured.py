@@ -1,8 +1,8 @@
 """A cell's ``measures/`` folder in its MLflow run: numbers as metrics, how each measure ended as a tag, small files.
 
-The folder is the truth. A measure with the same split, settings and seed is one measure however often it was taken, and
-its newest result holds: that of the highest version, among those the latest. How it becomes what MLflow shows, and why no
-point is there twice, says :mod:`pipeline.tracking.mirror`.
+The folder is authoritative. A measure with the same split, settings and seed is one measure, even if computed repeatedly, and
+its newest result counts: the latest of those with the highest version. How MLflow comes to show it, and why no
+point is duplicated: see :mod:`pipeline.tracking.mirror`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from pipeline.tracking.metric_log import Kind, mlflow_name
 from pipeline.tracking.state import UploadState
 
 STATUS_TAG = "measure."
-"""Begin of the tag that says how a measure ended: ``measure.test.classification``."""
+"""Prefix of the tag that says how a measure ended: ``measure.test.classification``."""
 WITHDRAWN_TAG = "measures.withdrawn"
-"""Names of metrics that a newer result no longer gives; the run shows NaN for them."""
+"""Names of metrics that a newer result no longer has; the run shows NaN for them."""
 MEASURED, FAILED, NOT_APPLICABLE = "measured", "failed", "not applicable"
 
 FIGURES_FOLDER = "figures"
@@ -50,20 +50,20 @@ class MeasureStatus:
 
     split: str
     measure: str
-    """Its name, and its settings where they are not the defaults: ``classification/threshold_0.4``."""
+    """Its name, and its settings if they differ from the defaults: ``classification/threshold_0.4``."""
     status: str
     """``measured``, ``failed`` or ``not applicable``."""
     reason: str
-    """Empty where it was measured."""
+    """Empty if it was measured."""
 
 
 def metric_prefix(split: str) -> str:
-    """What the metrics of a split begin with; training itself has metrics in ``train/``."""
+    """Prefix of the metrics of a split; training itself has metrics in ``train/``."""
     return f"{split}_split" if split in get_args(Kind) and split != "test" else split
 
 
 def measure_statuses(tags: Mapping[str, str]) -> list[MeasureStatus]:
-    """What the tags of a run say of its measures, by split and name."""
+    """The status of a run's measures from its tags, by split and name."""
     found = []
     for tag in sorted(tags):
         split, _, measure = tag.removeprefix(STATUS_TAG).partition(".")
@@ -74,7 +74,7 @@ def measure_statuses(tags: Mapping[str, str]) -> list[MeasureStatus]:
 
 
 def note_results(state: UploadState, cell: Path) -> None:
-    """Enter what the ``measures/`` folder says now into what the run is to show."""
+    """Update what the run is to show from the ``measures/`` folder."""
     metrics: dict[str, list[str]] = {}
     tags: dict[str, str] = {}
     withdrawn: dict[str, list[str]] = {}
@@ -92,7 +92,7 @@ def note_results(state: UploadState, cell: Path) -> None:
         for name in once - set(valid.numbers):
             withdrawn[_metric_name(key, name)] = ["nan", time_ms]
     if not tags:
-        return  # nothing was measured, or the folder is lost: what the run shows stays
+        return  # nothing was measured, or the folder is lost: the run is left unchanged
     tags[WITHDRAWN_TAG] = " ".join(sorted(withdrawn))
     state.measured = {"metrics": metrics, "withdrawn": withdrawn, "tags": tags}
     _note_files(state, cell)
@@ -111,7 +111,7 @@ def _takes_of_each_measure(cell: Path) -> Iterator[list[Result | Failure]]:
 
 
 def _status(newest: Result | Failure, valid: Result | None) -> str:
-    """The tag's value; after a failure the numbers of an earlier result stay, and it says so."""
+    """The tag's value; after a failure the numbers of an earlier result stay, which it mentions."""
     if isinstance(newest, Failure):
         older = f" (its numbers are of version {valid.key.version})" if valid and valid.numbers else ""
         return f"{FAILED}: {_in_one_line(newest.reason)}{older}"
@@ -121,7 +121,7 @@ def _status(newest: Result | Failure, valid: Result | None) -> str:
 
 
 def _settings(key: MeasurementKey) -> str:
-    """``/threshold_0.4/seed_1`` for what is not at its default, else nothing."""
+    """``/threshold_0.4/seed_1`` for settings that differ from their defaults, else nothing."""
     settings = dict(key.settings) | ({"seed": key.seed} if key.seed else {})
     return "".join(f"/{name}_{_compact(settings[name])}" for name in sorted(settings))
 

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: every number a run logs, on disk before it goes anywhere else."""
+"""``metrics.jsonl``: every number that a run logs, on disk before anywhere else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from pipeline.cells.lease import no_guard
 
 Kind = Literal["train", "epoch", "test", "system"]
-"""``test`` is of runs made before measures had folders of their own; it is read, and nothing writes it."""
+"""``test`` is of runs made before measures had their own folders; it is only read."""
 
 _BAD_CHARACTER = re.compile(r"[^\w\-. /]")
 
@@ -58,7 +58,7 @@ def encode(point: Point) -> bytes:
 
 
 def decode(line: bytes) -> Point | None:
-    """The point of a line; None for a damaged one (a power cut can leave such a line behind)."""
+    """The point of a line; None for a damaged one (a power cut can leave such a line)."""
     try:
         fields = json.loads(line)
         metrics = {str(k): float(v) for k, v in fields["metrics"].items()}
@@ -77,9 +77,9 @@ def _word(value: float) -> str:
 class MetricLog:
     """Appends points to a file; a metric that already has a value at a step keeps it.
 
-    A resumed run repeats the steps since its checkpoint, with the same values: they are passed over, so that
-    the file never holds a point twice. A last line that was cut short (kill -9, full disk) is removed on
-    opening. Safe to use from several threads. ``guard`` is asked before each line; it raises LeaseLost where a newer
+    A resumed run repeats the steps since its checkpoint, with the same values: they are skipped, so that
+    the file never holds a point twice. A truncated last line (kill -9, full disk) is removed on
+    opening. Thread-safe. ``guard`` is called before each line; it raises LeaseLost if a newer
     copy of the run has taken over.
     """
 
@@ -98,8 +98,8 @@ class MetricLog:
         """Write the metrics that have no value at this step yet; False if there were none.
 
         Raises:
-            OSError: the disk is full (the file then ends with the last whole line, as before).
-            LeaseLost: the guard says that the cell is another's now.
+            OSError: the disk is full (the file then ends with the last complete line, as before).
+            LeaseLost: raised by the guard.
         """
         with self._lock:
             new = {
@@ -160,7 +160,7 @@ class MetricLog:
 
 
 def read_points(path: Path) -> Iterator[Point]:
-    """The points of a file, in the order they were logged; whole and readable lines only."""
+    """The points of a file, in the order they were logged; complete and readable lines only."""
     with path.open("rb") as file:
         for line in file:
             point = decode(line) if line.endswith(b"\n") else None
@@ -171,7 +171,7 @@ def read_points(path: Path) -> Iterator[Point]:
 def read_lines(path: Path, start: int, most_metrics: int) -> tuple[list[Point], int]:
     """Points from byte ``start`` on, until they hold ``most_metrics`` values, and the byte after them.
 
-    ``most_metrics`` is passed by at most one line. A line that is still being written is left for the next
+    ``most_metrics`` is exceeded by at most one line. A line that is still being written is left for the next
     call.
     """
     points: list[Point] = []

@@ -1,12 +1,12 @@
-"""Brings the metrics and tags of an MLflow run to what a cell's ``measures/`` folder says, no point twice.
+"""Brings the metrics and tags of an MLflow run in line with a cell's ``measures/`` folder, without duplicate points.
 
-MLflow shows as a run's metric the point with the greatest (step, timestamp, value), and never takes one back. So what the
+MLflow shows as a run's metric the point with the greatest (step, timestamp, value), and never removes one. So what the
 run shows is read first, and only a value that it does not show is sent: at the last training step where the metric has no
-point; else at the step of the point that is shown, if that is the older of the two, and one step later otherwise (the
-newer result may carry an earlier time: another node's clock, or a higher version that was taken first). Nothing is
-remembered of what was sent but that all of it was: after a lost answer, or a crash before the state was saved, the value
-is shown already and not sent again. A point that reaches the store only after its sender had given it up equals the one
-that is sent again in step, time and value, and of two such points the store keeps one.
+point; else at the step of the point that is shown, if that is older, and one step later otherwise (the
+newer result may have an earlier time: another node's clock, or a higher version that was computed first). Only
+the fact that everything was sent is remembered: after a lost response, or a crash before the state was saved, the value
+is already shown and not sent again. A point that reaches the store after its sender gave up equals the one
+that is sent again in step, time and value, and the store keeps only one of two such points.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def measured_digest(state: UploadState) -> str:
 def send_measured(
     client: MlflowClient, run_id: str, measured: Mapping[str, Any], last_step: int, guard: Callable[[], None]
 ) -> None:
-    """Have the run show the values and tags that are wanted.
+    """Make the run show the given values and tags.
 
     Args:
-        client: of the store.
+        client: a client of the store.
         run_id: the cell's run.
-        measured: what is wanted, as in :class:`~pipeline.tracking.state.UploadState`.
-        last_step: of training, where points of metrics that have none stand.
-        guard: asked before anything is sent; raises LeaseLost.
+        measured: what to show, as in :class:`~pipeline.tracking.state.UploadState`.
+        last_step: of training, the step of new metrics.
+        guard: called before anything is sent; raises LeaseLost.
     """
     from mlflow.entities import Metric, RunTag
 
@@ -61,7 +61,7 @@ def send_measured(
         if name in shown.metrics and not math.isnan(shown.metrics[name]):
             points.append(_newest_point(client, run_id, name, float(text), int(time_ms)))
     tags = [RunTag(k, v) for k, v in measured["tags"].items() if shown.tags.get(k, "") != v]
-    # A tag tells how the numbers are to be read, so it comes with them or after them.
+    # A tag says how to read the numbers, so it is sent with or after them.
     for first in range(0, max(len(points), len(tags)), _PER_BATCH):
         guard()
         batch = slice(first, first + _PER_BATCH)
@@ -69,7 +69,7 @@ def send_measured(
 
 
 def _newest_point(client: MlflowClient, run_id: str, name: str, value: float, time_ms: int) -> Metric:
-    """A point that the run shows in place of what it shows now."""
+    """A point that the run shows instead of its current one."""
     from mlflow.entities import Metric
 
     history = client.get_metric_history(run_id, name)

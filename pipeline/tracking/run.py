@@ -1,4 +1,4 @@
-"""The MLflow run of a cell: found again or made, with its params, tags and data set."""
+"""The MLflow run of a cell: found or created, with its params, tags and data set."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LONGEST_DIGEST = 36
 
 
 class RunInStore(NamedTuple):
-    """Where the run of a cell is."""
+    """The run of a cell in the store."""
 
     experiment_id: str
     run_id: str
     is_new: bool
-    """Whether this process (or one whose state it took over) made it just now, so that it has no points yet."""
+    """Whether this process (or one whose state it took over) has just created it, so that it has no points yet."""
 
 
 def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore:
-    """See to it that the run of ``state`` is in the store as it should be, and running.
+    """Make sure that the run of ``state`` exists in the store, is up to date, and running.
 
-    Looks before it makes, so that it may be called again after a failure with an unknown outcome.
+    Idempotent, so that it can be repeated after a failure with an unknown outcome.
     """
     experiment_id = find_experiment(client, uri, state.experiment)
     run = _known(client, state) or _found(client, state, experiment_id)
@@ -62,7 +62,7 @@ def _known(client: MlflowClient, state: UploadState) -> Run | None:
 
 
 def _found(client: MlflowClient, state: UploadState, experiment_id: str) -> Run | None:
-    """The run that another process of this cell made: by cell within its sweep, else by the key on disk."""
+    """The run that another process of this cell created: by cell within its sweep, else by the key on disk."""
     if state.parent_run_id and "cell" in state.tags:
         query = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
     else:
@@ -81,7 +81,7 @@ def _tags(state: UploadState) -> dict[str, str]:
 
 
 def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
-    """Log what is missing of params, tags and data set; a param never changes its first value in MLflow."""
+    """Log missing params, tags and data set; a param keeps its first value in MLflow."""
     from mlflow.entities import Param, RunTag
 
     run_id = run.info.run_id
@@ -99,7 +99,7 @@ def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
 def _log_dataset(client: MlflowClient, run_id: str, data: dict[str, str]) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    # As mlflow.data writes a folder on disk; mlflow.data.get_source(dataset) reads it back.
+    # In the format of mlflow.data for a local folder; mlflow.data.get_source(dataset) reads it.
     source = json.dumps({"uri": data["source"]})
     dataset = Dataset(data["name"], data["digest"][:_LONGEST_DIGEST], source_type="local", source=source)
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])

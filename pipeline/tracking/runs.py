@@ -1,4 +1,4 @@
-"""The runs of a sweep, read from MLflow alone."""
+"""The runs of a sweep, read from MLflow only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """One cell as MLflow has it."""
+    """One cell as recorded in MLflow."""
 
     run_id: str
     cell: str
@@ -39,12 +39,12 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """How a sweep stands."""
+    """The status of a sweep."""
 
     name: str
     last_start_ms: int
     statuses: dict[str, int]
-    """How many cells have each status."""
+    """Number of cells by status."""
 
 
 def list_sweeps(uri: str) -> list[SweepSummary]:
@@ -92,7 +92,7 @@ def read_sweep(uri: str, sweep: str) -> list[RecordedRun]:
 def _search(uri: str, query: str) -> list[Any]:
     uri = usable_uri(uri)
     file = sqlite_file(uri)
-    if file is not None and not file.exists():  # MLflow would make one
+    if file is not None and not file.exists():  # MLflow would create one
         raise TrackingError(f"there is no MLflow store at {public_uri(uri)} yet; run a sweep first")
     with reporting_store_errors(uri):
         client = connect(uri)

@@ -1,4 +1,4 @@
-"""Whether the server of a store answers, asked without MLflow, which takes seconds to import."""
+"""Whether the server of a store answers, checked without MLflow, which takes seconds to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says about where its numbers go."""
+"""The tracking section of a run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class TrackingSettings:
     """Section ``tracking`` of a run's configuration.
 
     Raises:
-        ConfigError: the address holds a password (it would end up in ``config.json``), or a number cannot
-        work.
+        ConfigError: the address has a password (it would end up in ``config.json``), or a number is
+        invalid.
     """
 
     enabled: Annotated[bool, tyro.conf.arg(name="mlflow")] = True
-    """Send metrics, figures and the model to MLflow; without it a run writes ``metrics.jsonl`` and nothing more."""
+    """Send metrics, figures and the model to MLflow; without it a run only writes ``metrics.jsonl``."""
 
     uri: str | None = None
-    """Address of the MLflow store; None takes MLFLOW_TRACKING_URI, else ``mlflow.db`` in the runs folder."""
+    """Address of the MLflow store; None means MLFLOW_TRACKING_URI, else ``mlflow.db`` in the runs folder."""
 
     experiment: str = "traitvae"
     """MLflow experiment that holds the runs."""
@@ -37,7 +37,7 @@ class TrackingSettings:
     """MLflow run of the whole sweep; set by the launcher."""
 
     system_metrics: bool = True
-    """Sample processor, memory, disk, network and GPU use of the node that rank 0 runs on."""
+    """Sample CPU, memory, disk, network and GPU use of rank 0's node."""
 
     system_metrics_every_s: float = 10.0
     """Seconds between two such samples."""
@@ -45,7 +45,7 @@ class TrackingSettings:
     def __post_init__(self) -> None:
         if self.uri is not None and public_uri(self.uri) != self.uri:
             raise ConfigError(
-                "tracking.uri holds a password; leave it out there and set MLFLOW_TRACKING_URI, "
+                "tracking.uri contains a password; remove it there and set MLFLOW_TRACKING_URI, "
                 "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment"
             )
         if not self.experiment:

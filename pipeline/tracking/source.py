@@ -1,4 +1,4 @@
-"""Tags that say which code a run is of, and which job ran it."""
+"""Tags with the commit of a run's code and its SLURM job."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 
 SOURCE_FILE = "source.json"
-"""Beside the floors of a copy of the code that is no checkout: the tags of the checkout it was taken from."""
+"""File in a snapshot of the code with the tags of the checkout that it was taken from."""
 
 
 def source_tags() -> dict[str, str]:
-    """``git_commit`` and ``git_dirty`` of this project's checkout (where it is one), ``slurm_job_id`` in a job."""
+    """``git_commit`` and ``git_dirty`` of this project's checkout (if it is one), ``slurm_job_id`` in a job."""
     tags = dict(_git_tags())
     job = os.environ.get("SLURM_JOB_ID")
     if job:
@@ -26,9 +26,7 @@ def source_tags() -> dict[str, str]:
 @cache
 def _git_tags() -> tuple[tuple[str, str], ...]:
     folder = Path(__file__).resolve().parents[2]
-    if not (
-        folder / ".git"
-    ).exists():  # an installed copy inside somebody else's checkout is not of that commit
+    if not (folder / ".git").exists():  # an installed copy inside another checkout is not of that commit
         copied_from = folder / SOURCE_FILE
         return tuple(json.loads(copied_from.read_text()).items()) if copied_from.is_file() else ()
     commit = _git(folder, "rev-parse", "HEAD")

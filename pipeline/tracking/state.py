@@ -1,4 +1,4 @@
-"""``tracking.json``: which MLflow run a cell has, and how much of the cell is there already."""
+"""``tracking.json``: which MLflow run a cell has, and how much of the cell has been uploaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = "tracking.json"
 
 @dataclass(kw_only=True, slots=True)
 class UploadState:
-    """All that an upload needs to begin, or to go on where another process stopped. Never holds a secret."""
+    """All that an upload needs to start, or to resume where another process stopped. Never contains a secret."""
 
     uri: str
     """Address of the store, without user and password."""
@@ -33,7 +33,7 @@ class UploadState:
     """Name, digest and source of the data set; None for a run without one."""
 
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Tag that finds the run again if the answer to its creation was lost; on disk before the run is created."""
+    """Tag to find the run if the response to its creation was lost; on disk before the run is created."""
 
     run_id: str | None = None
 
@@ -41,7 +41,7 @@ class UploadState:
     """Everything in ``metrics.jsonl`` before this byte is in the store."""
 
     file_was_lost: bool = False
-    """The run has points that ``metrics.jsonl`` lacks, so every point is looked up before it goes there."""
+    """The run has points that ``metrics.jsonl`` lacks, so every point is looked up before upload."""
 
     artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
     """By path in the store: ``source`` (file here), and ``sent``, the SHA-256 of what was uploaded last."""
@@ -59,7 +59,7 @@ class UploadState:
     """Status that the run should have once everything is uploaded."""
 
     status_sent: str = ""
-    """Status that the store was told last."""
+    """Status last sent to the store."""
 
     @classmethod
     def load(cls, cell: Path) -> UploadState | None:
@@ -72,14 +72,14 @@ class UploadState:
             return None
 
     def save(self, cell: Path) -> None:
-        """Write the state beside the metrics, atomically."""
+        """Write the state next to the metrics, atomically."""
         with atomic_write(cell / FILE) as file:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
 
 @contextmanager
 def exclusive(cell: Path) -> Iterator[None]:
-    """Keep every other process from uploading this cell at the same time.
+    """Prevent other processes from uploading this cell at the same time.
 
     Raises:
         TrackingError: another process is uploading it.

@@ -1,4 +1,4 @@
-"""The MLflow store itself: reached late, created once, and the parent run of a sweep in it."""
+"""The MLflow store: connecting late, creating it once, and the parent run of a sweep."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ROLE = "role"
-"""Tag that tells the parent run of a sweep (value ``sweep``) from its cells."""
+"""Tag that distinguishes the parent run of a sweep (value ``sweep``) from its cells."""
 
 Status = Literal["finished", "failed", "killed", "running"]
 
 _ENVIRONMENT = {
-    # A request must not outlive the patience of a run that wants to end: MLflow's own bounds add up to many
+    # A request must not delay the end of a run: MLflow's own timeouts add up to many
     # minutes.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    # A training job reports to nobody but its own store.
+    # No telemetry: a training job reports to its own store only.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -49,26 +49,26 @@ def connect(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https") and parts.username is not None:
-        # MLflow prints the address of a run as it was given, password and all; from here it does not.
+        # MLflow prints the address of a run including the password; suppress that.
         os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
         os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
         uri = public_uri(uri)
     from mlflow import MlflowClient
 
-    # Each process would tell of the 40 tables it found or made, and of each attempt while a server is away.
+    # Each process would log the 40 tables it found or created, and each attempt while a server is down.
     for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(uri)
 
 
 def create_store(uri: str) -> None:
-    """Make sure that the store is there and answers; call it before the first worker starts.
+    """Make sure that the store exists and answers; call this before the first worker starts.
 
-    A new SQLite file is made under a lock: MLflow's own migrations race, and of several processes that meet
-    on a new file none survives.
+    A new SQLite file is created under a lock: MLflow's own migrations race, and several processes that meet
+    on a new file all fail.
 
     Raises:
-        TrackingError: it cannot be reached or made.
+        TrackingError: it cannot be reached or created.
     """
     uri = usable_uri(uri)
     with reporting_store_errors(uri), _alone(uri):
@@ -76,7 +76,7 @@ def create_store(uri: str) -> None:
 
 
 def start_sweep(uri: str, experiment: str, sweep: str, tags: Mapping[str, str]) -> SweepRun:
-    """The parent run of a sweep: made, or taken up again if the sweep was started before.
+    """The parent run of a sweep: created, or reused if the sweep was started before.
 
     Raises:
         TrackingError: the store cannot be reached.
@@ -113,7 +113,7 @@ def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
 
 
 def set_status(client: MlflowClient, run_id: str, status: str) -> None:
-    """Tell the store how a run stands: RUNNING, FINISHED, FAILED or KILLED."""
+    """Set the status of a run in the store: RUNNING, FINISHED, FAILED or KILLED."""
     if status == "RUNNING":
         client.update_run(run_id, status=status)
     else:
@@ -121,7 +121,7 @@ def set_status(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
-    """Id of an experiment, made if it is not there; artifacts of a SQLite store go beside its file."""
+    """Id of an experiment, created if missing; artifacts of a SQLite store go next to its file."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
@@ -140,24 +140,24 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """A string inside an MLflow filter.
+    """A string quoted for an MLflow filter.
 
     Raises:
-        TrackingError: it holds both kinds of quotes, which MLflow's filters cannot express.
+        TrackingError: it contains both kinds of quotes, which MLflow's filters cannot express.
     """
     if "'" in value and '"' in value:
-        raise TrackingError(f"the name {value!r} holds both kinds of quotes; MLflow cannot search for it")
+        raise TrackingError(f"the name {value!r} contains both kinds of quotes; MLflow cannot search for it")
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def as_logged(value: float) -> float:
-    """The value that was logged: MLflow's SQL stores keep infinity as the largest number there is."""
+    """The value that was logged: MLflow's SQL stores save infinity as the largest float."""
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 @contextmanager
 def reporting_store_errors(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises about its store into a :class:`TrackingError` without secrets."""
+    """Turn MLflow's errors about its store into a :class:`TrackingError` without secrets."""
     try:
         yield
     except TrackingError:
@@ -169,7 +169,7 @@ def reporting_store_errors(uri: str) -> Iterator[None]:
 
 
 def reason(error: BaseException, uri: str, most: int = 240) -> str:
-    """The first line of what went wrong, short and without secrets."""
+    """The first line of an error message, shortened and without secrets."""
     text = without_secrets(str(error) or type(error).__name__, uri).strip().splitlines()
     line = next((part.strip() for part in text if part.strip()), type(error).__name__)
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""Processor, memory, disk, network and GPU of the node that rank 0 runs on, as MLflow's own collectors see them."""
+"""CPU, memory, disk, network and GPU use of rank 0's node, from MLflow's own collectors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _logger = logging.getLogger(__name__)
 
 
 class SystemMetrics(threading.Thread):
-    """Samples the node every few seconds into ``metrics.jsonl``; a resumed run goes on with the next sample number."""
+    """Samples the node every few seconds into ``metrics.jsonl``; a resumed run continues with the next sample number."""
 
     def __init__(self, log: MetricLog, every_s: float, after: threading.Event) -> None:
         super().__init__(name="system-metrics", daemon=True)
         self._log = log
         self._every_s = every_s
         self._after = after
-        """Wait for it first: importing MLflow in two threads at once only takes longer."""
+        """Wait for it first: importing MLflow in two threads at once is only slower."""
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -57,7 +57,7 @@ def _monitors() -> list[Any]:
         try:
             monitors.append(gpu())
             break
-        except Exception as error:  # no such GPU or no library for it: MLflow raises various kinds
+        except Exception as error:  # no such GPU or no library for it: MLflow raises various exceptions
             _logger.debug("%s: %s", gpu.__name__, error)
     return monitors
 

@@ -1,4 +1,4 @@
-"""What rank 0 of a run logs with."""
+"""The tracker that rank 0 of a run logs with."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Tracker:
     """Numbers, figures and model of one run: to its folder at once, to MLflow in the background.
 
     Use it on rank 0, as a context manager: an exception that leaves the block closes the run as failed (Ctrl-C:
-    killed), and the end of the block as finished. The same cell opened again goes on with the same MLflow run.
+    killed), and the end of the block as finished. Opening the same cell again continues the same MLflow run.
 
     Args:
-        cell: folder of the run; made if it is not there.
-        settings: where the numbers go.
+        cell: folder of the run; created if missing.
+        settings: the tracking section.
         params: the configuration, flattened (``model.system``, ``data.supervision_rate``, …).
-        tags: more tags for the run; those of git, SLURM, sweep, cell and system are there without.
-        run_name: what MLflow shows.
+        tags: further tags for the run; those of git, SLURM, sweep, cell and system are added automatically.
+        run_name: name of the run in MLflow.
         data: the data set that the run is trained on.
-        guard: asked before anything is written or uploaded; raises LeaseLost where a newer copy of the run has taken
-            over, and this one must leave everything as it is.
+        guard: called before anything is written or uploaded; raises LeaseLost if a newer copy of the run has taken
+            over, and this one must not change anything.
 
     Raises:
         OSError: ``metrics.jsonl`` cannot be written.
-        TrackingError: the address of the store cannot work. A store that is away is no error.
+        TrackingError: the address of the store is invalid. A store that is down is not an error.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Tracker:
             self.close("killed" if issubclass(kind, KeyboardInterrupt) else "failed")
 
     def log(self, kind: Kind, step: int, metrics: Mapping[str, float]) -> None:
-        """Keep the values of some metrics at a step; a value that is there already stays.
+        """Log the values of some metrics at a step; an existing value is kept.
 
         In MLflow a metric's name starts with its kind: ``accuracy`` of kind ``test`` is ``test/accuracy``.
 
@@ -121,11 +121,11 @@ class Tracker:
         self._metrics.append(kind, step, metrics)
 
     def mirror_results(self) -> None:
-        """Have the run in MLflow show what is in the cell's ``measures/`` and ``figures/`` folders now.
+        """Make the run in MLflow show the current content of the cell's ``measures/`` and ``figures/`` folders.
 
-        Each number is a metric ``<split>/<metric>`` (``test/classification_accuracy``; a setting that is not at its
-        default follows: ``test/accuracy/threshold_0.4``), how each measure ended the tag ``measure.<split>.<name>``. Of a
-        measure that was repeated the run shows the newest value. Calling it again does no harm.
+        Each number is a metric ``<split>/<metric>`` (``test/classification_accuracy``; a setting that differs from its
+        default follows: ``test/accuracy/threshold_0.4``), how each measure ended the tag ``measure.<split>.<name>``. For a
+        repeated measure the run shows the newest value. Idempotent.
         """
         if self._uploader is None:
             return
@@ -135,9 +135,9 @@ class Tracker:
             self._state.save(self.cell)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Upload a file, or what is in a folder, into ``folder`` of the run's artifacts; again when it has changed.
+        """Upload a file, or a folder's files, into ``folder`` of the run's artifacts; again if changed.
 
-        Without ``folder`` a file goes to the top, and what is in a folder goes under that folder's own name.
+        Without ``folder`` a file goes to the top level, and a folder's files go under that folder's own name.
         """
         if self._uploader is None:
             return
@@ -154,16 +154,18 @@ class Tracker:
         try:
             save_model(module, self.cell)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            # Hours of training must not fail for its copy in MLflow: the checkpoint is on disk.
+            # Hours of training must not fail because of the copy in MLflow: the checkpoint is on disk.
             _logger.warning(
-                "the model of %s does not go to MLflow, for it cannot be pickled: %s", self.cell, error
+                "the model of %s is not uploaded to MLflow, because it cannot be pickled: %s",
+                self.cell,
+                error,
             )
 
     def close(self, status: Status, bound_seconds: float | None = None) -> None:
-        """Upload what is left and set the run's status (``running`` for a run that goes on later: preempted, requeued).
+        """Upload what is left and set the run's status (``running`` for a run that resumes later: preempted, requeued).
 
-        Takes at most ``bound_seconds`` (60, or 5 for ``running``; 10 while the store is away). What is not in the store
-        by then is on disk, and a warning says how to bring it there. Calling it again does nothing.
+        Takes at most ``bound_seconds`` (60, or 5 for ``running``; 10 while the store is down). What is not in the store
+        by then is on disk, and a warning says how to upload it. Calling it again does nothing.
         """
         if self._closed:
             return
@@ -175,7 +177,7 @@ class Tracker:
             return
         try:
             self._guard()
-        except LeaseLost:  # the run, its status and what is left to upload are the newer copy's
+        except LeaseLost:  # the run, its status and the backlog belong to the newer copy
             self._uploader.abandon()
             return
         with self._lock:
@@ -184,10 +186,10 @@ class Tracker:
         if bound_seconds is None:
             bound_seconds = 5.0 if status == "running" else 60.0
         complete = not self._uploader.is_alive() or self._uploader.close(bound_seconds)
-        if not complete and status != "running":  # a run that goes on later uploads it then
+        if not complete and status != "running":  # a run that resumes later uploads it then
             left = self._uploader.points_left()
             _logger.warning(
-                "%s of %s not in MLflow yet; to bring them there: python launch/compare.py --sync --runs %s",
+                "%s of %s not in MLflow yet; to upload them: python launch/compare.py --sync --runs %s",
                 "the points" if left is None else f"{left} points",
                 f"{self.cell} are",
                 self.cell.parent.parent,
@@ -195,7 +197,7 @@ class Tracker:
 
 
 def _resumed(old: UploadState | None, fresh: UploadState) -> UploadState:
-    """The state to go on with: the old one's place, if it is of the same store, with what the run says now."""
+    """The state to continue with: the old position, if it is of the same store, with the run's current settings."""
     if old is None or (old.uri, old.experiment) != (fresh.uri, fresh.experiment):
         return fresh
     old.parent_run_id = fresh.parent_run_id

@@ -1,4 +1,4 @@
-"""One pass of an upload: everything of a cell that its MLflow run lacks goes there, each point once."""
+"""One pass of an upload: everything that a cell's MLflow run lacks is uploaded, each point once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _PER_BATCH = 1000
 class Upload:
     """Brings a cell's MLflow run up to date with its folder.
 
-    ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the place in it. MLflow keeps a point that is
-    logged twice twice, and after a crash or a lost answer nobody knows whether the last points arrived:
-    points up to ``_check_until`` are therefore looked up in the store before they go there, all later ones
-    are known to be new. ``guard`` is asked before anything is written, to the store or beside the metrics.
+    ``metrics.jsonl`` is the queue and ``state.pushed_bytes`` the position in it. MLflow stores a point that is
+    logged twice twice, and after a crash or a lost response it is unknown whether the last points arrived:
+    points up to ``_check_until`` are therefore looked up in the store before upload, all later ones
+    are known to be new. ``guard`` is called before anything is written, to the store or next to the metrics.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Upload:
         self._steps_there: dict[str, set[int]] = {}
 
     def bring_up_to_date(self) -> None:
-        """Upload whatever there is now; the wanted status goes last, so that FINISHED means complete.
+        """Upload everything that there is now; the status is sent last, so that FINISHED means complete.
 
         Raises:
-            LeaseLost: the guard says that the cell is another's now.
-            Exception: whatever MLflow raises; call again later, what arrived is known or will be found out.
+            LeaseLost: raised by the guard.
+            Exception: any exception of MLflow; call again later, which determines what has arrived.
         """
         try:
             self._guard()
@@ -74,7 +74,7 @@ class Upload:
             raise
 
     def points_left(self) -> int:
-        """How many values of ``metrics.jsonl`` and of measures are not known to be in the store."""
+        """Number of values of ``metrics.jsonl`` and of measures that are not known to be in the store."""
         all_shown = self.state.measured_sent == measured_digest(self.state)
         left, place = 0 if all_shown else len(self.state.measured["metrics"]), self.state.pushed_bytes
         while True:
@@ -85,7 +85,7 @@ class Upload:
             place = end
 
     def save(self) -> None:
-        """Write the state down."""
+        """Save the state."""
         self._guard()
         with self._lock:
             self.state.save(self.cell)
@@ -121,7 +121,7 @@ class Upload:
         points, end = self._read(start)
         if end == start:
             return False
-        # What a power cut could take from the file must not be in the store: a resumed run would log it anew.
+        # What a power cut could remove from the file must not be in the store: a resumed run would log it again.
         flush(self.cell / METRICS_FILE)
         wanted = self._entities(points)
         if start < self._check_until or self.state.file_was_lost:

@@ -1,4 +1,4 @@
-"""The thread that uploads while training goes on."""
+"""The thread that uploads during training."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LONGEST_WAIT_S = 30.0
 
 
 class Uploader(threading.Thread):
-    """Uploads a cell every few seconds, and tries again for as long as the store is away.
+    """Uploads a cell every few seconds, and retries for as long as the store is down.
 
-    Never raises and never holds up training: it reads the file that training writes. Says once that the store
-    is away, and once that it is back. Ends at once where ``guard`` says that the cell is another's now.
+    Never raises and never delays training: it reads the file that training writes. Logs once that the store
+    is down, and once that it is back. Ends at once if ``guard`` raises LeaseLost.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Uploader(threading.Thread):
     ) -> None:
         super().__init__(name="mlflow-uploader", daemon=True)
         self.started = threading.Event()
-        """Set after the first attempt, well or badly; MLflow is imported by then."""
+        """Set after the first attempt, successful or not; MLflow is imported by then."""
         self._cell = cell
         self._uri = uri
         self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock, guard)
@@ -48,7 +48,7 @@ class Uploader(threading.Thread):
         self._away: str | None = None
 
     def run(self) -> None:
-        """Upload until :meth:`close` is called and everything is there."""
+        """Upload until :meth:`close` is called and everything is uploaded."""
         wait = _FIRST_WAIT_S
         while not self._abandoned.is_set():
             closing = self._closing.is_set()
@@ -66,7 +66,7 @@ class Uploader(threading.Thread):
                 wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def close(self, bound_seconds: float, bound_away_seconds: float = 10.0) -> bool:
-        """Upload what is left, for at most that long (the shorter bound while the store is away).
+        """Upload what is left, for at most that long (the shorter bound while the store is down).
 
         Returns:
             Whether everything is in the store.
@@ -88,7 +88,7 @@ class Uploader(threading.Thread):
         self._closing.set()
 
     def points_left(self) -> int | None:
-        """How many values are not in the store yet; None if that is not known."""
+        """Number of values that are not in the store yet; None if unknown."""
         return None if self._upload is None else self._upload.points_left()
 
     def _try_once(self) -> bool:
@@ -104,7 +104,7 @@ class Uploader(threading.Thread):
             self._warn_down(error)
             return False
         if self._away is not None:
-            _logger.warning("MLflow at %s is back; the points that waited are there", public_uri(self._uri))
+            _logger.warning("MLflow at %s is back; the backlog is uploaded", public_uri(self._uri))
             self._away = None
         return True
 
@@ -112,8 +112,8 @@ class Uploader(threading.Thread):
         if self._away is None:
             text = str(error) if isinstance(error, TrackingError) else reason(error, self._uri)
             _logger.warning(
-                "MLflow at %s does not take the points of %s for now (%s); they wait in metrics.jsonl, "
-                "and the run goes on",
+                "MLflow at %s does not accept the points of %s at the moment (%s); they stay in metrics.jsonl, "
+                "and the run continues",
                 public_uri(self._uri),
                 self._cell.name,
                 text,

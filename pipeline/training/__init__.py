@@ -1,1 +1,1 @@
-"""The training loop and what keeps it whole: checkpoints, interruption. It does not know which model it trains."""
+"""The training loop, checkpoints and interruption, independent of the model."""

@@ -1,7 +1,7 @@
-"""Checkpoints that are either whole or not counted, and never read unchecked.
+"""Checkpoints that count only when complete, and are verified before they are read.
 
-``step-00000300.pt`` is written beside, flushed and renamed; ``step-00000300.json`` with its size and SHA-256 follows.
-A checkpoint counts only when that marker is there and agrees with the file.
+``step-00000300.pt`` is written atomically; ``step-00000300.json`` with its size and SHA-256 follows.
+A checkpoint counts only if this marker exists and matches the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.cells.lease import no_guard
 log = logging.getLogger(__name__)
 
 SECONDS_TO_APPEAR = 60.0
-"""How long a rank waits for a file that rank 0 has seen: a network file system may show it to other nodes later."""
+"""How long a rank waits for a file that rank 0 sees: a network file system may show it to other nodes later."""
 
 
 def save(
@@ -32,19 +32,19 @@ def save(
 ) -> Path:
     """Write the state of a step, then remove all but the newest ``keep`` checkpoints.
 
-    The old ones go only after the new one is whole, so a full disk or a kill leaves the last good one in place. Those of
-    later steps and those without a marker go too: a run that comes to this step now has passed them over as damaged.
+    The old ones are removed only after the new one is complete, so a full disk or a kill leaves the last good one. Those of
+    later steps and those without a marker are removed too: a run that reaches this step has skipped them as damaged.
 
     Args:
         folder: the checkpoints of a cell.
         step: steps done.
         state: tensors and plain values.
-        keep: how many stay.
-        guard: asked before each change of the folder; raises LeaseLost where the folder is another's now.
+        keep: how many to keep.
+        guard: called before each change of the folder; raises LeaseLost if another copy has taken over.
 
     Raises:
         OSError: the disk is full; the error names the file.
-        LeaseLost: a newer copy of the run has taken over; it finds nothing half-written.
+        LeaseLost: a newer copy of the run has taken over; nothing half-written is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -60,7 +60,7 @@ def save(
             guard()
         guard()
         write_marker(path, step, len(content), hashlib.sha256(content).hexdigest())
-    except FileNotFoundError:  # a newer copy has removed what it took for the rest of a killed one
+    except FileNotFoundError:  # a newer copy has removed what it considered the remains of a killed one
         guard()
         raise
     guard()
@@ -73,24 +73,24 @@ def save(
 
 
 def newest_good(folder: Path) -> int | None:
-    """Step of the newest checkpoint whose bytes are what its marker says, or None.
+    """Step of the newest checkpoint that matches its marker, or None.
 
-    Damaged ones are passed over with a warning, and lose their marker: nobody shall take them for the newest again.
+    Damaged ones are skipped with a warning, and lose their marker so that they are not considered again.
     """
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         if is_good(path):
             return step_of(path)
-        log.warning("checkpoint %s is incomplete or damaged; the one before it is used", path)
+        log.warning("checkpoint %s is incomplete or damaged; using the previous one", path)
         path.with_suffix(".json").unlink(missing_ok=True)
     return None
 
 
 def load(folder: Path, step: int, device: torch.device) -> dict[str, Any]:
-    """The state of a step that rank 0 has found good; RunError where this node does not see it so."""
+    """The state of a step that rank 0 has verified; RunError if this node sees a different file."""
     path, deadline = checkpoint_file(folder, step), time.monotonic() + SECONDS_TO_APPEAR
     while not is_good(path):
         if time.monotonic() > deadline:
-            raise RunError(f"rank 0 reads {path}, and this node does not see it as it is")
+            raise RunError(f"rank 0 reads {path}, but this node sees a different content")
         time.sleep(0.5)
     return torch.load(path, map_location=device, weights_only=True)
 

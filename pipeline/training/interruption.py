@@ -1,7 +1,7 @@
-"""A run that is asked to stop does so at a step boundary, on all ranks together, behind a checkpoint.
+"""A run that is asked to stop does so at a step boundary, on all ranks together, after a checkpoint.
 
-The signal handler only sets a flag; the loop asks for it. A unit listens from its first line on: what asked before it, or
-while torch is imported, is not lost.
+The signal handler only sets a flag, which the loop polls. A unit installs it on its first line, so signals that arrive
+while torch is imported are not lost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StopRequest:
 
     @contextmanager
     def ends_at_once(self, sentence: str) -> Iterator[None]:
-        """Raise Interrupted with that sentence as soon as the block is asked to stop: for work that keeps nothing."""
+        """Raise Interrupted with this sentence as soon as the block is asked to stop: for work without checkpoints."""
         self._sentence = sentence
         try:
             if self.requested:
@@ -48,9 +48,9 @@ _listening: StopRequest | None = None
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, and put the former handlers back.
+    """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, then restore the previous handlers.
 
-    Inside another such block it is the same request. (Outside the main thread, where Python has no signals, nobody asks.)
+    Inside another such block it is the same request. (Outside the main thread, Python has no signals.)
     """
     global _listening
     if _listening is not None or threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""The loop: epochs of steps, with records, checkpoints, and an orderly stop at any step boundary."""
+"""The training loop: epochs of steps, with records, checkpoints, and an orderly stop at any step boundary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.world import World
 log = logging.getLogger(__name__)
 
 Record = Callable[[Kind, int, dict[str, float]], None]
-"""``record(kind, step, metrics)``: where rank 0's numbers go."""
+"""``record(kind, step, metrics)``: receives rank 0's metrics."""
 
 
 STEPS_BETWEEN_STOP_CHECKS = 10
@@ -51,8 +51,8 @@ def train(
         checkpoints: folder of its checkpoints.
         data: the prepared data set.
         world: the ranks that train together; each calls this.
-        record: gets rank 0's numbers.
-        guard: asked by rank 0 before it writes; raises LeaseLost where a newer copy has the folder.
+        record: receives rank 0's metrics.
+        guard: called by rank 0 before it writes; raises LeaseLost if a newer copy has the lease.
         heartbeat: called at each step.
 
     Returns:
@@ -60,8 +60,8 @@ def train(
 
     Raises:
         Interrupted: the run was asked to stop, and a checkpoint is written. On all ranks together.
-        Diverged: the objective is not finite any more. On all ranks together.
-        LeaseLost: on rank 0 alone; the other ranks then lose rank 0.
+        Diverged: the objective is no longer finite. On all ranks together.
+        LeaseLost: on rank 0 only; the other ranks then lose rank 0.
     """
     step = Step(config, DataSpec.of(data.manifest), world)
     examples = TrainingExamples(config, data, world)
@@ -130,7 +130,7 @@ class _Run:
             self._handle_requests()
 
     def _handle_requests(self) -> None:
-        """At a step boundary: save if it is time, stop if a rank was asked to."""
+        """At a step boundary: save if a checkpoint is due, stop if a rank was asked to."""
         minutes = (time.monotonic() - self.saved_at) / 60
         due = self.world.is_rank_zero and minutes >= self.config.training.checkpoint_every_minutes
         stop, save = self.world.any_of([self.stop.requested, due])
@@ -145,7 +145,7 @@ class _Run:
             )
 
     def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
-        """Add the terms up over ranks, read them, hand them to rank 0's record, and start counting anew."""
+        """Sum the terms over ranks, read them, pass them to rank 0's record, and reset the sums."""
         totals = self.world.all_reduce_sum(sums.clone()).tolist()
         sums.zero_()
         means = {
@@ -191,7 +191,7 @@ class _Run:
 
     def _resume(self) -> Progress:
         found = checkpoint.newest_good(self.checkpoints) if self.world.is_rank_zero else None
-        # Rank 0 decides for all: each by itself, they might find different ones.
+        # Rank 0 decides for all: each rank on its own might find a different one.
         step = self.world.broadcast(-1 if found is None else found)
         if step < 0:
             zeros = torch.zeros(2, len(self.step.term_names), 2, device=self.world.device)

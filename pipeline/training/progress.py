@@ -32,7 +32,7 @@ class Objectives:
         self._terms.clear()
 
     def finite_steps(self) -> int:
-        """How many steps went well before the first at which the objective was not finite (or all of them)."""
+        """The number of steps before the first with a non-finite objective (or all of them)."""
         kept = [*self._folded, *([self._in_a_row()] if self._terms else [])]
         finite = torch.cat(kept).isfinite().tolist() if kept else []
         return finite.index(False) if False in finite else len(finite)
@@ -43,10 +43,10 @@ class Objectives:
 
 @dataclass
 class Progress:
-    """Where a run stands; with the model and the optimiser, all that resumes."""
+    """The progress of a run; with model and optimiser, everything that is resumed."""
 
     step: int
-    """Steps done since the beginning."""
+    """Steps completed."""
     sums: Tensor
     """Sums and counts of the terms on this rank, (2, term, 2): since the last record, and since the epoch began."""
 

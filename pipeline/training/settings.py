@@ -1,4 +1,4 @@
-"""What a run says about its training: the optimiser, how long, on how many processes, in which precision."""
+"""The training section of a run: optimiser, duration, number of processes, precision."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ class OptimiserConfig:
     """Adam, as in all five papers."""
 
     learning_rate: float = 5e-4
-    """Step size."""
+    """Learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of Adam's two moment estimates."""
     milestones: tuple[int, ...] = ()
     """Epochs after each of which all learning rates (also the adversaries') are multiplied by ``decay``."""
     decay: float = 0.1
-    """Factor of the step size behind a milestone."""
+    """Factor of the learning rate after a milestone."""
 
     def __post_init__(self) -> None:
         check_above_zero(self, "learning_rate")
         check(all(0 <= beta < 1 for beta in self.betas), f"betas are {self.betas}; each must be in [0, 1)")
         check(
             all(early < late for early, late in pairwise((0, *self.milestones))),
-            f"milestones are {', '.join(map(str, self.milestones))}; each must be later than the one before, the first at"
+            f"milestones are {', '.join(map(str, self.milestones))}; each must be later than the previous one, the first at"
             " least 1",
         )
         check(0 < self.decay <= 1, f"decay is {self.decay}; it must be above 0 and at most 1")
 
     def decay_in(self, epoch: int) -> float:
-        """Factor of the step size in an epoch, counted from 0."""
+        """Factor of the learning rate in an epoch, counted from 0."""
         return self.decay ** sum(milestone <= epoch for milestone in self.milestones)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
-    """How long, on how many processes, in which precision."""
+    """Duration, number of processes and precision."""
 
     epochs: int = 100
-    """Times that every training example is seen."""
+    """Number of passes over the training examples."""
     batch_size: int = 200
-    """Examples of a step over all ranks together, so that a result does not depend on how many there are."""
+    """Examples per step over all ranks, so that the result does not depend on the number of ranks."""
     ranks: int = 1
     """Processes (one per GPU) that share each batch."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Autocast type; `auto`: float32 on a CPU; on a GPU bfloat16, or float16 with a loss scaler where it lacks that."""
+    """Autocast type; `auto`: float32 on a CPU; on a GPU bfloat16, or float16 with a loss scaler if unsupported."""
     compile: bool = False
     """Compile the model with torch.compile."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto`: a GPU where there is one."""
+    """Where to train; `auto`: a GPU if there is one."""
     checkpoint_every_epochs: int = field(default=1, metadata=NOT_IDENTITY)
-    """Epochs between two checkpoints (there is always one at the end and when a run is asked to stop)."""
+    """Epochs between checkpoints (there is always one at the end and when a run is asked to stop)."""
     checkpoint_every_minutes: float = field(default=10.0, metadata=NOT_IDENTITY)
-    """Minutes after which there is a checkpoint within an epoch too: the most that a lost node costs."""
+    """Maximum minutes between checkpoints, also within an epoch: the most that a lost node costs."""
     keep_checkpoints: int = field(default=2, metadata=NOT_IDENTITY)
-    """How many of the newest checkpoints stay on disk."""
+    """How many of the newest checkpoints to keep."""
     log_every_steps: int = field(default=100, metadata=NOT_IDENTITY)
-    """Steps between two records of the objective's terms; the device is read only then."""
+    """Steps between records of the objective's terms, when the device is synchronised."""
     hang_seconds: float = field(default=600.0, metadata=NOT_IDENTITY)
-    """A rank that makes no step for so long is ended, its stacks in its log (until its first step: at least 600)."""
+    """Seconds without a step after which a rank is ended, with its stacks in its log (at least 600 until its first step)."""
 
     def __post_init__(self) -> None:
         check_at_least(

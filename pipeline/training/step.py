@@ -1,6 +1,6 @@
 """One training step: forward under autocast, backward, all-reduce, Adam.
 
-The model and its adversaries share them: all update at the same time.
+A system and its adversaries share one of each: all are updated at the same time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
-    """Make the random numbers of a step a function of (seed, step, rank) alone, so that a resumed run repeats them."""
+    """Make the random numbers of a step a function of (seed, step, rank) only, so that a resumed run repeats them."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
 
 
@@ -70,14 +70,14 @@ class Step:
         if config.training.compile:
             self.model.compile()
         self._forward: nn.Module = self.model
-        if world.size > 1:  # buffers are constants: they need no broadcast in each step
+        if world.size > 1:  # buffers are constants: no broadcast per step needed
             self._forward = DistributedDataParallel(self.model, broadcast_buffers=False)
 
     def warm_up(self, batch: Batch) -> None:
         """One forward and backward pass without an update.
 
-        It tells the names of the terms, and lets DistributedDataParallel settle its buckets, which it rebuilds after
-        its first pass: a resumed run would otherwise add up gradients in another order than one never stopped.
+        It determines the names of the terms, and lets DistributedDataParallel settle its buckets, which it rebuilds after
+        its first pass: a resumed run would otherwise sum gradients in a different order than an uninterrupted one.
         """
         losses = self._losses(batch)
         self.term_names = tuple(losses.terms)
@@ -89,7 +89,7 @@ class Step:
         self.optimiser.zero_grad(set_to_none=True)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Be told which epoch the next steps belong to, counted from 0; also where a run goes on in the middle of one."""
+        """Set the epoch of the next steps, counted from 0; also called if a run resumes within one."""
         if isinstance(self.model, HasSchedule):
             self.model.begin_epoch(epoch)
         decay = self.config.optimiser.decay_in(epoch)
@@ -100,7 +100,7 @@ class Step:
         """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""
         seed_step(self.config.seed, step, self.world.rank)
         losses = self._losses(batch)
-        # DistributedDataParallel averages over ranks: this makes it the mean over the whole batch, however it is cut.
+        # DistributedDataParallel averages over ranks: this makes it the mean over the full batch, however it is split.
         loss = -losses.total_objective.sum() * (self.world.size / batch_size)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -131,7 +131,7 @@ class Step:
         )
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state that ``state`` returned."""
+        """Restore a state that ``state`` returned."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])

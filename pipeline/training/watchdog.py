@@ -1,6 +1,6 @@
-"""A rank that hangs is ended: by a thread outside Python, which first writes down where each of its threads is.
+"""Ends a rank that hangs, by a thread outside Python, which first writes the stacks of all its threads.
 
-A collective whose other side hangs waits as well, so a hang anywhere ends all ranks, each with its stacks in its log.
+A collective whose other side hangs waits too, so a hang anywhere ends all ranks, each with its stacks in its log.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 LONGEST_BETWEEN_SIGNS_S = 1.0
 SECONDS_TO_START = 600.0
-"""Until the first sign of life there is at least so much time: the first step imports and compiles."""
+"""Minimum time until the first heartbeat: the first step imports and compiles."""
 
 
-class SignOfLife:
-    """Called at each step: puts the end of this process off, about once a second."""
+class Heartbeat:
+    """Called at each step: postpones the end of this process, about once a second."""
 
     def __init__(self, seconds: float, file: BinaryIO) -> None:
         self._seconds, self._file = seconds, file
@@ -35,15 +35,15 @@ class SignOfLife:
 
 
 def unwatched() -> None:
-    """In place of a ``SignOfLife``: that of work which no watchdog looks after."""
+    """In place of a ``Heartbeat``, for work without a watchdog."""
 
 
 @contextmanager
-def watching_for_hangs(seconds: float, log_file: Path) -> Iterator[SignOfLife]:
-    """End this process with status 1 where the block gives no sign of life for ``seconds``, its stacks in ``log_file``."""
+def watching_for_hangs(seconds: float, log_file: Path) -> Iterator[Heartbeat]:
+    """End this process with status 1 if the block gives no heartbeat for ``seconds``, with its stacks in ``log_file``."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as file:
         try:
-            yield SignOfLife(seconds, file)
+            yield Heartbeat(seconds, file)
         finally:
             faulthandler.cancel_dump_traceback_later()

@@ -69,7 +69,7 @@ def test_errors_are_written_to_the_log_of_the_cell(tiny_data_set: Path, tmp_path
         (('"seed": 0', '"sead": 0'), "unknown field sead"),
         (('"style_size": 0', '"style_size": -1'), "style_size is -1; it must not be negative"),
         (("{", "["), "is not JSON"),
-        (('"ranks": 1', '"ranks": 2'), r"configured for 2 rank\(s\), and 1 process\(es\) were started"),
+        (('"ranks": 1', '"ranks": 2'), r"configured for 2 rank\(s\), but 1 process\(es\) were started"),
     ],
 )
 def test_a_bad_config_is_reported_in_one_sentence(tiny_data_set: Path, tmp_path: Path, change, sentence: str):

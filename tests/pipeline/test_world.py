@@ -5,16 +5,16 @@ import socket
 import pytest
 
 from data_prep.errors import LostRank
-from pipeline.world import meeting_port, process_group
+from pipeline.world import process_group, rendezvous_port
 
 
 def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLURM_JOB_ID", "67043328")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
-    ports = [meeting_port()]
+    ports = [rendezvous_port()]
     for restart in range(1, 50):
         monkeypatch.setenv("SLURM_RESTART_COUNT", str(restart))
-        ports.append(meeting_port())
+        ports.append(rendezvous_port())
     assert len(set(ports)) == 50
     assert all(20_000 <= port < 32_768 for port in ports)  # Linux hands out the others by itself
 
@@ -24,7 +24,7 @@ def test_local_runs_within_one_job_meet_at_ports_of_their_own(monkeypatch: pytes
     ports = set()
     for process in ("4711", "4712"):
         monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", process)
-        ports.add(meeting_port())
+        ports.add(rendezvous_port())
     assert len(ports) == 2
 
 
