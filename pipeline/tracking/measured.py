@@ -1,6 +1,6 @@
 """A cell's ``measures/`` folder in its MLflow run: numbers as metrics, how each measure ended as a tag, small files.
 
-The folder is authoritative. A measure with the same split, settings and seed is one measure, even if computed repeatedly, and
+The folder is authoritative. A measure with the same split, settings and seed is one measure even if computed twice, and
 its newest result counts: the latest of those with the highest version. How MLflow comes to show it, and why no
 point is duplicated: see :mod:`pipeline.tracking.mirror`.
 """

@@ -37,7 +37,7 @@ def test_a_port_that_is_anothers_is_told_and_no_rank_is_called_lost(monkeypatch:
         for name, value in placed.items():
             monkeypatch.setenv(name, value)
         with (
-            pytest.raises(LostRank, match=f"port {port}, at which the ranks were to meet"),
+            pytest.raises(LostRank, match=f"port {port}, the rendezvous port"),
             process_group(2, "cpu"),
         ):
             pass
