@@ -97,7 +97,7 @@ def test_one_worker_takes_all(root: Path):
         ("tests/launch/clusters/slurm/test_facts.py", "test_gpus_of_a_node", False),
         ("tests/test_readme.py", "test_on_a_cluster", True),
         ("tests/test_readme.py", "test_step_by_step", False),
-        ("tests/jobs/test_epilogue.py", "test_a_crashed_cell_goes_back_into_the_queue", False),  # a fixture named slurm
+        ("tests/jobs/test_epilogue.py", "test_a_crashed_cell_is_requeued", False),  # a fixture named slurm
     ],
 )  # fmt: skip
 def test_what_needs_a_slurm_is_known_from_its_file(file: str, test: str, in_the_lane: bool):
