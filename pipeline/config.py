@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pipeline import validation
 from pipeline.cells.record import RunRecord
+from pipeline.identity import identifying
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
 
@@ -20,20 +21,10 @@ class RunConfig(RunRecord):
     model: ModelConfig = field(default_factory=CCVAEConfig)
 
 
-def _identifying(section: Any) -> dict[str, Any]:
-    """The fields that decide the result, nested."""
-    kept = {}
-    for entry in fields(section):
-        if entry.metadata.get("identity", True):
-            value = getattr(section, entry.name)
-            kept[entry.name] = _identifying(value) if is_dataclass(value) else value
-    return kept
-
-
 def identity(config: RunConfig, data_digest: str) -> str:
-    """Eight hex characters that identify the run: a hash of everything that decides its result."""
+    """Eight hex characters that identify the run: a hash of everything that decides its training (``pipeline.identity``)."""
     config = replace(config, data=replace(config.data, label_seed=_label_seed_of_its_own(config)))
-    text = json.dumps({"config": _identifying(config), "data": data_digest}, sort_keys=True)
+    text = json.dumps({"config": identifying(config), "data": data_digest}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 NOT_IDENTITY = {"identity": False}
-"""Metadata of a field that does not affect a run's result, so that changing it does not make a different run."""
+"""Metadata of a field that does not affect a run's result, so that changing it does not make a different run.
+
+A field whose default is changed later states ``{"identity_default": <the former default>}`` (see ``pipeline.identity``).
+"""
 
 
 def check(condition: bool, message: str) -> None:
