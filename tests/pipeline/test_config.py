@@ -123,13 +123,13 @@ def test_a_label_seed_of_its_own_is_seen_in_the_name():
 @pytest.mark.parametrize(
     ("data", "epochs", "sentence"),
     [
-        ({"supervision_schedule": ((40, 1.5),)}, 100, "has 1.5 behind 40 epochs; it is a share, 0 to 1"),
-        ({"supervision_schedule": ((40, math.nan),)}, 100, "has nan behind 40 epochs; it is a share, 0 to 1"),
-        ({"supervision_schedule": ((0, 0.5),)}, 100, "has 0.5 behind 0 epochs; they must be more than 0"),
+        ({"supervision_schedule": ((40, 1.5),)}, 100, "has 1.5 after 40 epochs; it is a share, 0 to 1"),
+        ({"supervision_schedule": ((40, math.nan),)}, 100, "has nan after 40 epochs; it is a share, 0 to 1"),
+        ({"supervision_schedule": ((0, 0.5),)}, 100, "has 0.5 after 0 epochs; they must be more than 0"),
         (
             {"supervision_schedule": ((40, 0.5), (40, 0.1))},
             100,
-            "has 0.1 behind 40 epochs; they must be more than 40",
+            "has 0.1 after 40 epochs; they must be more than 40",
         ),
         (
             {"supervision_schedule": ((40, 0.5), (80, 0.1))},
