@@ -17,6 +17,7 @@ from pipeline.tracking import TrackingSettings, read_points
 from pipeline.tracking.state import UploadState
 from pipeline.tracking.store import connect
 from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_cell, start_ranks
+from tests.waiting import wait_for
 
 Values = dict[tuple[str, int], float]
 """By MLflow's name of the metric and step."""
@@ -79,16 +80,19 @@ def assert_same_run(cell: Cell, reference: Reference, store: str) -> None:
     """Fail unless the cell is done and holds, here and in MLflow, what the run that was left alone holds."""
     assert is_done(cell)
     assert_bitwise_equal(final_parameters(cell.checkpoints), reference.parameters)
-    found = logged(cell)
-    assert_same_values(found, reference.values)
     client = connect(store)
     state = UploadState.load(cell.folder)
     assert state is not None
+    run_id = state.run_id or ""
+    # The results of the last measure are there a moment before its process has mirrored them and ended.
+    wait_for(lambda: client.get_run(run_id).info.status == "FINISHED")
+    found = logged(cell)
+    assert_same_values(found, reference.values)
     experiment = client.get_experiment_by_name(state.experiment)
     assert experiment is not None
     own = f"tags.cell = '{cell.name}' and tags.sweep = '{cell.folder.parent.name}'"
     (run,) = client.search_runs([experiment.experiment_id], own)
-    assert (run.info.run_id, run.info.status) == (state.run_id, "FINISHED")
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     there = in_store(client, run)
     assert there == found  # the samples of the machine and the measures of the evaluation are among them
     for name in {name for name, _ in there if name.startswith("system/")}:

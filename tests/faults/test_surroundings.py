@@ -32,7 +32,7 @@ def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
     submitted = job_ids(slurm_cluster, deserted.name)
     server.stop()
     faults.stop_controller(slurm_cluster)
-    deserted.wait_for_words(cell, "does not take the points")
+    deserted.wait_for_words(cell, "does not accept the points")
     deserted.wait_for_step(cell, 300)  # training waits for neither
     assert launcher.poll() is None, deserted.story()
     launcher.kill()
