@@ -112,7 +112,7 @@ class Tracker:
     def log(self, kind: Kind, step: int, metrics: Mapping[str, float]) -> None:
         """Log the values of some metrics at a step; an existing value is kept.
 
-        In MLflow a metric's name starts with its kind: ``accuracy`` of kind ``test`` is ``test/accuracy``.
+        In MLflow a metric's name starts with its kind: ``elbo`` of kind ``train`` is ``train/elbo``.
 
         Raises:
             OSError: the disk is full.

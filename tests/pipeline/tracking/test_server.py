@@ -15,6 +15,7 @@ import torch
 from data_prep.errors import TrackingError
 from pipeline.tracking import DatasetInput, Tracker, TrackingSettings, start_sweep, sync
 from pipeline.tracking.store import connect
+from tests.pipeline.tracking.measuring import EVENING, measured
 from tests.pipeline.tracking.stores import Server, quiet_mlflow
 from tests.waiting import wait_for
 
@@ -87,6 +88,8 @@ def test_a_server_that_is_away_for_a_while_loses_no_point_and_doubles_none(
         log(first, 700, 800)
         first.model(torch.nn.Linear(2, 2))
         first.artifact(cell / "metrics.jsonl", "tables")
+        measured(cell, {"accuracy": 0.5, "worst": math.nan, "bound": math.inf})
+        first.mirror_results()
         first.close("finished", bound_seconds=1.0)
     assert "launch/compare.py --sync" in caplog.text
     assert len(history("train/loss")) == 700
@@ -104,9 +107,16 @@ def test_a_server_that_is_away_for_a_while_loses_no_point_and_doubles_none(
     assert samples == list(range(len(samples)))
     assert len(samples) > 2
 
+    measured(cell, {"accuracy": 0.6, "worst": math.nan, "bound": math.inf}, time=EVENING)
+    for left in (3, 0):
+        assert sync(cell) == left
+    assert history("test/accuracy") == [(799, 0.5), (799, 0.6)]
+    assert len(history("test/worst")) == len(history("test/bound")) == 1
+
     (run,) = client.search_runs([sweep.experiment_id], "tags.cell = 'cell'")
     assert run.info.status == "FINISHED"
-    assert [item.path for item in connect(server.uri).list_artifacts(run.info.run_id)] == ["tables"]
+    artifacts = connect(server.uri).list_artifacts(run.info.run_id)
+    assert [item.path for item in artifacts] == ["measures", "tables"]
     (model,) = client.search_logged_models([sweep.experiment_id])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     assert isinstance(mlflow.pytorch.load_model(model.model_uri), torch.nn.Linear)
