@@ -13,25 +13,18 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
+from launch.terminal_table import print_notes, print_table
 from pipeline.figures.comparison import draw_comparison
-from pipeline.measures.notes import notes, unmeasured
-from pipeline.measures.recorded import TEST
+from pipeline.measures.notes import unmeasured
 from pipeline.measures.summary import Row, metric_names, summarise
 from pipeline.measures.tables import (
-    SHOWN,
-    TEXT_COLUMNS,
     as_csv,
     as_markdown,
-    body,
-    headings,
-    not_shown,
     splits_of,
 )
 from pipeline.tracking import cells_with_state, public_uri, sync, tracking_uri
@@ -150,38 +143,6 @@ def print_sweeps(uri: str, console: Console) -> None:
         counts = ", ".join(f"{n} {status.lower()}" for status, n in sorted(sweep.statuses.items()))
         table.add_row(escape(sweep.name), start, counts)
     console.print(table)
-
-
-def print_table(
-    sweep: str, split: str, rows: Sequence[Row], metrics: Sequence[str], console: Console
-) -> None:
-    """The table of a sweep on a split, with as many metrics as the terminal is wide, and where the others are."""
-    title = sweep if split == TEST else f"{sweep}, split {split}"
-    rows = [row for row in rows if any(name in row.metrics for name in metrics)]
-    shown = len(metrics[:SHOWN])
-    table = _table(title, rows, metrics[:shown])
-    unbounded = console.options.update(max_width=10_000)
-    while shown > 1 and Measurement.get(console, unbounded, table).maximum > console.width:
-        shown -= 1
-        table = _table(title, rows, metrics[:shown])
-    console.print(table)
-    print_notes([*not_shown(metrics[SHOWN:], metrics[shown:SHOWN]), *notes(rows, metrics[:shown])], console)
-
-
-def print_notes(sentences: Sequence[str], console: Console) -> None:
-    """A line for each."""
-    for sentence in sentences:
-        console.print(escape(sentence), soft_wrap=True, highlight=False)
-
-
-def _table(title: str, rows: Sequence[Row], metrics: Sequence[str]) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings(rows, metrics):
-        justify: JustifyMethod = "left" if heading in (*TEXT_COLUMNS, "paper") else "right"
-        table.add_column(heading.replace("_", "\n").replace("/", "/\n"), justify=justify, no_wrap=True)
-    for line in body(rows, metrics):
-        table.add_row(*map(escape, line))
-    return table
 
 
 def write_files(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from pipeline.measures.paper_match import Deviation
+from pipeline.measures.papers import PaperValue
 from pipeline.measures.summary import Printed, Row
 from pipeline.measures.variants import what_is_common
 from pipeline.tracking.measured import FAILED, MeasureStatus
@@ -28,7 +29,8 @@ def marks(rows: Sequence[Row], metrics: Sequence[str]) -> Marks:
 def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """One sentence each, for the metrics that a table shows."""
     said = []
-    if sources := sorted({row.metrics[m].printed[0].value.source for row, m in _with_paper(rows, metrics)}):
+    first = [(row, row.metrics[metric].printed[0].value) for row, metric in _with_paper(rows, metrics)]
+    if sources := sorted({_source(value, row.system) for row, value in first}):
         said.append("paper: " + "; ".join(sources))
     marked = marks(rows, metrics)
     said += [
@@ -63,16 +65,21 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
 
 def _also_printed(rows: Sequence[Row], metrics: Sequence[str], marked: Marks) -> list[str]:
     """Numbers of other papers' rows that belong to the same runs."""
-    found: dict[tuple[str, str, str, str], dict[str, None]] = defaultdict(dict)
+    found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
     for row, metric, printed in _printed(rows, metrics):
         if printed is not row.metrics[metric].printed[0]:
             number = " ".join([str(printed.value), *marked[printed.deviations]])
-            place = (printed.value.source, printed.value.model, row.system, metric)
+            place = (_source(printed.value, row.system), row.system, metric)
             found[place][f"{number} at f={row.supervision_rate:g}"] = None
     return [
-        f"also printed for {system}: {metric} {', '.join(numbers)} ({source}, {model})"
-        for (source, model, system, metric), numbers in found.items()
+        f"also printed for {system}: {metric} {', '.join(numbers)} ({source})"
+        for (source, system, metric), numbers in found.items()
     ]
+
+
+def _source(value: PaperValue, system: str) -> str:
+    """Citation, table, and the row's name where that is not the system's."""
+    return value.source if value.model == system else f"{value.source}, {value.model}"
 
 
 def _printed(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[tuple[Row, str, Printed]]:

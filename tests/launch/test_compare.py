@@ -6,6 +6,7 @@ import re
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Metric, Param
@@ -236,6 +237,25 @@ def test_a_narrow_terminal_shows_fewer_metrics_and_whole_numbers(
     )
 
 
+def test_a_terminal_too_narrow_for_a_single_metric_has_whole_numbers_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("quick")
+    for seed in (0, 1):
+        accuracy = 0.85 + 0.01 * seed
+        sizes: dict[str, Any] = {"model__characteristic_size": 4, "model__style_size": 10}
+        store.add("quick", parent, seed=seed, accuracy=accuracy, training__epochs=1, **sizes)
+    monkeypatch.setenv("COLUMNS", "80")
+    store.compare()
+    shown = capsys.readouterr().out
+    table = shown[: shown.index("more metrics")]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+    (line,) = [line for line in table.splitlines() if "ccvae" in line]
+    assert line.split() == ["fashion_", "ccvae", "0.06", "1", "2", "0.855", "±", "0.007", "0.820", "+0.035"]
+    assert "± 0.010 (a)" in table
+
+
 def test_a_wide_terminal_leaves_nothing_out_that_the_table_has(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -333,7 +353,7 @@ def test_the_papers_number_is_marked_where_our_run_has_other_settings(
     assert "(b) other settings than the paper's: epochs: paper 100, here 3\n" in shown
     assert (
         "also printed for m2: classification_accuracy 0.830 ± 0.000 (b) at f=0.06"
-        " (Joy et al. 2020 (ReVAE), table 1, m2)" in shown
+        " (Joy et al. 2020 (ReVAE), table 1)" in shown
     )
     rows = rows_of(tmp_path / "table.csv")
     row = rows["fashion_mnist", "m2", "", "0.06", "3", "classification_accuracy"]

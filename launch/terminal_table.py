@@ -1,0 +1,61 @@
+"""A table of runs on a terminal, with what is to be said of it below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from pipeline.measures.notes import notes
+from pipeline.measures.recorded import TEST
+from pipeline.measures.summary import Row
+from pipeline.measures.tables import SHOWN, TEXT_COLUMNS, body, headings, not_shown
+
+
+def print_table(
+    sweep: str, split: str, rows: Sequence[Row], metrics: Sequence[str], console: Console
+) -> None:
+    """The table of a sweep on a split, with as many metrics as the terminal is wide, and where the others are."""
+    title = sweep if split == TEST else f"{sweep}, split {split}"
+    rows = [row for row in rows if any(name in row.metrics for name in metrics)]
+    shown = len(metrics[:SHOWN])
+    table = _table(title, rows, metrics[:shown])
+    unbounded = console.options.update(max_width=10_000)
+    while shown > 1 and Measurement.get(console, unbounded, table).maximum > console.width:
+        shown -= 1
+        table = _table(title, rows, metrics[:shown])
+    if Measurement.get(console, unbounded, table).maximum > console.width:
+        table = _table(title, rows, metrics[:shown], narrow=True)
+    console.print(table)
+    print_notes([*not_shown(metrics[SHOWN:], metrics[shown:SHOWN]), *notes(rows, metrics[:shown])], console)
+
+
+def print_notes(sentences: Sequence[str], console: Console) -> None:
+    """A line for each."""
+    for sentence in sentences:
+        console.print(escape(sentence), soft_wrap=True, highlight=False)
+
+
+def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: bool = False) -> Table:
+    """A table whose numbers are never cut short; a narrow one breaks names and papers' deviations into lines."""
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = headings(rows, metrics)
+    for heading in names:
+        justify: JustifyMethod = "left" if heading in (*TEXT_COLUMNS, "paper") else "right"
+        broken = heading.replace("_", "\n").replace("/", "/\n")
+        folds = narrow and heading in TEXT_COLUMNS
+        table.add_column(broken, justify=justify, no_wrap=not folds, overflow="fold")
+    for line in body(rows, metrics):
+        cells = zip(names, line, strict=True)
+        table.add_row(*(escape(_in_lines(heading, cell) if narrow else cell) for heading, cell in cells))
+    return table
+
+
+def _in_lines(heading: str, cell: str) -> str:
+    if heading in TEXT_COLUMNS:
+        return cell.replace("_", "_\n").replace("=", "=\n")
+    return cell.replace(" ± ", "\n± ") if heading == "paper" else cell
