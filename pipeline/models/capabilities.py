@@ -1,7 +1,7 @@
-"""What a system can do with images, each capability with its contract; a test holds every system to those it claims.
+"""Capabilities of systems, each with its contract; a test checks every system against the contracts it claims.
 
-A *code* is all that a decoder is given for an image: the latents of the labels first, label by label, then the style.
-Known labels may be handed in everywhere; a system whose encoder sees no labels takes no notice of them.
+A *code* is the input of a decoder for an image: the latents of the labels first, label by label, then the style.
+Known labels can be passed everywhere; a system whose encoder does not use labels ignores them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pipeline.data.batch import Batch
 
 @dataclass(frozen=True, slots=True)
 class KnownLabels:
-    """What is known of the labels of some images."""
+    """The known labels of some images."""
 
     labels: UInt8[Tensor, "batch label"]
     observed: Bool[Tensor, "batch label"]
-    """What stands in ``labels`` where this is false means nothing."""
+    """Values of ``labels`` are meaningless where this is false."""
 
     @classmethod
     def all_of(cls, labels: UInt8[Tensor, "batch label"]) -> KnownLabels:
@@ -40,12 +40,12 @@ class ClassMeans:
     """The mean code of the images that have a value of a label (``pipeline.models.parts.class_means`` computes it)."""
 
     means: tuple[Float[Tensor, "_ latent"], ...]
-    """Of each label, a row per value; zeros where no image has it."""
+    """For each label, a row per value; zeros if no image has it."""
     counts: tuple[Float[Tensor, " _"], ...]
-    """Number of images behind each row."""
+    """Number of images of each row."""
 
     def of(self, label: int) -> Float[Tensor, "value latent"]:
-        """A row per value of a label; ConfigError where a value has no image."""
+        """A row per value of a label; ConfigError if a value has no image."""
         missing = (self.counts[label] == 0).nonzero()
         if len(missing):
             raise ConfigError(
@@ -56,16 +56,16 @@ class ClassMeans:
 
 @runtime_checkable
 class NeedsLabels(Protocol):
-    """Its encoder is told labels, and may not have learned to do without them."""
+    """Its encoder takes labels, and may not have been trained without them."""
 
     @property
     def needs_labels(self) -> bool:
-        """Whether ``encode``, and what rests on it, raises ConfigError where no known labels are handed in."""
+        """Whether ``encode``, and what depends on it, raises ConfigError if no known labels are given."""
         ...
 
 
 def labels_if_needed(model: object, known: KnownLabels) -> KnownLabels | None:
-    """The known labels for a model that cannot encode without any; None for one that is to do without."""
+    """The known labels for a model that cannot encode without; None for other models."""
     return known if isinstance(model, NeedsLabels) and model.needs_labels else None
 
 
@@ -99,7 +99,7 @@ class BoundsLikelihood(Protocol):
 
 @runtime_checkable
 class Encodes(Protocol):
-    """Has a code for an image, and an image for a code."""
+    """Maps an image to a code, and a code to an image."""
 
     def encode(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
@@ -114,26 +114,26 @@ class Encodes(Protocol):
 
 @runtime_checkable
 class HasLabelLatents(Encodes, Protocol):
-    """Has a place of its own for each label in the code: its latents, or the label itself where the decoder is told it.
+    """Has a separate part of the code for each label: its latents, or the label itself if the decoder takes it.
 
-    What the label's place holds is the label's alone, so that interventions, swaps and traversals are functions of codes
+    This part belongs to the label only, so interventions, swaps and traversals are functions of codes
     (``pipeline.models.parts.latent_algebra``).
     """
 
     def latents_of(self, label: int) -> slice:
-        """The place of a label of the data set; places of different labels do not overlap."""
+        """The position of a label of the data set; positions of different labels do not overlap."""
         ...
 
     def draw(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
-        """What may stand in the label's place where it has the given values: fresh draws, or the value itself each time."""
+        """The label's part of the code for the given values: fresh samples, or the value itself each time."""
         ...
 
 
 @runtime_checkable
 class HasCentres(HasLabelLatents, Protocol):
-    """Knows what is typical of each value of a label: the ends of traversals, the corners of grids and polytopes."""
+    """Has a typical point for each value of a label: the ends of traversals, the corners of grids and polytopes."""
 
     def centres(self, label: int) -> Float[Tensor, "value own"]:
         """A row of the label's latents per value."""
@@ -142,16 +142,16 @@ class HasCentres(HasLabelLatents, Protocol):
 
 @runtime_checkable
 class EncodesFactors(Protocol):
-    """Has latents that stand for the labels: they lead the code, and vary among images of the same labels."""
+    """Has latents that represent the labels: they come first in the code, and vary among images with the same labels."""
 
     def characteristic_latents(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Posterior mean of the latents that the labels are read from."""
+        """Posterior mean of the latents that the labels are predicted from."""
         ...
 
     def latents_of(self, label: int) -> slice:
-        """Which of them stand for a label of the data set."""
+        """Which of them represent a label of the data set."""
         ...
 
 
@@ -168,16 +168,16 @@ class Reconstructs(Protocol):
 
 @runtime_checkable
 class GeneratesFromLabels(Protocol):
-    """Draws images that have given labels."""
+    """Generates images with given labels."""
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
-        """Mean image in [0, 1] of a fresh latent draw for each row of labels."""
+        """Mean image in [0, 1] of a fresh latent sample for each row of labels."""
         ...
 
 
 @runtime_checkable
 class Intervenes(Protocol):
-    """Changes one label of an image: the latents of all other labels, and the style, stay exactly as they are.
+    """Changes one label of an image: the latents of all other labels, and the style, stay exactly the same.
 
     A system without latents for labels keeps exactly what it conditions on for the other labels.
     """
@@ -190,13 +190,13 @@ class Intervenes(Protocol):
         draws: int = 1,
         labels: KnownLabels | None = None,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """Mean images in [0, 1] in which the label has the given values; draws differ in its characteristics alone."""
+        """Mean images in [0, 1] in which the label has the given values; samples differ only in its characteristics."""
         ...
 
 
 @runtime_checkable
 class SwitchesAttribute(Protocol):
-    """Shows one label of an image alone: the attributes of all others are absent (``G_ij`` of Klys et al. 2018, 4.3)."""
+    """Shows only one label of an image: the attributes of all others are absent (``G_ij`` of Klys et al. 2018, 4.3)."""
 
     def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
         """The points ``p`` of a label that follow from the means of a split (their section 5.4), a row per value."""
@@ -211,17 +211,17 @@ class SwitchesAttribute(Protocol):
         labels: KnownLabels | None = None,
         points: Float[Tensor, "value point"] | None = None,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """Mean images in [0, 1] that have the label's given values and nothing of the other labels.
+        """Mean images in [0, 1] with the label's given values and without the other labels' attributes.
 
-        ``points`` says where in the label's latents each of its values lies; with them all draws are the same. Without,
-        they are drawn by a system that has ``HasLabelLatents``, and others raise ConfigError.
+        ``points`` gives the point of each value in the label's latents; with them all samples are the same. Without,
+        a system with ``HasLabelLatents`` samples them, and others raise ConfigError.
         """
         ...
 
 
 @runtime_checkable
 class FlipsClosest(Protocol):
-    """Changes an image as little as makes the classifier change its mind about a label."""
+    """Makes the smallest change to an image that flips the classifier's prediction of a label."""
 
     def flip_closest(
         self, image: UInt8[Tensor, "batch channel height width"], label: int
@@ -232,7 +232,7 @@ class FlipsClosest(Protocol):
 
 @runtime_checkable
 class SwapsCharacteristics(Protocol):
-    """Puts the characteristics of one image into another, exactly as they are in the latents of each."""
+    """Transfers the characteristics of one image to another, exactly as encoded."""
 
     def swap(
         self,
@@ -250,7 +250,7 @@ class SwapsCharacteristics(Protocol):
 
 @runtime_checkable
 class Traverses(Protocol):
-    """Leads an image from one value of a label to another; all else stays exactly as it is."""
+    """Moves an image from one value of a label to another; all else stays exactly the same."""
 
     def traverse(
         self,
@@ -262,5 +262,5 @@ class Traverses(Protocol):
         end: int = 1,
         labels: KnownLabels | None = None,
     ) -> Float[Tensor, "step batch channel height width"]:
-        """Mean images in [0, 1]; the label's latents go from what is typical of one value to what is of the other."""
+        """Mean images in [0, 1]; the label's latents go from the typical point of one value to that of the other."""
         ...

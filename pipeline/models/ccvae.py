@@ -1,17 +1,17 @@
-"""CCVAE (Joy et al., ICLR 2021, section 4, C and D.6); ReVAE is its earlier name.
+"""CCVAE (Joy et al., ICLR 2021, section 4, C and D.6); ReVAE is an earlier version.
 
 Generative:  ``p(y) p(z_c | y) p(z_s) p(x | z)``     Inference: ``q(z | x)``, ``q(y | z_c)``
 
-Labels are binary, or have several values, or are a mix of both; ``q(y | z_c)``, ``p(z_c | y)`` and ``p(y)`` factorise over
-them, each label having latents ``z_i`` of its own. Of each example a set ``O`` of labels is observed: all of them
+Labels are binary, multi-class, or a mix of both; ``q(y | z_c)``, ``p(z_c | y)`` and ``p(y)`` factorise over
+them, each label having its own latents ``z_i``. Of each example a set ``O`` of labels is observed: all of them
 ("supervised" in the paper), none ("unsupervised"), or some. One formula serves all, eq. 8 for the labels in ``O`` and
 eq. 5 for the others, with ``w = q(y_O | z̄_c) / q(y_O | x)`` and ``z̄`` the sample with its gradient stopped:
 
     L(x, y_O) = E_{q(z|x)} [ w (log p(x|z) + Σ_{i∈O} log p(z_i|y_i) + Σ_{i∉O} log p(z_i) + log p(z_s)
                                 − log q(y_O|z̄_c) − log q(z|x)) ]  +  log q(y_O|x) + Σ_{i∈O} log p(y_i)
 
-Without an observed label ``w = 1`` and the label's terms vanish. What really trains the classifier, and hence what the
-presets choose, is in ``docs/results.md``.
+Without an observed label ``w = 1`` and the label's terms vanish. What actually trains the classifier, and hence the
+choice of presets, is described in ``docs/results.md``.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ class CCVAEBoundConfig(CharacteristicVAEConfig):
     """The fields that decide how the bound is estimated and where its gradients flow."""
 
     label_marginal: LabelMarginal = "jensen_enumerated"
-    """How ``log p(z_i)`` of an unobserved label is had: the sum over its values, or the paper's second Jensen bound
+    """Estimator of ``log p(z_i)`` of an unobserved label: the sum over its values, or the paper's second Jensen bound
     (eq. 5) with the values enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
     posterior_predictive: PosteriorPredictive = "monte_carlo_joint"
-    """How ``q(y | x)`` is had: binary labels by `quadrature` (others by samples), the product of each label's mean
+    """Estimator of ``q(y | x)``: binary labels by `quadrature` (others by samples), the product of each label's mean
     over samples (`monte_carlo`), or the mean of the product (the authors'). With one class label all are the same."""
     predictive_samples: int = 100
-    """Monte Carlo samples for ``q(y | x)``, beside the sample that is decoded."""
+    """Monte Carlo samples for ``q(y | x)``, in addition to the sample that is decoded."""
     importance_samples: int = 1
     """Samples of ``z`` that are decoded per example; with more than one the weights are self-normalised."""
     weight_gradient: Literal["as_printed", "denominator", "none"] = "denominator"
     """Where gradients flow in the weight ``w`` and in ``−log q(y|z̄_c)``: as eq. 8 is printed, through the weight's
-    denominator alone, or nowhere."""
+    denominator only, or nowhere."""
     bounded_weight: bool = True
-    """Let ``z`` itself be one of the samples that estimate ``q(y | x)``, so that ``w`` stays below their number (in
-    the joint estimate; a label's own factor of ``w`` does in the per-label one); nothing to quadrature."""
+    """Include ``z`` itself in the samples that estimate ``q(y | x)``, so that ``w`` stays below their number (in
+    the joint estimate; in the per-label one each label's factor of ``w``); no effect on quadrature."""
     weight_limit: float | None = 3.0
-    """Largest weight, larger ones being truncated (Ionides 2008); not with several, self-normalised samples."""
+    """Maximum weight, larger ones are truncated (Ionides 2008); not with several, self-normalised samples."""
     reparameterise_classifier: bool = False
     """Drop the bars of eq. 8, so that gradients reach the encoder through ``q(y | z_c)`` (the study of figure 8); only
-    with weight_gradient=as_printed, the others having no gradient there."""
+    with weight_gradient=as_printed, since the others have no gradient there."""
     classifier_weight: float = 1.0
     """Factor of ``log q(y | x)``; 1 is the bound."""
 
     def __post_init__(self) -> None:
-        CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        CharacteristicVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "importance_samples")
         check_at_least(0, self, "classifier_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
@@ -80,7 +80,7 @@ class CCVAEBoundConfig(CharacteristicVAEConfig):
             )
         if self.weight_limit is not None and not self.weight_limit >= 1:
             raise ConfigError(
-                f"{self.system}: weight_limit is {self.weight_limit}; below 1 it would cut ordinary weights"
+                f"{self.system}: weight_limit is {self.weight_limit}; below 1 it would truncate ordinary weights"
             )
         if self.predictive_samples < (0 if self.bounded_weight else 1):
             raise ConfigError(
@@ -90,7 +90,7 @@ class CCVAEBoundConfig(CharacteristicVAEConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CCVAEConfig(CCVAEBoundConfig):
-    """CCVAE for binary labels, labels of several values, and mixes; the defaults are the preset ``ccvae``."""
+    """CCVAE for binary labels, multi-class labels, and mixes; the defaults are the preset ``ccvae``."""
 
     system: Annotated[Literal["ccvae"], tyro.conf.Suppress] = "ccvae"
 
@@ -108,15 +108,15 @@ class CCVAEConfig(CCVAEBoundConfig):
 
     @classmethod
     def celeba(cls) -> CCVAEConfig:
-        """The style latents that the paper gives to CelebA, beside one for each of its 18 labels."""
+        """The paper's style latents for CelebA, in addition to one for each of its 18 labels."""
         return cls(style_size=27)
 
     @classmethod
     def constant_weight(cls) -> CCVAEConfig:
-        """CelebA's latents, the weight held constant, and ``log q(y | x)`` weighted for it.
+        """CelebA's latents, a constant weight, and a compensating factor of ``log q(y | x)``.
 
-        At 64 x 64 the gradient through the weight's denominator counts ``log q(y | x)`` some 10,000 times, nearly all of
-        it being the likelihood's constant ``-d log 2``; a tenth of that classifies as well and leaves the latents to
+        At 64 x 64 the gradient through the weight's denominator has a factor of some 10,000 for ``log q(y | x)``, nearly
+        all from the likelihood's constant ``-d log 2``; a tenth of that classifies as well and leaves the latents to
         the image (``docs/estimators.md``).
         """
         return replace(cls.celeba(), weight_gradient="none", classifier_weight=1000.0)
@@ -140,7 +140,7 @@ class CCVAE(ConditionalPriorVAE):
     # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example, whatever of its labels is observed."""
+        """The objective of each example, for any set of observed labels."""
         pixels = to_pixels(batch.image)
         return self.losses(batch, pixels, *self.posterior(pixels))
 
@@ -162,13 +162,13 @@ class CCVAE(ConditionalPriorVAE):
         joint = self.conditional_prior.joint(z_c)
         log_style_prior = standard_gaussian_log_density(z_s)
         bracket = log_likelihood + log_style_prior - log_posterior  # (sample, batch)
-        # Only rows with an observed label, which stand first, pay for what follows.
+        # Only rows with an observed label, which come first, need the following.
         labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         labels_prior = self.conditional_prior.log_prior(labels)
         prior_given_labels = (
             self.conditional_prior.given([block[:, :labelled] for block in joint], labels) - labels_prior
         )
-        # The only label of a labelled row is observed; with several, some of a row's may not be.
+        # A labelled row's single label is observed; with several labels, some may not be.
         first = labelled if self.layout.labels == 1 else 0
         marginal_prior = self.marginal_prior(
             config.label_marginal, z_c[:, first:], [block[:, first:] for block in joint]
@@ -225,7 +225,7 @@ class CCVAE(ConditionalPriorVAE):
     def predictive_sample(
         self, mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"], own: Tensor
     ) -> Float[Tensor, "sample rows latent"]:
-        """Samples that estimate ``q(y | x)``: fresh ones, and ``own`` where the weight is to be bounded."""
+        """Samples that estimate ``q(y | x)``: fresh ones, and ``own`` if the weight is bounded."""
         samples = sample(mean, scale, self.config.predictive_samples)
         return torch.cat([samples, own]) if self.config.bounded_weight else samples
 
@@ -242,7 +242,7 @@ class CCVAE(ConditionalPriorVAE):
             weight = label_term.softmax(0)
         else:
             log_weight = label_term - log_predictive
-            if config.weight_limit is not None:  # scaled down, not cut off: its gradient is limited too
+            if config.weight_limit is not None:  # scaled down, not clamped: this limits its gradient too
                 log_weight = log_weight - (log_weight.detach() - math.log(config.weight_limit)).clamp(min=0)
             weight = log_weight.exp()
         return (weight.detach() if config.weight_gradient == "none" else weight), label_term

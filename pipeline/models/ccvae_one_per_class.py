@@ -1,14 +1,14 @@
 """CCVAE with one label per class (ReVAE, appendix D.2): unlabelled images train ``q(y | z_c)`` through the nearest example.
 
-Of each class ``y`` one labelled image ``x_y`` is stored. To the objective of each unlabelled image comes
+For each class ``y`` one labelled image ``x_y`` is stored. The objective of each unlabelled image gets the term
 
     μ E_{z_c ~ p(z_c|y)} [ log q(ỹ | z_c) ],    ỹ = argmax_y log q(z_c | x_y)
 
-with ``y ~ p(y)``, which is summed over, since such an image has no label. The label that a draw came from is not used: at
-first, draws do not fall where the encoder puts images of their class. The term is for the classifier alone, as the
-appendix first has it (``max_φ``): the draws are constants to ``p(z_c | y)``, and the argmax has no gradient. Where the
-appendix keeps the posteriors ``q(z_c | x_y)``, here the images are kept and go through the encoder with each batch, so
-that the posteriors are those of the step.
+with ``y ~ p(y)``, summed over, since such an image has no label. The label that a sample came from is not used: at
+first, samples are not where the encoder puts images of their class. The term trains the classifier only, as the
+appendix first states (``max_φ``): the samples are constants for ``p(z_c | y)``, and the argmax has no gradient. While the
+appendix stores the posteriors ``q(z_c | x_y)``, here the images are stored and encoded with each batch, so
+that the posteriors are up to date.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class OnePerClassCCVAEConfig(CCVAEBoundConfig):
 
     system: Annotated[Literal["ccvae_one_per_class"], tyro.conf.Suppress] = "ccvae_one_per_class"
     nearest_example_weight: float = 5.0
-    """Factor μ of ``log q(y | z_c)`` at draws of ``p(z_c | y)``, their class being that of the stored labelled example
-    with the nearest posterior; 0 leaves it out."""
+    """Factor μ of ``log q(y | z_c)`` at samples of ``p(z_c | y)``, with the class of the stored labelled example
+    with the nearest posterior; 0 disables it."""
 
     def __post_init__(self) -> None:
-        CCVAEBoundConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        CCVAEBoundConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(0, self, "nearest_example_weight")
 
     def build(self, data: DataSpec) -> OnePerClassCCVAE:
@@ -47,7 +47,7 @@ class OnePerClassCCVAEConfig(CCVAEBoundConfig):
 
 
 class OnePerClassCCVAE(CCVAE):
-    """CCVAE that is given a labelled example of each class to keep."""
+    """CCVAE that stores a labelled example of each class."""
 
     examples: Tensor
 
@@ -57,18 +57,18 @@ class OnePerClassCCVAE(CCVAE):
         labels = len(data.cardinalities)
         if labels != 1:
             raise ConfigError(
-                f"{config.system} takes a data set with one class label; this one has {labels} labels"
+                f"{config.system} needs a data set with one class label; this one has {labels} labels"
             )
         images = torch.zeros(data.cardinalities[0], *data.image_shape, dtype=torch.uint8)
         self.register_buffer("examples", images)
 
     def keep_examples(self, examples: Batch) -> None:
-        """Keep the images of one labelled example per class, given in the order of the classes."""
+        """Store the images of one labelled example per class, in the order of the classes."""
         assert examples.labels[:, 0].tolist() == list(range(len(self.examples)))
         self.examples.copy_(examples.image)
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example; the stored ones go through the encoder beside it."""
+        """The objective of each example; the stored ones are encoded with the batch."""
         rows, pixels = len(batch), to_pixels(batch.image)
         mean, scale = self.posterior(torch.cat([pixels, to_pixels(self.examples)]))
         losses = self.losses(batch, pixels, mean[:rows], scale[:rows])

@@ -3,10 +3,10 @@
     cond_vae       β_x E_{q(z|x,y)} [ log p(x|z,y) ] − β_z KL(q(z|x,y) ‖ p(z))                                    (eq. 2)
     cond_vae_info  the same with q(z|x), − γ E_{q(z|x)} [ log r(y|z) ], while its adversary maximises log r(y|z)  (eq. 3)
 
-Networks take labels as attributes ``y ∈ {0, 1}^k``. The paper knows all labels. Here an unknown one stands as the
-frequencies of its values: a condition like others, so that what an unlabelled example adds is a bound of
-``log p(x | labels unknown)``. It has no part in the adversary's game, which is over observed labels. The paper's decoder
-gives mean and scale of a Gaussian; ours gives the mean, the scale is fixed (``likelihood_scale``).
+Networks take labels as attributes ``y ∈ {0, 1}^k``. In the paper all labels are known. Here an unknown one is given by the
+frequencies of its values: a condition like others, so an unlabelled example contributes a bound of
+``log p(x | labels unknown)``. The adversary's objective is over observed labels only. The paper's decoder
+outputs mean and scale of a Gaussian; ours outputs the mean, and the scale is fixed (``likelihood_scale``).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from pipeline.networks import ConditionedMLP, split_mean_and_scale
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CondVAEConfig(AttributeVAEConfig):
-    """A VAE whose encoder and decoder are told the labels.
+    """A VAE whose encoder and decoder take the labels.
 
-    An unlabelled example adds the bound of ``log p(x | labels unknown)``, unknown being a condition like others.
+    An unlabelled example contributes the bound of ``log p(x | labels unknown)``, "unknown" being one more condition.
     """
 
     system: Annotated[Literal["cond_vae"], tyro.conf.Suppress] = "cond_vae"
@@ -56,9 +56,9 @@ class CondVAEConfig(AttributeVAEConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CondVAEInfoConfig(AdversarialVAEConfig):
-    """A VAE whose decoder is told the labels, and whose encoder hides them from an adversary.
+    """A VAE whose decoder takes the labels, and whose encoder hides them from an adversary.
 
-    An unlabelled example adds the bound of ``log p(x | labels unknown)``, unknown being a condition like others; the
+    An unlabelled example contributes the bound of ``log p(x | labels unknown)``, "unknown" being one more condition; the
     adversary does not see it.
     """
 
@@ -77,7 +77,7 @@ class CondVAEInfoConfig(AdversarialVAEConfig):
 class AttributeDecoderVAE(
     IntervenesByLatents, SwitchesByLatents, TraversesByLatents, ConditionsOnAttributes, ImageVAE
 ):
-    """``q(z | x)``, ``p(x | z, y)`` with labels as attributes, and what they are enough for."""
+    """``q(z | x)``, ``p(x | z, y)`` with labels as attributes, and the capabilities that these give."""
 
     def __init__(
         self, config: AttributeVAEConfig, data: DataSpec, *, encoder_outputs: int | None = None
@@ -91,7 +91,7 @@ class AttributeDecoderVAE(
     def encoded(
         self, pixels: Float[Tensor, "batch pixel"], attributes: Float[Tensor, "batch attribute"]
     ) -> tuple[Tensor, Tensor]:
-        """Mean and scale of ``q(z | x)``, each (batch, latent); the labels are not looked at."""
+        """Mean and scale of ``q(z | x)``, each (batch, latent); the labels are not used."""
         return self.posterior(pixels)
 
     def sampled(
@@ -107,12 +107,12 @@ class AttributeDecoderVAE(
         log_likelihood = self.log_likelihood(pixels, torch.cat([z, attributes], dim=-1))
         return z, log_likelihood, standard_gaussian_kl(mean, scale)
 
-    # what it can do: its code is (y, z), y as attributes
+    # capabilities: its code is (y, z), y as attributes
 
     def encode(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """The attributes, as known of the labels, and the posterior mean of ``z`` under them."""
+        """The attributes of the known labels, and the posterior mean of ``z`` given them."""
         attributes = self.attributes_of(len(image), labels)
         return torch.cat([attributes, self.encoded(to_pixels(image), attributes)[0]], dim=-1)
 
@@ -122,13 +122,13 @@ class AttributeDecoderVAE(
         return super().decode(torch.cat([z, attributes], dim=-1))
 
     def latents_of(self, label: int) -> slice:
-        """Where in the code the attributes of a label of the data set stand."""
+        """The position in the code of the attributes of a label of the data set."""
         return self.attributes.of_label(label)
 
     def draw(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
-        """The attributes of the values: there is nothing to draw, all draws are the same."""
+        """The attributes of the values: nothing is random, so all samples are the same."""
         return self.attributes.of_one(label, values)[:, self.latents_of(label)].expand(draws, -1, -1)
 
     def centres(self, label: int) -> Float[Tensor, "value own"]:
@@ -141,12 +141,12 @@ class AttributeDecoderVAE(
     def encode_without_attributes(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Attributes of 0, and the posterior mean of ``z`` under those that the image really has."""
+        """Attributes of 0, and the posterior mean of ``z`` given the image's actual ones."""
         code = self.encode(image, labels)
         return with_latents(code, slice(0, self.attributes.count), code.new_zeros(self.attributes.count))
 
     def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
-        """``p = 1`` for each value (section 5.4), whatever the means."""
+        """``p = 1`` for each value (section 5.4), independent of the means."""
         return torch.ones(len(means.of(label)), 1, device=self.attributes.places.device)
 
     def at_points(
@@ -162,7 +162,7 @@ class AttributeDecoderVAE(
 
 
 class CondVAE(AttributeDecoderVAE):
-    """CondVAE for images with any labels; ``q(z | x, y)`` is told them behind the features of the image."""
+    """CondVAE for images with any labels; ``q(z | x, y)`` takes them after the image's features."""
 
     def __init__(self, config: CondVAEConfig, data: DataSpec) -> None:
         width = config.hidden_width

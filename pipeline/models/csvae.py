@@ -10,13 +10,13 @@ appendix's weights β the model maximises
 and the adversary β_5 E_{q(z|x)} [ log q_δ(y|z) ]. (H lacks its minus sign in the paper, the adversary's objective N its
 log.) With all β = 1 and without H the former is a bound of ``log p(x, y)``, recorded as ``elbo``.
 
-The paper knows all labels. Here, of an example whose labels ``O`` are observed, the bound is that of ``log p(x, y_O)``: the
-prior of an unobserved label's subspace is ``p(w_i) = Σ_y p(y) p(w_i|y)``, exact, ``q(w | x, y)`` is told the frequencies of
-its values in its place, and the adversary is trained by the observed labels. H needs none. Any ``q`` gives a bound, so
-hiding labels from it (``hidden_labels``) keeps it one, and teaches it to find ``w`` without them.
+In the paper all labels are known. Here, for an example with observed labels ``O``, the bound is of ``log p(x, y_O)``: the
+prior of an unobserved label's subspace is ``p(w_i) = Σ_y p(y) p(w_i|y)``, exact, ``q(w | x, y)`` gets the frequencies of
+its values instead, and the adversary is trained on the observed labels. H needs none. Any ``q`` gives a bound, so
+hiding labels from it (``hidden_labels``) still gives one, and trains it to infer ``w`` without them.
 
-``p(w_i | attribute)``: the formula has N((0,0), 0.1²) with it and N((3,3), 1²) without, and so has the swiss roll of 5.1;
-the prose of 4.2 has the reverse, which is what attribute switching needs. See ``attribute_at_origin``.
+``p(w_i | attribute)``: the formula has N((0,0), 0.1²) with it and N((3,3), 1²) without, like the swiss roll of 5.1;
+the text of 4.2 has the reverse, which attribute switching needs. See ``attribute_at_origin``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from pipeline.models.parts.label_latents import (
 from pipeline.networks import ConditionedMLP, split_mean_and_scale
 
 AWAY = 3.0
-"""Each coordinate of the centre of the prior that does not lie at the origin."""
+"""Each coordinate of the centre of the prior that is not at the origin."""
 SCALE_AT_ORIGIN, SCALE_AWAY = 0.1, 1.0
 
 
@@ -58,7 +58,7 @@ SCALE_AT_ORIGIN, SCALE_AWAY = 0.1, 1.0
 class CSVAEConfig(AdversarialVAEConfig):
     """CSVAE with the appendix's weights.
 
-    An unlabelled example adds the bound of ``log p(x)``, for which the encoder of the subspaces is told no label, and the
+    An unlabelled example contributes the bound of ``log p(x)``, for which the subspaces' encoder gets no label, and the
     entropy term; it does not train the adversary.
     """
 
@@ -66,10 +66,10 @@ class CSVAEConfig(AdversarialVAEConfig):
     subspace_size: int = 2
     """Dimensions of the subspace of each attribute."""
     attribute_at_origin: bool = False
-    """Let examples with the attribute lie at the origin of its subspace, as the paper's formula has it, and those
-    without away from it; its prose and its attribute switching have it the other way round."""
+    """Put examples with the attribute at the origin of its subspace, as in the paper's formula, and those
+    without away from it; the paper's text and its attribute switching have the reverse."""
     reconstruction_weight: float = 20.0
-    """Weight β_1 of ``log p(x | w, z)``; what 20 amounts to depends on ``likelihood_scale``, learned in the paper."""
+    """Weight β_1 of ``log p(x | w, z)``; the effect of 20 depends on ``likelihood_scale``, which is learned in the paper."""
     subspace_kl_weight: float = 1.0
     """Weight β_2 of ``KL(q(w | x, y) ‖ p(w | y))``."""
     kl_weight: float = 0.2
@@ -96,7 +96,7 @@ class CSVAE(
     ConditionsOnAttributes,
     ImageVAE,
 ):
-    """CSVAE for images with any labels. Both posteriors share the features of the image, which see no label."""
+    """CSVAE for images with any labels. Both posteriors share the features of the image, which do not depend on labels."""
 
     config: CSVAEConfig
 
@@ -128,7 +128,7 @@ class CSVAE(
         return *split_mean_and_scale(of_z), w_mean, w_scale
 
     def encoded(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
-        """What makes mean and scale of ``q(z | x)``, (batch, 2 latent), and features for ``q(w | x, y)``."""
+        """Parameters of ``q(z | x)``, (batch, 2 latent), and features for ``q(w | x, y)``."""
         sizes = [2 * self.config.latent_size, self.config.hidden_width]
         of_z, features = self.encoder(pixels).split(sizes, dim=-1)
         return of_z, features
@@ -148,7 +148,7 @@ class CSVAE(
     # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """Both objectives of each example, whatever of its labels is observed, from one sample of ``z`` and ``w``."""
+        """Both objectives of each example, for any set of observed labels, from one sample of ``z`` and ``w``."""
         config, labels, observed = self.config, batch.labels, batch.observed
         pixels = to_pixels(batch.image)
         known = shown_labels(observed, config.hidden_labels if self.training else 0.0)
@@ -191,7 +191,7 @@ class CSVAE(
     def subspace_kl_given_labels(
         self, mean: Tensor, scale: Tensor, labels: Tensor, observed: Tensor
     ) -> Float[Tensor, "batch label"]:
-        """``KL(q(w_i | x, y) ‖ p(w_i | y_i))`` of each observed label; what stands at others means nothing."""
+        """``KL(q(w_i | x, y) ‖ p(w_i | y_i))`` of each observed label; meaningless for the others."""
         prior = self.subspace_prior(self.attributes.of(labels, observed))
         return self.attributes.per_label(gaussian_kl(mean, scale, *prior))
 
@@ -205,12 +205,12 @@ class CSVAE(
         log_posterior = self.attributes.per_label(gaussian_log_density(w, mean, scale))
         return log_posterior - log_joint.logsumexp(-1)
 
-    # what it can do: its code is (w, z)
+    # capabilities: its code is (w, z)
 
     def encode(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Posterior means of ``w``, given what is known of the labels, and of ``z``, which sees none."""
+        """Posterior means of ``w``, given the known labels, and of ``z``, which does not depend on labels."""
         attributes = self.attributes_of(len(image), labels)
         z, _, w, _ = self.posteriors(to_pixels(image), attributes)
         return torch.cat([w.flatten(-2), z], dim=-1)
@@ -224,7 +224,7 @@ class CSVAE(
 
     @property
     def characteristics(self) -> tuple[slice, ...]:
-        """Where ``w`` stands in the code."""
+        """The position of ``w`` in the code."""
         return (slice(0, self.attributes.count * self.config.subspace_size),)
 
     def characteristic_latents(
@@ -234,7 +234,7 @@ class CSVAE(
         return self.encode(image, labels)[:, self.characteristics[0]]
 
     def latents_of(self, label: int) -> slice:
-        """Where in the code, and in ``w``, the subspaces of a label of the data set stand."""
+        """The position, in the code and in ``w``, of the subspaces of a label of the data set."""
         attributes, size = self.attributes.of_label(label), self.config.subspace_size
         return slice(attributes.start * size, attributes.stop * size)
 
@@ -262,7 +262,7 @@ class CSVAE(
     def encode_without_attributes(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """``w`` where attributes are absent (at 0, as in the paper, unless the prior is turned round), and ``z``."""
+        """``w`` where attributes are absent (at 0, as in the paper, unless the prior is reversed), and ``z``."""
         z = self.style_mean(to_pixels(image))
         absent, _ = self.subspace_prior(z.new_zeros(len(image), self.attributes.count))
         return torch.cat([absent.flatten(-2), z], dim=-1)
@@ -270,7 +270,7 @@ class CSVAE(
     def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
         """``p_j`` of section 5.4: the mean of ``μ_φ2(x, y)`` over ``S_j``, in the subspace of each value's attribute.
 
-        A value that is the absence of all attributes has no subspace, and its row means nothing.
+        A value that is the absence of all attributes has no subspace, and its row is meaningless.
         """
         of_values = means.of(label)[:, self.latents_of(label)].unflatten(-1, (-1, self.config.subspace_size))
         values = torch.arange(len(of_values), device=of_values.device, dtype=torch.uint8)
@@ -280,7 +280,7 @@ class CSVAE(
     def at_points(
         self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value dimension"]
     ) -> Float[Tensor, "batch own"]:
-        """The subspace of the given value at its point, those of the label's other values where they are absent."""
+        """The subspace of the given value at its point, those of the label's other values at "absent"."""
         present = self.attributes.of_one(label, values)[:, self.attributes.of_label(label), None]
         absent, _ = self.subspace_prior(torch.zeros_like(present[..., 0]))
         return torch.where(present.bool(), points[values.long(), None], absent).flatten(-2)

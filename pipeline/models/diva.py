@@ -2,18 +2,18 @@
 
 Generative:  ``p(y) p(z_c | y) p(z_s) p(x | z)``     Inference: ``q(z | x)``, ``q(y | z_c)``
 
-As in CCVAE, each label has latents ``z_i`` of its own. Of each example a set ``O`` of labels is observed, and
+As in CCVAE, each label has its own latents ``z_i``. Of each example a set ``O`` of labels is observed, and
 
     L(x, y_O) = E_{q(z|x)} [ log p(x|z) ] − β KL(q(z_s|x) ‖ p(z_s)) − β Σ_{i∈O} KL(q(z_i|x) ‖ p(z_i|y_i))
                 − β Σ_{i∉O} E_{q(z_i|x)} [ log q(z_i|x) − log p(z_i) ]  +  α Σ_{i∈O} E_{q(z_i|x)} [ log q(y_i|z_i) ]
 
 With all labels observed this is the paper's supervised objective, with none its unsupervised one; with β = 1 and α = 0 it is
-a bound of ``log p(x | y_O)``. Two places where the paper's page cannot be taken as it stands:
+a bound of ``log p(x | y_O)``. Two corrections of the paper:
 
-* The term with α stands under its unlabelled sum, where there is no ``y``; it belongs to the labelled one.
+* The term with α is in its unlabelled sum, where there is no ``y``; it belongs to the labelled one.
 * Without a label it imputes ``y``: ``E_{q(y|z_c)} [log p(z_c|y) + log p(y) − log q(y|z_c)]``, a lower bound of the
-  ``log p(z_c)`` above. Labels being factorised, that expectation is a sum over each label's values, and nothing need be
-  drawn (``jensen_enumerated``); so is ``log p(z_c)`` itself (``exact``), which however trains no classifier.
+  ``log p(z_c)`` above. Since labels are factorised, that expectation is a sum over each label's values, without sampling
+  (``jensen_enumerated``); so is ``log p(z_c)`` itself (``exact``), which however does not train a classifier.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ class AnyDivaConfig(CharacteristicVAEConfig):
     """The fields of DIVA with and without domains."""
 
     label_marginal: LabelMarginal = "jensen_enumerated"
-    """How ``log p(z_i)`` of an unobserved label is had: the sum over its values, or the paper's bound of it by values
+    """Estimator of ``log p(z_i)`` of an unobserved label: the sum over its values, or the paper's bound of it by values
     imputed from ``q(y | z_c)``, enumerated or sampled. Only the latter two train ``q(y | z_c)`` without labels."""
     kl_weight: float = 1.0
     """Factor β of the divergences; 1 is the bound."""
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | z_c)`` on observed labels; Joy et al. do not name theirs."""
+    """Factor α of ``log q(y | z_c)`` on observed labels; Joy et al. do not give theirs."""
 
     def __post_init__(self) -> None:
-        CharacteristicVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        CharacteristicVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(0, self, "kl_weight", "classifier_weight")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DivaConfig(AnyDivaConfig):
-    """DIVA without domains, for binary labels, labels of several values, and mixes."""
+    """DIVA without domains, for binary labels, multi-class labels, and mixes."""
 
     system: Annotated[Literal["diva"], tyro.conf.Suppress] = "diva"
 
@@ -77,17 +77,17 @@ class Diva(ConditionalPriorVAE):
         self.register_buffer("kl_weight", torch.tensor(float(config.kl_weight)), persistent=False)
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example, from one sample of ``z``, whatever of its labels is observed."""
+        """The objective of each example, from one sample of ``z``, for any set of observed labels."""
         labelled, pixels = batch.labelled, to_pixels(batch.image)
         mean, scale = self.posterior(pixels)
         z = mean + scale * torch.randn_like(mean)
         (z_c, _), (mean_c, mean_s), (scale_c, scale_s) = map(self.split, (z, mean, scale))
         log_likelihood = self.log_likelihood(pixels, z)
 
-        # Only rows with an observed label, which stand first, pay for what needs its value.
+        # Only rows with an observed label, which come first, need what depends on its value.
         labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         label_kl = self.kl_given(labels, mean_c[:labelled], scale_c[:labelled])
-        # The only label of a labelled row is observed; with several, some of a row's may not be.
+        # A labelled row's single label is observed; with several labels, some may not be.
         first = labelled if self.layout.labels == 1 else 0
         marginal_kl = self.kl_from_marginal(z_c[first:], mean_c[first:], scale_c[first:])
         if self.layout.labels > 1:

@@ -1,17 +1,17 @@
-"""DIVA (Ilse, Tomczak, Louizos and Welling, 2019): labels that shall be known in a domain never seen.
+"""DIVA (Ilse, Tomczak, Louizos and Welling, 2019): predicting labels in an unseen domain.
 
 Generative:  ``p(d) p(y) p(z_d | d) p(z_y | y) p(z_x) p(x | z_d, z_y, z_x)``
-Inference:   ``q(z_d | x)``, ``q(z_y | x)``, ``q(z_x | x)`` with an encoder each, and ``q(d | z_d)``, ``q(y | z_y)``
+Inference:   ``q(z_d | x)``, ``q(z_y | x)``, ``q(z_x | x)`` each with its own encoder, and ``q(d | z_d)``, ``q(y | z_y)``
 
     L(d, x, y) = E[ log p(x|z_d,z_y,z_x) ] − β KL(q(z_d|x) ‖ p(z_d|d)) − β KL(q(z_y|x) ‖ p(z_y|y)) − β KL(q(z_x|x) ‖ p(z_x))
                  + α_d E_{q(z_d|x)} [ log q(d|z_d) ] + α_y E_{q(z_y|x)} [ log q(y|z_y) ]
 
-The domain is a label like the others, and where a label is not observed its two terms become what ``diva`` says: the formula
-is one. β grows by equal steps in the first epochs, and is 1 at the end of the warm-up.
+The domain is a label like the others, and if a label is not observed its two terms are those of ``diva``: the formula
+is the same. β grows linearly in the first epochs, and is 1 at the end of the warm-up.
 
 The encoders are the authors' for images of MNIST's size, without their batch normalisation: an image's objective would
 depend on the rest of its batch and on how many ranks share it. Decoder, classifiers and ``p(z | y)`` are this project's;
-so are the Bernoulli pixels, where the authors have one of 256 grey values for each: those are more nats, beside which their
+so are the Bernoulli pixels, where the authors have one of 256 grey values each: that is more nats, compared with which their
 α_d and α_y weigh less than here.
 """
 
@@ -34,7 +34,7 @@ from pipeline.models.parts.label_layout import latents_per_label
 from pipeline.networks import convolutional_encoder, mlp
 
 DIGIT_SIDE = 28
-"""Height and width of the images that the authors' encoders take."""
+"""Height and width of the input images of the authors' encoders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class DivaOriginalConfig(AnyDivaConfig):
     decoder, with convolutional encoders as DIVA's authors' for images of 28 x 28 pixels, and MLPs for others (a
     warning above 32 x 32)."""
     domain_label: int = 1
-    """Which label is the domain, 0 being the first of the data set (of rotated-mnist it is the second)."""
+    """Index of the label that is the domain, from 0 (1 for rotated-mnist)."""
     characteristic_size: int = 64
     """Latents ``z_y`` of each label of more than two values; a binary label has one."""
     domain_size: int = 64
@@ -59,10 +59,10 @@ class DivaOriginalConfig(AnyDivaConfig):
     domain_classifier_weight: float = 2000.0
     """Factor α_d of ``log q(d | z_d)`` on observed domains."""
     warm_up_epochs: int = 100
-    """Epochs over which β grows to ``kl_weight``, by equal steps from the first on; 0 for none."""
+    """Epochs over which β grows linearly to ``kl_weight``; 0 for none."""
 
     def __post_init__(self) -> None:
-        AnyDivaConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        AnyDivaConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "domain_size")
         check_at_least(0, self, "domain_label", "domain_classifier_weight", "warm_up_epochs")
 
@@ -70,7 +70,7 @@ class DivaOriginalConfig(AnyDivaConfig):
         labels = len(data.cardinalities)
         if labels < 2:
             raise ConfigError(
-                f"diva_original takes a data set with a domain and at least one other label; this one has {labels} labels"
+                f"diva_original needs a data set with a domain and at least one other label; this one has {labels} labels"
             )
         if self.domain_label >= labels:
             raise ConfigError(
@@ -81,7 +81,7 @@ class DivaOriginalConfig(AnyDivaConfig):
 
 
 class SeparateEncoders(nn.Module):
-    """Encoders of ``z_y``, ``z_d`` and ``z_x`` that share nothing; their outputs stand in the order of the latents."""
+    """Encoders of ``z_y``, ``z_d`` and ``z_x`` that share nothing; their outputs are in the order of the latents."""
 
     def __init__(self, config: DivaOriginalConfig, data: DataSpec, *, of_labels: int, domain: slice) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class SeparateEncoders(nn.Module):
         self.of_style = encoder(config, data, 2 * config.style_size) if config.style_size else None
 
     def forward(self, pixels: Float[Tensor, "batch pixel"]) -> Float[Tensor, "batch twice_latent"]:
-        """Means of all latents, then what their scales are made of."""
+        """Means of all latents, then the raw scales."""
         encoders = (self.of_labels, self.of_domain, self.of_style)
         of_labels, of_domain, *of_style = (
             each(pixels).unflatten(1, (2, -1)) for each in encoders if each is not None
@@ -101,7 +101,7 @@ class SeparateEncoders(nn.Module):
 
 
 def encoder(config: DivaOriginalConfig, data: DataSpec, outputs: int) -> nn.Module:
-    """An encoder of images to that many numbers."""
+    """An encoder of images with ``outputs`` outputs."""
     channels, *size = data.image_shape
     if choose_network(config.network, data, config.system) == "convolutional":
         return convolutional_encoder(channels, outputs)
@@ -138,11 +138,11 @@ class DivaOriginal(Diva):
         self.classifier_weights[order.index(config.domain_label)] = config.domain_classifier_weight
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set β for an epoch, 0 being the first: written into a tensor, so that nothing is compiled anew."""
+        """Set β for an epoch, 0 being the first: written into a tensor, so that nothing is recompiled."""
         share = min(1.0, (epoch + 1) / self.config.warm_up_epochs) if self.config.warm_up_epochs else 1.0
         self.kl_weight.fill_(share * self.config.kl_weight)
 
     @property
     def characteristics(self) -> tuple[slice, ...]:
-        """Where ``z_y`` stands: in a swap, ``z_d`` goes with the style ``z_x``."""
+        """The position of ``z_y``: in a swap, ``z_d`` goes with the style ``z_x``."""
         return (slice(0, self.domain.start), slice(self.domain.stop, self.layout.latents))

@@ -7,7 +7,7 @@ One class label, several binary labels, or a mix: ``p(y)`` and ``q(y | x)`` fact
     R(x, y)   = E_{q(z|x,y)} [ log p(x|y,z) ] − KL(q(z|x,y) ‖ p(z))
 
 over the unobserved labels ``U``. Their entropy and prior are always exact. The expectation of ``R`` is a sum over all
-combinations of labels where these are few, else it is estimated from sampled labels (``LabelEstimator``).
+combinations of labels if these are few, else it is estimated from sampled labels (``LabelEstimator``).
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ from pipeline.networks import (
 )
 
 LabelEstimator = Literal["auto", "enumerated", "score_function", "straight_through"]
-"""Of the expectation over unobserved labels.
+"""Estimator of the expectation over unobserved labels.
 
 ``score_function``: two samples, each the other's baseline, with the same noise of ``z``; unbiased.
-``straight_through``: one sample, through which gradients pass as if it were its probabilities; biased.
+``straight_through``: one sample, through which gradients pass as if it were the probabilities; biased.
 
 On 40 drawn radiographs without labels (5 binary ones, after 400 steps) the classifier's gradient had norm 11.6 and the
 standard deviations 11.1 (enumerated), 18.9 (score function; 32.4 with noise of its own for each sample, 6,500 without a
@@ -54,32 +54,32 @@ baseline) and 8.0 (straight-through), the mean of the last being 9.8 off: hence 
 """
 
 ENUMERATED_BY_DEFAULT = 16
-"""Combinations of several labels up to which ``auto`` enumerates them: every image is decoded once for each."""
+"""Combinations of several labels up to which ``auto`` enumerates them: every image is decoded once per combination."""
 ENUMERATED_AT_MOST = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class M2Config(ImageVAEConfig):
-    """M2 for binary labels, labels of several values, and mixes."""
+    """M2 for binary labels, multi-class labels, and mixes."""
 
     system: Annotated[Literal["m2"], tyro.conf.Suppress] = "m2"
     latent_size: int = 10
     """Number of latents ``z``."""
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | x)`` on observed labels; 50 is ours, Kingma et al. take 0.1 N, Joy et al. name none."""
+    """Factor α of ``log q(y | x)`` on observed labels; 50 is ours, Kingma et al. use 0.1 N, Joy et al. give none."""
     label_estimator: LabelEstimator = "auto"
     """The expectation over unobserved labels: the sum over their combinations (`enumerated`), or from samples
-    (`score_function`, unbiased; `straight_through`, biased); `auto`: enumerated where there is one label or at most 16
+    (`score_function`, unbiased; `straight_through`, biased); `auto`: enumerated if there is one label or at most 16
     combinations, else score_function."""
 
     def __post_init__(self) -> None:
-        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        ImageVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "latent_size")
         check_at_least(0, self, "classifier_weight")
 
     @classmethod
     def celeba(cls) -> M2Config:
-        """27 latents, as many as CCVAE has beside those of CelebA's 18 labels; the paper does not say what its M2 had."""
+        """27 latents, like CCVAE's style for CelebA; the paper does not give its M2's."""
         return cls(latent_size=27)
 
     def build(self, data: DataSpec) -> M2:
@@ -87,13 +87,13 @@ class M2Config(ImageVAEConfig):
 
 
 def choose_estimator(choice: LabelEstimator, labels: int, combinations: int) -> LabelEstimator:
-    """What ``auto`` stands for; ConfigError where more combinations are to be enumerated than anybody would wait for."""
+    """Resolve ``auto``; ConfigError if there are too many combinations to enumerate."""
     if choice == "auto":
         few = labels == 1 or combinations <= ENUMERATED_BY_DEFAULT
         return "enumerated" if few else "score_function"
     if choice == "enumerated" and combinations > ENUMERATED_AT_MOST:
         raise ConfigError(
-            f"m2: label_estimator=enumerated takes at most {ENUMERATED_AT_MOST} combinations of labels;"
+            f"m2: label_estimator=enumerated allows at most {ENUMERATED_AT_MOST} combinations of labels;"
             f" this data set has {combinations}"
         )
     return choice
@@ -133,7 +133,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
     # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example, whatever of its labels is observed."""
+        """The objective of each example, for any set of observed labels."""
         labelled, pixels = batch.labelled, to_pixels(batch.image)
         log_q = self.log_q(pixels)
         features = self.features(pixels)
@@ -141,7 +141,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         labels = batch.labels[:labelled].masked_fill(~observed, 0)
         log_q_label = log_likelihood_of(log_q[:labelled], labels, observed)
 
-        # Rows of which all labels are known need one combination of labels, the others several.
+        # Fully labelled rows need one combination of labels, the others several.
         known = 0 if self.partly_observed else labelled
         reconstruction = [
             self.reconstruction_bound(pixels[:known], features[:known], self.codes.code(labels[:known]))
@@ -176,7 +176,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         code: Float[Tensor, "*#rows value"],
         noise: Float[Tensor, "*#rows latent"] | None = None,
     ) -> Float[Tensor, "*rows"]:
-        """``R(x, y)`` from one sample of ``z``, its KL analytic; the leading axes of images and labels broadcast."""
+        """``R(x, y)`` from one sample of ``z``, with analytic KL; the leading axes of images and labels broadcast."""
         mean, scale = split_mean_and_scale(self.encoder(features, code))
         z = mean + scale * (torch.randn_like(mean) if noise is None else noise)
         return self.pixel_density(pixels, self.decoder(z, code)) - standard_gaussian_kl(mean, scale)
@@ -187,7 +187,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         features: Float[Tensor, "rows feature"],
         given: Float[Tensor, "rows label value"],
     ) -> Float[Tensor, " rows"]:
-        """``E_{q(y|x)} [R(x, y)]`` as the sum over all combinations; ``given`` are ``log q``, observed labels certain."""
+        """``E_{q(y|x)} [R(x, y)]`` as the sum over all combinations; ``given`` is ``log q`` with observed labels certain."""
         each = self.reconstruction_bound(
             pixels[:, None], features[:, None], self.codes.code(self.combinations)
         )
@@ -202,7 +202,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         given: Float[Tensor, "rows label value"],
     ) -> Float[Tensor, " rows"]:
         """``E_{q(y|x)} [R(x, y)]`` by the chosen estimator; its value is the mean of ``R`` over the samples."""
-        # Torch's checks of the distribution would wait for the device.
+        # Torch's checks of the distribution would synchronise with the device.
         distribution = torch.distributions.Categorical(logits=given.detach(), validate_args=False)
         if self.estimator == "straight_through":
             code = self.codes.code(distribution.sample().to(torch.uint8))
@@ -211,12 +211,12 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         labels = torch.stack([distribution.sample(), distribution.sample()]).to(torch.uint8)
         noise = torch.randn(len(pixels), self.config.latent_size, device=pixels.device)
         each = self.reconstruction_bound(pixels, features, self.codes.code(labels), noise)
-        # Without the score the classifier would learn from noise alone; without the baseline, from little else.
+        # Without the score the classifier would learn only from noise; without the baseline, mostly.
         score = class_log_probability(given.expand(2, -1, -1, -1), labels).sum(-1)
         advantage = (each - each.flip(0)).detach()
         return (each + advantage * (score - score.detach())).mean(0)
 
-    # what it can do
+    # capabilities
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
@@ -227,7 +227,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
     def encode(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """The labels in one-hot codes, known or else the most probable ones, and the mean of ``q(z | x, y)`` under them."""
+        """One-hot codes of the known or else the most probable labels, and the mean of ``q(z | x, y)`` given them."""
         pixels = to_pixels(image)
         code = self.codes.code(known_or_predicted(self.log_q(pixels), labels))
         mean, _ = split_mean_and_scale(self.encoder(self.features(pixels), code))
@@ -241,7 +241,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
     def reconstruct(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded posterior mean, under the known or else the most probable labels."""
+        """Decoded posterior mean, given the known or else the most probable labels."""
         return self.decode(self.encode(image, labels))
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
@@ -251,15 +251,15 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
 
     @property
     def characteristics(self) -> tuple[slice, ...]:
-        """Where the labels stand in the code."""
+        """The position of the labels in the code."""
         return (slice(0, self.codes.width),)
 
     def latents_of(self, label: int) -> slice:
-        """Where in the code the values of a label of the data set stand."""
+        """The position in the code of the values of a label of the data set."""
         return self.codes.of_label(label)
 
     def draw(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
-        """The one-hot code of the values: a label has no latents of its own here, so all draws are the same."""
+        """The one-hot code of the values: a label has no latents here, so all samples are the same."""
         return one_hot(values, self.codes.cardinalities[label]).expand(draws, -1, -1)

@@ -4,8 +4,8 @@ Generative:  ``p(z) p(x | z)`` with ``p(z) = N(0, I)``     Inference: ``q(z | x)
 
     L(x, y_O) = E_{q(z|x)} [ log p(x|z) ] − KL(q(z|x) ‖ p(z)) + α E_{q(z|x)} [ log q(y_O | z_c) ]
 
-over the observed labels ``O`` of each example. Having no ``p(z_c | y)``, it generates and intervenes by rejection: latents
-of each label are drawn from ``p(z)`` until the classifier is confident of the label.
+over the observed labels ``O`` of each example. Without ``p(z_c | y)``, it generates and intervenes by rejection:
+latents of each label are sampled from ``p(z)`` until the classifier is confident of the label.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from pipeline.models.parts.label_latents import IntervenesByLatents
 from pipeline.models.parts.latent_algebra import with_latents
 
 CANDIDATES = 1000
-"""Latents that are drawn for a label; where none convinces the classifier, the most convincing one is taken."""
+"""Number of samples for a label; if the classifier accepts none, the most probable one is used."""
 FARTHEST_LATENT = 10.0
-"""Bound of closest flips: a classifier that hardly looks at its latent would ask for one that the decoder never saw."""
+"""Bound of closest flips: a classifier that hardly depends on its latent would need one that the decoder never saw."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class M3Config(CharacteristicVAEConfig):
-    """M3 for binary labels, labels of several values, and mixes."""
+    """M3 for binary labels, multi-class labels, and mixes."""
 
     system: Annotated[Literal["m3"], tyro.conf.Suppress] = "m3"
     classifier_weight: float = 50.0
-    """Factor α of ``log q(y | z_c)`` on observed labels; 50 is ours, Joy et al. name none."""
+    """Factor α of ``log q(y | z_c)`` on observed labels; 50 is ours, Joy et al. give none."""
     confidence: float = 0.9
-    """Probability λ of a label that the classifier must reach where latents are drawn for it or changed to flip it."""
+    """Probability λ that the classifier must reach when latents are sampled for a label or changed to flip it."""
 
     def __post_init__(self) -> None:
         CharacteristicVAEConfig.__post_init__(self)
@@ -87,9 +87,9 @@ class M3(IntervenesByLatents, CharacteristicVAE):
         )
 
     def accepted_latents(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows own"]:
-        """For each row a draw of ``z_i ~ N(0, I)`` among those with ``q(y_i | z_i)`` of its value at least λ.
+        """For each row a sample of ``z_i ~ N(0, I)`` for which ``q(y_i | z_i)`` of its value is at least λ.
 
-        Where none of 1,000 draws is accepted, it is the one of the greatest probability, which is below λ.
+        If none of 1,000 samples is accepted, the most probable one, which is below λ.
         """
         block, place = self.layout.block_of(label)
         own = self.layout.latents_of(label)
@@ -101,16 +101,16 @@ class M3(IntervenesByLatents, CharacteristicVAE):
             log_q = classifier(candidates)[..., 0, :]
         log_q = log_q.gather(-1, values.long().expand(CANDIDATES, -1)[..., None])[..., 0]
         confident = log_q >= math.log(self.config.confidence)
-        # The first confident draw; where there is none, the draw of the greatest probability.
+        # The first confident sample; if there is none, the most probable one.
         chosen = torch.where(confident.any(0), confident.to(torch.uint8).argmax(0), log_q.argmax(0))
         return candidates[chosen, torch.arange(len(values), device=values.device)]
 
-    # what it can do
+    # capabilities
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
-        """``E[x | z]`` for ``z ~ p(z)``, accepted label by label where the classifier is confident of the label.
+        """``E[x | z]`` for ``z ~ p(z)``, accepted label by label if the classifier is confident of the label.
 
-        Where it is of none of 1,000 draws, the most convincing one is taken.
+        If it accepts none of 1,000 samples, the most probable one is used.
         """
         z = torch.randn(len(labels), self.layout.latents + self.config.style_size, device=labels.device)
         for label in range(self.layout.labels):
@@ -120,7 +120,7 @@ class M3(IntervenesByLatents, CharacteristicVAE):
     def draw(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
-        """Accepted latents of the label; where none of 1,000 draws is accepted, the most convincing one."""
+        """Accepted latents of the label; if none of 1,000 samples is accepted, the most probable one."""
         return self.accepted_latents(label, values.repeat(draws)).unflatten(0, (draws, -1))
 
     def flip_closest(
@@ -128,10 +128,10 @@ class M3(IntervenesByLatents, CharacteristicVAE):
     ) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z]`` with the closest ``z_i`` at which the other value of a binary label has probability λ.
 
-        It stays within ±10, where a classifier that hardly looks at its latent may not be as sure of the other value.
+        It stays within ±10, where a classifier that hardly depends on its latent may be less sure of the other value.
 
         Raises:
-            ConfigError: the label has several values, or several latents: then there is no closed form.
+            ConfigError: the label is multi-class, or has several latents: then there is no closed form.
         """
         z = self.encode(image)
         return self.decode(with_latents(z, self.latents_of(label), self.closest_flip(label, z)))
@@ -139,7 +139,7 @@ class M3(IntervenesByLatents, CharacteristicVAE):
     def closest_flip(self, label: int, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1"]:
         """The ``z_i`` closest to that of ``z`` at which ``a z_i + b = ±logit λ``, with the sign of the other value.
 
-        It is clamped to ±10, so a classifier that hardly looks at its latent may be less sure there than λ.
+        It is clamped to ±10, so a classifier that hardly depends on its latent may be less sure there than λ.
         """
         block, place = self.layout.block_of(label)
         classifier = self.classifier.blocks[block]
@@ -151,6 +151,6 @@ class M3(IntervenesByLatents, CharacteristicVAE):
         now = slope * z[:, self.layout.latents_of(label)] + intercept
         wanted = math.log(self.config.confidence / (1 - self.config.confidence))
         other = torch.where(now > 0, -wanted, wanted)
-        # Where the slope is zero this is infinite (or nothing): the bound holds then too.
+        # If the slope is zero this is infinite (or NaN): the bound applies then too.
         latent = (other - intercept) / slope
         return latent.nan_to_num(0.0).clamp(-FARTHEST_LATENT, FARTHEST_LATENT)

@@ -1,11 +1,11 @@
-"""MVAE (Wu & Goodman, 2018) with labels beside the image: ``p(z) p(x | z) Π_i p(y_i | z)``, ``p(z) = N(0, I)``.
+"""MVAE (Wu & Goodman, 2018) with labels as a second modality: ``p(z) p(x | z) Π_i p(y_i | z)``, ``p(z) = N(0, I)``.
 
-The posterior of any part of what may be known is a product of experts, the prior being one of them (its section 2.2):
+The posterior given any part of image and labels is a product of experts including the prior (its section 2.2):
 
     q(z | x, y_O) ∝ p(z) q̃(z | x) Π_{i∈O} q̃(z | y_i)
 
-over the observed labels ``O``. The objective sums the bounds of an example, of its image and of its labels, each with its
-own posterior (the sub-sampled paradigm of section 2.3; without an observed label only the second):
+over the observed labels ``O``. The objective sums the bounds of an example, of its image and of its labels, each with
+its own posterior (the sub-sampled paradigm of section 2.3; without an observed label only the second):
 
     ELBO(x, y_O) + ELBO(x) + ELBO(y_O)
     ELBO(x, y_O) = E_{q(z|x,y_O)} [ log p(x|z) + λ log p(y_O|z) ] − KL(q(z|x,y_O) ‖ p(z))
@@ -36,24 +36,24 @@ from pipeline.networks import mlp, one_hot, split_mean_and_scale
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MVAEConfig(ImageVAEConfig):
-    """MVAE for binary labels, labels of several values, and mixes."""
+    """MVAE for binary labels, multi-class labels, and mixes."""
 
     system: Annotated[Literal["mvae"], tyro.conf.Suppress] = "mvae"
     latent_size: int = 64
-    """Number of latents ``z``; 64 is what its authors' code has for MNIST."""
+    """Number of latents ``z``; 64 as in its authors' code for MNIST."""
     label_width: int = 512
     """Width of the two hidden layers of the labels' encoder and decoder."""
     label_weight: float = 10.0
-    """Factor λ of ``log p(y | z)``; 1 is the bound, 10 what its authors' code has for MNIST and CelebA."""
+    """Factor λ of ``log p(y | z)``; 1 is the bound, 10 as in its authors' code for MNIST and CelebA."""
 
     def __post_init__(self) -> None:
-        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        ImageVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "latent_size", "label_width")
         check_at_least(0, self, "label_weight")
 
     @classmethod
     def celeba(cls) -> MVAEConfig:
-        """45 latents, as many as CCVAE has for CelebA; the paper does not say what its MVAE had."""
+        """45 latents, like CCVAE for CelebA; the paper does not give its MVAE's."""
         return cls(latent_size=45)
 
     def build(self, data: DataSpec) -> MVAE:
@@ -94,7 +94,7 @@ class MVAE(ImageVAE):
         self.config = config
         self.codes = LabelCodes(data.labels_for("mvae"))
         width, values = config.label_width, self.codes.width
-        # Over one-hot rows: an embedding of each value of each label, and what all labels share behind it.
+        # Over one-hot rows: an embedding of each value of each label, followed by layers shared by all labels.
         self.label_encoder = mlp([values, width, width, 2 * config.latent_size])
         self.label_decoder = mlp([config.latent_size, width, width, values])
 
@@ -127,7 +127,7 @@ class MVAE(ImageVAE):
     # the objective
 
     def forward(self, batch: Batch) -> Losses:
-        """The objective of each example, whatever of its labels is observed."""
+        """The objective of each example, for any set of observed labels."""
         labelled, pixels = batch.labelled, to_pixels(batch.image)
         observed = batch.observed[:labelled]
         labels = batch.labels[:labelled].masked_fill(~observed, 0)
@@ -172,7 +172,7 @@ class MVAE(ImageVAE):
         """``log p(y_i | z)`` of every value of each label."""
         return self.codes.log_probabilities(self.label_decoder(z))
 
-    # what it can do
+    # capabilities
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
@@ -205,8 +205,8 @@ class MVAE(ImageVAE):
     ) -> Float[Tensor, "draw batch channel height width"]:
         """The decoded mean of ``q(z | x, y)`` with one label of ``y`` changed.
 
-        The other labels are what is known of the image, or else read from it. No latents belong to a label, so there is
-        nothing to draw that is of its characteristics alone: all draws are the same.
+        The other labels are the known or else the predicted ones. No latents belong to a label, so nothing
+        is sampled for its characteristics alone: all samples are the same.
         """
         shown_labels = self.known_or_predicted(image, labels)
         shown_labels[:, label] = values
@@ -221,7 +221,7 @@ class MVAE(ImageVAE):
     ) -> Float[Tensor, "batch channel height width"]:
         """The decoded mean of ``q(z | x, y)``, ``y`` of the first and ``x`` the second image of each pair.
 
-        ``y`` is what is known of the first image, or else read from it. An image has no characteristics here but its
+        ``y`` are the first image's known or else predicted labels. An image has no characteristics here except its
         labels; the second image's own labels are not used.
         """
         shown_labels = KnownLabels.all_of(self.known_or_predicted(characteristics, labels))
@@ -230,5 +230,5 @@ class MVAE(ImageVAE):
     def known_or_predicted(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None
     ) -> UInt8[Tensor, "batch label"]:
-        """Known labels, and for others the most probable value at the mean of ``q(z | x, y_O)``."""
+        """Known labels, and for the others the most probable value at the mean of ``q(z | x, y_O)``."""
         return known_or_predicted(self.log_p(self.encode(image, labels)), labels)

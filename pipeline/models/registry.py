@@ -1,4 +1,4 @@
-"""Every system by name: its configuration class, and the named presets of it that the command line offers."""
+"""Every system by name: its configuration class, and its named presets on the command line."""
 
 from __future__ import annotations
 
@@ -43,16 +43,14 @@ class Preset:
     """One line for ``--help``."""
     config: Callable[[], SystemConfig]
     one_per_class: bool = False
-    """Made for one label per class: what a run of it begins with, unless asked for otherwise."""
+    """Whether it is made for one label per class, which is then the default of a run."""
 
 
 PRESETS = {
     "ccvae": Preset("CCVAE with the settings that reproduce the paper (Joy et al. 2021)", CCVAEConfig),
-    "ccvae-celeba": Preset(
-        "CCVAE with the 27 style latents that the paper gives to CelebA", CCVAEConfig.celeba
-    ),
+    "ccvae-celeba": Preset("CCVAE with the paper's 27 style latents for CelebA", CCVAEConfig.celeba),
     "ccvae-constant": Preset(
-        "CCVAE for pictures of 64 x 64 with many labels: a constant weight, better pictures at the same accuracy",
+        "CCVAE for 64 x 64 images with many labels: a constant weight, better images at the same accuracy",
         CCVAEConfig.constant_weight,
     ),
     "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
@@ -62,27 +60,27 @@ PRESETS = {
         OnePerClassCCVAEConfig,
         one_per_class=True,
     ),
-    "m2": Preset("M2: labels beside the latents, enumerated or sampled (Kingma et al. 2014)", M2Config),
-    "m2-celeba": Preset("M2 with 27 latents beside CelebA's labels", M2Config.celeba),
+    "m2": Preset("M2: labels and latents, enumerated or sampled (Kingma et al. 2014)", M2Config),
+    "m2-celeba": Preset("M2 with 27 latents, for CelebA", M2Config.celeba),
     "m3": Preset("M3: a VAE with a classifier of its latents (CCVAE eq. 2)", M3Config),
     "mvae": Preset("MVAE: a product of experts on image and labels (Wu & Goodman 2018)", MVAEConfig),
-    "mvae-celeba": Preset("MVAE with 45 latents, as many as CCVAE has for CelebA", MVAEConfig.celeba),
+    "mvae-celeba": Preset("MVAE with 45 latents, like CCVAE for CelebA", MVAEConfig.celeba),
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
     "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
-    "vae": Preset("a plain VAE, which sees no labels", VAEConfig),
+    "vae": Preset("a plain VAE, without labels", VAEConfig),
     "cond_vae": Preset(
-        "CondVAE: encoder and decoder are told the labels (Klys et al. 2018); an unlabelled example adds the bound of"
-        " log p(x | labels unknown), unknown being a condition like others",
+        "CondVAE: encoder and decoder take the labels (Klys et al. 2018); an unlabelled example contributes the bound of"
+        " log p(x | labels unknown), unknown being one more condition",
         CondVAEConfig,
     ),
     "cond_vae_info": Preset(
-        "CondVAE-info: its decoder is told the labels, its encoder hides them from an adversary (Klys et al. 2018);"
+        "CondVAE-info: decoder with labels, encoder that hides them from an adversary (Klys et al. 2018);"
         " unlabelled examples as in cond_vae, and without the adversary",
         CondVAEInfoConfig,
     ),
     "csvae": Preset(
-        "CSVAE: a subspace for each attribute (Klys et al. 2018); an unlabelled example adds the bound of log p(x) and"
-        " the entropy term, and does not train the adversary",
+        "CSVAE: a subspace for each attribute (Klys et al. 2018); unlabelled examples contribute the bound of log p(x) and"
+        " the entropy term, and do not train the adversary",
         CSVAEConfig,
     ),
 }

@@ -1,8 +1,8 @@
-"""A plain VAE (Kingma and Welling 2014): ``p(z) p(x | z)`` with ``p(z) = N(0, I)``; it sees no labels.
+"""A plain VAE (Kingma and Welling 2014): ``p(z) p(x | z)`` with ``p(z) = N(0, I)``; it uses no labels.
 
     β_x E_{q(z|x)} [ log p(x|z) ] − β_z KL(q(z|x) ‖ p(z))
 
-With both weights 1 it is the bound; β_z alone makes it a β-VAE. Klys et al. 2018 (section 4.3) switch an attribute of it by
+With both weights 1 it is the bound; β_z makes it a β-VAE. Klys et al. 2018 (section 4.3) switch an attribute of it by
 arithmetic: ``decode(μ(x) − m_i + m_j)``, ``m_i`` being the mean of ``μ`` over the images that have the value i.
 """
 
@@ -27,7 +27,7 @@ from pipeline.models.parts.weighted_bound import WeightedVAEConfig, weighted_bou
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VAEConfig(WeightedVAEConfig):
-    """A VAE that sees no labels."""
+    """A VAE without labels."""
 
     system: Annotated[Literal["vae"], tyro.conf.Suppress] = "vae"
 
@@ -49,7 +49,7 @@ class VAE(ImageVAE):
         log_likelihood = self.log_likelihood(pixels, mean + scale * torch.randn_like(mean))
         return weighted_bound(self.config, log_likelihood, standard_gaussian_kl(mean, scale))
 
-    # what it can do
+    # capabilities
 
     def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
         """``m_i`` of each value."""
@@ -66,10 +66,10 @@ class VAE(ImageVAE):
     ) -> Float[Tensor, "draw batch channel height width"]:
         """``decode(μ(x) − m_i + m_j)`` from the known value i of each image to the given value j; all draws are the same.
 
-        It has no place for one label alone: what the means of the two values have in common stays as it is.
+        It has no separate part for one label: what the means of the two values have in common stays unchanged.
 
         Raises:
-            ConfigError: without points, or where the label of an image is not known.
+            ConfigError: without points, or if the label of an image is not known.
         """
         if points is None or labels is None or not bool(labels.observed[:, label].all()):
             raise ConfigError(

@@ -1,1 +1,1 @@
-"""What systems are made of: densities, label layouts, classifiers, priors, and the VAEs that they derive from."""
+"""Parts of systems: densities, label layouts, classifiers, priors, and base VAEs."""

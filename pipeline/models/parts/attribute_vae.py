@@ -1,4 +1,4 @@
-"""What Klys et al. 2018's systems that take labels as binary attributes have in common, and those with an adversary."""
+"""Shared by Klys et al. 2018's systems with labels as binary attributes, and by those with an adversary."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pipeline.models.parts.weighted_bound import WeightedVAEConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttributeVAEConfig(WeightedVAEConfig):
-    """The fields of systems whose networks are told labels."""
+    """The fields of systems whose networks take labels."""
 
     likelihood: Likelihood = "gaussian"
-    """``p(x | ...)``, Gaussian of one fixed scale (``likelihood_scale``), where the paper's decoder gives σ(w, z) beside
-    the mean: what weighs as much as its β_1 = 20 depends on that scale. `auto`: Laplace for images in colour or of
+    """``p(x | ...)``, Gaussian with a fixed scale (``likelihood_scale``), while the paper's decoder also outputs
+    σ(w, z): the equivalent of its β_1 = 20 depends on that scale. `auto`: Laplace for images in colour or of
     64 x 64 pixels, else Bernoulli."""
     hidden_labels: float = 0.1
-    """Share of the examples whose labels the networks are not told at a step (but how often each value occurs, as of
-    unlabelled examples), so that they learn to do without; 0 in the paper, where labels are always given."""
+    """Share of the examples whose labels are hidden from the networks at a step (replaced by frequencies, as for
+    unlabelled examples), so that they learn to work without; 0 in the paper, where labels are always given."""
 
     def __post_init__(self) -> None:
         WeightedVAEConfig.__post_init__(self)
@@ -38,12 +38,12 @@ class AttributeVAEConfig(WeightedVAEConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialVAEConfig(AttributeVAEConfig):
-    """The fields of those that have an adversary beside."""
+    """The fields of those with an adversary."""
 
     adversary_width: int = 128
     """Width of the adversary's two hidden layers."""
     adversary_learning_rate: float | None = None
-    """The adversary's step size, where it is to be another than the run's."""
+    """The adversary's learning rate (default: the run's)."""
 
     def __post_init__(self) -> None:
         AttributeVAEConfig.__post_init__(self)
@@ -52,21 +52,21 @@ class AdversarialVAEConfig(AttributeVAEConfig):
 
 
 class ConditionsOnAttributes:
-    """What systems have in common whose encoders are told labels as attributes, and which show one label alone."""
+    """Shared by systems whose encoders take labels as attributes, and which can show one label alone."""
 
     attributes: LabelAttributes
     config: AttributeVAEConfig
 
     @property
     def needs_labels(self) -> bool:
-        """Whether the encoder has never done without labels: ``hidden_labels`` is 0, as in the paper."""
+        """Whether the encoder was never trained without labels: ``hidden_labels`` is 0, as in the paper."""
         return self.config.hidden_labels == 0
 
     def attributes_of(self, rows: int, labels: KnownLabels | None) -> Float[Tensor, "rows attribute"]:
-        """What the encoder is told of images: their known labels, or that none is known.
+        """The encoder's attributes of images: their known labels, or that none is known.
 
         Raises:
-            ConfigError: none is handed in, and the system cannot do without.
+            ConfigError: none is given, and the system needs them.
         """
         if labels is not None:
             return self.attributes.of(labels.labels, labels.observed)
@@ -78,7 +78,7 @@ class ConditionsOnAttributes:
 
 
 def shown_labels(observed: Bool[Tensor, "rows label"], hidden: float) -> Bool[Tensor, "rows label"]:
-    """The labels that networks are told: those observed, except in a random share of the rows."""
+    """The labels that networks see: the observed ones, except in a random share of the rows."""
     if hidden == 0:
         return observed
     return observed & (torch.rand(len(observed), 1, device=observed.device) >= hidden)

@@ -1,4 +1,4 @@
-"""What systems have in common whose labels are read from latents of their own: ``z = (z_c, z_s)`` and ``q(y | z_c)``."""
+"""Shared by systems that predict each label from its own latents: ``z = (z_c, z_s)`` and ``q(y | z_c)``."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from pipeline.models.parts.label_latents import SwapsByLatents
 from pipeline.models.parts.label_layout import LabelLayout, label_blocks, latents_per_label
 
 CLASSIFYING_SAMPLES = 100
-"""Of ``q(z | x)``, for labels whose ``q(y | x)`` is no one-dimensional integral."""
+"""Samples of ``q(z | x)``, for labels whose ``q(y | x)`` is not a one-dimensional integral."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CharacteristicVAEConfig(ImageVAEConfig):
-    """The fields that decide the latents, beside those that decide the networks."""
+    """The fields of the latents, in addition to those of the networks."""
 
     characteristic_size: int = 10
-    """Latents of each label of more than two values (m_c, where it is the only label); a binary label has one."""
+    """Latents of each multi-class label (m_c, if it is the only label); a binary label has one."""
     label_latents: tuple[int, ...] = ()
-    """Latents of each label in the data set's order, where they are to be others; a binary label with several has an
-    MLP like a class label."""
+    """Latents of each label in the data set's order, to override these; a binary label with several has an MLP
+    like a class label."""
     style_size: int = 0
     """Number of the other latents ``z_s``; may be 0."""
 
     def __post_init__(self) -> None:
-        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        ImageVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "characteristic_size")
         check_at_least(0, self, "style_size")
         if any(size < 1 for size in self.label_latents):
@@ -46,7 +46,7 @@ class CharacteristicVAEConfig(ImageVAEConfig):
 
 
 class CharacteristicVAE(SwapsByLatents, ImageVAE):
-    """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and what they are enough for; its code is ``z = (z_c, z_s)``."""
+    """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and the capabilities that these give; its code is ``z = (z_c, z_s)``."""
 
     def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:
         sizes = latents_per_label(
@@ -66,7 +66,7 @@ class CharacteristicVAE(SwapsByLatents, ImageVAE):
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> list[Float[Tensor, "batch value"]]:
-        """``log q(y_i | x)``, whatever the training used: binary labels by quadrature, others from 100 samples."""
+        """``log q(y_i | x)``, independent of training: binary labels by quadrature, others from 100 samples."""
         mean, scale = self.posterior(to_pixels(image))
         found: list[Tensor] = []
         latents = (self.layout.split_latents(of[:, : self.layout.latents]) for of in (mean, scale))
@@ -87,7 +87,7 @@ class CharacteristicVAE(SwapsByLatents, ImageVAE):
 
     @property
     def characteristics(self) -> tuple[slice, ...]:
-        """Where ``z_c`` stands in ``z``."""
+        """The position of ``z_c`` in ``z``."""
         return (slice(0, self.layout.latents),)
 
     def characteristic_latents(
@@ -97,7 +97,7 @@ class CharacteristicVAE(SwapsByLatents, ImageVAE):
         return self.split(self.encode(image, labels))[0]
 
     def latents_of(self, label: int) -> slice:
-        """Where in ``z``, and in ``z_c``, the latents of a label of the data set stand."""
+        """The position, in ``z`` and in ``z_c``, of the latents of a label of the data set."""
         return self.layout.latents_of(label)
 
 

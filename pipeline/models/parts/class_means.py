@@ -1,6 +1,6 @@
 """The mean code of the images that have a value of a label: ``E_{S_j} [μ(x, y)]`` of Klys et al. 2018, over any split.
 
-Attribute switching takes its points from them (sections 4.3 and 5.4), and polytopes and traversals their corners where a
+Attribute switching takes its points from them (sections 4.3 and 5.4), and polytopes and traversals their corners if a
 system has no ``p(z_c | y)``.
 """
 
@@ -23,7 +23,7 @@ def class_means(
     batches: Iterable[tuple[UInt8[Tensor, "_ channel height width"], KnownLabels]],
     cardinalities: Sequence[int],
 ) -> ClassMeans:
-    """One pass over batches of images with their labels, which are handed to the encoder; sums are in float64."""
+    """One pass over batches of images with their labels, which are passed to the encoder; sums are in float64."""
     sums: list[Tensor | float] = [0.0] * len(cardinalities)
     counts: list[Tensor | float] = [0.0] * len(cardinalities)
     dtype = torch.get_default_dtype()

@@ -19,13 +19,13 @@ from pipeline.models.parts.label_layout import LabelBlock, LabelLayout
 from pipeline.networks import mlp, scale_of, split_mean_and_scale
 
 _UNIT_SCALE = math.log(math.e - 1)
-"""What softplus takes to 1."""
+"""The inverse of softplus at 1."""
 
 
 REACH = 10.0
-"""A table's means are so many times its parameters. Adam moves a parameter by at most its step size, and where an MLP's
+"""Factor between a table's means and its parameters. Adam moves a parameter by at most the learning rate, and while an MLP's
 output is a sum over many, a table's entry is one: in a short training it would lag behind the posterior, whose means of
-the two values of a label come to lie 10 apart in a thousand steps (``docs/results.md``)."""
+the two values of a label move 10 apart in a thousand steps (``docs/results.md``)."""
 
 
 class PriorTable(nn.Module):
@@ -97,7 +97,7 @@ class ConditionalPrior(nn.Module):
     def given(
         self, of_blocks: Sequence[Tensor], labels: UInt8[Tensor, "rows label"]
     ) -> Float[Tensor, "*more_rows label"]:
-        """Of numbers for every value, per block (…, row, label, value), those of the given values."""
+        """Select the given values from numbers for every value, per block (…, row, label, value)."""
         values = self.layout.split_labels(labels)
         return concat_blocks(
             [

@@ -1,4 +1,4 @@
-"""What systems have in common that have ``p(z_c | y)``: they generate, intervene and traverse by it."""
+"""Shared by systems with ``p(z_c | y)``, which they use to generate, intervene and traverse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.models.parts.label_latents import IntervenesByLatents, TraversesBy
 
 
 class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, CharacteristicVAE):
-    """``p(z_c | y)`` beside ``q(z | x)``, ``p(x | z)`` and ``q(y | z_c)``."""
+    """``p(z_c | y)`` in addition to ``q(z | x)``, ``p(x | z)`` and ``q(y | z_c)``."""
 
     def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:
         super().__init__(config, data)
@@ -31,7 +31,7 @@ class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, Characteristi
         log_q = [None] * len(joint) if choice == "exact" else self.classifier(z_c)
         return concat_blocks([label_marginal(choice, *block) for block in zip(joint, log_q, strict=True)])
 
-    # what it can do
+    # capabilities
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z]`` for a fresh ``z_c ~ p(z_c | y)`` and ``z_s ~ p(z_s)`` per row."""

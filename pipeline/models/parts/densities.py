@@ -49,7 +49,7 @@ def gaussian_kl(
 def bernoulli_log_density(
     pixels: Float[Tensor, "*#rows pixel"], logits: Float[Tensor, "*#rows pixel"]
 ) -> Float[Tensor, "*rows"]:
-    """``log Ber(pixels; sigmoid(logits))`` over the last axis; grey pixels count as probabilities, as in the papers."""
+    """``log Ber(pixels; sigmoid(logits))`` over the last axis; grey pixels are probabilities, as in the papers."""
     pixels, logits = torch.broadcast_tensors(pixels, full_precision(logits))
     return -functional.binary_cross_entropy_with_logits(logits, pixels, reduction="none").sum(-1)
 

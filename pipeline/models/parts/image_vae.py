@@ -1,4 +1,4 @@
-"""What every system over images has: an encoder to a diagonal Gaussian, a decoder, and the density of pixels."""
+"""The base of all systems: an encoder to a diagonal Gaussian, a decoder, and the density of pixels."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ _SCALED_DENSITIES = {
 
 
 def is_of_convolutional_size(data: DataSpec) -> bool:
-    """Whether the convolutional networks take the images."""
+    """Whether the images have the size of the convolutional networks."""
     return data.image_shape[1:] == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE)
 
 
 def choose_network(choice: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
-    """What ``auto`` stands for; ConfigError where convolutional networks are asked for and do not fit."""
+    """Resolve ``auto``; ConfigError if convolutional networks are asked for and do not fit."""
     if choice == "convolutional" and not is_of_convolutional_size(data):
         _, height, width = data.image_shape
         raise ConfigError(
-            f"{system}: network=convolutional takes images of 64 x 64 pixels; these have {height} x {width}"
+            f"{system}: network=convolutional needs images of 64 x 64 pixels; these have {height} x {width}"
         )
     if choice == "auto":
         _log_choice(system, data.image_shape)
@@ -81,7 +81,7 @@ def _log_choice(system: str, image_shape: tuple[int, int, int]) -> None:
 
 
 def choose_likelihood(choice: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
-    """What ``auto`` stands for."""
+    """Resolve ``auto``."""
     if choice == "auto":
         in_colour = data.image_shape[0] > 1
         return "laplace" if in_colour or is_of_convolutional_size(data) else "bernoulli"
@@ -90,18 +90,18 @@ def choose_likelihood(choice: Likelihood, data: DataSpec) -> Literal["bernoulli"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageVAEConfig:
-    """The fields that decide the networks; a system's own class names it in ``system`` and adds its own."""
+    """The fields of the networks; a system's own class names it in ``system`` and adds its own."""
 
     system: Annotated[str, tyro.conf.Suppress]
     network: Network = "auto"
     """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs, with a
     warning for images larger than 32 x 32 (TFD, AffectNet), of which no paper has MLPs."""
     hidden_width: int = 600
-    """Width of the two hidden layers of encoder and decoder, where they are MLPs."""
+    """Width of the two hidden layers of MLP encoders and decoders."""
     likelihood: Likelihood = "auto"
     """``p(x | z)``; `auto`: Laplace for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
     likelihood_scale: float = 1.0
-    """Scale of a Laplace or Gaussian likelihood, where black is 0 and white 1."""
+    """Scale of a Laplace or Gaussian likelihood; black is 0 and white 1."""
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -118,12 +118,12 @@ def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, T
 
 
 class ImageVAE(BoundOfLosses):
-    """``q(z | x)``, ``p(x | z)`` and what they are enough for; systems add their priors and classifiers."""
+    """``q(z | x)``, ``p(x | z)`` and the capabilities that these give; systems add their priors and classifiers."""
 
     def __init__(
         self, config: ImageVAEConfig, data: DataSpec, *, latents: int, encoder_outputs: int | None = None
     ) -> None:
-        """``latents`` numbers are decoded; the encoder gives their means and scales, or as many numbers as are asked for."""
+        """``latents`` numbers are decoded; the encoder outputs their means and scales, or ``outputs`` numbers."""
         super().__init__()
         outputs = 2 * latents if encoder_outputs is None else encoder_outputs
         self.image_shape = data.image_shape
@@ -146,7 +146,7 @@ class ImageVAE(BoundOfLosses):
     def encode(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Mean of ``q(z | x)``; the encoder sees no labels."""
+        """Mean of ``q(z | x)``; the encoder does not use labels."""
         return self.posterior(to_pixels(image))[0]
 
     def log_likelihood(

@@ -1,4 +1,4 @@
-"""Labels as binary attributes, ``y ∈ {0, 1}^k`` of Klys et al. 2018: what the CSVAE family conditions on."""
+"""Labels as binary attributes, ``y ∈ {0, 1}^k`` of Klys et al. 2018: the conditions of the CSVAE family."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.networks import one_hot
 
 
 class LabelAttributes(nn.Module):
-    """A binary label is one attribute, present at its value 1; a label of several values has one for each.
+    """A binary label is one attribute, present at its value 1; a multi-class label has one per value.
 
     Where one of these is neutral, it is the absence of all the others, and has none: TFD's seven expressions are six
     attributes, as in the paper.
 
     It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies, those of all
-    its observed labels, whatever the supervision rate.
+    its observed labels, at any supervision rate.
     """
 
     places: Tensor
@@ -48,14 +48,14 @@ class LabelAttributes(nn.Module):
         self.register_buffer("frequencies", codes.side_by_side(log_prior.exp()), persistent=False)
 
     def of_label(self, label: int) -> slice:
-        """Where the attributes of a label of the data set stand."""
+        """The position of the attributes of a label of the data set."""
         start = sum(self.sizes[:label])
         return slice(start, start + self.sizes[label])
 
     def of(
         self, labels: UInt8[Tensor, "rows label"], known: Bool[Tensor, "rows label"]
     ) -> Float[Tensor, "rows attribute"]:
-        """0 or 1; for a label that is not known, how often each of its values occurs."""
+        """0 or 1; for an unknown label, the frequencies of its values."""
         codes = self.codes.code(labels.masked_fill(~known, 0))
         codes = torch.where(known.index_select(-1, self.label_of), codes, self.frequencies)
         return codes.index_select(-1, self.places)
@@ -65,7 +65,7 @@ class LabelAttributes(nn.Module):
         return self.of(labels, torch.ones_like(labels, dtype=torch.bool))
 
     def of_unknown(self, rows: int) -> Float[Tensor, "rows attribute"]:
-        """How often each is present: no label is known."""
+        """The frequency of each attribute: no label is known."""
         return self.frequencies.index_select(-1, self.places).expand(rows, -1)
 
     def of_one(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows attribute"]:

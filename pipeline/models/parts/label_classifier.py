@@ -94,5 +94,5 @@ class LabelClassifier(nn.Module):
 
 
 def concat_blocks(of_blocks: Sequence[Tensor]) -> Tensor:
-    """What was computed per block, (rows, label of the block), for all arranged labels."""
+    """Concatenate per-block results, (rows, label of the block), over all arranged labels."""
     return of_blocks[0] if len(of_blocks) == 1 else torch.cat(list(of_blocks), dim=-1)

@@ -19,10 +19,10 @@ NEVER = -1e30
 
 
 class LabelCodes(nn.Module):
-    """The values of all labels side by side (``width`` of them), label by label; it has no parameters.
+    """The values of all labels concatenated (``width`` of them), label by label; it has no parameters.
 
-    Where labels have different numbers of values, tensors per label and value have room for the most; a value that a label
-    does not have is never probable.
+    If labels have different numbers of values, tensors per label and value are padded to the most; padding has
+    probability 0.
     """
 
     exists: Tensor
@@ -37,27 +37,27 @@ class LabelCodes(nn.Module):
         self.have_as_many_values = bool(exists.all())
         self.register_buffer("exists", exists, persistent=False)
         self.register_buffer("existing", exists.flatten().nonzero()[:, 0], persistent=False)
-        # Where in the row of all values each value of each label stands.
+        # The position of each value of each label in the row of all values.
         places = torch.zeros(self.labels, self.most, dtype=torch.long)
         places[exists] = torch.arange(self.width)
         self.register_buffer("places", places, persistent=False)
 
     def of_label(self, label: int) -> slice:
-        """Where the values of a label stand side by side with those of the others."""
+        """The position of a label's values in the row of all values."""
         start = sum(self.cardinalities[:label])
         return slice(start, start + self.cardinalities[label])
 
     def code(self, labels: UInt8[Tensor, "*rows label"]) -> Float[Tensor, "*rows width"]:
-        """One-hot codes of all labels, side by side; what stands for an unknown label must be one of its values."""
+        """Concatenated one-hot codes of all labels; the placeholder of an unknown label must be one of its values."""
         return self.side_by_side(one_hot(labels, self.most))
 
     def side_by_side(self, of_values: Float[Tensor, "*rows label most"]) -> Float[Tensor, "*rows width"]:
-        """What belongs to each value of each label, the values that do not exist left out."""
+        """Numbers for each value of each label, without the padding."""
         flat = of_values.flatten(-2)
         return flat if self.have_as_many_values else flat.index_select(-1, self.existing)
 
     def log_probabilities(self, logits: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows label most"]:
-        """Log-probabilities of every value of each label from the logits of all values, side by side."""
+        """Log-probabilities of every value of each label from the concatenated logits of all values."""
         logits = full_precision(logits)
         if self.have_as_many_values:
             return logits.unflatten(-1, (self.labels, self.most)).log_softmax(-1)
@@ -70,7 +70,7 @@ class LabelCodes(nn.Module):
         labels: UInt8[Tensor, "*rows label"],
         observed: Bool[Tensor, "*rows label"],
     ) -> Float[Tensor, "*rows label most"]:
-        """The same, but for the labels that are observed all probability on their value."""
+        """The same, with all probability of observed labels on their value."""
         certain = (1 - one_hot(labels.masked_fill(~observed, 0), self.most)) * NEVER
         return torch.where(observed[..., None], certain, log_probabilities)
 
@@ -94,7 +94,7 @@ class LabelCodes(nn.Module):
 def known_or_predicted(
     log_probabilities: Float[Tensor, "rows label most"], known: KnownLabels | None
 ) -> UInt8[Tensor, "rows label"]:
-    """The known value of each label, and of those that are not known the most probable one."""
+    """The known value of each label, and for unknown ones the most probable value."""
     read = log_probabilities.argmax(-1).to(torch.uint8)
     return read if known is None else torch.where(known.observed, known.labels, read)
 

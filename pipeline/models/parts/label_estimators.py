@@ -1,4 +1,4 @@
-"""The named estimators of what has no label: ``log p(z_c)`` summed over values, ``log q(y | x)`` integrated over ``z_c``."""
+"""The named estimators for labels: ``log p(z_c)`` summed over values, ``log q(y | x)`` integrated over ``z_c``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LabelMarginal = Literal["exact", "jensen_enumerated", "jensen_sampled"]
 PosteriorPredictive = Literal["quadrature", "monte_carlo", "monte_carlo_joint"]
 
 QUADRATURE_NODES = 64
-"""Of each integral over one latent, in both of its forms."""
+"""Number of quadrature nodes of each integral over one latent, in both of its forms."""
 STEEP = 3.0
-"""Slope of the classifier times scale of the posterior above which the sigmoid is too much of a step for Gauss–Hermite."""
+"""Slope of the classifier times scale of the posterior above which the sigmoid is too steep for Gauss–Hermite."""
 
 
 def label_marginal(
@@ -39,8 +39,8 @@ def label_marginal(
     inner = joint - log_q
     if choice == "jensen_enumerated":
         return (log_q.exp() * inner).sum(-1)
-    # Without the score term the classifier would learn from noise alone: its expected gradient would be zero.
-    # Torch's checks of the distribution fail where no row is unlabelled, and would wait for the device.
+    # Without the score term the classifier would learn only from noise: its expected gradient would be zero.
+    # Torch's checks of the distribution fail if no row is unlabelled, and would synchronise with the device.
     label = torch.distributions.Categorical(logits=log_q, validate_args=False)
     drawn, other = label.sample(), label.sample()
     value, baseline = class_log_probability(inner, drawn), class_log_probability(inner, other)
@@ -61,11 +61,11 @@ def monte_carlo(
 
 
 class SigmoidQuadrature(nn.Module):
-    """``log E_u [σ(m + s u)]`` under a standard normal ``u``, by Gauss–Hermite quadrature where ``s`` is small.
+    """``log E_u [σ(m + s u)]`` under a standard normal ``u``, by Gauss–Hermite quadrature if ``s`` is small.
 
-    Where it is not, the two change roles: it is ``log E_T [Φ((m − T) / s)]`` under a logistic ``T``, and the trapezoidal
-    rule in ``v``, ``T = 4 sinh v``, reaches far into both tails. Far out, ``m < −1.5 s²``, σ is but an exponential, which
-    Gauss–Hermite takes. Relative errors are below 1e-5 for ``s`` up to 10, and beyond where ``m > −s²``.
+    Otherwise the two change roles: it is ``log E_T [Φ((m − T) / s)]`` under a logistic ``T``, and the trapezoidal
+    rule in ``v``, ``T = 4 sinh v``, reaches far into both tails. Far out, ``m < −1.5 s²``, σ is just an exponential, which
+    Gauss–Hermite can integrate. Relative errors are below 1e-5 for ``s`` up to 10, and beyond where ``m > −s²``.
     """
 
     nodes: Tensor
@@ -100,6 +100,6 @@ class SigmoidQuadrature(nn.Module):
         m = classifier.logits(mean) * (2 * full_precision(labels) - 1)
         s = full_precision(classifier.slope * scale).abs()
         steep = (s > STEEP) & (m > -1.5 * s**2)
-        m, s = m.where(steep, 0.0), s.where(steep, 1.0)  # gradients stay finite where the other form is taken
+        m, s = m.where(steep, 0.0), s.where(steep, 1.0)  # gradients stay finite where the other form is used
         log_ndtr = torch.special.log_ndtr((m - self.thresholds[:, None, None]) / s)
         return torch.where(steep, (log_ndtr + self.log_masses[:, None, None]).logsumexp(0), flat)

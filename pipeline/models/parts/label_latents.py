@@ -1,4 +1,4 @@
-"""What every system can do by the algebra of latents: interventions, swaps, traversals and switches of one label.
+"""Capabilities by the algebra of latents: interventions, swaps, traversals and switches of one label.
 
 Each class adds one capability to a system that has ``HasLabelLatents``.
 """
@@ -16,7 +16,7 @@ from pipeline.models.parts.latent_algebra import straight_path, swapped, travers
 
 
 class IntervenesByLatents:
-    """``Intervenes``: the label's place in the code is drawn anew."""
+    """``Intervenes``: the label's part of the code is resampled."""
 
     def intervene(
         self: HasLabelLatents,
@@ -26,22 +26,22 @@ class IntervenesByLatents:
         draws: int = 1,
         labels: KnownLabels | None = None,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """Decoded codes with ``draw`` in the label's place; all else is as in ``encode``, exactly."""
+        """Decoded codes with ``draw`` as the label's part; all else is exactly as in ``encode``."""
         code, own = self.encode(image, labels), self.draw(label, values, draws)
         return self.decode(with_latents(code, self.latents_of(label), own))
 
 
 class HasCharacteristics(HasLabelLatents, Protocol):
-    """A swap takes some of the code from one image, the rest from another."""
+    """A swap takes part of the code from one image, the rest from another."""
 
     @property
     def characteristics(self) -> Sequence[slice]:
-        """Where in the code that stands which a swap takes from the first image."""
+        """The parts of the code that a swap takes from the first image."""
         ...
 
 
 class SwapsByLatents:
-    """``SwapsCharacteristics``: codes of two images in one."""
+    """``SwapsCharacteristics``: the codes of two images combined."""
 
     def swap(
         self: HasCharacteristics,
@@ -50,13 +50,13 @@ class SwapsByLatents:
         labels: KnownLabels | None = None,
         style_labels: KnownLabels | None = None,
     ) -> Float[Tensor, "batch channel height width"]:
-        """Decoded ``characteristics`` of the first and all else of the second image of each pair."""
+        """Decode ``characteristics`` of the first and all else of the second image of each pair."""
         first, second = self.encode(characteristics, labels), self.encode(style, style_labels)
         return self.decode(swapped(first, second, self.characteristics))
 
 
 class TraversesByLatents:
-    """``Traverses``: the label's place in the code goes straight from one centre to another."""
+    """``Traverses``: the label's part of the code moves in a straight line from one centre to another."""
 
     def traverse(
         self: HasCentres,
@@ -68,7 +68,7 @@ class TraversesByLatents:
         end: int = 1,
         labels: KnownLabels | None = None,
     ) -> Float[Tensor, "step batch channel height width"]:
-        """Decoded codes on the way from the centre of ``start`` to that of ``end``; all else is as in ``encode``."""
+        """Decoded codes along the path from the centre of ``start`` to that of ``end``; all else is as in ``encode``."""
         centres = self.centres(label)
         path = straight_path(centres[start], centres[end], steps)
         return self.decode(traversal(self.encode(image, labels), self.latents_of(label), path))
@@ -86,12 +86,12 @@ class HasAbsence(HasLabelLatents, Protocol):
     def at_points(
         self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value point"]
     ) -> Float[Tensor, "batch own"]:
-        """What stands in the label's place where its attributes lie at the points of the given values."""
+        """The label's part of the code with its attributes at the points of the given values."""
         ...
 
 
 class SwitchesByLatents:
-    """The half of ``SwitchesAttribute`` that is the same for all: one label in a code that is empty of all others."""
+    """The shared half of ``SwitchesAttribute``: one label in a code without all others."""
 
     def switch_attribute(
         self: HasAbsence,
@@ -102,7 +102,7 @@ class SwitchesByLatents:
         labels: KnownLabels | None = None,
         points: Float[Tensor, "value point"] | None = None,
     ) -> Float[Tensor, "draw batch channel height width"]:
-        """``G_ij`` of section 4.3: decoded style with the label at its points, or at draws of it where there are none."""
+        """``G_ij`` of section 4.3: decoded style with the label at its points, or at samples of it without points."""
         if points is None:
             own = self.draw(label, values, draws)
         else:

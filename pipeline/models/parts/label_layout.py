@@ -1,4 +1,4 @@
-"""Which latents belong to which label: labels in blocks that are treated alike, their latents side by side in ``z_c``."""
+"""Which latents belong to which label: labels in blocks of the same kind, their latents concatenated in ``z_c``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from data_prep.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class LabelBlock:
-    """Binary labels with one latent each, all of them together; or one label with a latent vector of its own."""
+    """Binary labels with one latent each, all of them together; or one label with its own latent vector."""
 
     labels: tuple[int, ...]
-    """Their places in the data set's order."""
+    """Their indices in the data set's order."""
     cardinality: int
     latents: int
     """Number of latents of the block."""
@@ -39,13 +39,13 @@ def label_blocks(cardinalities: Sequence[int], latents: Sequence[int]) -> tuple[
 def latents_per_label(
     cardinalities: Sequence[int], requested: Sequence[int], class_latents: int, system: str
 ) -> tuple[int, ...]:
-    """As many latents of each label as were asked for; else one for a binary label, ``class_latents`` for others.
+    """The requested latents per label, or by default one for a binary label and ``class_latents`` for others.
 
     Raises:
-        ConfigError: there is no label, or another number of labels than was asked for.
+        ConfigError: there is no label, or a different number of labels than requested.
     """
     if not cardinalities:
-        raise ConfigError(f"{system} takes a data set with labels; this one has none")
+        raise ConfigError(f"{system} needs a data set with labels; this one has none")
     if requested and len(requested) != len(cardinalities):
         raise ConfigError(
             f"{system}: label_latents names {len(requested)} labels; the data set has {len(cardinalities)}"
@@ -56,7 +56,7 @@ def latents_per_label(
 
 
 class LabelLayout(nn.Module):
-    """Blocks of labels, and the order that it brings labels into; it has no parameters."""
+    """Blocks of labels, and the resulting order of labels; it has no parameters."""
 
     order: Tensor
 
@@ -72,7 +72,7 @@ class LabelLayout(nn.Module):
     def in_block_order(
         self, labels: UInt8[Tensor, "rows label"], observed: Bool[Tensor, "rows label"]
     ) -> tuple[UInt8[Tensor, "rows label"], Bool[Tensor, "rows label"]]:
-        """Labels and mask with the labels in the order of the blocks; what stands in unobserved places becomes 0."""
+        """Labels and mask with the labels in the order of the blocks; unobserved values become 0."""
         if not self.in_order:
             labels, observed = labels[:, self.order], observed[:, self.order]
         return labels.masked_fill(~observed, 0), observed
@@ -87,23 +87,23 @@ class LabelLayout(nn.Module):
         return tuple(latents.unflatten(-1, (len(block.labels), -1)) for latents, block in blocks)
 
     def split_labels(self, of_labels: Tensor) -> tuple[Tensor, ...]:
-        """What belongs to the labels of each block, of a tensor whose last axis is that of arranged labels."""
+        """Split a tensor whose last axis is the arranged labels into the labels of each block."""
         return of_labels.split([len(block.labels) for block in self.blocks], dim=-1)
 
     def in_data_order(self, of_labels: Sequence[Tensor]) -> list[Tensor]:
-        """One entry per arranged label, brought back into the order of the data set."""
+        """One entry per arranged label, restored to the order of the data set."""
         order = [label for block in self.blocks for label in block.labels]
         return [of_labels[order.index(label)] for label in range(self.labels)]
 
     def block_of(self, label: int) -> tuple[int, int]:
-        """Number of the block of a label of the data set, and the label's place in it; IndexError if there is none."""
+        """Number of the block of a label of the data set, and the label's index in it; IndexError if there is none."""
         for number, block in enumerate(self.blocks):
             if label in block.labels:
                 return number, block.labels.index(label)
         raise IndexError(f"label {label} of a data set with {self.labels} labels")
 
     def latents_of(self, label: int) -> slice:
-        """Where in ``z_c`` the latents of a label of the data set stand."""
+        """The position in ``z_c`` of the latents of a label of the data set."""
         number, place = self.block_of(label)
         block = self.blocks[number]
         each = block.latents // len(block.labels)

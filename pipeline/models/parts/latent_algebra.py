@@ -1,7 +1,7 @@
-"""Changes of codes whose labels have latents of their own: pure functions of what ``encode`` gives and ``decode`` takes.
+"""Changes of codes whose labels have their own latents: pure functions between ``encode`` and ``decode``.
 
-A code is (*rows, latent), its last axis the decoder's input; ``place`` is where a label's latents stand in it
-(``latents_of``). What a function does not name it copies, bit for bit. Leading axes broadcast.
+A code is (*rows, latent), its last axis the decoder's input; ``place`` is the position of a label's latents in it
+(``latents_of``). Everything else is copied bit for bit. Leading axes broadcast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.networks import concatenated
 def with_latents(
     code: Float[Tensor, "*#rows latent"], place: slice, latents: Float[Tensor, "*#rows own"]
 ) -> Float[Tensor, "*rows latent"]:
-    """The code with other latents in one place: what an intervention on a label is."""
+    """The code with the latents at one position replaced: an intervention on a label."""
     return concatenated(code[..., : place.start], latents, code[..., place.stop :])
 
 
@@ -27,7 +27,7 @@ def swapped(
     style: Float[Tensor, "*#rows latent"],
     places: Sequence[slice],
 ) -> Float[Tensor, "*rows latent"]:
-    """The second code with what stands in ``places`` of the first."""
+    """The second code with the ``places`` of the first."""
     for place in places:
         style = with_latents(style, place, characteristics[..., place])
     return style
@@ -36,7 +36,7 @@ def swapped(
 def straight_path(
     start: Float[Tensor, "*shape"], end: Float[Tensor, "*shape"], steps: int
 ) -> Float[Tensor, "step *shape"]:
-    """As many points at equal distances as there are steps, both ends among them."""
+    """``steps`` equidistant points, including both ends."""
     share = torch.linspace(0, 1, steps, device=start.device).unflatten(0, (steps, *[1] * start.ndim))
     return start + share * (end - start)
 
@@ -53,13 +53,13 @@ def grid(
     down: tuple[slice, Float[Tensor, "row own"]],
     across: tuple[slice, Float[Tensor, "column other"]],
 ) -> Float[Tensor, "row column *rows latent"]:
-    """Two labels at once: the place of each and the path through its latents, one down and one across."""
+    """Two labels at once: the position of each and the path through its latents, one down and one across."""
     return traversal(traversal(code, *across), *down)
 
 
 def surface(
     corners: Float[Tensor, "2 2 *shape"], rows: int, columns: int
 ) -> Float[Tensor, "row column *shape"]:
-    """Points of the surface that straight lines span between four corners (the polytope of CCVAE's figure 21)."""
+    """Points of the bilinear surface between four corners (the polytope of CCVAE's figure 21)."""
     left, right = (straight_path(corners[0, side], corners[1, side], rows) for side in (0, 1))
     return straight_path(left, right, columns).transpose(0, 1)

@@ -1,4 +1,4 @@
-"""The bound of a VAE whose two terms have weights, which a plain VAE and those of Klys et al. 2018 share."""
+"""The bound of a VAE with two weighted terms, shared by a plain VAE and those of Klys et al. 2018."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.models.parts.image_vae import ImageVAEConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightedVAEConfig(ImageVAEConfig):
-    """The fields that decide the latents and the weights of a VAE's two terms."""
+    """The fields of the latents and the weights of a VAE's two terms."""
 
     latent_size: int = 10
     """Number of latents ``z``."""
@@ -24,7 +24,7 @@ class WeightedVAEConfig(ImageVAEConfig):
     """Factor of ``KL(q(z | x) ‖ p(z))``."""
 
     def __post_init__(self) -> None:
-        ImageVAEConfig.__post_init__(self)  # super() and slots do not go together in a dataclass
+        ImageVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "latent_size")
         check_at_least(0, self, "reconstruction_weight", "kl_weight")
 
@@ -32,7 +32,7 @@ class WeightedVAEConfig(ImageVAEConfig):
 def weighted_bound(
     config: WeightedVAEConfig, log_likelihood: Float[Tensor, " batch"], kl: Float[Tensor, " batch"]
 ) -> Losses:
-    """Both terms with their weights as the objective; the bound itself is among the terms."""
+    """Both weighted terms as the objective; the bound itself is recorded as a term."""
     elbo = log_likelihood - kl
     objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
     return Losses(

@@ -151,5 +151,5 @@ def test_a_class_without_a_labelled_example_is_named(tiny_data_set: Path):
 def test_one_per_class_is_refused_where_there_is_not_one_label(labels: int):
     rows = np.zeros((4, labels), dtype=np.uint8)
     columns = Columns(labels=rows, observed=rows == 0, supervision_rank=np.zeros(4, dtype=np.float32))
-    with pytest.raises(ConfigError, match=f"takes a data set with one class label; this one has {labels}"):
+    with pytest.raises(ConfigError, match=f"needs a data set with one class label; this one has {labels}"):
         columns.used_labels(0.0, one_per_class=True)

@@ -20,8 +20,8 @@ from pipeline.models.registry import PRESETS
 
 NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8}
 """Of the fields that a system has of these."""
-ONE_CLASS_LABEL = r"takes a data set with one class label; this one has \d+ labels"
-NO_DOMAIN = "takes a data set with a domain and at least one other label; this one has 1 labels"
+ONE_CLASS_LABEL = r"needs a data set with one class label; this one has \d+ labels"
+NO_DOMAIN = "needs a data set with a domain and at least one other label; this one has 1 labels"
 REFUSED: dict[tuple[str, str], str] = {
     ("revae-one-per-class", "faces"): ONE_CLASS_LABEL,
     ("revae-one-per-class", "radiographs"): ONE_CLASS_LABEL,

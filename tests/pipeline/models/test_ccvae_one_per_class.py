@@ -130,7 +130,7 @@ def test_draws_take_the_class_of_the_nearest_example_and_not_the_one_they_came_f
 def test_it_keeps_examples_and_takes_one_class_label() -> None:
     assert isinstance(OnePerClassCCVAEConfig().build(TINY), KeepsExamples)
     several = DataSpec(image_shape=(1, 2, 2), cardinalities=(2, 2), label_frequencies=((0.5, 0.5),) * 2)
-    with pytest.raises(ConfigError, match="ccvae_one_per_class takes a data set with one class label"):
+    with pytest.raises(ConfigError, match="ccvae_one_per_class needs a data set with one class label"):
         OnePerClassCCVAEConfig().build(several)
     with pytest.raises(ConfigError, match="ccvae_one_per_class: nearest_example_weight is -1"):
         OnePerClassCCVAEConfig(nearest_example_weight=-1.0)

@@ -310,7 +310,7 @@ def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentenc
         (
             0,
             (10,),
-            "diva_original takes a data set with a domain and at least one other label; this one has 1 labels",
+            "diva_original needs a data set with a domain and at least one other label; this one has 1 labels",
         ),
     ],
 )

@@ -189,8 +189,6 @@ def test_auto_enumerates_one_label_or_few_combinations(
 
 
 def test_what_nobody_would_wait_for_is_refused() -> None:
-    sentence = (
-        "^m2: label_estimator=enumerated takes at most 1024 combinations of labels; this data set has 262144$"
-    )
+    sentence = "^m2: label_estimator=enumerated allows at most 1024 combinations of labels; this data set has 262144$"
     with pytest.raises(ConfigError, match=sentence):
         M2Config(label_estimator="enumerated").build(shape((1, 2, 2), (2,) * 18))

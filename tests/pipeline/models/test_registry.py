@@ -148,9 +148,12 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             {"predictive_samples": -1},
             r"ccvae: predictive_samples is -1; q\(y\|x\) needs at least one sample",
         ),
-        ({"weight_limit": 0.99}, "ccvae: weight_limit is 0.99; below 1 it would cut ordinary weights"),
-        ({"weight_limit": -3.0}, "ccvae: weight_limit is -3.0; below 1 it would cut ordinary weights"),
-        ({"weight_limit": math.nan}, "ccvae: weight_limit is nan; below 1 it would cut ordinary weights"),
+        ({"weight_limit": 0.99}, "ccvae: weight_limit is 0.99; below 1 it would truncate ordinary weights"),
+        ({"weight_limit": -3.0}, "ccvae: weight_limit is -3.0; below 1 it would truncate ordinary weights"),
+        (
+            {"weight_limit": math.nan},
+            "ccvae: weight_limit is nan; below 1 it would truncate ordinary weights",
+        ),
         ({"classifier_weight": -0.1}, "ccvae: classifier_weight is -0.1; it must not be negative"),
         ({"classifier_weight": math.nan}, "ccvae: classifier_weight is nan; it must not be negative"),
         (
@@ -178,7 +181,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
     ("config", "cardinalities", "sentence"),
     [
         *[
-            (config(), (), f"{config().system} takes a data set with labels; this one has none")
+            (config(), (), f"{config().system} needs a data set with labels; this one has none")
             for config in (
                 M2Config,
                 CCVAEConfig,
@@ -197,7 +200,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
         (
             CCVAEConfig(network="convolutional"),
             (2, 2),
-            "ccvae: network=convolutional takes images of 64 x 64 pixels; these have 28 x 28",
+            "ccvae: network=convolutional needs images of 64 x 64 pixels; these have 28 x 28",
         ),
     ],
 )
