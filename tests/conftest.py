@@ -1,4 +1,4 @@
-"""What holds for every test: few threads, a tracking store of its own, and shapes that are checked."""
+"""Settings of all tests: few threads, a separate tracking store, and checked shapes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A test must not write into the store of whoever runs it.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
-# Nor does it depend on the width of anybody's terminal, which a lane's process is told, too.
+# Nor does it depend on the width of the terminal, which a lane's process also inherits.
 os.environ.pop("COLUMNS", None)
 
 import pytest
 from jaxtyping import install_import_hook
 
-# A shell that starts us in the background tells us, and so all our children, to ignore Ctrl-C.
+# A shell that starts us in the background makes us, and so all our children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every annotated shape and type of these floors is checked at each call, in tests only.
@@ -29,7 +29,7 @@ pytest_plugins = ["tests.lanes", "tests.cluster.fixture", "tests.data_prep.fixtu
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays: to look through it for garbage takes a seventh of the time, and more later."""
+    """Exclude imported and collected objects from garbage collection: scanning them takes a seventh of the time."""
     gc.disable()
     try:
         return (yield)

@@ -24,11 +24,11 @@ _SLOW = re.compile(r"\bmark\.slow\b")
 _WHOLE_FILE = "pytestmark"
 
 SLOW_SECONDS = 10.0
-"""How long a test takes that is marked ``slow`` without a number."""
+"""Assumed duration of a test marked ``slow`` without a number."""
 
 
 class Lanes(LoadScopeScheduling):
-    """Hands out tests, and those that need a SLURM to some of the workers only.
+    """Distributes tests, those that need a SLURM to some of the workers only.
 
     The process that hands out knows of a test no more than its id, so what it is marked with is read in its file. The order
     is that of the collection, which the workers have sorted.
@@ -61,7 +61,7 @@ class Lanes(LoadScopeScheduling):
             super()._assign_work_unit(node)
 
     def _next(self, node: WorkerController) -> str | None:
-        """What a worker takes next; None where nothing that is left is for it."""
+        """The next test of a worker; None if no remaining test is for it."""
         has_cluster = node in self.nodes[: (self.numnodes + 1) // 2]
         return next((unit for unit in self.workqueue if has_cluster or not self._needs_slurm(unit)), None)
 
@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def seconds(item: pytest.Item) -> float:
-    """About how long a test takes, as its mark says (``slow(120)``); 0 where it is not slow."""
+    """Approximate duration of a test from its mark (``slow(120)``); 0 if it is not slow."""
     slow = item.get_closest_marker("slow")
     if slow is None:
         return 0.0
@@ -100,12 +100,12 @@ def _needs_slurm(item: pytest.Item) -> bool:
 
 
 def in_slurm_lane(file: Path, test: str) -> bool:
-    """Whether a test function is marked ``slurm``, by itself or with its file, or takes the cluster by name."""
+    """Whether a test function or its file is marked ``slurm``, or it uses the cluster fixture."""
     return any(_SLURM.search(said) for said in _said_of(file, test))
 
 
 def is_slow(file: Path, test: str) -> bool:
-    """Whether a test function is marked ``slow``, by itself or with its file."""
+    """Whether a test function or its file is marked ``slow``."""
     return any(_SLOW.search(said) for said in _said_of(file, test))
 
 

@@ -160,7 +160,7 @@ def test_drift_is_seen(
 
 
 def test_everything_that_is_pulled_in_is_pinned(installation: Installation) -> None:
-    """Follows what the installed packages ask for; what is not installed here (other platforms) asks for nothing."""
+    """Follows the dependencies of the installed packages; packages not installed here (other platforms) have none."""
     pins = installation.pins()
     waiting = [
         (requirement.name, tuple(sorted(requirement.extras))) for requirement in installation.requirements()
@@ -183,4 +183,4 @@ def test_everything_that_is_pulled_in_is_pinned(installation: Installation) -> N
     cuda = {name for name in pulled_in if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
     assert len(pulled_in) > 80
     assert pulled_in - cuda - pins.keys() == set()
-    assert pins.keys() - pulled_in - {"ffcv"} == set(), "pinned, but nothing asks for it"
+    assert pins.keys() - pulled_in - {"ffcv"} == set(), "pinned, but nothing requires it"

@@ -98,7 +98,7 @@ def imports_among(sources: Mapping[str, str]) -> dict[str, set[str]]:
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
-    """Modules of which each imports the next, and the last is the first; empty where there is no circle."""
+    """Modules of which each imports the next, and the last the first; empty if there is no cycle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -106,7 +106,7 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     graph = imports_among(modules())
     assert len(graph) > 100, "hardly any code was found"
     assert " → ".join(circle(graph)) == ""
@@ -125,7 +125,7 @@ def test_a_circle_is_seen_inside_functions_and_for_annotations() -> None:
     assert circle(imports_among(sources | {"pipeline.c": "import torch"})) == []
 
 
-def test_parts_of_systems_know_no_system() -> None:
+def test_parts_of_systems_do_not_depend_on_systems() -> None:
     graph = imports_among(modules())
     systems = {name for name in graph if name.startswith("pipeline.models.")} - {
         "pipeline.models.interface",

@@ -1,4 +1,4 @@
-"""Every command of the README is run, as it stands there; sweeps for one epoch instead of the recipe's."""
+"""Every command of the README is run as written; sweeps for one epoch instead of the recipe's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(command: str, folder: Path, *more: str) -> str:
 
 
 def command_with(text: str) -> str:
-    """The one command of the README that holds a text."""
+    """The one command of the README that contains a text."""
     (found,) = (command for command in COMMANDS if text in command)
     return found
 

@@ -12,7 +12,7 @@ def wait_for(
     story: Callable[[], str] = lambda: "",
     every_s: float = 0.1,
 ) -> float:
-    """Wait for something to be true; the seconds that it took, and a failed test where it takes longer."""
+    """Wait for a condition; returns the seconds it took, and fails the test on timeout."""
     began = time.monotonic()
     while not happened():
         assert time.monotonic() - began < bound_s, f"not within {bound_s:.0f} s\n{story()}"

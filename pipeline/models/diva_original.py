@@ -96,8 +96,8 @@ class SeparateEncoders(nn.Module):
         of_labels, of_domain, *of_style = (
             each(pixels).unflatten(1, (2, -1)) for each in encoders if each is not None
         )
-        before, behind = of_labels[..., : self.domain.start], of_labels[..., self.domain.start :]
-        return torch.cat([before, of_domain, behind, *of_style], dim=-1).flatten(1)
+        before, after = of_labels[..., : self.domain.start], of_labels[..., self.domain.start :]
+        return torch.cat([before, of_domain, after, *of_style], dim=-1).flatten(1)
 
 
 def encoder(config: DivaOriginalConfig, data: DataSpec, outputs: int) -> nn.Module:

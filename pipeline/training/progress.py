@@ -27,7 +27,7 @@ class Objectives:
             self._terms.clear()
 
     def forget(self) -> None:
-        """Begin anew behind a record."""
+        """Start over after a record."""
         self._folded.clear()
         self._terms.clear()
 

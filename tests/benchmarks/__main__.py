@@ -42,12 +42,12 @@ ALONE = World(rank=0, size=1, device=CPU)
 
 @dataclass
 class Benchmarks:
-    """Measure loaders and training steps on FashionMNIST; every ratio comes from one run, its contenders in turn."""
+    """Measure loaders and training steps on FashionMNIST; every ratio comes from one run with interleaved entries."""
 
     data_root: Path = Path("data")
-    """folder of the prepared data sets; FashionMNIST is prepared there if it is not there yet"""
+    """folder of the prepared data sets; FashionMNIST is prepared there if missing"""
     raw: Path | None = None
-    """folder of FashionMNIST's raw files, where they are not in the usual place"""
+    """folder of FashionMNIST's raw files (default: the usual places)"""
     threads: int = 1
     """threads of torch"""
     steps: int = 20
@@ -71,10 +71,10 @@ def main() -> None:
         print(f"torch {torch.__version__}, {asked.threads} thread(s), batch 200, 28 x 28 grey, no GPU")
         loaders: dict[str, Callable[[], int]] = {name: _loading(data, name) for name in names}
         show("A loader alone, one epoch in training order", rates(loaders, asked.rounds), "images")
-        behind: dict[str, Callable[[], int]] = {
+        with_loader: dict[str, Callable[[], int]] = {
             name: _training(data, "ccvae", 0.06, asked.steps, name) for name in names
         }
-        show("A training step (CCVAE, f = 0.06) behind each loader", rates(behind, asked.rounds), "images")
+        show("A training step (CCVAE, f = 0.06) with each loader", rates(with_loader, asked.rounds), "images")
         for rate in (0.06, 1.0):
             contenders: dict[str, Callable[[], int]] = {
                 "encoder + decoder + Adam": _bare(data, rate, asked.steps)

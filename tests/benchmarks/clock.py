@@ -1,4 +1,4 @@
-"""Rates of several things measured in turn, so that a machine whose speed drifts treats them alike."""
+"""Rates of several things measured in turn, so that drifts of the machine's speed affect all equally."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How noisy the gradient is that each estimator of CCVAE gives: ``python -m tests.benchmarks gradient-noise FOLDER``.
+"""Gradient noise of CCVAE's estimators: ``python -m tests.benchmarks gradient-noise FOLDER``.
 
 The batch and the parameters stay as they are, only the random numbers differ; so what varies is the estimator's own noise.
-Labelled and unlabelled rows are measured by themselves, because their estimators have nothing to do with one another.
+Labelled and unlabelled rows are measured separately, because their estimators are independent.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ WeightGradient = Literal["as_printed", "denominator", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class GradientNoise:
-    """Measure the noise of the gradient for each choice of estimators, at the start and behind some epochs."""
+    """Measure the gradient noise of each choice of estimators, at the start and after some epochs."""
 
     data: tyro.conf.Positional[Path]
     """folder of a prepared data set"""
     style_size: int = 0
-    """latents beside those of the labels"""
+    """latents in addition to those of the labels"""
     supervision_rate: float = 0.2
     """share of labelled rows, of the batch and in training"""
     draws: int = 30
@@ -62,13 +62,13 @@ class Noise:
     """Of a gradient over draws: the norm of its mean, and the root of its summed variance."""
 
     mean: float
-    """without what the noise of finitely many draws adds to it; 0 where it is not more than that"""
+    """corrected for the noise of finitely many draws; 0 if it is not larger than that"""
     deviation: float
     draws: int
 
     @property
     def relative(self) -> str:
-        """Deviation over mean; more than the root of the draws cannot be told from no mean at all."""
+        """Deviation over mean; above the square root of the number of draws it is indistinguishable from a zero mean."""
         if self.deviation == 0:
             return "0"
         most = math.sqrt(self.draws)
@@ -77,7 +77,7 @@ class Noise:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table for labelled and one for unlabelled rows, at the start and behind the epochs."""
+    """Print a table for labelled and one for unlabelled rows, at the start and after the epochs."""
     with report_user_errors():
         asked = tyro.cli(GradientNoise, args=arguments, prog="python -m tests.benchmarks gradient-noise")
         torch.set_num_threads(asked.threads)
@@ -114,7 +114,7 @@ def gradient_noise(asked: GradientNoise) -> Iterator[tuple[str, dict[str, dict[s
                 model.load_state_dict(state)
                 measured[name] = _noise(model, part, asked)
             kind = "labelled" if part.labelled else "unlabelled"
-            yield f"{data.manifest.name}, {len(part)} {kind} rows, behind {when} epoch(s)", measured
+            yield f"{data.manifest.name}, {len(part)} {kind} rows, after {when} epoch(s)", measured
 
 
 def _parts(batch: Batch) -> tuple[Batch, Batch]:
@@ -170,7 +170,7 @@ def _marginals() -> dict[str, CCVAEConfig]:
 
 
 def _noise(model: nn.Module, batch: Batch, asked: GradientNoise) -> dict[str, Noise]:
-    """Noise of the gradient of the rows' share of the loss, the mean over the whole batch, by part of the model."""
+    """Noise of the gradient of the rows' share of the loss, the mean over the full batch, by part of the model."""
     parts = {name: list(model.get_submodule(name).parameters()) for name in ("encoder", "classifier")}
     sums = {name: [torch.zeros_like(p, dtype=torch.float64) for p in own] for name, own in parts.items()}
     squares = dict.fromkeys(parts, 0.0)

@@ -1,4 +1,4 @@
-"""How fast images come from each loader at 64 x 64 in colour, beside a tensor in memory and JPEG files.
+"""Images/s of each loader at 64 x 64 in colour, compared with a tensor in memory and JPEG files.
 
 ``python -m tests.benchmarks.loading``
 """
@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class JPEGFiles(Dataset[Tensor]):
-    """Files of one picture each, decoded by Pillow when they are asked for: the ordinary way."""
+    """One file per picture, decoded by Pillow on demand: the ordinary way."""
 
     folder: Path
     rows: int
@@ -98,7 +98,7 @@ def _selected(tensor: Tensor, orders: Sequence[NDArray[np.int64]]) -> Iterator[T
 
 
 def _file_loader(files: JPEGFiles, threads: int) -> DataLoader[Tensor]:
-    """One thread: in this process; more: as many worker processes, which stay from epoch to epoch."""
+    """One thread: in this process; more: as many worker processes, which persist between epochs."""
     if threads == 1:
         return DataLoader(files, batch_size=BATCH, shuffle=True)
     return DataLoader(
@@ -117,7 +117,7 @@ def _pictures(rows: int) -> NDArray[np.uint8]:
 
 
 def _data_set(folder: Path, images: NDArray[np.uint8]) -> DataSet:
-    """The images as a prepared data set of several shards, with an FFCV file where FFCV is installed."""
+    """The images as a prepared data set of several shards, with an FFCV file if FFCV is installed."""
     shards = []
     for number, start in enumerate(range(0, len(images), ROWS_PER_SHARD)):
         part = images[start : start + ROWS_PER_SHARD]

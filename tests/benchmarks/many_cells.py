@@ -44,7 +44,7 @@ class ManyCells:
 
 
 def main() -> None:
-    """Bring the cluster up, launch, look, wait until the queue is empty; print a line for each."""
+    """Start the cluster, launch, query the status, wait until the queue is empty; print a line for each."""
     asked = tyro.cli(ManyCells, prog="python -m tests.benchmarks.many_cells")
     with tempfile.TemporaryDirectory(prefix="traitvae-many-") as name:
         folder = Path(name)
@@ -88,7 +88,7 @@ def _measure(folder: Path, asked: ManyCells) -> None:
 
 
 def _timed(what: str, work: Callable[[], object]) -> float:
-    """Run it with its output thrown away; print how long it took, and return when it began."""
+    """Run it with its output discarded; print how long it took, and return when it began."""
     began = time.perf_counter()
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         work()

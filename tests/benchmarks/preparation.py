@@ -1,4 +1,4 @@
-"""Preparing CelebA-sized pictures against nothing but decoding and resizing them; and how much memory a worker takes.
+"""Preparing CelebA-sized pictures compared with only decoding and resizing them; and a worker's memory.
 
 ``python -m tests.benchmarks.preparation``. The pictures are parts of a photograph, of CelebA's size and about its bytes.
 """
@@ -42,7 +42,7 @@ _PREPARE = (
 
 @dataclass
 class Preparation:
-    """Measure the preparation of JPEG pictures; every ratio comes from one run, its contenders in turn."""
+    """Measure the preparation of JPEG pictures; every ratio comes from one run with interleaved entries."""
 
     pictures: int = 24_576
     """for the speed: six full shards, so that a second of starting processes is not what is measured"""
@@ -87,7 +87,7 @@ def decode_and_resize(files: list[str]) -> int:
 
 
 def preparation_speed(pictures: int, rounds: int) -> dict[str, list[float]]:
-    """Print, and return, pictures per second of the bare loop and of the whole preparation, with one and two workers."""
+    """Print, and return, pictures per second of the bare loop and of the full preparation, with one and two workers."""
     with TemporaryDirectory() as temporary:
         raw = write_pictures(Path(temporary) / "raw", pictures)
         files = [str(path) for path in sorted((raw / "img_align_celeba").iterdir())]
@@ -124,7 +124,7 @@ def _prepared_anew(raw: Path, pictures: int, workers: int) -> int:
 def worker_memory(sizes: tuple[int, ...]) -> dict[int, dict[str, float]]:
     """Print, and return, the peak resident memory in MB of the planning process and of the largest of two workers.
 
-    Where FFCV is installed its files are written, too. Of each process, the straight line through the sizes is followed
+    If FFCV is installed, its files are written too. Of each process, the straight line through the sizes is followed
     to a million pictures.
     """
     found = {}

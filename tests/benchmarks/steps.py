@@ -1,4 +1,4 @@
-"""Images per second of a whole training step, 64 x 64 in colour with 18 binary labels: ``python -m tests.benchmarks steps``.
+"""Images/s of a full training step, 64 x 64 in colour with 18 binary labels: ``python -m tests.benchmarks steps``.
 
 The measure is the bare step: the encoder and decoder of ``ccvae-celeba``, the density of pixels and Adam, nothing else.
 """
@@ -58,7 +58,7 @@ class Steps:
     """Measure the training step of each system that takes 18 binary labels, and of one in each variant."""
 
     systems: tuple[str, ...] = ()
-    """presets; all of them where none is named"""
+    """presets (default: all)"""
     threads: tuple[int, ...] = (1,)
     """threads of torch, one table for each"""
     variants: bool = False
@@ -66,11 +66,11 @@ class Steps:
     compiled: bool = False
     """the variants compiled, too: minutes"""
     give_memory_back: bool = False
-    """let the C library give freed memory back to the system, which jobs do not (`pipeline/training/memory.py`)"""
+    """let the C library return freed memory to the system, unlike jobs (`pipeline/training/memory.py`)"""
     profile: bool = False
-    """also say what a step of ccvae-celeba is spent on"""
+    """also profile a step of ccvae-celeba"""
     clock: Literal["wall", "processor"] = "wall"
-    """time by the wall, or processor time of this process: the better one for one thread on a machine that others use"""
+    """wall time, or CPU time of this process: better for one thread on a shared machine"""
     batch_size: int = 200
     """rows of a batch"""
     supervision_rate: float = 0.2
@@ -95,7 +95,7 @@ class Variant:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables that were asked for."""
+    """Print the requested tables."""
     with report_user_errors():
         asked = tyro.cli(
             Steps,
@@ -138,7 +138,7 @@ def measure_steps(asked: Steps) -> None:
 
 
 def variants(*, compiled: bool) -> list[Variant]:
-    """Every way to compute a step."""
+    """All variants of computing a step."""
     precisions: tuple[Precision, ...] = get_args(Precision)
     choices = product((False, True) if compiled else (False,), precisions, (False, True))
     return [Variant(*choice) for choice in choices]
@@ -157,7 +157,7 @@ def random_batch(asked: Steps) -> Batch:
 
 
 def system_step(preset: str, batch: Batch, variant: Variant, steps: int) -> Work:
-    """Training steps of a system; ConfigError where it does not take such data."""
+    """Training steps of a system; ConfigError if it does not support such data."""
     config = RunConfig(
         model=PRESETS[preset].config(),
         training=TrainingConfig(precision=variant.precision, compile=variant.compiled),
@@ -203,7 +203,7 @@ def bare_step(batch: Batch, variant: Variant, steps: int) -> Work:
 
 
 def profile_of(batch: Batch) -> Table:
-    """What a step of CCVAE is spent on: shares of the processor time of its operations, by family."""
+    """Profile of a step of CCVAE: shares of CPU time by family of operations."""
     work = system_step(PAPER, batch, Variant(), steps=2)
     work()
     with profile(activities=[ProfilerActivity.CPU]) as record:

@@ -33,7 +33,7 @@ def test_it_prints_each_system_each_variant_and_the_profile(capsys: pytest.Captu
         assert text in said
 
 
-def test_every_system_makes_its_steps_but_those_that_take_other_labels() -> None:
+def test_every_system_makes_its_steps_except_those_for_other_labels() -> None:
     batch, refused = random_batch(SMALL), set()
     for preset in PRESETS:
         try:

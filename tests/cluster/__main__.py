@@ -62,7 +62,7 @@ def _up(folder: Path, *, nodes: int, accounting: bool) -> int:
     else:
         print(
             f"Up in {time.monotonic() - start:.1f} s in {cluster.folder}: SLURM, {cluster.size};"
-            f" each node has {CORES_PER_NODE} cores and {GPUS_PER_NODE} pretend GPUs."
+            f" each node has {CORES_PER_NODE} cores and {GPUS_PER_NODE} emulated GPUs."
         )
     where = f" --folder {cluster.folder}" if cluster.folder != clusters.default_folder() else ""
     print("To use it, type:")

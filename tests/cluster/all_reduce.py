@@ -1,4 +1,4 @@
-"""What a job of the cluster's tests computes. A module of its own: submitit has the nodes import it by name."""
+"""The computation of a job in the cluster's tests. A separate module, because nodes import it by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 
 def sum_over_ranks() -> tuple[str, int, float]:
-    """Meet the other tasks of this job over gloo; this task's host, its rank, and the sum of (rank + 1)."""
+    """All-reduce with the other tasks of this job over gloo; returns host, rank, and the sum of (rank + 1)."""
     submitit.helpers.TorchDistributedEnvironment().export()
     dist.init_process_group("gloo")
     try:

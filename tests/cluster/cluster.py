@@ -1,4 +1,4 @@
-"""A cluster as a whole: bring it up, find it again, use it, take it down."""
+"""A complete cluster: start it, find it again, use it, stop it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_NODES = 500
 
 
 def default_folder() -> Path:
-    """Where ``make cluster-up`` puts its cluster: the same place each time for one user."""
+    """The folder of ``make cluster-up``: always the same for a user."""
     return Path(tempfile.gettempdir()).resolve() / f"traitvae-cluster-{os.geteuid()}"
 
 
@@ -55,7 +55,7 @@ class Cluster:
     def run(
         self, command: Sequence[str], *, timeout_s: float = 60.0, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a client (``["sbatch", ...]``) on this cluster; the caller looks at ``returncode``.
+        """Run a client (``["sbatch", ...]``) on this cluster; the caller checks ``returncode``.
 
         Raises:
             subprocess.TimeoutExpired: it did not end in time (it is killed).
@@ -136,7 +136,7 @@ def up(folder: Path, *, nodes: int = 4, accounting: bool = True) -> Cluster:
 
 
 def down(folder: Path) -> bool:
-    """Take the cluster of this folder down, end all its processes and remove the folder; False: none was there."""
+    """Stop the cluster of this folder, end all its processes and remove the folder; False: there was none."""
     folder = _absolute(folder)
     if Layout.load(folder) is None:
         return False
@@ -168,14 +168,14 @@ def _clear(folder: Path) -> bool:
     for path in folder.iterdir():
         if path.name != "cluster.json":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    # Last: as long as it is there, a removal that was cut short can be taken up.
+    # Last: as long as it exists, an interrupted removal can be resumed.
     (folder / "cluster.json").unlink()
     return True
 
 
 @contextmanager
 def _own_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder, which is made if it is not there: two starts, or a start and an end, follow one another."""
+    """Lock the folder, which is made if missing: two starts, or a start and a stop, are serialised."""
     while True:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

@@ -1,4 +1,4 @@
-"""Starting each daemon in a namespace of its own, and waiting until it serves."""
+"""Starting each daemon in its own namespace, and waiting until it serves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cluster.layout import GPUS_PER_NODE, Layout
 from tests.cluster.requirements import PROGRAM_PATH
 
 _START_S = 60.0
-"""The longest that one daemon may take to serve; on an idle machine each takes under 2 s."""
+"""Timeout for one daemon to serve; on an idle machine each takes under 2 s."""
 
 _ENTER = 'hostname "$1" && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"'
 _WITH_USR_READ_ONLY = 'mount --bind /usr /usr && mount -o remount,bind,ro /usr && exec "$@"'
@@ -28,7 +28,7 @@ def write_files(layout: Layout) -> None:
     for name in layout.node_names:
         (layout.state / name).mkdir()
     for number in range(GPUS_PER_NODE):
-        # SLURM only wants to see a device file of that name; a node of its own would need one more right than root has
+        # SLURM only checks that a device file of that name exists; a separate node would need one more right than root has
         # in some containers.
         (layout.devices / f"nvidia{number}").symlink_to("/dev/null")
     _write(layout.munge_key, secrets.token_bytes(1024), 0o400)
@@ -45,7 +45,7 @@ def start_munge(layout: Layout) -> None:
         layout,
         "controller",
         "munged",
-        "--force",  # the folder is closed to other users, which munged would have open
+        "--force",  # the folder is closed to other users, but munged wants it open
         f"--key-file={layout.munge_key}",
         f"--socket={layout.munge_socket}",
         f"--pid-file={layout.state}/munged.pid",
@@ -70,7 +70,7 @@ def start_accounting(layout: Layout) -> None:
     _enter(
         layout,
         "controller",
-        # With --user, it gives a folder of the system's own MariaDB to that user, when it can.
+        # With --user, it gives a folder of the system's MariaDB to that user, if it can.
         *("sh", "-c", _WITH_USR_READ_ONLY, "mariadb-install-db"),
         "mariadb-install-db",
         *options,
@@ -84,7 +84,7 @@ def start_accounting(layout: Layout) -> None:
         "--skip-networking",
         f"--socket={layout.database_socket}",
         f"--pid-file={layout.state}/mariadbd.pid",
-        "--innodb-lock-wait-timeout=900",  # slurmdbd asks for it
+        "--innodb-lock-wait-timeout=900",  # required by slurmdbd
         "--performance-schema=OFF",
     ]
     _enter(layout, "controller", "setsid", "--fork", *serve, log=layout.logs / "mariadbd.log")
@@ -99,7 +99,7 @@ def start_controller(layout: Layout) -> None:
 
 
 def start_nodes(layout: Layout) -> None:
-    """One slurmd per node, each where the host has the node's name."""
+    """One slurmd per node, each in a namespace with the node's host name."""
     started = [(name, _launch(layout, name, "slurmd", "-N", name)) for name in layout.node_names]
     for name, process in started:
         _finish(layout, f"slurmd of {name}", process)
@@ -117,7 +117,7 @@ def _enter(layout: Layout, host: str, *command: str, log: Path | None = None) ->
 
 
 def _launch(layout: Layout, host: str, *command: str, log: Path | None = None) -> subprocess.Popen[bytes]:
-    # What a daemon says before it has a log file of its own. Not a pipe: a daemon that keeps it open would hold us.
+    # Output of a daemon before it opens its log file. Not a pipe: a daemon that keeps it open would block us.
     output = log or layout.logs / f"start-{host}-{Path(command[0]).name}.log"
     with output.open("ab") as sink:
         return subprocess.Popen(
@@ -127,7 +127,7 @@ def _launch(layout: Layout, host: str, *command: str, log: Path | None = None) -
             stderr=subprocess.STDOUT,
             cwd=layout.folder,
             env=_environment(layout),
-            start_new_session=True,  # Ctrl-C in the terminal is not for the daemons
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the daemons
         )
 
 

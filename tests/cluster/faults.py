@@ -1,4 +1,4 @@
-"""What goes wrong on a cluster, done on purpose: nodes that die, daemons that die alone, jobs that are pushed aside."""
+"""Fault injection on a cluster: nodes that die, daemons that die alone, jobs that are preempted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USER_SIGNAL = "SlurmctldParameters=preempt_send_user_signal"
 def kill_node(cluster: Cluster, node: str) -> None:
     """Kill slurmd and all that runs on the node at once, as a power cut would."""
     left = processes_of(cluster, node)
-    while left:  # what was being started while we looked is there at the second look
+    while left:  # what was starting during the first pass is found in the second
         for process in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
@@ -27,7 +27,7 @@ def kill_node(cluster: Cluster, node: str) -> None:
 
 
 def kill_slurmd(cluster: Cluster, node: str) -> None:
-    """Kill only slurmd: the tasks of the node live on, and SLURM will hold them for lost."""
+    """Kill only slurmd: the tasks of the node keep running, and SLURM will consider them lost."""
     os.kill(_daemon(cluster, f"slurmd-{node}"), signal.SIGKILL)
 
 
@@ -37,7 +37,7 @@ def start_node(cluster: Cluster, node: str) -> None:
 
 
 def stop_controller(cluster: Cluster, number: signal.Signals = signal.SIGTERM) -> None:
-    """End slurmctld as an upgrade does, and wait until it is gone; jobs go on, and no client is answered.
+    """Stop slurmctld as an upgrade does, and wait until it is gone; jobs continue, but no client gets an answer.
 
     Killed (SIGKILL), it forgets what happened since it last wrote its state, which it does every few seconds.
     """
@@ -48,12 +48,12 @@ def stop_controller(cluster: Cluster, number: signal.Signals = signal.SIGTERM) -
 
 
 def start_controller(cluster: Cluster) -> None:
-    """Bring slurmctld back; it takes up the state it kept on disk."""
+    """Restart slurmctld; it restores its state from disk."""
     daemons.start_controller(cluster.layout)
 
 
 def mend(cluster: Cluster) -> None:
-    """Bring back whatever daemon was killed and not started again, and the settings."""
+    """Restart all daemons that were killed, and restore the settings."""
     running = {process.name for process in processes.living(cluster.layout)}
     if "slurmctld" not in running:
         start_controller(cluster)
@@ -66,7 +66,7 @@ def mend(cluster: Cluster) -> None:
 
 
 def push_aside(cluster: Cluster, node: str, seconds: float) -> str:
-    """Submit a job of the urgent partition that takes the whole node for so long; the job's id."""
+    """Submit a job of the urgent partition that occupies the node for ``seconds``; returns its id."""
     options = ["--parsable", "--partition=urgent", "--exclusive", f"--nodelist={node}", "--output=/dev/null"]
     done = cluster.run(["sbatch", *options, f"--wrap=sleep {seconds:g}"])
     if done.returncode != 0:
@@ -75,7 +75,7 @@ def push_aside(cluster: Cluster, node: str, seconds: float) -> str:
 
 
 def signal_before_preemption(cluster: Cluster, wanted: bool) -> None:
-    """Have the cluster send a job its own signal (``--signal``) when another takes its place, or only SIGTERM."""
+    """Make the cluster send a preempted job its own signal (``--signal``), or only SIGTERM."""
     there = cluster.conf.read_text()
     lines = [line for line in there.splitlines() if not line.startswith("SlurmctldParameters=")]
     at = next(number for number, line in enumerate(lines) if line.startswith("SchedulerParameters="))
@@ -120,7 +120,7 @@ def _namespace(pid: int) -> str:
 
 
 def _daemon(cluster: Cluster, name: str) -> int:
-    """Process id of a daemon of this cluster; LaunchError where it does not run."""
+    """Process id of a daemon of this cluster; LaunchError if it does not run."""
     with contextlib.suppress(OSError, ValueError):
         pid = int((cluster.layout.state / f"{name}.pid").read_text())
         if any(process.pid == pid for process in processes.living(cluster.layout)):

@@ -21,7 +21,7 @@ _PREFIX = f"traitvae-test-cluster-{os.geteuid()}-"
 
 @pytest.fixture(scope="session")
 def slurm_installed() -> None:
-    """Skip, with the reason, where no cluster can be started; fail there when ``TRAITVAE_REQUIRE_SLURM=1``."""
+    """Skip, with the reason, if no cluster can be started; fail instead if ``TRAITVAE_REQUIRE_SLURM=1``."""
     try:
         requirements.check(accounting=True)
     except UserError as error:
@@ -32,7 +32,7 @@ def slurm_installed() -> None:
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """A new folder for a cluster of a test's own: pytest's folders may have longer paths than a cluster can take."""
+    """A new folder for a test's own cluster: pytest's folders may have paths that are too long for a cluster."""
     folder = Path(tempfile.mkdtemp(prefix="traitvae-test-")).resolve()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,9 +40,9 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def slurm_cluster(slurm_installed: None) -> Iterator[Cluster]:
-    """Four nodes with accounting, for the whole session, and ``SLURM_CONF`` in ``os.environ`` that leads to them.
+    """Four nodes with accounting, for the entire session, with ``SLURM_CONF`` set in ``os.environ``.
 
-    It has a folder and ports of its own, so it stands beside a cluster that ``make cluster-up`` started.
+    It has its own folder and ports, so it can run alongside a cluster started by ``make cluster-up``.
     """
     _end_abandoned()
     folder = Path(tempfile.gettempdir()).resolve() / f"{_PREFIX}{os.getpid()}"
@@ -61,7 +61,7 @@ def slurm_cluster(slurm_installed: None) -> Iterator[Cluster]:
 
 @pytest.fixture
 def hidden(slurm_cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
-    """A disk that the nodes do not have: mounted here, and each node has a mount namespace of its own."""
+    """A disk that the nodes do not see: mounted here, while each node has its own mount namespace."""
     folder = tmp_path / "hidden"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
@@ -75,6 +75,6 @@ def _end_abandoned() -> None:
     """End the clusters of test sessions that were killed before they could do it."""
     for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
         owner = folder.name.removeprefix(_PREFIX)
-        # A process id comes round again: a folder of ours from before we began is abandoned too.
+        # Process ids are reused: a folder with our pid from before we started is abandoned too.
         if owner.isdigit() and (int(owner) == os.getpid() or not Path("/proc", owner).exists()):
             clusters.down(folder)

@@ -1,4 +1,4 @@
-"""What a cluster consists of, and where under its folder each part lies."""
+"""The parts of a cluster, and their locations in its folder."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from data_prep.errors import LaunchError
 CORES_PER_NODE = 4
 GPUS_PER_NODE = 2
 MEMORY_PER_NODE_MB = 16_000
-"""Pretended: SLURM counts it and nothing enforces it."""
+"""Emulated: SLURM counts it and nothing enforces it."""
 
-# SLURM reads these characters and no others as they stand (space, %, #, [, comma and = mean something in its files);
+# SLURM reads only these characters literally (space, %, #, [, comma and = mean something in its files);
 # a UNIX socket's path holds 107 bytes, and that of a step (state/n500/n500_67108863.4294967291) adds 36.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,70}")
 
-# Under the ports that submitit picks a rendezvous from (20000-60000), and under those the kernel hands out.
+# Below the ports that submitit picks a rendezvous from (20000-60000), and below the kernel's ephemeral range.
 _PORTS = range(10_000, 20_000)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
-    """One cluster: its size, its ports, its folder. Kept in ``cluster.json`` so that another process finds it."""
+    """One cluster: its size, its ports, its folder. Stored in ``cluster.json`` so that another process finds it."""
 
     folder: Path
     nodes: int
@@ -150,7 +150,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _free_ports(count: int) -> int:
-    """The first of ``count`` ports in a row that nothing listens on; a random row, so that two starts rarely meet."""
+    """The first of ``count`` consecutive free ports, at a random position so that two starts rarely collide."""
     for _ in range(200):
         first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop - count)
         if all(_is_free(port) for port in range(first, first + count)):

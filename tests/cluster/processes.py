@@ -1,4 +1,4 @@
-"""The living processes of a cluster, found by the namespace they live in, and their end."""
+"""Finding the live processes of a cluster by their namespace, and ending them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def living(layout: Layout) -> list[Process]:
 def _is_of(layout: Layout, process: Path, verdicts: dict[str, bool]) -> bool:
     """Whether a thread of ``/proc/PID`` lives in a namespace of the cluster; ``verdicts`` has those seen before.
 
-    The first thread alone does not tell: it can have ended, and left the namespace, before the others.
+    The first thread is not enough: it can have ended, and left the namespace, before the others.
     """
     for thread in _first_then_others(process):
         try:
@@ -53,9 +53,9 @@ def _is_of(layout: Layout, process: Path, verdicts: dict[str, bool]) -> bool:
                 verdicts[namespace] = layout.hosts.name in (thread / "mountinfo").read_text()
             return verdicts[namespace]
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it has ended, or is not even for root to look at (a container's first process)
+            continue  # it has ended, or even root may not read it (a container's first process)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # it left the namespace between our two looks
+            if error.errno != errno.EINVAL:  # it left the namespace between two checks
                 raise
     return False
 
@@ -67,7 +67,7 @@ def _first_then_others(process: Path) -> Iterator[Path]:
 
 
 def end_all(layout: Layout) -> list[Process]:
-    """End every process of the cluster, with a moment to end by itself; return those that were there.
+    """End every process of the cluster, first gracefully; returns those that existed.
 
     Raises:
         LaunchError: a process is still there after it was killed (it hangs in the kernel).

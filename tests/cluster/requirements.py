@@ -1,4 +1,4 @@
-"""What this machine must offer, each missing thing told in one sentence."""
+"""Requirements of this machine, with one sentence for each missing one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError, MissingDependencyError
 
-# Debian keeps the daemons in sbin, which the path of an ordinary shell may lack.
+# Debian installs the daemons in sbin, which may not be in the PATH of an ordinary shell.
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _PLUGINS = Path("/usr/lib")
@@ -62,7 +62,7 @@ def check(*, accounting: bool) -> None:
 
 def _present(part: str) -> bool:
     if part.endswith(".so"):
-        # Only where SLURM lies as Debian's packages lay it; elsewhere the daemons say themselves what they lack.
+        # Only for SLURM as installed by Debian's packages; otherwise the daemons report what is missing.
         folders = [folder for folder in _PLUGINS.glob("*/slurm-wlm") if folder.is_dir()]
         return not folders or any((folder / part).exists() for folder in folders)
     return shutil.which(part, path=PROGRAM_PATH) is not None

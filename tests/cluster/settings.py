@@ -1,4 +1,4 @@
-"""The texts of SLURM's configuration files; each setting that is not obvious says why it is there."""
+"""SLURM's configuration files; non-obvious settings have a comment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def slurm_conf(layout: Layout) -> str:
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core_Memory",
         "DefMemPerCPU=100",
-        # The nodes have what we say, not what the machine has.
+        # The nodes have the configured resources, not the machine's.
         "SlurmdParameters=config_overrides",
         "GresTypes=gpu",
         "ReturnToService=2",
@@ -48,7 +48,7 @@ def slurm_conf(layout: Layout) -> str:
         "KillWait=3",
         "MinJobAge=300",
         "JobRequeue=1",
-        # A job that can never run is refused when it is submitted, not left pending for ever.
+        # A job that can never run is refused on submission, not left pending forever.
         "EnforcePartLimits=ALL",
         "PreemptType=preempt/partition_prio",
         "PreemptMode=REQUEUE",
@@ -61,7 +61,7 @@ def slurm_conf(layout: Layout) -> str:
             "AccountingStorageType=accounting_storage/slurmdbd",
             "AccountingStorageHost=127.0.0.1",
             f"AccountingStoragePort={layout.accounting_port}",
-            # With a munge socket of one's own; without it sacct asks the system's munge and hangs.
+            # With our own munge socket; without it sacct uses the system's munge and hangs.
             f"AccountingStoragePass={layout.munge_socket}",
             "AccountingStorageTRES=gres/gpu",
         ]
@@ -78,7 +78,7 @@ def slurm_conf(layout: Layout) -> str:
 
 
 def gres_conf(layout: Layout) -> str:
-    """Pretend GPUs are device files; a count without files would drain the node."""
+    """Emulated GPUs are device files; a count without files would drain the node."""
     return f"Name=gpu File={layout.devices}/nvidia[0-{GPUS_PER_NODE - 1}]\n"
 
 
@@ -105,7 +105,7 @@ def slurmdbd_conf(layout: Layout) -> str:
 
 
 def hosts(layout: Layout) -> str:
-    """``/etc/hosts`` as the cluster's processes see it: its names on loopback, then what the machine knows."""
+    """``/etc/hosts`` as the cluster's processes see it: its names on loopback, then the machine's entries."""
     names = ["localhost", "controller", *layout.node_names]
     machine = Path("/etc/hosts")
     return "".join(f"127.0.0.1 {name}\n" for name in names) + (
@@ -114,9 +114,9 @@ def hosts(layout: Layout) -> str:
 
 
 def task_prolog() -> str:
-    """A script whose output SLURM adds to the environment of every task: what a site gives to its jobs."""
+    """A script whose output SLURM adds to the environment of every task: as a site does for its jobs."""
     return """#!/bin/sh
-# All nodes are this machine: gloo must meet on loopback, not on the network card that the host's name leads to.
+# All nodes are this machine: gloo must use loopback, not the network interface of the host name.
 echo "export GLOO_SOCKET_IFNAME=lo"
 # A job that was submitted with a bare environment (--export=NONE) still finds its programs and its home.
 [ -n "$HOME" ] || echo "export HOME=/root"

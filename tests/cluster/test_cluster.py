@@ -38,7 +38,7 @@ def submit(cluster: Cluster, folder: Path, script: str, *options: str, wait: boo
 
 
 def accounted_state(cluster: Cluster, job: str) -> str:
-    """The state that accounting gives to a job, once it gives an end."""
+    """The state of a job in accounting, once it has ended."""
     shown = ""
 
     def ended() -> bool:
@@ -93,7 +93,7 @@ def test_request_that_can_never_run_is_refused(slurm_cluster: Cluster, option: s
 @pytest.mark.parametrize("option", ["--gres=gpu:1", "--gpus-per-node=1"])
 def test_jobs_on_one_node_get_gpus_of_their_own(slurm_cluster: Cluster, tmp_path: Path, option: str) -> None:
     script = f"echo $CUDA_VISIBLE_DEVICES; touch {tmp_path}/$SLURM_ARRAY_TASK_ID.ran\n"
-    # Neither ends before the other has begun, so both are on the node at once.
+    # Neither ends before the other has started, so both are on the node at once.
     script += f"while ! [ -e {tmp_path}/0.ran -a -e {tmp_path}/1.ran ]; do sleep 0.1; done"
     submit(slurm_cluster, tmp_path, script, "--array=0-1", "--nodelist=n1", option)
     assert sorted((tmp_path / f"{index}.out").read_text() for index in (0, 1)) == ["0\n", "1\n"]
@@ -125,9 +125,7 @@ def test_partitions_are_ordered_by_priority(slurm_cluster: Cluster) -> None:
     assert [field(urgent, name) for name in names] == ["NO", "100", "OFF", "0"]
 
 
-def test_urgent_job_takes_the_place_of_one_of_main_which_is_requeued(
-    slurm_cluster: Cluster, tmp_path: Path
-) -> None:
+def test_urgent_job_preempts_one_of_main_which_is_requeued(slurm_cluster: Cluster, tmp_path: Path) -> None:
     slurm_cluster.wait_idle()
     starts = tmp_path / "starts"
     script = f'echo "start $SLURM_RESTART_COUNT" >> {starts}; [ -n "$SLURM_RESTART_COUNT" ] || sleep 60'
@@ -144,7 +142,7 @@ def test_urgent_job_takes_the_place_of_one_of_main_which_is_requeued(
     assert accounted_state(slurm_cluster, gives_way) == "COMPLETED"
 
 
-def test_torch_ranks_of_two_nodes_meet(
+def test_torch_ranks_of_two_nodes_communicate(
     slurm_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)  # a job starts where it was submitted, and imports from there

@@ -1,4 +1,4 @@
-"""``python -m tests.cluster`` as a person types it, and what it leaves behind: nothing."""
+"""``python -m tests.cluster`` on the command line; it leaves nothing when it ends."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def up(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def mentions(folder: Path) -> list[str]:
-    """Living processes that have the folder in their arguments or environment: a look that shares no code with down."""
+    """Live processes with the folder in their arguments or environment: a check that shares no code with ``down``."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:  # not a process, or one that ended while we looked
+        except OSError:  # not a process, or one that has just ended
             continue
         if str(folder).encode() in text:
             found.append(text.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 
-def test_up_says_what_to_type_and_the_shell_speaks_to_the_cluster(folder: Path) -> None:
+def test_up_prints_commands_and_the_shell_reaches_the_cluster(folder: Path) -> None:
     started = up(folder)
     assert started.returncode == 0, started.stderr
     typed = next(line for line in started.stdout.splitlines() if "export SLURM_CONF=" in line)
@@ -168,7 +168,7 @@ def changes_of_the_system() -> dict[Path, int]:
 
 
 def start_stubborn_process(cluster: Cluster, folder: Path) -> int:
-    """A process that a running job started: in a session of its own, deaf to a request to end; its id."""
+    """A process started by a running job, in its own session and ignoring SIGTERM; returns its id."""
     script = folder / "stubborn.sh"
     script.write_text(
         f"#!/bin/sh\ntrap '' TERM HUP\ncd {folder}\necho $$ > pid.new\nmv pid.new pid\nsleep 300\n"

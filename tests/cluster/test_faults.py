@@ -1,4 +1,4 @@
-"""What the tests of faults rely on: what is killed is gone, what is started is back, and the rest lives on."""
+"""What fault tests rely on: killed processes are gone, restarted ones are back, and the rest keeps running."""
 
 from __future__ import annotations
 

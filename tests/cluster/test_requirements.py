@@ -1,4 +1,4 @@
-"""What a person is told where no cluster can be started; these run where there is no SLURM too."""
+"""Messages if no cluster can be started; these tests also run without SLURM."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ def test_counts_are_those_of_a_loop_over_the_rows(hair: Path) -> None:
     for i, one in enumerate(counts.values):
         for j, other in enumerate(counts.values):
             has = [(labels, o) for labels, o in rows if o[one.label] and labels[one.label] == one.value]
-            beside = [labels for labels, observed in has if observed[other.label]]
-            both = sum(labels[other.label] == other.value for labels in beside)
+            others = [labels for labels, observed in has if observed[other.label]]
+            both = sum(labels[other.label] == other.value for labels in others)
             assert counts.shown[i, j] == both
-            assert counts.known_both[i, j] == len(beside)
-            if beside:
-                assert counts.together()[i, j] == pytest.approx(both / len(beside))
+            assert counts.known_both[i, j] == len(others)
+            if others:
+                assert counts.together()[i, j] == pytest.approx(both / len(others))
 
 
 def test_shares_agree_with_the_manifest(hair: Path) -> None:

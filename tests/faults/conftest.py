@@ -29,7 +29,7 @@ def data_root(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reference(data_root: Path, session_folder: Path) -> Callable[..., Reference]:
-    """What the run leaves when nothing happens to it, on so many ranks; trained once for all workers."""
+    """The undisturbed run on ``ranks`` ranks; trained once for all workers."""
     (data_set,) = (manifest.parent for manifest in data_root.glob("*/manifest.json"))
 
     @cache

@@ -61,7 +61,7 @@ def kill_a_node(scene: Scene, cell: Cell) -> None:
 
 
 def kill_a_slurmd(scene: Scene, cell: Cell) -> None:
-    """The tasks of the node go on; SLURM may start others before the daemon is back."""
+    """The tasks of the node keep running; SLURM may start others before the daemon is back."""
     node = scene.chance.choice(living_ranks(cell)).node
     faults.kill_slurmd(scene.cluster, node)
     time.sleep(scene.chance.uniform(1, 60))
@@ -127,4 +127,4 @@ END_THE_START = frozenset(
         "newest checkpoint damaged",
     )
 )
-"""Kinds behind which SLURM has to start the cell again; what the others leave alive goes on by itself."""
+"""Faults after which SLURM has to restart the cell; after the others it keeps running."""

@@ -1,4 +1,4 @@
-"""The living ranks of a cell, whoever started them: found by the log that each of them has open."""
+"""The live ranks of a cell, however they were started: found by their open log files."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Rank:
 
 
 def wait_until_gone(ranks: list[Rank], bound_s: float, story: Callable[[], str]) -> float:
-    """Wait until none of them lives; the seconds that it took, and a failed test where it takes longer."""
+    """Wait until none of them is alive; returns the seconds it took, and fails the test on timeout."""
     return wait_for(lambda: not any(rank.is_alive for rank in ranks), bound_s, story)
 
 
 def living_ranks(cell: Cell) -> list[Rank]:
-    """The ranks that train a cell now, by their number; several copies where there are several."""
+    """The ranks that currently train a cell, by number; all copies if there are several."""
     found = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

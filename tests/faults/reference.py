@@ -1,4 +1,4 @@
-"""What a run leaves that nothing happens to, and the comparison of any other run with it."""
+"""The undisturbed reference run, and the comparison of other runs with it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NEVER_ALIKE = ("epoch/images_per_second",)
 
 @dataclass(frozen=True)
 class Reference:
-    """A run that was left alone."""
+    """An undisturbed run."""
 
     parameters: dict[str, torch.Tensor]
-    """Parameters and Adam's moments behind the last step."""
+    """Parameters and Adam's moments after the last step."""
     values: Values
     """All that it logged while it trained."""
 
@@ -51,7 +51,7 @@ def undisturbed(config: RunConfig, data_set: Path, folder: Path) -> Reference:
 
 
 def logged(cell: Cell) -> Values:
-    """What a cell's ``metrics.jsonl`` holds; fails where a metric has two values at a step."""
+    """The content of a cell's ``metrics.jsonl``; fails if a metric has two values at a step."""
     pairs = [
         ((name, point.step), value)
         for point in read_points(cell.folder / "metrics.jsonl")
@@ -61,7 +61,7 @@ def logged(cell: Cell) -> Values:
 
 
 def in_store(client: MlflowClient, run: Run) -> Values:
-    """What the store holds of a run; fails where a metric has two values at a step."""
+    """The content of the store for a run; fails if a metric has two values at a step."""
     pairs = [
         ((name, metric.step), metric.value)
         for name in run.data.metrics
@@ -77,7 +77,7 @@ def without_doubles(pairs: list[tuple[tuple[str, int], float]]) -> Values:
 
 
 def assert_same_run(cell: Cell, reference: Reference, store: str) -> None:
-    """Fail unless the cell is done and holds, here and in MLflow, what the run that was left alone holds."""
+    """Fail unless the cell is done and equals the undisturbed run, locally and in MLflow."""
     assert is_done(cell)
     assert_bitwise_equal(final_parameters(cell.checkpoints), reference.parameters)
     client = connect(store)

@@ -1,4 +1,4 @@
-"""The runs that faults are done to: some twenty seconds each on two quiet processors, with a checkpoint each second."""
+"""The runs that faults are injected into: some twenty seconds each on two idle CPUs, with a checkpoint every second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(seed: int = 0) -> RunConfig:
 
 
 def alike(config: RunConfig) -> list[RunConfig]:
-    """Runs with names of their own that are trained alike bit for bit: a milestone that no run reaches changes nothing."""
+    """Runs with different names that are trained identically bit for bit: an unreached milestone changes nothing."""
     return [config, replace(config, optimiser=replace(config.optimiser, milestones=(1_000_000,)))]
 
 
@@ -36,5 +36,5 @@ def impatient(seed: int = 0) -> RunConfig:
 
 
 def for_soak() -> list[RunConfig]:
-    """Four cells of two seeds: few enough to run side by side, so that one that is put back need not wait for others."""
+    """Four cells of two seeds: few enough to run side by side, so that a requeued one need not wait for others."""
     return [config for seed in range(2) for config in alike(impatient(seed))]

@@ -39,10 +39,10 @@ from tests.waiting import wait_for
 SECONDS_TO_GO_ON = 600.0
 """A run that is not past the step of its fault by then is lost."""
 EPOCHS = 160
-"""Of each cell: a minute by itself, a few among the others."""
+"""Epochs of each cell: a minute on its own, several minutes among others."""
 SEEDS = 2
 SECONDS_FOR_THE_REST = 1800.0
-"""How long the launcher may take behind the last fault."""
+"""How long the launcher may take after the last fault."""
 _RECIPE = ["--recipe=faults-soak", "--nodes=2", "--hours=2", "--cpus-per-task=1"]
 _LIKELY_TO_END_STEPS = 200
 """A run this near to its end might be over before the fault is done to it."""
@@ -57,9 +57,9 @@ class Fault:
     """Since the launcher was started."""
     cell: str
     step: int
-    """What training had recorded last."""
+    """The last record of training before it."""
     stood_still_s: float | None
-    """The longest time between two records of the cell since then; None where it did not go on."""
+    """The longest time between two records of the cell since then; None if it did not continue."""
 
 
 @dataclass(kw_only=True)
@@ -70,7 +70,7 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
     cells: int = 0
     different: dict[str, str] = field(default_factory=dict)
-    """What is not as in the run left alone, by cell."""
+    """Differences from the undisturbed run, by cell."""
     seconds: float = 0.0
     launcher_status: int = 0
 
@@ -84,7 +84,7 @@ def soak(scene: Scene, kinds: Sequence[str], report: Report) -> list[Sweep]:
     """Start the sweep, and do the faults to it in their order, at moments and places that chance decides.
 
     Returns:
-        The sweep, and where it ended before the faults did, those that were started behind it.
+        The sweep, and, if it ended before the faults did, those started after it.
     """
     sweeps = [scene.sweep]
     try:
@@ -133,7 +133,7 @@ def _finish(scene: Scene, report: Report) -> None:
 
 
 def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> None:
-    """Hold each cell to the run of its seed that was left alone."""
+    """Compare each cell with the undisturbed run of its seed."""
     report.cells += len(sweep.cells)
     for cell in sweep.cells:
         try:
@@ -143,7 +143,7 @@ def compare(sweep: Sweep, references: dict[int, Reference], report: Report) -> N
 
 
 def deck(chance: random.Random, count: int) -> list[str]:
-    """So many kinds of fault, shuffled; none comes again before all others have come."""
+    """``count`` faults, shuffled; no kind is repeated before all have occurred."""
     cards: list[str] = []
     while len(cards) < count:
         cards += chance.sample(list(KINDS), len(KINDS))
@@ -151,7 +151,7 @@ def deck(chance: random.Random, count: int) -> list[str]:
 
 
 def _one_that_trains(scene: Scene, bound_s: float = 600.0) -> Cell | None:
-    """A cell with all its ranks at work and some way to go; None when the sweep is over."""
+    """A cell with all its ranks running and some way to go; None if the sweep is over."""
     deadline = time.monotonic() + bound_s
     while time.monotonic() < deadline:
         cells = scene.sweep.cells
@@ -167,7 +167,7 @@ def _one_that_trains(scene: Scene, bound_s: float = 600.0) -> Cell | None:
 
 
 def _goes_on(cell: Cell, kind: str, ranks: list[Rank]) -> bool:
-    """Whether training goes on, in a new start where the fault ends the old one, within the time that is given to it."""
+    """Whether training continues within the timeout, in a new start if the fault ends the old one."""
     try:
         if kind in END_THE_START:
             wait_until_gone(ranks, SECONDS_TO_GO_ON, lambda: "")
@@ -179,7 +179,7 @@ def _goes_on(cell: Cell, kind: str, ranks: list[Rank]) -> bool:
 
 
 def _longest_gap(cell: Cell, moment_ms: int) -> float:
-    """Seconds between the two records of training that lie farthest apart, of those that a moment parts or precedes."""
+    """The longest time in seconds between two successive records of training, around or after a moment."""
     times = [p.time_ms for p in read_points(cell.folder / "metrics.jsonl") if p.kind == "train"]
     gaps = [later - earlier for earlier, later in pairwise(times) if later > moment_ms]
     return round(max(gaps, default=0) / 1000, 1)
@@ -193,7 +193,7 @@ def _is_under_way(cell: Cell) -> bool:
 
 
 def table(report: Report) -> str:
-    """The faults, a line each, and what came out."""
+    """The faults, a line each, and the outcome."""
     lines = [f"{'moment':>8}  {'fault':34}{'cell':44}{'step':>6}  stood still"]
     for fault in report.faults:
         still = "for ever" if fault.stood_still_s is None else f"{fault.stood_still_s:.1f} s"
@@ -282,7 +282,7 @@ def _cluster(held: contextlib.ExitStack) -> Cluster:
 
 
 def _end_in_order(number: int, frame: FrameType | None) -> None:
-    """Leave through the ends of all blocks, so that the cluster and the server are taken down."""
+    """Exit through all context managers, so that the cluster and the server are stopped."""
     raise SystemExit(f"ended by signal {number}")
 
 

@@ -1,4 +1,4 @@
-"""What is known of a run's attempts afterwards: from its own records, its logs, and SLURM."""
+"""What happened to a run, from its own records, its logs, and SLURM."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def endings(cell: Cell) -> list[str]:
 
 
 def log_text(cell: Cell, rank: int = 0, unit: str = "train") -> str:
-    """What a rank said, in all its attempts."""
+    """The log of a rank, over all attempts."""
     return (cell.folder / "log" / f"{unit}-rank{rank}.txt").read_text()
 
 
@@ -69,7 +69,7 @@ def job_ids(cluster: Cluster, sweep: str) -> set[str]:
 
 @contextmanager
 def held_back(cluster: Cluster, job: str, cell: Cell) -> Iterator[None]:
-    """Put a running job back into the queue, and let it start again only behind the block."""
+    """Requeue a running job, and let it restart only after the block."""
     ranks = living_ranks(cell)
     done = cluster.run(["scontrol", "requeuehold", job])
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A sweep that a launcher of its own has started, as a person would: watched, disturbed and waited for from outside."""
+"""A sweep started by a real launcher: observed, disturbed and waited for from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sweep:
     """A sweep in a folder of runs, and the launchers that were started for it."""
 
     runs: Path
-    """Folder of the sweeps; the MLflow store is in there, unless ``tracking_uri`` names another."""
+    """Folder of the sweeps; it contains the MLflow store, unless ``tracking_uri`` is given."""
     name: str
     options: list[str]
     """What the command line has besides the folders: recipe, ranks, nodes, ..."""
@@ -45,7 +45,7 @@ class Sweep:
         return self.runs / f"{self.name}.launcher.txt"
 
     def command(self, *words: str) -> list[str]:
-        """``launch/sweep.py`` with words such as ``retry SWEEP`` in front."""
+        """``launch/sweep.py`` with a subcommand such as ``retry SWEEP``."""
         places = ["--raw", str(self.raw), "--data-root", str(self.data_root)]
         return [sys.executable, "-m", "tests.faults.recipes", *words, "--runs", str(self.runs)] + (
             [] if words else ["--cluster", "slurm", "--name", self.name, *self.options, *places]
@@ -57,7 +57,7 @@ class Sweep:
         return os.environ | there | {"OMP_NUM_THREADS": "1"}
 
     def start(self, word: str = "") -> subprocess.Popen[bytes]:
-        """Start a launcher; the first one submits, later ones find the jobs again, and ``retry`` is a word for one."""
+        """Start a launcher; the first one submits, later ones find the jobs again; ``retry`` is a subcommand."""
         self.runs.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             launcher = subprocess.Popen(
@@ -73,18 +73,18 @@ class Sweep:
         return launcher
 
     def wait(self, bound_s: float = 600.0) -> int:
-        """Exit status of the newest launcher, once it has ended by itself."""
+        """Exit status of the newest launcher, once it has ended."""
         try:
             return self.launchers[-1].wait(timeout=bound_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} is not done after {bound_s:.0f} s\n{self.story()}") from None
 
     def wait_until_done(self, bound_s: float = 600.0) -> None:
-        """Return when every cell is done; the table of the sweep, and the launcher that waits for it, may be to come."""
+        """Return when every cell is done; the sweep's table, and the launcher that waits for it, may follow later."""
         wait_for(lambda: self.cells and all(is_done(cell) for cell in self.cells), bound_s, self.story)
 
     def close(self) -> None:
-        """Kill what is left of the launchers; jobs are the cluster's."""
+        """Kill remaining launchers; the cluster's fixture ends the jobs."""
         for launcher in self.launchers:
             launcher.kill()
             launcher.wait()
@@ -104,12 +104,12 @@ class Sweep:
         wait_for(lambda: newest_record(cell) >= step, bound_s, self.story)
 
     def wait_for_words(self, cell: Cell, words: str, times: int = 1, bound_s: float = 240.0) -> None:
-        """Return when rank 0 of a cell's training has said something so often."""
+        """Return when the log of rank 0 of a cell's training contains a text ``times`` times."""
         log = cell.log_file("train", 0)
         wait_for(lambda: log.is_file() and log.read_text().count(words) >= times, bound_s, self.story)
 
     def story(self) -> str:
-        """What the launchers and the ranks had to say, for whoever wonders why a test failed."""
+        """The output of launchers and ranks, to explain a failed test."""
         log_text = [self.log, *sorted(self.folder.glob("*/log/*-rank0.txt"))]
         log_text += [
             *sorted(self.folder.glob("*/attempts.jsonl")),

@@ -1,4 +1,4 @@
-"""Faults 4 and 5: a node is gone with all that ran there, and a node that only seems to be gone."""
+"""Faults 4 and 5: a node dies with everything on it, and a node that only seems dead."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def test_nodes_killed_one_after_the_other(
     lost = sweep("lost", "--recipe", "faults", "--nodes", "2")
     lost.start()
     cell = lost.cell()
-    for kills, step in ((1, 100), (2, 250)):  # first the node of rank 1 alone, then that of the batch script
+    for kills, step in ((1, 100), (2, 250)):  # first the node of rank 1, then that of the batch script
         lost.wait_for_step(cell, step)
         ranks = living_ranks(cell)
         first, second = ranks
         assert first.node != second.node
         faults.kill_node(slurm_cluster, second.node if kills == 1 else first.node)
         wait_until_gone(ranks, 120, lost.story)
-        # The node stays away: the job has to start on others.
+        # The node stays down: the job has to start on others.
         wait_for_restart(slurm_cluster, first.job, kills, 180, lost.story)
     lost.wait_until_done()
     assert_same_run(cell, reference(), lost.store)
@@ -50,7 +50,7 @@ def test_only_slurmd_killed_so_that_two_copies_live(
     doubled.wait_for_step(cell, 100)
     older = living_ranks(cell)
     faults.kill_slurmd(slurm_cluster, older[0].node)
-    for rank in older:  # it goes on when the newer copy is under way, and not to its end before that
+    for rank in older:  # it continues once the newer copy is running, and does not finish before that
         rank.signal(signal.SIGSTOP)
     wait_for(lambda: len(living_ranks(cell)) == 4, 240, doubled.story)
     newer = [rank for rank in living_ranks(cell) if rank not in older]

@@ -1,4 +1,4 @@
-"""Faults 6 to 8: a rank dies, a rank hangs, and a loss that is not a number any more."""
+"""Faults 6 to 8: a rank dies, a rank hangs, and a loss that becomes NaN."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_ranks_that_are_killed_and_one_that_hangs(
 
 
 @pytest.mark.slow(120)
-def test_what_is_not_tried_for_ever(
+def test_what_is_not_retried_forever(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
-    """A loss that is not a number, once; a rank that dies before any checkpoint, as often as was asked for."""
+    """A NaN loss is not retried; a rank that dies before any checkpoint is retried as often as configured."""
     hopeless = sweep("hopeless", "--recipe", "faults-alike", "--retries", "1")
     launcher = hopeless.start()
     killed, diverging = hopeless.cell(0), hopeless.cell(1)
@@ -88,7 +88,7 @@ def test_what_is_not_tried_for_ever(
 
 
 def poison(cell: Cell) -> int:
-    """Make the newest checkpoint one whose next update throws the parameters away; its step."""
+    """Replace the newest checkpoint by one whose next update makes the parameters diverge; returns its step."""
     shutil.copytree(cell.checkpoints, cell.folder / "good")
     newest = checkpoint.newest_good(cell.checkpoints)
     assert newest is not None
@@ -100,19 +100,19 @@ def poison(cell: Cell) -> int:
 
 
 def heal(cell: Cell) -> None:
-    """Put back what ``poison`` took away."""
+    """Undo ``poison``."""
     shutil.rmtree(cell.checkpoints)
     (cell.folder / "good").rename(cell.checkpoints)
 
 
 def kill_a_rank(sweep: Sweep, cell: Cell, restart: int) -> None:
-    """Kill a rank of an attempt as soon as it is there, and wait until the attempt is over."""
+    """Kill a rank of an attempt as soon as it exists, and wait until the attempt is over."""
     ranks = wait_for_ranks(sweep, cell, restart)
     ranks[1].signal(signal.SIGKILL)
     wait_until_gone(ranks, 120, sweep.story)
 
 
 def wait_for_ranks(sweep: Sweep, cell: Cell, restart: int) -> list[Rank]:
-    """Both ranks of an attempt, as soon as they are there."""
+    """Both ranks of an attempt, as soon as they exist."""
     wait_for(lambda: [rank.restart for rank in living_ranks(cell)] == [restart, restart], 240, sweep.story)
     return living_ranks(cell)

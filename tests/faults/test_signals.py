@@ -1,4 +1,4 @@
-"""Faults 1 to 3: SLURM takes the nodes away from a run, with more warning, less or none."""
+"""Faults 1 to 3: SLURM takes the nodes from a run, with more, less or no warning."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
             faults.signal_before_preemption(slurm_cluster, what == "user signal")
             faults.push_aside(slurm_cluster, node, seconds=1)
         wait_for_restart(slurm_cluster, job, count, 120, back.story)
-        back.wait_for_words(cell, "stopped after step", times=count)  # the warning was heard
+        back.wait_for_words(cell, "stopped after step", times=count)  # the signal was handled
     back.wait_until_done()
     assert_same_run(cell, reference(), back.store)
     assert log_text(cell).count("resuming from step") == 3
@@ -77,7 +77,7 @@ def shorten(cluster: Cluster, job: str) -> None:
 
 
 def heard(rank: Rank) -> bool:
-    """Whether USR2 waits for a process that stands still; SLURM may also have set it going for it, and it is gone."""
+    """Whether USR2 is pending for a stopped process, or SLURM has continued the process for it and it is gone."""
     try:
         status = Path(f"/proc/{rank.pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):

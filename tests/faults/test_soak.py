@@ -1,4 +1,4 @@
-"""What ``make soak`` draws and tells; each kind of fault has tests of its own, and the soak is run by hand."""
+"""What ``make soak`` samples and reports; each kind of fault has its own tests, and the soak is run by hand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tests.faults.injections import KINDS
 from tests.faults.soak import Fault, Report, deck, table
 
 
-def test_every_kind_comes_before_one_comes_again():
+def test_every_kind_occurs_before_one_is_repeated():
     drawn = deck(random.Random(30), 2 * len(KINDS))
     assert sorted(drawn[: len(KINDS)]) == sorted(drawn[len(KINDS) :]) == sorted(KINDS)
     assert deck(random.Random(30), 4) == drawn[:4]
 
 
-def test_a_report_is_good_where_all_went_on_and_no_cell_differs():
+def test_a_report_is_good_if_all_continued_and_no_cell_differs():
     fault = Fault(kind="preempted", moment_s=12.0, cell="soak/a", step=40, stood_still_s=7.5)
     lost = Fault(kind="rank killed", moment_s=30.0, cell="soak/b", step=90, stood_still_s=None)
     good = Report(seed=3, faults=[fault], cells=4, seconds=99.0)

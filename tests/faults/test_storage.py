@@ -47,7 +47,7 @@ def step_of(checkpoint_file: Path) -> int:
 
 @pytest.fixture
 def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 32 MB of its own."""
+    """A folder on its own disk of 32 MB."""
     folder = tmp_path / "small-disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -65,7 +65,7 @@ def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
 def cluster_with_small_disk(
     small_disk: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cluster]:
-    """A SLURM of one node that was started behind the mount: the nodes of the others do not see it."""
+    """A SLURM of one node that was started after the mount: other clusters' nodes do not see it."""
     cluster = clusters.up(short_folder, nodes=1, accounting=False)
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
     yield cluster
@@ -114,7 +114,7 @@ def test_disk_full_while_a_checkpoint_is_written(
 
 
 def fill(filler: Path, leave: int) -> None:
-    """Write a file until a disk has so many bytes left."""
+    """Fill a disk with a file until it has ``left`` bytes left."""
     disk = os.statvfs(filler.parent)
     with filler.open("wb") as file:
         file.write(bytes(disk.f_bavail * disk.f_frsize - leave))

@@ -1,4 +1,4 @@
-"""Faults 11 to 13: what a run does not need while it runs goes away: the server, slurmctld, the launcher."""
+"""Faults 11 to 13: losing what a run does not need while it runs: the server, slurmctld, the launcher."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.tim
 
 
 @pytest.mark.slow(90)
-def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
+def test_server_slurmctld_and_launcher_are_down_while_a_run_continues(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
 ):
     deserted = sweep("deserted", "--recipe", "faults", tracking_uri=server.uri)
@@ -48,7 +48,7 @@ def test_server_slurmctld_and_launcher_are_away_while_a_run_goes_on(
 
 
 @pytest.mark.slow(60)
-def test_slurmctld_is_killed_right_behind_a_restart_that_it_then_does_not_know_of(
+def test_slurmctld_is_killed_right_after_a_restart_that_it_then_forgets(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
     forgotten = sweep("forgotten", "--recipe", "faults")

@@ -74,9 +74,7 @@ def test_a_cell_that_is_done_succeeds_whatever_the_status_of_srun(slurm: Path, c
     assert not calls(slurm)
 
 
-def test_a_cell_that_is_done_is_requeued_until_it_has_what_its_job_was_told_to_measure(
-    slurm: Path, config: Path
-):
+def test_a_cell_that_is_done_is_requeued_until_it_has_all_measures_of_its_job(slurm: Path, config: Path):
     cell = CellFolder(config.parent)
     make_done(cell)
     told = {"take": ["likelihood"], "split": "train"}

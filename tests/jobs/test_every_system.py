@@ -1,4 +1,4 @@
-"""Every system of the registry, trained and measured as a cell, on each kind of data that it takes."""
+"""Every system of the registry, trained and measured as a cell, on each kind of data that it supports."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_system_is_trained_and_measured(
 
 
 @pytest.mark.parametrize("preset", ["cond_vae", "cond_vae_info", "csvae"])
-def test_a_system_that_knows_all_labels_is_handed_them_where_it_is_measured(
+def test_a_system_that_needs_all_labels_gets_them_when_it_is_measured(
     data_sets: dict[str, Path], tmp_path: Path, preset: str
 ) -> None:
     """As in the paper (``hidden_labels=0``): it has no bound of images without labels, and all of its figures."""
@@ -112,7 +112,7 @@ def trained_and_measured(config: RunConfig, folder: Path) -> tuple[Cell, dict[st
 
 
 def assert_figures(cell: Cell, can: set[str]) -> None:
-    """Those that the system can give, and no others."""
+    """Exactly those that the system supports."""
     drawn = [path.stem for path in cell.figures.iterdir() if path.read_bytes().startswith(b"\x89PNG")]
     for figure, needed in FIGURES.items():
         assert any(stem.startswith(figure) for stem in drawn) == (needed <= can), figure

@@ -38,7 +38,7 @@ def as_shown(value: Any) -> str:
 
 
 def explanations(text: str) -> dict[str, str]:
-    """What the help says of each flag."""
+    """The help text of each flag."""
     parts = re.split(r"^ *--(?=[a-z])", text, flags=re.MULTILINE)
     found = {}
     for part in parts[1:]:

@@ -93,7 +93,7 @@ def test_a_measure_that_the_sweep_does_not_name_is_computed_of_trained_cells_and
     ]
 
 
-def test_a_dry_run_counts_what_is_there_and_touches_nothing(
+def test_a_dry_run_counts_existing_results_and_changes_nothing(
     runs: Path, cells: list[CellFolder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = content(runs / "tiny")
@@ -190,7 +190,9 @@ def test_cells_that_are_not_trained_are_left_out_and_named(
     assert "no cell of tiny is trained yet" in capsys.readouterr().err
 
 
-def test_a_data_set_that_is_gone_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_data_set_is_reported_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (cell,) = make_cells(tmp_path / "tiny", 1)
     make_done(cell)
     assert say(measure_main, "tiny", "--runs", tmp_path) == 2
@@ -205,7 +207,7 @@ def test_help_lists_every_measure(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_cells_are_measured_in_processes_of_their_own(
+def test_cells_are_measured_in_separate_processes(
     runs: Path, cells: list[CellFolder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = [of_training(cell) for cell in cells]

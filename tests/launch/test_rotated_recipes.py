@@ -12,7 +12,7 @@ from pipeline.models.interface import DataSpec
 
 
 @pytest.mark.parametrize(("name", "cells"), [("rotated-mnist", 18), ("rotated-mnist-quick", 1)])
-def test_each_run_holds_a_rotation_out_and_knows_the_others(name: str, cells: int) -> None:
+def test_each_run_holds_a_rotation_out_and_trains_on_the_others(name: str, cells: int) -> None:
     runs = RECIPES[name].runs()
     held_out = set()
     for run in runs:

@@ -43,7 +43,7 @@ LATER = Resources(hours=0.5, gpus_per_node=0, sbatch={"begin": "now+1hour"})
 
 
 class LauncherIsKilled(BaseException):
-    """Stands for SIGKILL: nothing may catch it."""
+    """Simulates SIGKILL: nothing may catch it."""
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_launcher_killed_right_after_sbatch_finds_its_jobs_and_submits_nothing
 
 @pytest.fixture
 def start_launcher(tiny_raw: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
-    """Starts a launcher of the same sweep as a process of its own; its jobs begin in an hour."""
+    """Starts a launcher of the same sweep as a separate process; its jobs start in an hour."""
     places = ["--raw", tiny_raw, "--data-root", tmp_path / "data", "--runs", tmp_path / "runs"]
     options = ["--cluster", "slurm", "--hours", "0.5", "--no-preflight", "--sbatch", "begin", "now+1hour"]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", "--recipe", "tiny", "--detach", *options]
@@ -144,14 +144,14 @@ def start_launcher(tiny_raw: Path, tmp_path: Path) -> Callable[[], subprocess.Po
 
 
 @pytest.mark.slow(25)
-def test_a_launcher_killed_for_real_is_taken_up_by_the_same_command(
+def test_a_killed_launcher_is_resumed_by_the_same_command(
     slurm_cluster: Cluster, start_launcher: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     fresh_store(tmp_path / "runs")
     sweep = tmp_path / "runs" / "tiny"
     first = start_launcher()
     wait_for(lambda: queued(comment="traitvae/"), every_s=0.02)
-    first.kill()  # at the very moment at which its first job is there
+    first.kill()  # as soon as its first job exists
     first.communicate()
     before = set(queued(comment="traitvae/"))
     again = start_launcher()

@@ -55,13 +55,13 @@ def say(*arguments: str, runs: Path) -> int:
 
 
 def new_names(sweep: Path) -> dict[str, Path]:
-    """Cell of now by the checkpoint of the former one that it holds."""
+    """New cell by the checkpoint of the old one."""
     return {
         file.read_text(): file.parents[1] for file in sorted(sweep.glob("*/checkpoints/step-00000024.pt"))
     }
 
 
-def test_each_cell_gets_its_name_of_now_and_keeps_all_it_has(sweep, uploaded, capsys) -> None:
+def test_each_cell_gets_its_new_name_and_keeps_everything(sweep, uploaded, capsys) -> None:
     before = {cell: content(sweep / cell) for cell in (ON_TEST, SEED_1, ONE_PER_CLASS)}
     assert say("upgrade", "old", runs=sweep.parent) == 0
     assert "3 cells of old have the names of now: 3 trained" in capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_former_numbers_are_results_on_their_splits_and_two_cells_trained_alike_
     assert state.tags["sweep"] == "old (merged)"
 
 
-def test_the_mlflow_run_is_the_same_and_knows_the_new_name(sweep) -> None:
+def test_the_mlflow_run_is_kept_and_gets_the_new_name(sweep) -> None:
     before = UploadState.load(sweep / ONE_PER_CLASS)
     say("upgrade", "old", runs=sweep.parent)
     folder = new_names(sweep)[ONE_PER_CLASS]
@@ -139,7 +139,7 @@ def test_options_and_jobs_follow_the_names(sweep, monkeypatch) -> None:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing may catch it."""
+    """Simulates SIGKILL: nothing may catch it."""
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_cell_at_work_is_waited_for_by_calling_again(sweep, capsys) -> None:
 
 
 @pytest.mark.parametrize("word", ["status", "retry"])
-def test_what_meets_a_former_sweep_says_what_to_type(sweep, capsys, word: str) -> None:
+def test_commands_on_an_old_sweep_say_how_to_upgrade_it(sweep, capsys, word: str) -> None:
     assert say(word, "old", runs=sweep.parent) == 2
     assert f"python launch/sweep.py upgrade old --runs {sweep.parent}" in capsys.readouterr().err
     if word == "status":

@@ -17,7 +17,7 @@ from pipeline.training.settings import TrainingConfig
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_json_gives_the_same_run_back(preset):
+def test_json_round_trips(preset):
     run = RunConfig(model=PRESETS[preset].config(), seed=3)
     assert from_json(to_json(run)) == run
 
@@ -66,7 +66,7 @@ def test_a_schedule_is_read_back_and_seen_in_the_name():
     assert readable_name(one) == "ccvae-mnist-f0-one_per_class-seed0"
 
 
-def test_a_rate_of_the_schedule_holds_behind_its_epochs_until_the_next():
+def test_a_rate_of_the_schedule_applies_after_its_epochs_until_the_next():
     rates = [scheduled().data.supervision_rate_in(epoch) for epoch in (0, 39, 40, 79, 80, 500)]
     assert rates == [0.9, 0.9, 0.5, 0.5, 0.1, 0.1]
     assert DataConfig(supervision_rate=0.2).supervision_rate_in(7) == 0.2

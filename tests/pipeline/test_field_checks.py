@@ -41,7 +41,7 @@ def test_a_value_that_is_no_choice_is_refused_in_a_sentence(options: dict[str, A
     assert str(refusal.value) == sentence
 
 
-def test_choices_and_fields_without_any_are_let_through() -> None:
+def test_choices_and_fields_without_choices_are_accepted() -> None:
     assert Engine(fuel="soya", speed="fast", name="diesel or not", size=1.5).fuel == "soya"
 
 

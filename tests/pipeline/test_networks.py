@@ -54,7 +54,7 @@ def test_latents_may_have_any_leading_axes() -> None:
 
 
 @torch.no_grad()
-def test_pixels_stand_where_they_stand_in_the_image() -> None:
+def test_pixels_keep_their_positions() -> None:
     """Flat rows are (channel, height, width): a change in one corner of one channel stays near that corner."""
     encoder = convolutional_encoder(3, 4)
     pixels = torch.rand(1, 3, 64, 64)

@@ -8,7 +8,7 @@ from data_prep.errors import LostRank
 from pipeline.world import process_group, rendezvous_port
 
 
-def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch):
+def test_each_start_of_a_job_has_its_own_rendezvous_port(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLURM_JOB_ID", "67043328")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     ports = [rendezvous_port()]
@@ -16,10 +16,10 @@ def test_each_start_of_a_job_meets_at_a_port_of_its_own(monkeypatch: pytest.Monk
         monkeypatch.setenv("SLURM_RESTART_COUNT", str(restart))
         ports.append(rendezvous_port())
     assert len(set(ports)) == 50
-    assert all(20_000 <= port < 32_768 for port in ports)  # Linux hands out the others by itself
+    assert all(20_000 <= port < 32_768 for port in ports)  # the others are Linux's ephemeral range
 
 
-def test_local_runs_within_one_job_meet_at_ports_of_their_own(monkeypatch: pytest.MonkeyPatch):
+def test_local_runs_within_one_job_have_their_own_rendezvous_ports(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     ports = set()
     for process in ("4711", "4712"):
@@ -28,7 +28,7 @@ def test_local_runs_within_one_job_meet_at_ports_of_their_own(monkeypatch: pytes
     assert len(ports) == 2
 
 
-def test_a_port_that_is_anothers_is_told_and_no_rank_is_called_lost(monkeypatch: pytest.MonkeyPatch):
+def test_a_port_in_use_is_reported_and_not_taken_for_a_lost_rank(monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

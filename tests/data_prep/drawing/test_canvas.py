@@ -1,4 +1,4 @@
-"""Shapes: areas that are right to a fraction of a pixel, blurs that keep them, and curves through their points."""
+"""Shapes: areas accurate to a fraction of a pixel, blurs that preserve them, and curves through their points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def blank() -> Canvas:
 @pytest.mark.parametrize("soften", [0.0, 0.7, 1.5, 3.0])
 def test_a_shape_covers_its_area_at_any_softness(soften: float) -> None:
     patch = blank().covered(ellipse(40.3, 30.6, 14.2, 9.4, 60), soften=soften)
-    assert patch.alpha.sum() == pytest.approx(np.pi * 14.2 * 9.4, rel=0.035)  # Pillow fills edge pixels whole
+    assert patch.alpha.sum() == pytest.approx(
+        np.pi * 14.2 * 9.4, rel=0.035
+    )  # Pillow fills edge pixels completely
     rows, columns = np.indices(patch.alpha.shape) + 0.5
     weight = patch.alpha / patch.alpha.sum()
     assert (columns * weight).sum() + patch.columns.start == pytest.approx(40.3, abs=0.15)

@@ -141,7 +141,7 @@ def test_the_lists_are_read_by_the_chexpert_source(tmp_path: Path) -> None:
     )
     assert (len(train), len(valid)) == (30, 10)
     assert {-2, 0, 1} <= set(train.values[:, :-1].ravel().tolist())
-    assert set(valid.values.ravel().tolist()) == {0, 1}, "radiologists left nothing open"
+    assert set(valid.values.ravel().tolist()) == {0, 1}, "radiologists left nothing uncertain"
     drawing = drawing_named("radiographs")
     for name, values in zip(valid.names.tolist(), valid.values, strict=True):
         factors = dict(

@@ -22,7 +22,7 @@ SECOND = Attempt("12_3", 1, "n2", 200)
 OTHER = Attempt("15", 0, "n1", 300)
 
 
-def test_who_an_attempt_is_stands_in_the_environment(monkeypatch: pytest.MonkeyPatch):
+def test_an_attempt_is_identified_by_the_environment(monkeypatch: pytest.MonkeyPatch):
     for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
     assert (Attempt.here().job, Attempt.here().restart, Attempt.here().pid) == ("", 0, os.getpid())
@@ -34,7 +34,7 @@ def test_who_an_attempt_is_stands_in_the_environment(monkeypatch: pytest.MonkeyP
     assert (Attempt.here().job, Attempt.here().restart) == ("75_3", 2)
 
 
-def test_a_lease_is_taken_and_left(tmp_path: Path):
+def test_a_lease_is_acquired_and_released(tmp_path: Path):
     with hold_lease(tmp_path, FIRST, "train") as lease:
         lease.check()
         holder = Holder.read(tmp_path)
@@ -47,7 +47,7 @@ def test_a_lease_is_taken_and_left(tmp_path: Path):
     assert not is_running(tmp_path)
 
 
-def test_a_living_process_of_another_job_is_not_disturbed(tmp_path: Path):
+def test_a_live_process_of_another_job_keeps_its_lease(tmp_path: Path):
     with (
         hold_lease(tmp_path, FIRST, "train") as lease,
         pytest.raises(RunError, match="another process is running"),
@@ -63,7 +63,7 @@ def test_a_newer_copy_takes_over_and_the_older_one_notices(tmp_path: Path):
     with hold_lease(tmp_path, FIRST, "train") as older:
         began = time.monotonic()
         with hold_lease(tmp_path, SECOND, "train", seconds_to_settle=0.5) as newer:
-            assert time.monotonic() - began >= 0.5  # for a write of the older one that is under way
+            assert time.monotonic() - began >= 0.5  # for a write in progress by the older one
             with pytest.raises(LeaseLost, match=r"job 12_3, start 2.*on n2 has taken over"):
                 older.check()
             newer.check()
@@ -75,7 +75,7 @@ def test_a_newer_copy_takes_over_and_the_older_one_notices(tmp_path: Path):
     assert holder.attempt == SECOND
 
 
-def test_an_older_copy_that_comes_late_does_not_get_in(tmp_path: Path):
+def test_an_older_copy_that_starts_late_does_not_get_the_lease(tmp_path: Path):
     with (
         hold_lease(tmp_path, SECOND, "train") as newer,
         pytest.raises(LeaseLost, match="has taken over"),
@@ -94,7 +94,7 @@ def disk_without_locks(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("how", ["killed", "left in good order"])
-def test_an_older_copy_does_not_get_in_behind_a_newer_one_that_has_ended(
+def test_an_older_copy_does_not_get_the_lease_after_a_newer_one_has_ended(
     tmp_path: Path, disk_without_locks, how: str
 ):
     with hold_lease(tmp_path, FIRST, "train") as older:
@@ -110,7 +110,7 @@ def test_an_older_copy_does_not_get_in_behind_a_newer_one_that_has_ended(
         third.check()
 
 
-def test_a_job_that_slurm_has_no_more_is_forgotten_unless_it_lives(tmp_path: Path):
+def test_a_job_that_slurm_no_longer_has_is_forgotten_unless_it_is_alive(tmp_path: Path):
     by_hand = Attempt("", 0, "n1", 5)
     with hold_lease(tmp_path, SECOND, "train") as lease:
         forget(tmp_path)
@@ -139,13 +139,13 @@ def test_the_lease_of_a_killed_process_is_free(tmp_path: Path):
     holder = Holder.read(tmp_path)
     assert holder is not None
     assert holder.until is None
-    assert not superseded(tmp_path, FIRST)  # it names another job, but nobody is there
+    assert not superseded(tmp_path, FIRST)  # it names another job, but no process is alive
     with hold_lease(tmp_path, FIRST, "train") as lease:
         lease.check()
 
 
-def test_one_who_only_looks_keeps_nobody_out(tmp_path: Path):
-    """A look takes the lock for a moment; a unit that starts in that moment waits for it."""
+def test_checking_the_lock_blocks_nobody(tmp_path: Path):
+    """A check holds the lock for a moment; a unit that starts in that moment waits for it."""
     with hold_lease(tmp_path, FIRST, "train"):
         pass
     look = exclusive_lock(tmp_path / "lock", lambda: None)

@@ -1,4 +1,4 @@
-"""Results in a cell's folder: whole or not there, read back as they were written, failures until a result follows."""
+"""Results in a cell's folder: complete or absent, read back as written, with failures until a result follows."""
 
 from __future__ import annotations
 

@@ -83,9 +83,7 @@ def test_labels_that_are_not_known_are_not_used_at_any_rate(data: DataSet) -> No
         np.testing.assert_array_equal(used, columns.observed & (columns.supervision_rank < rate)[:, None])
 
 
-def test_rows_that_are_not_there_are_refused(
-    loaders: dict[tuple[LoaderName, str], Loader], data: DataSet
-) -> None:
+def test_missing_rows_are_refused(loaders: dict[tuple[LoaderName, str], Loader], data: DataSet) -> None:
     for name in LOADERS:
         with pytest.raises(IndexError):
             list(loaders[name, "test"].images([np.array([0, 41])]))

@@ -1,4 +1,4 @@
-"""FFCV behind its rules: the rows of the Arrow shards in our order, and none of its traps."""
+"""The FFCV loader: the rows of the Arrow shards in our order, without FFCV's problems."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_batches_are_the_rows_of_the_arrow_shards_in_the_given_order(
 ) -> None:
     order = np.random.default_rng(len(sizes)).permutation(600)[: sum(sizes)]
     orders = np.split(order, np.cumsum(sizes)[:-1])
-    batches = list(loader.batches(orders))  # all are kept: none may be a view of a buffer that is used again
+    batches = list(loader.batches(orders))  # all are kept: none may be a view of a reused buffer
     assert len(batches) == len(sizes)
     for rows, batch in zip(orders, batches, strict=True):
         assert batch.dtype == torch.uint8
@@ -64,7 +64,7 @@ def test_rows_may_be_repeated_and_epochs_may_differ(loader: FFCVLoader, images: 
     assert list(loader.batches([])) == []
 
 
-def test_a_loop_that_is_left_early_leaves_no_thread(loader: FFCVLoader) -> None:
+def test_a_loop_that_is_left_early_ends_its_thread(loader: FFCVLoader) -> None:
     orders = [np.arange(10)] * 50
     for _ in range(3):
         for number, _batch in enumerate(loader.batches(orders)):
@@ -90,7 +90,7 @@ def test_an_exception_in_the_loop_leaves_no_thread(loader: FFCVLoader) -> None:
     assert ffcv_threads() == 0
 
 
-def test_an_exception_in_the_thread_comes_out_with_its_cause(
+def test_an_exception_in_the_thread_is_raised_with_its_cause(
     loader: FFCVLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ffcv.loader.epoch_iterator import EpochIterator
@@ -111,12 +111,14 @@ def test_an_exception_in_the_thread_comes_out_with_its_cause(
 
 
 @pytest.mark.parametrize("rows", [[600], [-1], [3, 10**9]])
-def test_rows_that_are_not_there_are_refused(loader: FFCVLoader, rows: list[int]) -> None:
+def test_missing_rows_are_refused(loader: FFCVLoader, rows: list[int]) -> None:
     with pytest.raises(IndexError, match="has 600"):
         list(loader.batches([np.array(rows)]))
 
 
-def test_the_thread_count_of_torch_stays(tiny_ffcv_data_set: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_thread_count_of_torch_is_unchanged(
+    tiny_ffcv_data_set: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -130,10 +132,10 @@ def test_the_thread_count_of_torch_stays(tiny_ffcv_data_set: Path, caplog: pytes
         torch.set_num_threads(before)
 
 
-def test_a_forked_child_is_told_to_spawn_and_the_parent_goes_on(
+def test_a_forked_child_is_refused_and_the_parent_continues(
     loader: FFCVLoader, tiny_ffcv_data_set: Path, images: np.ndarray
 ) -> None:
-    """Without the rule the child hangs or dies, so it is given a minute and no more."""
+    """Without the check the child hangs or crashes, so there is a timeout of a minute."""
     list(loader.batches([np.arange(5)]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: this process has threads

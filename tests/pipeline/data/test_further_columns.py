@@ -1,4 +1,4 @@
-"""Reference, factors and ids of a batch: right for every loader and rank, and read by nobody who does not ask."""
+"""Reference, factors and ids of a batch: correct for every loader and rank, and read only on demand."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def test_further_columns_are_those_of_the_rows_that_ffcv_reads(with_ffcv: Path) 
     assert_columns_are_those_of_the_rows(with_ffcv, "ffcv")
 
 
-def test_nothing_of_them_is_read_before_it_is_asked_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_read_before_its_first_use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     column = DataSet.column
 

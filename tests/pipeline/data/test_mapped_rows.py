@@ -53,9 +53,7 @@ def test_images_may_begin_elsewhere_in_each_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("row", [-1, 8, 10**12])
-def test_a_row_that_is_not_there_is_refused_and_memory_between_files_is_not_touched(
-    tmp_path: Path, row: int
-) -> None:
+def test_a_missing_row_is_refused_and_memory_between_files_is_not_touched(tmp_path: Path, row: int) -> None:
     rows = MappedRows(write(tmp_path, [5, 3], 1000, [8, 8])[0], 1000)
     with pytest.raises(IndexError, match="where there are 8"):
         rows.located(np.array([0, row]))
@@ -68,7 +66,7 @@ def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
         MappedRows(files, 1000)
 
 
-def test_addresses_are_given_back(tmp_path: Path) -> None:
+def test_addresses_are_unmapped(tmp_path: Path) -> None:
     files, images = write(tmp_path, [5, 3], 1000, [8, 8])
 
     def mappings() -> int:

@@ -37,7 +37,7 @@ def test_every_row_is_seen_once_over_all_ranks(problem):
 
 
 @given(problems())
-def test_batches_differ_by_one_row_and_no_rank_goes_without(problem):
+def test_batches_differ_by_one_row_and_no_rank_is_empty(problem):
     dealt = deal(problem)
     sizes = [sum(len(own[step].rows) for own in dealt) for step in range(len(dealt[0]))]
     assert max(sizes) - min(sizes) <= 1
@@ -46,7 +46,7 @@ def test_batches_differ_by_one_row_and_no_rank_goes_without(problem):
 
 
 @given(problems())
-def test_a_share_holds_its_share_of_labelled_rows_and_they_stand_first(problem):
+def test_a_share_has_its_part_of_labelled_rows_first(problem):
     mask = problem["labelled"]
     for own in deal(problem):
         for share in own:

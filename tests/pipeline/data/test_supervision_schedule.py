@@ -59,7 +59,7 @@ def test_each_batch_holds_the_share_of_its_epoch(tiny_data_set: Path):
 
 
 def test_an_epoch_is_the_same_whichever_epoch_was_read_before_it(tiny_data_set: Path):
-    """A resumed run opens its data anew in the middle of an epoch of any rate."""
+    """A resumed run reopens its data in the middle of an epoch of any rate."""
     config = supervised(tiny_data_set, **FALLING)
     examples = TrainingExamples(config, DataSet(tiny_data_set), ALONE)
     for epoch in (0, 1, 2, 3):
@@ -112,7 +112,7 @@ def test_one_example_of_each_class_is_labelled_the_same_in_each_epoch(tiny_data_
     assert labelled_images(epochs[0]) == labelled_images(epochs[1])
 
 
-def test_beside_a_rate_one_per_class_adds_only_what_is_missing(tiny_data_set: Path):
+def test_in_addition_to_a_rate_one_per_class_adds_only_what_is_missing(tiny_data_set: Path):
     """Ranks are stratified: at 0.1 each class of 60 has six labelled examples, at 0.005 none."""
     counts = {
         rate: sum(

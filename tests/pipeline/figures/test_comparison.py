@@ -58,7 +58,7 @@ def test_lines_with_long_names_leave_room_for_the_panel(drawn: list[Figure], tmp
     assert len(looks) == len(rows)
 
 
-def test_few_short_names_stand_in_the_panel(drawn: list[Figure], tmp_path: Path) -> None:
+def test_few_short_names_are_in_the_panel(drawn: list[Figure], tmp_path: Path) -> None:
     assert draw_comparison([row(rate=0.06), row(rate=1.0)], METRIC, tmp_path / "short.png")
     (figure,) = drawn
     assert figure.legends == []

@@ -1,4 +1,4 @@
-"""Accuracy counts labels, whatever the batches; next to it stands what always answering with the majority scores."""
+"""Accuracy counts labels, for any batches; the majority baseline is next to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_every_observed_label_counts_the_same() -> None:
     assert found.numbers["classification_accuracy"] == pytest.approx((5 + 4) / 13)
 
 
-def test_each_label_stands_next_to_its_own_baseline() -> None:
+def test_each_label_has_its_own_baseline() -> None:
     arrays = measured().arrays
     assert arrays["label_count"].tolist() == [7, 6]
     assert arrays["label_accuracy"].tolist() == pytest.approx([5 / 7, 4 / 6])
@@ -65,7 +65,7 @@ def test_numbers_that_a_split_has_no_labels_for_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [7, 200])
-def test_a_split_is_measured_whole(tiny_data_set: Path, batch_size: int) -> None:
+def test_an_entire_split_is_measured(tiny_data_set: Path, batch_size: int) -> None:
     class First(nn.Module):
         def classify(self, image: Tensor) -> list[Tensor]:
             return [torch.eye(10)[torch.zeros(len(image), dtype=torch.long)].clamp(1e-6).log()]

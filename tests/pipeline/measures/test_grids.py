@@ -120,7 +120,7 @@ def test_switches_have_the_layout_of_interventions(examples) -> None:
 
 
 class Handed(AllAble):
-    """Needs labels, and keeps what it was handed with each image."""
+    """Needs labels, and records those given with each image."""
 
     needs_labels = True
 
@@ -155,7 +155,7 @@ class Handed(AllAble):
         return super().traverse(image, label, steps, start=start, end=end)
 
 
-def test_a_model_that_needs_labels_is_handed_those_of_each_image(examples) -> None:
+def test_a_model_that_needs_labels_gets_those_of_each_image(examples) -> None:
     model = Handed()
     measures: list[Measure] = [
         LatentHistogram(),
@@ -212,7 +212,7 @@ def _with_labels(manifest: Any, labels: tuple[LabelSpec, ...]) -> Any:
     return replace(manifest, labels=labels)
 
 
-def test_the_name_of_a_label_may_hold_anything() -> None:
+def test_the_name_of_a_label_may_have_any_characters() -> None:
     assert (
         figure_of(LabelSpec("Hair colour/kind", 3, ("a", "b", "c")), "traversals")
         == "traversals_Hair_colour_kind"

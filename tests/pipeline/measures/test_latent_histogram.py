@@ -7,7 +7,7 @@ from pipeline.measures.view import ModelView
 from tests.pipeline.measures.all_able import AllAble
 
 
-def test_the_histogram_tells_known_values_of_each_label_apart(examples) -> None:
+def test_the_histogram_separates_the_values_of_each_label(examples) -> None:
     arrays = LatentHistogram()(ModelView(AllAble(), examples)).arrays
     titles = [f"{label} [{latent}]" for label in (*"abc", "hair") for latent in (0, 1)]
     assert arrays["panels"].tolist() == titles

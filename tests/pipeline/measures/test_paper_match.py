@@ -138,7 +138,9 @@ def test_no_run_of_one_papers_preset_has_another_papers_number_in_the_table(pres
     ],
     ids=lambda value: "-".join(str(part) for part in value) if isinstance(value, list) else None,
 )
-def test_rows_are_told_apart_by_what_they_name(config: RunConfig, expected: list[tuple[float, str]]) -> None:
+def test_rows_are_distinguished_by_their_settings(
+    config: RunConfig, expected: list[tuple[float, str]]
+) -> None:
     found = numbers(config, ACCURACY)
     assert [(number.value, number.model) for number, _ in found] == expected
     assert deviating(config) == set()

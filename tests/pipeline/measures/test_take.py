@@ -1,4 +1,4 @@
-"""Each measure leaves a result or a failure of its own, whatever becomes of the others."""
+"""Each measure leaves a result or a failure of its own, independent of the others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Draws(OfATest):
 
 @dataclass(frozen=True, kw_only=True)
 class Raises(OfATest):
-    """Raises what it is told to."""
+    """Raises a given exception."""
 
     error: ClassVar[BaseException] = RuntimeError("first line\nCUDA out of memory")
     name: ClassVar[str] = "raises"
@@ -168,7 +168,7 @@ def test_a_measure_that_raises_costs_only_itself(
     assert not list(tmp_path.rglob(BEGUN_FILE))
 
 
-def test_only_what_failed_is_taken_again(examples, tmp_path, monkeypatch) -> None:
+def test_only_failed_measures_are_repeated(examples, tmp_path, monkeypatch) -> None:
     take(tmp_path, examples, "raises", "draws")
     before = numbers_in(tmp_path)
     monkeypatch.setattr(Draws, "__call__", lambda self, view: Measured(numbers={"draw": -1.0}))
@@ -191,7 +191,7 @@ def test_whoever_is_stopped_or_has_lost_the_cell_leaves_no_failure(
     assert not results(tmp_path)
 
 
-def test_nothing_is_written_where_the_cell_is_anothers(examples, tmp_path) -> None:
+def test_nothing_is_written_without_the_lease(examples, tmp_path) -> None:
     def lost() -> None:
         raise LeaseLost("another has it")
 

@@ -18,7 +18,7 @@ def ablation(weight: str, samples: str) -> Row:
     return row(("model.weight", weight), ("model.samples", samples))
 
 
-def test_what_most_variants_have_is_said_once() -> None:
+def test_common_settings_are_stated_once() -> None:
     rows = [ablation("1", "1"), ablation("30", "1"), ablation("1", "4")]
     assert names(*rows) == ["common", "weight=30", "samples=4"]
     assert what_is_common(rows) == "unless stated otherwise: weight=1, samples=1"
@@ -26,7 +26,7 @@ def test_what_most_variants_have_is_said_once() -> None:
     assert names(*no_longer_most) == ["samples=1", "weight=30 samples=1", "samples=4", "samples=9"]
 
 
-def test_of_two_variants_both_say_what_they_have() -> None:
+def test_of_two_variants_both_state_their_setting() -> None:
     rows = [row(("model.preset", "paper")), row(("model.preset", "exact"))]
     assert names(*rows) == ["preset=paper", "preset=exact"]
     assert what_is_common(rows) == ""

@@ -33,7 +33,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
-def test_all_answers_that_measures_want_come_of_one_pass(examples, passes) -> None:
+def test_all_outputs_that_measures_need_come_from_one_pass(examples, passes) -> None:
     view = ModelView(AllAble(), examples, "cell", ALL)
     assert not passes
     assert view.bounds.shape == (41,)
@@ -85,7 +85,7 @@ def _draw_of_numpy() -> float:
     return float(np.random.rand())  # noqa: NPY002 - the generator that libraries draw from
 
 
-def test_an_answer_that_raises_costs_only_those_who_want_it(examples) -> None:
+def test_an_output_that_raises_affects_only_measures_that_need_it(examples) -> None:
     class Broken(AllAble):
         def reconstruct(self, image: Tensor, labels: Any = None) -> Tensor:
             raise RuntimeError("no decoder")

@@ -298,7 +298,7 @@ class Exact:
         for i in r.labels:
             for y in r.values(i):
                 log_q_y = r.log_q_y(i, z, y)
-                apart = (self.q_weights * r.log_p_z(i, z, y)).sum()  # an expectation of its own
+                apart = (self.q_weights * r.log_p_z(i, z, y)).sum()  # a separate expectation
                 total = total + torch.exp(log_q_y) * (apart + r.log_p_y(i, y) - log_q_y)
         return float((self.q_weights * total).sum())
 

@@ -35,7 +35,7 @@ class AttributeReference:
         ]
 
     def y(self, values: Values) -> Tensor:
-        """1 where the attribute is present, 0 where not; where nobody knows, how often it is."""
+        """1 where the attribute is present, 0 where not; its frequency if unknown."""
         return torch.tensor(
             [
                 self.frequencies[label][value] if values[label] is None else float(values[label] == value)

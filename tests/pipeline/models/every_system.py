@@ -28,7 +28,7 @@ REFUSED: dict[tuple[str, str], str] = {
     ("revae-one-per-class", "mixed"): ONE_CLASS_LABEL,
     ("diva_original", "digits"): NO_DOMAIN,
 }
-"""What is said of a kind of data that a preset does not take."""
+"""The message for a kind of data that a preset does not support."""
 
 
 def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...], *, partly_observed: bool) -> DataSpec:
@@ -58,7 +58,7 @@ LABELLED = {"some": 2, "none": 0, "all": SIZE}
 
 @dataclass(frozen=True)
 class Case:
-    """A preset on a kind of data that it takes."""
+    """A preset on a kind of data that it supports."""
 
     preset: str
     data: str
@@ -92,7 +92,7 @@ def narrow(preset: str, **options: Any) -> Any:
 
 
 def ready(model: nn.Module, data: DataSpec) -> nn.Module:
-    """The model, told what the loop tells it before the first step; of a warm-up the middle."""
+    """The model, initialised as by the loop before the first step, in the middle of any warm-up."""
     if isinstance(model, HasSchedule):
         model.begin_epoch(50)
     if isinstance(model, KeepsExamples):
@@ -110,7 +110,7 @@ def ready(model: nn.Module, data: DataSpec) -> nn.Module:
 
 @cache
 def model_of(case: Case) -> nn.Module:
-    """One model for all tests that change nothing of it."""
+    """A model shared by all tests that do not change it."""
     return case.build()
 
 
@@ -150,7 +150,7 @@ def row_of(batch: Batch, row: int) -> Batch:
 
 
 def take_noise_out(assign: Callable[[Any, str, Any], None]) -> None:
-    """Every sample of a Gaussian becomes its mean, of a label its likeliest value; nothing else is left to chance."""
+    """Every sample of a Gaussian becomes its mean, of a label its most probable value; the rest is deterministic."""
     assign(torch, "randn", lambda *shape, **_: torch.zeros(*shape))
     assign(torch, "randn_like", torch.zeros_like)
     assign(torch, "rand", lambda *shape, **_: torch.full(shape, 0.5))

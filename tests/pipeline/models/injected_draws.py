@@ -20,16 +20,16 @@ def spread_noise(samples: int) -> Tensor:
 
 
 class InjectedDraws:
-    """Hands out noise and classes in the order in which they were given; a draw of another shape is an error."""
+    """Supplies noise and classes in the given order; a draw of a different shape is an error."""
 
     def __init__(self) -> None:
         self._noise: list[Tensor] = []
         self._classes: list[Tensor] = []
 
     def give(self, *noise: Tensor, classes: tuple[Tensor, ...] = ()) -> None:
-        """Have these come next, and nothing else."""
-        assert not self._noise, "the noise given before was not used up"
-        assert not self._classes, "the classes given before were not used up"
+        """Set the next draws."""
+        assert not self._noise, "the previous noise was not used up"
+        assert not self._classes, "the previous classes were not used up"
         self._noise, self._classes = list(noise), list(classes)
 
     def randn(self, *shape: int, **_: Any) -> Tensor:

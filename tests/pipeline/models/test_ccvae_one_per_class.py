@@ -1,4 +1,4 @@
-"""The term for one label per class (ReVAE D.2), beside a literal transcription, and how the loop hands out examples."""
+"""The term for one label per class (ReVAE D.2), compared with a literal transcription, and the loop's examples."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_the_gradient_of_the_term_is_the_classifiers_alone_and_that_of_the_refer
 
 
 @pytest.mark.usefixtures("float64")
-def test_draws_take_the_class_of_the_nearest_example_and_not_the_one_they_came_from() -> None:
-    """Where the stored examples lie in the places of other classes than the prior's, the classifier follows them."""
+def test_samples_get_the_class_of_the_nearest_example_and_not_their_own() -> None:
+    """If the stored examples are at the positions of other classes than the prior's, the classifier follows them."""
     model = tiny()
     torch.manual_seed(0)
     means, _ = model.conditional_prior.of_label(0)
@@ -175,7 +175,7 @@ def test_a_run_without_a_labelled_example_of_some_class_is_refused(
 
 
 @pytest.mark.slow(40)
-def test_two_ranks_killed_while_the_rate_falls_go_on_to_the_same_bits(
+def test_two_ranks_killed_while_the_rate_decreases_resume_bit_for_bit(
     tiny_data_set: Path, tmp_path: Path
 ) -> None:
     falling = ((2, 0.05), (4, 0.0))

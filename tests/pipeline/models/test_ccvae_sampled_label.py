@@ -90,7 +90,7 @@ def test_torchs_own_label_draws_give_the_enumerated_gradient_on_average() -> Non
 
 
 def test_the_baseline_takes_out_of_the_score_what_all_values_have_in_common() -> None:
-    """The trap: brackets of many nats times the score, with no baseline, are noise beside which nothing is seen."""
+    """The trap: brackets of many nats times the score, with no baseline, are noise that hides everything else."""
     log_q = torch.tensor([[0.2, 0.3, 0.5]]).log().expand(5000, 1, 3).clone().requires_grad_()
     spread = []
     for common in (0.0, -1000.0):

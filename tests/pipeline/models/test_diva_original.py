@@ -31,7 +31,7 @@ from tests.pipeline.models.reference_densities import gaussian, network
 from tests.pipeline.models.tiny_models import IMAGES, assert_written_out, randomise
 
 DOMAIN = 1
-"""The label of MIXED that is the domain: of three values, beside two binary ones."""
+"""The label of MIXED that is the domain: of three values, in addition to two binary ones."""
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 REPOSITORY = Path(__file__).parents[3]
 
@@ -134,7 +134,7 @@ def test_beta_grows_by_equal_steps_and_is_full_at_the_end_of_the_warm_up() -> No
     for epoch, expected in ((0, 0.03), (1, 0.06), (49, 1.5), (98, 2.97), (99, 3.0), (100, 3.0), (499, 3.0)):
         model.begin_epoch(epoch)
         assert float(model.kl_weight) == pytest.approx(expected)
-    model.begin_epoch(0)  # a run that resumes is told its epoch anew, whatever the model was told before
+    model.begin_epoch(0)  # a resumed run sets its epoch again, whatever was set before
     assert float(model.kl_weight) == pytest.approx(0.03)
     without = tiny(warm_up_epochs=0)
     without.begin_epoch(0)
@@ -151,8 +151,8 @@ def test_weights_given_as_whole_numbers_have_fractions_too() -> None:
 
 
 @pytest.mark.slow(30)
-def test_a_new_beta_is_used_by_the_compiled_model_and_compiles_nothing_anew() -> None:
-    """In a process of its own: the shape checks of the tests cannot be compiled."""
+def test_a_new_beta_is_used_by_the_compiled_model_without_recompiling() -> None:
+    """In a separate process: the shape checks of the tests cannot be compiled."""
     program = """
 import torch
 from torch._dynamo.testing import CompileCounter
@@ -271,7 +271,7 @@ def test_another_domain_changes_the_latents_of_the_domain_alone(draws: InjectedD
 
 
 @torch.no_grad()
-def test_a_label_is_read_from_its_own_code_alone() -> None:
+def test_a_label_is_predicted_from_its_own_code_only() -> None:
     model = tiny()
     image = IMAGE[:1]
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Every system of the registry is held to every contract that it claims, exactly, in what its decoder is given."""
+"""Every system of the registry satisfies every contract that it claims, exactly, in the input of its decoder."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def columns(of: set[int]) -> list[int]:
 
 
 def assert_same_but_for(code: Tensor, before: Tensor, place: set[int]) -> None:
-    """Whatever a code has outside of a place is bit for bit what it was."""
+    """A code outside a position is unchanged bit for bit."""
     rest = columns(set(range(before.shape[-1])) - place)
     assert torch.equal(code[..., rest], before[..., rest].expand(*code.shape[:-1], -1))
 
@@ -105,7 +105,7 @@ def of_value(value: int) -> Tensor:
 
 @cases_with(capabilities.HasLabelLatents)
 @torch.no_grad()
-def test_labels_have_places_of_their_own(case: Case) -> None:
+def test_labels_have_separate_positions(case: Case) -> None:
     model: Any = model_of(case)
     each = places(model, case)
     assert all(each)
@@ -116,7 +116,7 @@ def test_labels_have_places_of_their_own(case: Case) -> None:
 
 @cases_with(capabilities.Encodes)
 @torch.no_grad()
-def test_known_labels_matter_to_those_that_can_use_them(case: Case) -> None:
+def test_known_labels_affect_systems_that_use_them(case: Case) -> None:
     model: Any = model_of(case)
     picture = images(case.shape, SIZE)
     plain, one, other = (model.encode(picture, of) for of in (None, known(case), known(case, seed=1)))

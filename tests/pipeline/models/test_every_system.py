@@ -1,4 +1,4 @@
-"""What holds for the objective of every system in the registry, on every kind of data that it takes."""
+"""What holds for the objective of every system in the registry, on every kind of data that it supports."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @pytest.mark.parametrize(("preset", "data"), REFUSED)
-def test_data_that_a_system_does_not_take_is_refused_in_one_sentence(preset: str, data: str) -> None:
+def test_unsupported_data_is_refused_in_one_sentence(preset: str, data: str) -> None:
     with pytest.raises(ConfigError, match=REFUSED[preset, data]):
         narrow(preset).build(DATA[data])
 
 
-def test_every_preset_takes_some_data() -> None:
+def test_every_preset_supports_some_data() -> None:
     assert {case.preset for case in CASES} == set(PRESETS)
 
 
@@ -128,7 +128,7 @@ def test_each_network_that_reads_images_reads_each_once(case: Case) -> None:
 
 
 @every_case
-def test_a_players_objective_reaches_its_own_parameters_and_no_others(case: Case) -> None:
+def test_an_adversarys_objective_reaches_only_its_own_parameters(case: Case) -> None:
     torch.manual_seed(0)
     model = model_of(case)
     losses = model(batch_of(case.shape))

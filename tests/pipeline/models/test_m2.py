@@ -178,6 +178,6 @@ def test_sizes_below_one_are_refused(field: str) -> None:
     ],
 )
 @pytest.mark.usefixtures("no_type_checks")
-def test_other_settings_without_a_meaning_are_refused(options: dict[str, Any], sentence: str) -> None:
+def test_other_meaningless_settings_are_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=f"^{sentence}$"):
         M2Config(**options)

@@ -49,7 +49,7 @@ def values_of(data: DataSpec, row: int) -> Values:
 @pytest.mark.parametrize("row", [0, 1, 2, 3])
 @pytest.mark.parametrize("name", DATA)
 @torch.no_grad()
-def test_objective_is_its_bound_in_expectation_whatever_is_observed(
+def test_objective_is_its_bound_in_expectation_for_any_observed_labels(
     name: str, row: int, draws: InjectedDraws
 ) -> None:
     data = DATA[name]

@@ -43,7 +43,7 @@ SOME = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 0, 0]]).bool()
 
 @pytest.mark.parametrize("observed", [SOME, SOME[2:], SOME[:1], SOME[[0, 0]], SOME[[2, 2]]])
 @pytest.mark.parametrize("image", [(1, 2, 3), (3, 64, 64)])
-def test_straight_through_every_parameter_gets_a_gradient_whatever_is_labelled(
+def test_straight_through_every_parameter_gets_a_gradient_for_any_labels(
     image: tuple[int, int, int], observed: torch.Tensor
 ) -> None:
     """No preset has this estimator, so the tests of every system do not."""
@@ -188,7 +188,7 @@ def test_auto_enumerates_one_label_or_few_combinations(
     assert choose_estimator(asked, labels, combinations) == chosen
 
 
-def test_what_nobody_would_wait_for_is_refused() -> None:
+def test_too_many_combinations_are_refused() -> None:
     sentence = "^m2: label_estimator=enumerated allows at most 1024 combinations of labels; this data set has 262144$"
     with pytest.raises(ConfigError, match=sentence):
         M2Config(label_estimator="enumerated").build(shape((1, 2, 2), (2,) * 18))

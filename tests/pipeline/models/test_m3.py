@@ -127,7 +127,7 @@ def test_accepted_latents_convince_the_classifier(label: int) -> None:
 
 @pytest.mark.usefixtures("float64")
 @torch.no_grad()
-def test_accepted_latents_are_draws_of_the_prior_cut_off_where_the_classifier_doubts() -> None:
+def test_accepted_latents_are_prior_samples_truncated_where_the_classifier_is_unsure() -> None:
     model = sure(BINARY, confidence=0.8)
     torch.manual_seed(0)
     latent = torch.cat([model.accepted_latents(0, torch.ones(500, dtype=torch.uint8)) for _ in range(20)])
@@ -144,7 +144,7 @@ def test_accepted_latents_are_draws_of_the_prior_cut_off_where_the_classifier_do
 
 
 @torch.no_grad()
-def test_where_no_draw_convinces_the_most_convincing_one_is_taken(draws: InjectedDraws) -> None:
+def test_if_no_sample_is_accepted_the_most_probable_one_is_used(draws: InjectedDraws) -> None:
     model = tiny(BINARY, confidence=0.99)
     classifier = model.classifier.blocks[0]
     classifier.slope.fill_(0.1)  # type: ignore[operator]
@@ -219,7 +219,7 @@ def test_the_closest_flip_is_where_the_other_value_becomes_probable_enough(sign:
 
 
 @torch.no_grad()
-def test_a_classifier_that_ignores_its_latent_asks_for_none_that_is_far_away() -> None:
+def test_a_classifier_that_ignores_its_latent_needs_no_distant_one() -> None:
     model = tiny(BINARY)
     model.classifier.blocks[0].slope.zero_()  # type: ignore[operator]
     latent = model.closest_flip(0, torch.zeros(4, 3))

@@ -115,7 +115,7 @@ def permuted_latents(
                     )
     encoder, own_places = "encoder", places
     if isinstance(model, DivaOriginal):
-        # Another encoder has the domain, whose latents stand behind those of all other labels here.
+        # Another encoder has the domain, whose latents follow those of all other labels here.
         encoder, own_places = "encoder.of_labels", places[: model.domain.start]
     last = max(int(name.split(".")[-2]) for name in found if name.startswith(f"{encoder}."))
     both = torch.tensor([*own_places, *(len(own_places) + place for place in own_places)])
@@ -175,7 +175,7 @@ def spread(model: nn.Module) -> None:
 
 
 def batch_with_wrong_labels(batch: Batch) -> Batch:
-    """The same with each label's values turned round, so that no test passes where they do not count."""
+    """The same with each label's values reversed, so that tests fail if they are ignored."""
     return Batch(
         image=batch.image,
         labels=(batch.labels == 0).to(torch.uint8),

@@ -173,7 +173,7 @@ def test_settings_without_a_meaning_are_refused(options: dict[str, Any], sentenc
         CCVAEConfig(**options)
 
 
-def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
+def test_the_smallest_meaningful_settings_are_accepted() -> None:
     assert CCVAEConfig(weight_limit=1.0, classifier_weight=0.0, predictive_samples=0).weight_limit == 1
 
 
@@ -204,7 +204,7 @@ def test_the_smallest_settings_that_have_a_meaning_are_taken() -> None:
         ),
     ],
 )
-def test_data_that_a_system_does_not_take_is_refused(
+def test_unsupported_data_is_refused(
     config: SystemConfig, cardinalities: tuple[int, ...], sentence: str
 ) -> None:
     shape = DataSpec(

@@ -1,4 +1,4 @@
-"""Models so small that their exact log-likelihood is had by quadrature, and batches for them."""
+"""Models small enough for exact log-likelihoods by quadrature, and batches for them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _template() -> Path:
 
 
 def fresh_store(runs: Path) -> str:
-    """Address of an initialised, empty store in a runs folder (making one takes MLflow five seconds, copying none)."""
+    """Address of an initialised, empty store in a runs folder (MLflow takes five seconds to create one, copying none)."""
     runs.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_template(), runs / "mlflow.db")
     return tracking_uri(None, runs)
@@ -45,7 +45,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database = fresh_store(folder / "behind")
+        self.database = fresh_store(folder / "server")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

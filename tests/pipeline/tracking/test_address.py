@@ -9,7 +9,7 @@ from pipeline.tracking import TrackingSettings, on_network_disk, public_uri, tra
 from pipeline.tracking.address import with_environment_secrets, without_secrets
 
 
-def test_the_default_store_lies_in_the_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_store_is_in_the_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert tracking_uri(None, Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
 

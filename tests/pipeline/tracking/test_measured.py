@@ -151,7 +151,7 @@ def test_a_number_that_a_newer_version_no_longer_gives_is_withdrawn(bench: Bench
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_a_call_whose_outcome_is_not_known_is_made_good(
+def test_a_call_with_an_unknown_outcome_is_repaired(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, arrives: bool
 ) -> None:
     measured(bench.cell, {"accuracy": 0.5})
@@ -183,7 +183,7 @@ def test_a_crash_before_the_state_is_saved_doubles_nothing(bench: Bench) -> None
     assert len(points(bench, "test/worst")) == 1
 
 
-def test_sync_brings_what_was_measured_while_the_store_was_away(bench: Bench) -> None:
+def test_sync_uploads_what_was_measured_while_the_store_was_down(bench: Bench) -> None:
     tracker = bench.tracker()  # its thread never runs
     measured(bench.cell, {"accuracy": 0.5})
     tracker.mirror_results()
@@ -211,7 +211,7 @@ def test_a_store_that_refuses_keeps_the_results_waiting(
     assert points(bench, "test/accuracy") == [0.5]
 
 
-def test_a_run_that_is_made_anew_or_a_folder_that_was_lost_keeps_the_numbers(bench: Bench) -> None:
+def test_a_recreated_run_or_a_lost_folder_keeps_the_numbers(bench: Bench) -> None:
     measured(bench.cell, {"accuracy": 0.5})
     mirror(bench)
     bench.client.delete_run(bench.only_run().info.run_id)

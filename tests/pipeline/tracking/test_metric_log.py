@@ -91,7 +91,7 @@ def test_a_new_metric_at_a_known_step_is_kept(tmp_path: Path) -> None:
     ]
 
 
-def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_only_complete_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = MetricLog(tmp_path / "m.jsonl")
     log.append("train", 0, {"loss": 1.0})
     before = log.path.read_bytes()
@@ -170,6 +170,6 @@ def test_names_in_mlflow_start_with_their_kind(kind, name: str, expected: str) -
     assert metric_name(kind, name) == expected
 
 
-def test_infinite_values_are_words_in_the_file() -> None:
+def test_infinite_values_are_strings_in_the_file() -> None:
     fields = json.loads(encode(Point("train", 0, 0, {"a": math.inf, "b": -math.inf, "c": math.nan})))
     assert fields["metrics"] == {"a": "Infinity", "b": "-Infinity", "c": "NaN"}

@@ -67,7 +67,7 @@ sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 """
 
 
-def test_twelve_processes_that_meet_on_a_new_store_all_survive(tmp_path: Path) -> None:
+def test_twelve_processes_on_a_new_store_all_succeed(tmp_path: Path) -> None:
     # Without the launcher: the first one makes the store, under a lock. MLflow alone lets none of them survive.
     command = [sys.executable, "-c", MANY_LOGGERS, str(tmp_path), "12"]
     environment = os.environ | {"LOGGER": LOGGER}
@@ -78,7 +78,7 @@ def test_twelve_processes_that_meet_on_a_new_store_all_survive(tmp_path: Path) -
     assert histories(tmp_path) == {f"cell{number}/FINISHED": list(range(200)) for number in range(12)}
 
 
-def test_a_killed_process_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+def test_the_run_of_a_killed_process_is_resumed(tmp_path: Path) -> None:
     uri = fresh_store(tmp_path)
     start_sweep(uri, "experiment", "sweep", {})
     logger = start_logger(tmp_path, "cell", 0, 10_000, 0.01)

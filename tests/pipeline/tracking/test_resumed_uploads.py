@@ -1,4 +1,4 @@
-"""A run that was stopped, killed or cut off from its store goes on there, and no point is there twice."""
+"""A run that was stopped, killed or disconnected from its store resumes, without duplicate points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 pytestmark = quiet_mlflow
 
 
-def test_a_resumed_run_goes_on_under_its_run_id_with_each_point_once(bench: Bench) -> None:
+def test_a_resumed_run_keeps_its_run_id_with_each_point_once(bench: Bench) -> None:
     with bench.tracker() as tracker:
         for step in range(60):
             tracker.log("train", step, {"loss": 1.0 / (step + 1)})
@@ -67,7 +67,7 @@ def test_points_pushed_before_a_kill_are_not_pushed_again(bench: Bench) -> None:
     with bench.tracker() as tracker:
         for step in range(2500):
             tracker.log("train", step, {"loss": float(step)})
-    # kill -9 between a push and the note of it: the place in the file is an old one.
+    # kill -9 between a push and recording it: the position in the file is an old one.
     (bench.cell / "tracking.json").write_text(json.dumps(bench.state() | {"pushed_bytes": 0}))
     # And other times in the file: MLflow drops a copy that is equal in all, and must not be what saves us.
     log = bench.cell / "metrics.jsonl"
@@ -136,7 +136,7 @@ def _loses_answers(call, name: str, lost: dict[str, int]):
     return wrapped
 
 
-def test_a_run_deleted_in_mlflow_is_made_anew_with_all_its_points(bench: Bench) -> None:
+def test_a_run_deleted_in_mlflow_is_recreated_with_all_its_points(bench: Bench) -> None:
     with bench.tracker() as tracker:
         tracker.log("train", 1, {"loss": 1.0})
     (old,) = bench.cells()

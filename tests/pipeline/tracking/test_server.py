@@ -30,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.close()
 
 
-def test_a_server_that_is_away_for_a_while_loses_no_point_and_doubles_none(
+def test_a_server_that_is_down_for_a_while_loses_and_duplicates_no_point(
     server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -44,7 +44,7 @@ def test_a_server_that_is_away_for_a_while_loses_no_point_and_doubles_none(
     monkeypatch.setattr("pipeline.tracking.uploader._LONGEST_WAIT_S", 1.0)
     sweep = start_sweep(server.uri, "experiment", "sweep", {})
     cell = tmp_path / "runs" / "sweep" / "cell"
-    client = connect(server.database)  # past the server, so that it may be away
+    client = connect(server.database)  # bypasses the server, which may be down
 
     def history(key: str) -> list[tuple[int, float]]:
         runs = client.search_runs([sweep.experiment_id], "tags.cell = 'cell'")

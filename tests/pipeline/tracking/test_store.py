@@ -17,7 +17,7 @@ pytestmark = quiet_mlflow
 ODD = 'a folder\'s "odd" name; echo'
 
 
-def test_a_sweep_started_again_goes_on_under_its_parent_run(tmp_path: Path) -> None:
+def test_a_restarted_sweep_keeps_its_parent_run(tmp_path: Path) -> None:
     uri = fresh_store(tmp_path / "runs")
     first = start_sweep(uri, "experiment", "it's a sweep", {"recipe": "quick"})
     finish_sweep(uri, first.parent_run_id, "killed")
@@ -35,7 +35,7 @@ def test_a_sweep_started_again_goes_on_under_its_parent_run(tmp_path: Path) -> N
     assert other.experiment_id == first.experiment_id
 
 
-def test_artifacts_go_beside_the_sqlite_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_artifacts_go_next_to_the_sqlite_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     uri = fresh_store(tmp_path / ODD)
@@ -47,14 +47,14 @@ def test_artifacts_go_beside_the_sqlite_file(tmp_path: Path, monkeypatch: pytest
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_deleted_experiment_comes_back(tmp_path: Path) -> None:
+def test_a_deleted_experiment_is_restored(tmp_path: Path) -> None:
     uri = fresh_store(tmp_path)
     first = start_sweep(uri, "experiment", "sweep", {})
     connect(uri).delete_experiment(first.experiment_id)
     assert start_sweep(uri, "experiment", "sweep", {}).experiment_id == first.experiment_id
 
 
-def test_a_server_that_is_not_there_is_one_sentence_without_its_password(
+def test_a_missing_server_is_reported_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -67,7 +67,7 @@ def test_an_exception_ends_the_run_with_its_status(
     assert bench.steps("train/loss") == [1]
 
 
-def test_system_metrics_are_sampled_and_go_on_after_a_restart(bench: Bench) -> None:
+def test_system_metrics_are_sampled_and_continue_after_a_restart(bench: Bench) -> None:
     for _ in range(2):
         _sample_twice(bench)
     steps = bench.steps("system/cpu_utilization_percentage")

@@ -31,7 +31,7 @@ def csvae_run(data_set: Path, precision: str = "float32", **options: Any) -> Run
 
 
 def start(config: RunConfig) -> tuple[Step, list[tuple[Batch, int]]]:
-    """A step behind its warm-up, and the batches of the first epoch."""
+    """A step after its warm-up, and the batches of the first epoch."""
     data = DataSet(Path(config.data.folder))
     step, examples = Step(config, DataSpec.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
     step.warm_up(examples.first())
@@ -73,8 +73,8 @@ def test_a_player_who_has_nothing_to_gain_does_not_move(tiny_data_set: Path) -> 
     assert moved == {"model": 0, "adversary": pytest.approx(RATE, rel=1e-3)}
 
 
-def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: Path) -> None:
-    """Each derives its own objective alone, and all move before any of them looks again."""
+def test_steps_equal_those_with_separate_optimisers(tiny_data_set: Path) -> None:
+    """Each differentiates only its own objective, and all are updated simultaneously."""
     config = csvae_run(tiny_data_set, adversary_learning_rate=2e-3)
     step, batches = start(config)
     torch.manual_seed(config.seed)
@@ -106,7 +106,7 @@ def test_steps_are_those_of_players_with_optimisers_of_their_own(tiny_data_set: 
 
 
 @pytest.mark.parametrize("system", ["ccvae", "m2"])
-def test_a_single_player_has_the_optimiser_state_that_it_always_had(tiny_data_set: Path, system: str) -> None:
+def test_a_model_without_adversaries_has_the_usual_optimiser_state(tiny_data_set: Path, system: str) -> None:
     """So checkpoints from before there were adversaries can be resumed."""
     step, batches = start(small_run(tiny_data_set, system=system))
     plain = torch.optim.Adam(step.model.parameters(), lr=RATE, betas=(0.9, 0.999), fused=True)
@@ -119,7 +119,7 @@ def test_a_single_player_has_the_optimiser_state_that_it_always_had(tiny_data_se
         )
 
 
-def test_a_model_that_forgets_a_players_objective_is_told_so(
+def test_a_missing_adversarial_objective_is_an_error(
     tiny_data_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = CSVAE.forward

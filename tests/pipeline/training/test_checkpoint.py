@@ -28,7 +28,7 @@ def test_the_newest_is_found_and_old_ones_go(tmp_path: Path):
     assert newest_step(tmp_path) == 300_000
 
 
-def test_nothing_there_is_no_error(tmp_path: Path):
+def test_an_empty_folder_is_not_an_error(tmp_path: Path):
     assert checkpoint.load_newest(tmp_path / "none", CPU) is None
     assert newest_step(tmp_path / "none") is None
 
@@ -58,7 +58,7 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(
     assert path.name in caplog.text
 
 
-def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_leaves_the_old_checkpoint_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     save(tmp_path, 1, keep=1)
 
     def full(descriptor: int) -> None:

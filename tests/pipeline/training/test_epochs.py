@@ -1,4 +1,4 @@
-"""A model that follows epochs is told of each, and an interrupted warm-up goes on as if nothing had been."""
+"""A model with a schedule is notified of each epoch, and an interrupted warm-up resumes exactly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run_of(data_set: Path, **options: Any) -> RunConfig:
     return replace(small_run(data_set, epochs=3), model=model)
 
 
-def test_a_model_is_told_of_every_epoch_once(
+def test_a_model_is_notified_of_every_epoch_once(
     rotated_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []

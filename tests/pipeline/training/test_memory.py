@@ -1,4 +1,4 @@
-"""What a step frees is there for the next."""
+"""Memory freed by a step is reused by the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step sizes that fall behind some epochs: as torch's own schedule has them, for every player, and through a resumption."""
+"""Learning rates that decay after milestones: as in torch's own schedule, also for adversaries, and when resumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FALLING = OptimiserConfig(learning_rate=1e-3, milestones=(1, 3, 9), decay=0.25)
 STEPS = 12  # of an epoch
 
 
-def test_the_step_size_in_each_epoch_is_that_of_torchs_multi_step_schedule() -> None:
+def test_the_learning_rate_in_each_epoch_is_that_of_torchs_multi_step_schedule() -> None:
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=FALLING.learning_rate)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, FALLING.milestones, FALLING.decay)
     for epoch in range(12):
@@ -32,11 +32,11 @@ def test_the_step_size_in_each_epoch_is_that_of_torchs_multi_step_schedule() -> 
         schedule.step()
 
 
-def test_every_players_step_size_falls_from_its_own(tiny_data_set: Path) -> None:
+def test_every_adversarys_learning_rate_decays_from_its_own(tiny_data_set: Path) -> None:
     model = CSVAEConfig(hidden_width=8, adversary_width=8)
     config = replace(small_run(tiny_data_set), model=model, optimiser=FALLING)
     step = Step(config, DataSpec.of(DataSet(tiny_data_set).manifest), ALONE)
-    step.optimiser.param_groups[1]["lr"] = 0.5  # what a checkpoint may hold
+    step.optimiser.param_groups[1]["lr"] = 0.5  # as a checkpoint may have
     first: list[float] = []
     last: list[float] = []
     for found, epoch in ((first, 0), (last, 3)):
@@ -48,7 +48,7 @@ def test_every_players_step_size_falls_from_its_own(tiny_data_set: Path) -> None
 
 
 @pytest.mark.parametrize(("step", "how"), [(STEPS + 8, ask_to_stop), (2 * STEPS + 4, die)])
-def test_a_resumed_run_has_the_step_size_of_its_epoch(
+def test_a_resumed_run_has_the_learning_rate_of_its_epoch(
     tiny_data_set: Path, tmp_path: Path, step: int, how
 ) -> None:
     config = replace(

@@ -34,7 +34,7 @@ ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to torchrun and its ranks, which have sessions of their own."""
+    """SIGKILL to torchrun and its ranks, which have their own sessions."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:
         member.kill()
@@ -62,7 +62,7 @@ def ask_to_stop() -> None:
 
 
 class Killed(BaseException):
-    """Stands for a kill inside this process: nothing of the loop catches it."""
+    """Simulates a kill inside this process: nothing in the loop catches it."""
 
 
 def die() -> None:
@@ -70,7 +70,7 @@ def die() -> None:
 
 
 def assert_goes_on_bitwise(config: RunConfig, folder: Path, step: int, how: Callable[[], None]) -> None:
-    """Fail unless a run that is ended so at a step, which it records, goes on as if nothing had been."""
+    """Fail unless a run that is ended in this way at a step resumes as if nothing had happened."""
     data = DataSet(Path(config.data.folder))
     whole, first, second = Recorder(), Recorder(step, how), Recorder()
     train(config, folder / "whole", data, ALONE, whole)
@@ -94,7 +94,7 @@ def test_resumed_run_with_a_label_seed_of_its_own_is_bitwise_equal(tiny_data_set
     assert_goes_on_bitwise(run, tmp_path, 20, die)
 
 
-def test_a_run_that_is_asked_to_stop_stops_behind_a_checkpoint_within_an_epoch(
+def test_a_run_that_is_asked_to_stop_stops_after_a_checkpoint_within_an_epoch(
     tiny_data_set: Path, tmp_path: Path
 ):
     with pytest.raises(Interrupted, match="step 20 of 36"):
@@ -113,7 +113,7 @@ def test_a_run_that_was_asked_before_its_first_step_stops_without_a_checkpoint(
     tiny_data_set: Path, tmp_path: Path
 ):
     with stop_requests():
-        ask_to_stop()  # while torch was imported, say
+        ask_to_stop()  # e.g. while torch was imported
         with pytest.raises(Interrupted, match="stopped before its first step of 36"):
             train(small_run(tiny_data_set, epochs=3), tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
     assert not list(tmp_path.iterdir())
@@ -185,7 +185,7 @@ def test_no_checkpoint_is_saved_whose_last_update_went_wrong(
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, at_step: int, terms: bool = True) -> None:
-    """Make the update of a step end in NaN, and its terms, if wanted."""
+    """Make the update of a step NaN, and optionally its terms."""
     update = Step.__call__
 
     def spoilt(self: Step, batch: Batch, step: int, batch_size: int) -> torch.Tensor:

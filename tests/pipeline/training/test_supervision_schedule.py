@@ -1,4 +1,4 @@
-"""A run whose supervision rate changes, interrupted where it does: resumed, it is the run that was not interrupted."""
+"""A run whose supervision rate changes, interrupted where it does: resumed, it equals the uninterrupted run."""
 
 from __future__ import annotations
 

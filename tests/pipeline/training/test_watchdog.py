@@ -38,7 +38,7 @@ def test_a_process_that_hangs_ends_with_its_stacks_in_its_log(tmp_path: Path):
     assert "in waits_for_another" in text
 
 
-def test_one_that_gives_signs_of_life_is_left_alone_and_so_is_what_comes_behind(tmp_path: Path):
+def test_a_process_with_heartbeats_is_left_alone_and_so_is_what_follows(tmp_path: Path):
     log = tmp_path / "train-rank0.txt"
     ended = run(log, 20, "ends")  # for twice as long as a hang may last
     assert ended.returncode == 0, ended.stderr

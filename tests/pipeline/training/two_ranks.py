@@ -1,4 +1,4 @@
-"""One step of a run on several ranks in processes of their own, its noise taken out."""
+"""One step of a run on several ranks in separate processes, without noise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.world import leave_at_once, process_group
 
 
 def gradients_of_first_step(config: RunConfig, folder: Path) -> dict[str, torch.Tensor]:
-    """Gradients on rank 0 behind the first step, by parameter; every sample is its mean."""
+    """Gradients on rank 0 after the first step, by parameter; every sample is its mean."""
     ranks, result = config.training.ranks, folder / f"gradients-{config.training.ranks}.pt"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

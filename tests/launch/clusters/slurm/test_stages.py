@@ -158,7 +158,7 @@ def with_measures(cell: Cell, take: tuple[str, ...], split: str = "test") -> Cel
     return replace(cell, config=replace(cell.config, measures=MeasuresConfig(take=take, split=split)))
 
 
-def test_cells_are_measured_in_arrays_of_those_with_the_same_measures_which_each_task_is_told(
+def test_cells_are_measured_in_arrays_of_those_with_the_same_measures(
     tmp_path: Path,
 ) -> None:
     three = [with_measures(cell, ("likelihood",)) for cell in cells(2, tmp_path)]
