@@ -84,7 +84,7 @@ def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) 
 
 
 def _measures(cell: CellFolder, entry: dict[str, Any]) -> MeasuresConfig | None:
-    """What the unit measures; None where the entry leaves it to the cell's configuration."""
+    """The measures of the unit; None to use the cell's configuration."""
     if not entry.get("take"):
         return None
     return replace(cell.measures_config(), take=tuple(entry["take"]), split=str(entry["split"]))

@@ -1,7 +1,7 @@
 """Measures one trained cell: ``python -m jobs.evaluate --config FILE [--measures NAME ...] [--split SPLIT]``.
 
-Each measure leaves its result in the cell's ``measures/`` folder. What has a result already is not measured again, and a
-measure that fails costs only itself.
+Each measure leaves its result in the cell's ``measures/`` folder. Existing results are not repeated, and a
+failing measure does not affect the others.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ log = logging.getLogger(__name__)
 def evaluate_cell(
     config_file: Path, *, take: tuple[str, ...] | None = None, split: str | None = None
 ) -> dict[str, float]:
-    """Measure the trained cell of a ``config.json``; returns all numbers that were asked for, by metric.
+    """Measure the trained cell of a ``config.json``; returns all requested numbers, by metric.
 
     If it fails, the reason is in the cell's ``outcome.json``.
 
     Args:
         config_file: of the cell.
-        take: measures, by name or as ``NAME:FIELD=VALUE,...``; those of the configuration where there are none.
-        split: the split; that of the configuration where there is none.
+        take: measures, by name or as ``NAME:FIELD=VALUE,...``; by default those of the configuration.
+        split: the split; by default that of the configuration.
 
     Raises:
-        Interrupted: it was asked to stop, and goes on with what is left when it is started again.
+        Interrupted: it was asked to stop; run again, it continues with the missing measures.
         MeasuringError: some measures failed; the others have their results.
         RunError: the cell is not trained, or another process is running it.
     """
@@ -96,7 +96,7 @@ def _evaluate(
             try:
                 with (
                     stop.ends_at_once(
-                        "asked to stop while it was measured; run the same command to measure the rest"
+                        "asked to stop while measuring; run the same command to measure the rest"
                     ),
                     watching_for_hangs(measures.hang_seconds, log_file) as heartbeat,
                 ):
@@ -112,8 +112,8 @@ def _evaluate(
                 raise
             numbers = _numbers(cell, measures)
             if failed:
-                said = "; ".join(f"{name}: {reason}" for name, reason in failed)
-                raise MeasuringError(f"{len(failed)} of {len(measures.take)} measures failed: {said}")
+                message = "; ".join(f"{name}: {reason}" for name, reason in failed)
+                raise MeasuringError(f"{len(failed)} of {len(measures.take)} measures failed: {message}")
             tracker.close("finished")
             lease.check()
             if is_done(cell):
@@ -141,9 +141,9 @@ class Arguments:
     take: Annotated[
         tuple[str, ...], tyro.conf.arg(name="measures", metavar="NAME[:FIELD=VALUE,...] ...")
     ] = ()
-    """Measures to compute; those of the configuration where none is named."""
+    """Measures to compute (default: those of the configuration)."""
     split: str | None = None
-    """Split that is measured; that of the configuration where none is named."""
+    """Split to measure (default: that of the configuration)."""
 
 
 def main() -> None:

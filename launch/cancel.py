@@ -25,7 +25,7 @@ class Cancel:
     cells: CellNames = ()
     """only these cells: names, or unambiguous parts of names"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
 
 
 def cancel(options: Cancel) -> int:

@@ -1,4 +1,4 @@
-"""Runs next to the papers' values: ``python launch/compare.py``; its numbers come from MLflow alone."""
+"""Runs next to the papers' values: ``python launch/compare.py``; its numbers come from MLflow only."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Compare:
     list: bool = False
     """name the sweeps of the store, and do nothing else"""
     sync: bool = False
-    """first upload what runs could not upload because the MLflow server was away"""
+    """first upload what runs could not upload because the MLflow server was down"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse the command line and do what it says."""
+    """The command line."""
     options = tyro.cli(Compare, args=arguments, prog="python launch/compare.py")
     with report_user_errors():
         compare(options)
@@ -97,7 +97,7 @@ def compare(options: Compare) -> None:
 
 
 def upload_backlog(runs: Path, sweep: str | None, console: Console) -> None:
-    """Bring every cell's MLflow run up to date, and say how many points went there; goes on past one that cannot.
+    """Bring every cell's MLflow run up to date, and print the number of uploaded points; continues after a failure.
 
     Raises:
         TrackingError: some cells could not be uploaded.
@@ -131,7 +131,7 @@ def unknown_sweep(uri: str, sweep: str) -> str:
     names = [known.name for known in list_sweeps(uri)]
     if sweep in names:
         return f"the sweep {sweep!r} has no runs yet"
-    there = f"there are: {', '.join(names)}" if names else "there is none yet"
+    there = f"there are: {', '.join(names)}" if names else "there are none yet"
     return f"no sweep is named {sweep!r} in {public_uri(uri)}; {there}"
 
 

@@ -36,7 +36,7 @@ class Debug:
     run: tyro.conf.OmitArgPrefixes[RunConfig]
     places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
     runs: Path = Path("runs")
-    """folder that holds the sweeps and the MLflow store"""
+    """folder of the sweeps and the MLflow store"""
     fresh: bool = False
     """discard an earlier run with the same settings, and start over"""
 

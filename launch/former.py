@@ -1,4 +1,4 @@
-"""Sweeps of an earlier version of the code: what a command that meets one says; torch is not needed for that."""
+"""Detecting sweeps of an earlier version of the code, without importing torch."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from launch.monitoring.named import SweepFolder, command
 from pipeline.cells.former import is_former
 
 JOURNAL_FILE = "upgrade.json"
-"""In a sweep's folder: which cell gets which name, while they get them."""
+"""File, in a sweep's folder, of the renames in progress."""
 
 
 def holds_former_cells(sweep: SweepFolder) -> bool:
-    """Whether a cell has the form of an earlier version, or an upgrade was stopped in the middle."""
+    """Whether a cell has the format of an earlier version, or an upgrade was interrupted."""
     return (sweep.path / JOURNAL_FILE).is_file() or any(map(is_former, sweep.cells))
 
 
 def refuse_former_cells(sweep: SweepFolder) -> None:
-    """LaunchError with what to type where a sweep is of an earlier version."""
+    """LaunchError with the command to run if a sweep is of an earlier version."""
     if holds_former_cells(sweep):
         raise LaunchError(
-            f"{sweep.path.name} was made by an earlier version; this brings its cells to the names of now, and trains"
-            f" nothing again: {command('upgrade', sweep)}"
+            f"{sweep.path.name} was made by an earlier version; to convert its cells, without retraining, run:"
+            f" {command('upgrade', sweep)}"
         )

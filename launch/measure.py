@@ -1,4 +1,4 @@
-"""Measures of cells that are trained already: ``python launch/measure.py SWEEP --measures likelihood --split valid``."""
+"""Measures already trained cells: ``python launch/measure.py SWEEP --measures likelihood --split valid``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
-if not __package__:  # run as a file: then Python searches launch/, not the folder that holds the four floors
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import tyro
@@ -39,14 +39,14 @@ from pipeline.tracking import tracking_uri
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Measure the trained cells of a sweep; nothing is trained.
+    """Measure the trained cells of a sweep, without training.
 
-    What has a result already is not measured again, a measure that fails costs only itself, and cells that are not trained
-    are left out. Without --measures, those are computed that the sweep itself names. Results are in each cell's folder
+    Existing results are not repeated, a failing measure does not affect the others, and cells that are not trained
+    are skipped. The default measures are the sweep's own. Results are in each cell's folder
     measures/, in its MLflow run, and in the table at the end (python launch/compare.py).
 
     Examples:
-      python launch/measure.py fashion-mnist --dry-run                   what is there, and what is not
+      python launch/measure.py fashion-mnist --dry-run                   what exists, and what is missing
       python launch/measure.py fashion-mnist --split valid               the sweep's measures on another split
       python launch/measure.py fashion-mnist --cluster slurm --hours 1   as one array of jobs
     """
@@ -62,13 +62,13 @@ class Measure:
     cluster: ClusterName = "local"
     """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
     dry_run: bool = False
-    """print what is there, what would be measured and what would be submitted, and do nothing"""
+    """print what exists and what would be measured and submitted, and do nothing"""
     detach: bool = False
     """exit as soon as the jobs are submitted (slurm)"""
     preflight: bool = True
     """submit without checking first whether jobs can work (slurm)"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
     cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
@@ -88,20 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure_sweep(options: Measure) -> int:
-    """Do what was asked; returns the exit status: 0 when every result is there, 1 when one is not."""
+    """Measure the cells; returns the exit status: 0 if every result exists, 1 if not."""
     if options.detach and options.cluster != "slurm":
         raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
     sweep = SweepFolder.named(options.sweep, options.runs)
     refuse_former_cells(sweep)
     trained, untrained = _chosen(sweep, options.cells)
-    cells = [replace(cell, config=replace(cell.config, measures=_wanted(cell, options))) for cell in trained]
+    cells = [
+        replace(cell, config=replace(cell.config, measures=_with_options(cell, options))) for cell in trained
+    ]
     check_splits(cells)
     to_do = [cell for cell in cells if unsettled(cell)]
     print("\n".join([f"sweep {sweep.path.name}: {len(cells)} trained cells", *describe(cells)]))
     if untrained:
-        print(f"left out, since they are not trained: {len(untrained)} ({_some(untrained)})")
+        print(f"skipped, since they are not trained: {len(untrained)} ({_some(untrained)})")
     if not to_do:
-        print("all of it is measured already: nothing was done")
+        print("everything is already measured: nothing to do")
         return 0
     backend = make_backend(options.cluster, sweep.path, options.resources, options.cluster_config)
     data = needed_data([cell.config for cell in to_do], DataPlaces())
@@ -134,7 +136,7 @@ def describe(cells: Sequence[Cell]) -> list[str]:
         measures = cell.measures_config()
         for text, entry in zip(measures.take, planned(measures), strict=True):
             counted = counts.setdefault(f"{text} on {measures.split}", {})
-            said = _standing(cell, entry.key.folder(cell.folder))
+            said = _status(cell, entry.key.folder(cell.folder))
             counted[said] = counted.get(said, 0) + 1
     return [
         f"  {name}: {', '.join(f'{number} {said}' for said, number in counted.items())}"
@@ -142,18 +144,18 @@ def describe(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def _standing(cell: Cell, folder: Path) -> str:
+def _status(cell: Cell, folder: Path) -> str:
     result = Result.read(folder)
     if result is not None:
-        return "there already" if result.status == "measured" else f"not applicable ({result.reason})"
-    return "to be measured" if Failure.read(folder) is None else "to be measured again, since it failed"
+        return "exists" if result.status == "measured" else f"not applicable ({result.reason})"
+    return "to be measured" if Failure.read(folder) is None else "to be repeated, since it failed"
 
 
 def check_splits(cells: Sequence[Cell]) -> None:
-    """See that the data sets are there, and have the splits.
+    """Check that the data sets exist and have the splits.
 
     Raises:
-        LaunchError: one is not there.
+        LaunchError: one is missing.
         ConfigError: one has no such split.
     """
     for folder, split in dict.fromkeys(
@@ -161,8 +163,8 @@ def check_splits(cells: Sequence[Cell]) -> None:
     ):
         if not is_complete(Path(folder), betons=False):
             raise LaunchError(
-                f"the data set {folder} is not there, which cells of this sweep were trained on; prepare it again (the"
-                " command that started the sweep does), or put it back"
+                f"the data set {folder} of this sweep is missing; prepare it again (the command that started the sweep"
+                " does), or restore it"
             )
         splits = Manifest.load(Path(folder)).splits
         if split not in splits:
@@ -170,17 +172,17 @@ def check_splits(cells: Sequence[Cell]) -> None:
 
 
 def _chosen(sweep: SweepFolder, texts: tuple[str, ...]) -> tuple[list[Cell], list[str]]:
-    """The trained cells whose name holds one of the texts, and the names of those that are not trained."""
+    """The trained cells whose name contains one of the texts, and the names of those that are not trained."""
     named = [cell for cell in sweep.cells if not texts or any(text in cell.name for text in texts)]
     if not named:
         raise LaunchError(f"no cell of {sweep.path.name} has {' or '.join(texts)} in its name")
     trained = [Cell.open(cell.config_file) for cell in named if cell.is_trained()]
     if not trained:
-        raise LaunchError(f"no cell of {sweep.path.name} is trained yet; measuring trains none")
+        raise LaunchError(f"no cell of {sweep.path.name} is trained yet")
     return trained, [cell.name for cell in named if not cell.is_trained()]
 
 
-def _wanted(cell: Cell, options: Measure) -> MeasuresConfig:
+def _with_options(cell: Cell, options: Measure) -> MeasuresConfig:
     own = cell.config.measures
     return replace(own, take=options.measures or own.take, split=options.split or own.split)
 

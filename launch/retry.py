@@ -34,7 +34,7 @@ class Retry:
     cells: CellNames = ()
     """only these cells: names, or unambiguous parts of names"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
     detach: bool = False
     """exit as soon as the jobs are submitted (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)

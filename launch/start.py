@@ -42,7 +42,7 @@ class Sweep:
 
     To monitor a sweep that was started:    python launch/sweep.py status|cancel|logs|retry SWEEP --help
     To measure more of its trained cells:   python launch/measure.py SWEEP --help
-    To take over one of an earlier version: python launch/sweep.py upgrade SWEEP
+    To convert one of an earlier version:    python launch/sweep.py upgrade SWEEP
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None

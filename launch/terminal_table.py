@@ -1,4 +1,4 @@
-"""A table of runs on a terminal, with what is to be said of it below."""
+"""A table of runs on a terminal, with notes below."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.measures.tables import SHOWN, TEXT_COLUMNS, body, headings, not_sh
 def print_table(
     sweep: str, split: str, rows: Sequence[Row], metrics: Sequence[str], console: Console
 ) -> None:
-    """The table of a sweep on a split, with as many metrics as the terminal is wide, and where the others are."""
+    """The table of a sweep on a split, with as many metrics as fit the terminal, and where the others are."""
     title = sweep if split == TEST else f"{sweep}, split {split}"
     rows = [row for row in rows if any(name in row.metrics for name in metrics)]
     shown = len(metrics[:SHOWN])
@@ -41,7 +41,7 @@ def print_notes(sentences: Sequence[str], console: Console) -> None:
 
 
 def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: bool = False) -> Table:
-    """A table whose numbers are never cut short; a narrow one breaks names and papers' deviations into lines."""
+    """A table whose numbers are never truncated; a narrow one wraps names and papers' deviations."""
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     names = headings(rows, metrics)
     for heading in names:

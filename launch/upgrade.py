@@ -1,4 +1,4 @@
-"""Cells of an earlier version under the names of this one: ``python launch/sweep.py upgrade SWEEP``."""
+"""Converts the cells of an earlier version: ``python launch/sweep.py upgrade SWEEP``."""
 
 from __future__ import annotations
 
@@ -35,35 +35,34 @@ from pipeline.tracking import sync
 from pipeline.tracking.state import UploadState
 
 MERGED_FOLDER = "merged"
-"""In a sweep's folder: cells that were trained alike with another one, and differed in the split they were measured on."""
+"""Folder, in a sweep's, of cells with the same training as another one, which were measured on a different split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upgrade:
-    """Bring the cells of a sweep that an earlier version made to the names of now.
+    """Convert the cells of a sweep made by an earlier version to the current format and names.
 
-    Nothing is trained: checkpoints, logs and MLflow runs stay, and the numbers become results of their measures. Cells
-    that were trained alike, and measured on two splits, become one. Stopped at any moment, it resumes when it is called
-    again.
+    Nothing is retrained: checkpoints, logs and MLflow runs are kept, and the numbers become results of measures. Cells
+    with the same training that were measured on two splits are merged. If interrupted, run it again to resume.
     """
 
     sweep: SweepName
     """name of the sweep, or its folder"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """What becomes of a cell."""
+    """The conversion of a cell."""
 
     old: str
     new: str
     is_merged: bool = False
-    """Another cell gets that name, and the results of this one."""
+    """Whether another cell gets that name, and this one's results."""
 
     def target(self, sweep: Path) -> Path:
-        """Where the folder goes."""
+        """The new folder."""
         return sweep / MERGED_FOLDER / self.old if self.is_merged else sweep / self.new
 
 
@@ -71,19 +70,19 @@ def upgrade(options: Upgrade) -> int:
     """Rename the cells; returns the exit status."""
     sweep = SweepFolder.named(options.sweep, options.runs)
     name, journal = sweep.path.name, sweep.path / JOURNAL_FILE
-    with exclusive_lock(sweep.path / "launch.lock", lambda: _refuse(f"a launcher is at work on {name}")):
+    with exclusive_lock(sweep.path / "launch.lock", lambda: _refuse(f"a launcher is running on {name}")):
         _refuse_jobs(sweep)
         if journal.is_file():
             renames = [Rename(**entry) for entry in json.loads(journal.read_bytes())]
         else:
             renames = planned_renames(sweep)
         if not renames:
-            print(f"the cells of {name} have the names of now already")
+            print(f"the cells of {name} already have the current names")
             return 0
         _write(journal, [asdict(rename) for rename in renames])
         for rename in sorted(
             renames, key=lambda rename: rename.is_merged
-        ):  # first those that take results over
+        ):  # first those that receive results
             move(sweep.path, rename)
         names = {rename.old: rename.new for rename in renames}
         _rename_in_options(sweep.path / ASKED_FILE, names)
@@ -97,23 +96,23 @@ def upgrade(options: Upgrade) -> int:
 
 
 def planned_renames(sweep: SweepFolder) -> list[Rename]:
-    """What becomes of each former cell of a sweep; nothing is written.
+    """The conversions of a sweep's old cells; nothing is written.
 
     Raises:
         ConfigError: a configuration cannot be read.
-        LaunchError: a folder of the new name is there already.
+        LaunchError: a folder with the new name already exists.
     """
     groups: dict[str, list[CellFolder]] = {}
     for folder in sweep.cells:
-        said = _said(folder)
-        if has_former_form(said):
-            groups.setdefault(_present(sweep.path, said, folder).name, []).append(folder)
+        configuration = _configuration(folder)
+        if has_former_form(configuration):
+            groups.setdefault(_present(sweep.path, configuration, folder).name, []).append(folder)
     renames = []
     for name, cells in groups.items():
         if (sweep.path / name).exists():
             raise LaunchError(
-                f"{cells[0].name} is to be named {name}, and {sweep.path} holds a folder of that name: move one of them"
-                " elsewhere"
+                f"{cells[0].name} is to be renamed to {name}, but {sweep.path} already has a folder of that name: move one"
+                " of them elsewhere"
             )
         first, *others = sorted(cells, key=_how_far_from_done)
         renames += [Rename(first.name, name), *(Rename(other.name, name, is_merged=True) for other in others)]
@@ -121,21 +120,21 @@ def planned_renames(sweep: SweepFolder) -> list[Rename]:
 
 
 def move(sweep: Path, rename: Rename) -> None:
-    """Give one cell its form and its name, from whatever state a stopped upgrade has left it in.
+    """Convert and rename one cell, from any state that an interrupted upgrade left.
 
-    The new ``config.json`` comes after all that is computed from the former one, and the name last.
+    The new ``config.json`` is written after everything that is computed from the old one; the folder is renamed last.
     """
     folder = CellFolder(sweep / rename.old)
     if not folder.folder.is_dir():
         return
     with exclusive_lock(
-        folder.folder / LOCK_FILE, lambda: _refuse(f"a process is at work in {folder.folder}")
+        folder.folder / LOCK_FILE, lambda: _refuse(f"a process is running in {folder.folder}")
     ):
-        said = _said(folder)
-        if has_former_form(said):
-            cell = Cell(folder.folder, _present(sweep, said, folder).config)
+        configuration = _configuration(folder)
+        if has_former_form(configuration):
+            cell = Cell(folder.folder, _present(sweep, configuration, folder).config)
             home = sweep / rename.new if rename.is_merged else folder.folder
-            for result in former_results(folder.folder / "metrics.jsonl", said):
+            for result in former_results(folder.folder / "metrics.jsonl", configuration):
                 if not result.key.is_settled(home):
                     result.write(home)
             _update_upload(cell, sweep, rename)
@@ -163,7 +162,7 @@ def _present_form(cell: Cell) -> None:
 
 
 def _update_upload(cell: Cell, sweep: Path, rename: Rename) -> None:
-    """Let the cell's MLflow run, which stays the same, know it by its new name."""
+    """Update the cell's name in its MLflow run, which is kept."""
     state = UploadState.load(cell.folder)
     if state is None:
         return
@@ -171,7 +170,7 @@ def _update_upload(cell: Cell, sweep: Path, rename: Rename) -> None:
         source = Path(entry["source"])
         if source.is_relative_to(cell.folder):
             entry["source"] = str(rename.target(sweep) / source.relative_to(cell.folder))
-    if rename.is_merged:  # no run of the sweep any more: its table would count one training twice
+    if rename.is_merged:  # no longer a run of the sweep: its table would count one training twice
         state.tags["sweep"] = f"{sweep.name} ({MERGED_FOLDER})"
     else:
         state.run_name = rename.new
@@ -180,17 +179,17 @@ def _update_upload(cell: Cell, sweep: Path, rename: Rename) -> None:
     state.save(cell.folder)
 
 
-def _present(sweep: Path, said: dict[str, Any], folder: CellFolder) -> Cell:
-    """The cell of now that a former configuration is of."""
-    data = Path(said["data"]["folder"])
+def _present(sweep: Path, configuration: dict[str, Any], folder: CellFolder) -> Cell:
+    """The new cell of an old configuration."""
+    data = Path(configuration["data"]["folder"])
     seed = Manifest.load(data).seed if (data / MANIFEST_FILE).is_file() else 0
-    config = from_json(json.dumps(in_present_form(said, seed)), str(folder.config_file))
+    config = from_json(json.dumps(in_present_form(configuration, seed)), str(folder.config_file))
     if config.label_seed is None:  # all labels are used, or none: any seed gives the same run
         config = replace(config, data=replace(config.data, label_seed=None))
     return Cell.named(sweep, config, data.name.rpartition("-")[2])
 
 
-def _said(folder: CellFolder) -> dict[str, Any]:
+def _configuration(folder: CellFolder) -> dict[str, Any]:
     try:
         return dict(json.loads(folder.config_file.read_bytes()))
     except (OSError, ValueError) as error:
@@ -202,7 +201,7 @@ def _how_far_from_done(cell: CellFolder) -> tuple[bool, int, bool, str]:
     return (
         not done,
         -(newest_step(cell.checkpoints) or 0),
-        _said(cell)["measures"]["split"] != "test",
+        _configuration(cell)["measures"]["split"] != "test",
         cell.name,
     )
 
@@ -248,12 +247,12 @@ def _write(file: Path, content: Any) -> None:
 
 
 def _upload(cells: Sequence[Path], runs: Path) -> None:
-    """Tell MLflow the new names; where it does not answer, say how it is told later."""
+    """Update the names in MLflow; if it does not answer, say how to do so later."""
     for cell in cells:
         try:
             sync(cell)
         except TrackingError as error:
-            print(f"MLflow has the former names until python launch/compare.py --sync --runs {runs}: {error}")
+            print(f"MLflow has the old names until python launch/compare.py --sync --runs {runs}: {error}")
             return
 
 
@@ -262,12 +261,13 @@ def _report(sweep: SweepFolder, renames: Sequence[Rename]) -> None:
     trained = [cell for cell in moved if cell.is_trained()]
     found = sum(len(results(cell.folder)) for cell in moved)
     print(
-        f"{len(moved)} cells of {sweep.path.name} have the names of now: {len(trained)} trained, with {found} results of"
-        f" before; nothing was trained"
+        f"{len(moved)} cells of {sweep.path.name} have the current names: {len(trained)} trained, with {found} earlier"
+        f" results; nothing was retrained"
     )
     for rename in renames:
         if rename.is_merged:
             print(
-                f"{rename.old} was trained as {rename.new} is: that has its results, and the folder is in {MERGED_FOLDER}/"
+                f"{rename.old} has the same training as {rename.new}, which got its results; its folder is in"
+                f" {MERGED_FOLDER}/"
             )
-    print(f"where they stand: {command('status', sweep)}")
+    print(f"to see their status: {command('status', sweep)}")

@@ -1,8 +1,8 @@
-"""What decides a run, and so the hash in its name: the fields that are not as they have always been by default.
+"""What identifies a run, and so the hash in its name: the fields that differ from their original defaults.
 
-A field at its default stays out, so that a new field leaves the runs of before the runs that they are. The value that
-stays out is the default, or ``metadata["identity_default"]`` where the default was changed since: a run of before must not
-pass for one of today. A system's name is always in, and what decides no result (``NOT_IDENTITY``) never is.
+A field at its default is left out, so that a new field does not change the identity of existing runs. The value that is
+left out is the default, or ``metadata["identity_default"]`` if the default has changed since: an old run must not be
+mistaken for a new one. A system's name is always included, and fields that decide no result (``NOT_IDENTITY``) never are.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def identifying(section: Any) -> dict[str, Any]:
 
 
 def stays_out(entry: Field[Any]) -> Any:
-    """The value of a field that is not part of the identity; ``MISSING`` where every value is."""
+    """The value of a field that is not part of the identity; ``MISSING`` if every value is."""
     if "identity_default" in entry.metadata:
         return entry.metadata["identity_default"]
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: tuples are lists, and a whole number is one number however it is written."""
+    """A value in JSON's form: tuples as lists, and integral floats as integers."""
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if isinstance(value, Mapping):

@@ -73,7 +73,7 @@ class Backend(Protocol):
     def submit(self, cells: Sequence[Cell], lock: BinaryIO, *, train: bool = True) -> None:
         """Submit these cells; those that are done or already running are found, not started twice.
 
-        What is measured is what each cell says here (``Cell.measures_config``), whatever its ``config.json`` says. Without
+        The measures are those of each cell here (``Cell.measures_config``), not of its ``config.json``. Without
         ``train``, cells that are not trained are left as they are. ``lock`` is the sweep's, held by the caller.
         """
         ...
@@ -127,7 +127,7 @@ def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
 
 
 def failed(cell: CellFolder, sentence: str) -> State:
-    """The status of a cell that was given up; of a trained one only measures are missing, and it says so."""
+    """The status of a cell that was given up; for a trained one, it says that only measures are missing."""
     return State("failed", f"trained; {sentence}" if cell.is_trained() else sentence)
 
 

@@ -233,7 +233,7 @@ class LocalBackend:
             evaluate_cell(cell.config_file, take=measures.take, split=measures.split)
         except Interrupted:
             raise KeyboardInterrupt from None
-        except MeasuringError as error:  # the other cells go on
+        except MeasuringError as error:  # the other cells continue
             cell.give_up(str(error))
             self._states[cell.name] = failed(cell, str(error))
         else:

@@ -130,7 +130,7 @@ def state_of(
 
 
 def _is_at_rest(cell: CellFolder, register: Register) -> bool:
-    """Whether a cell is done, and has what the latest job that measures it was told to measure."""
+    """Whether a cell is done, and has all measures of its latest measuring job."""
     if cell.failed() is not None or not is_done(cell):
         return False
     submission = register.newest("evaluate", cell.name)

@@ -38,7 +38,7 @@ class Logs:
     unit: Literal["train", "evaluate"] | None = None
     """only its training, or only its measuring"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
 
 
 class Tail:

@@ -46,7 +46,7 @@ class Status:
     sweep: Annotated[str | None, tyro.conf.arg(metavar="[SWEEP]"), tyro.conf.Positional] = None
     """name of the sweep, or its folder (default: list all sweeps)"""
     runs: Path = Path("runs")
-    """folder that holds the sweeps"""
+    """folder of the sweeps"""
     watch: bool = False
     """refresh every few seconds until nothing of the sweep runs or waits"""
     all: bool = False

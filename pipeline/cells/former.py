@@ -1,7 +1,7 @@
-"""Cells of before measuring was apart from training: one ``DONE``, one measured split, numbers only as points of the log.
+"""Cells from before measuring was separate from training: one ``DONE``, one split, numbers only as points of the log.
 
-Their names hash what is measured, too. ``launch/sweep.py upgrade`` brings them to the form of now; what it has to know of
-the former one, and what needs no torch, is here.
+Their names also hash the measures. ``launch/sweep.py upgrade`` converts them to the current format; what is known of
+the old one, without importing torch, is here.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ FORMER_DONE = "DONE"
 """What marked a cell that was trained, measured and recorded."""
 
 _VERSIONS = {"classification": 1, "likelihood": 1}
-"""Measure → its version that gives the numbers which the former code gave."""
+"""Measure → its version that computes the same numbers as the old code."""
 _COUNTS = {"classification": "classified_labels", "likelihood": "measured_images"}
-"""Measure → the former metric that said how many labels, or images, its numbers are over."""
+"""Measure → the old metric with the number of its labels or images."""
 
 
 def is_former(cell: CellFolder) -> bool:
-    """Whether the ``config.json`` of a cell has the former form."""
+    """Whether the ``config.json`` of a cell has the old format."""
     try:
         return has_former_form(json.loads(cell.config_file.read_bytes()))
     except (OSError, ValueError):
         return False
 
 
-def has_former_form(said: Any) -> bool:
+def has_former_form(configuration: Any) -> bool:
     """Whether the content of a ``config.json`` names a split to measure, and no measures."""
-    measures = said.get("measures") if isinstance(said, dict) else None
+    measures = configuration.get("measures") if isinstance(configuration, dict) else None
     return isinstance(measures, dict) and "split" in measures and "take" not in measures
 
 
-def in_present_form(said: dict[str, Any], label_seed: int) -> dict[str, Any]:
-    """The content of a ``config.json`` of the former form, for the configuration of now.
+def in_present_form(configuration: dict[str, Any], label_seed: int) -> dict[str, Any]:
+    """The content of a ``config.json`` of the old format, converted to the current one.
 
-    ``label_seed``: the seed of the data set, which decided alone which examples kept their labels.
+    ``label_seed``: the seed of the data set, which was then the only seed of the labelled subset.
     """
-    said = copy.deepcopy(said)
-    said["data"]["label_seed"] = label_seed
-    model = said["model"]
+    configuration = copy.deepcopy(configuration)
+    configuration["data"]["label_seed"] = label_seed
+    model = configuration["model"]
     if model["system"] == "ccvae":
         weight = model.pop("nearest_example_weight", 0.0)
-        if weight:  # by now a system of its own
+        if weight:  # now a separate system
             model |= {"system": "ccvae_one_per_class", "nearest_example_weight": weight}
-    return said
+    return configuration
 
 
-def former_results(metrics: Path, said: dict[str, Any]) -> list[Result]:
-    """The numbers in a former cell's ``metrics.jsonl`` as results; ``said``: its ``config.json``, in either form.
+def former_results(metrics: Path, configuration: dict[str, Any]) -> list[Result]:
+    """The numbers in a former cell's ``metrics.jsonl`` as results; ``configuration``: its ``config.json``, in either format.
 
-    They are of the version of their measure that gives them, so where it gives others by now it is computed again.
+    They have the version of the measure that computes them, so a measure that has changed since is repeated.
     """
-    # The former code gave the bound without labels of an encoder that was told labels and never hidden any, too.
-    versions = _VERSIONS | ({"likelihood": 0} if said["model"].get("hidden_labels") == 0 else {})
+    # The old code also computed the bound without labels of an encoder that was never trained without labels.
+    versions = _VERSIONS | ({"likelihood": 0} if configuration["model"].get("hidden_labels") == 0 else {})
     values, _, time_ms = _test_points(metrics)
     found = []
-    for entry in planned(MeasuresConfig(split=said["measures"]["split"])):
+    for entry in planned(MeasuresConfig(split=configuration["measures"]["split"])):
         name, metrics_of_it = entry.key.measure, entry.measure.metrics
         count = values.get(_COUNTS.get(name, ""))
         numbers = {
@@ -88,7 +88,7 @@ def former_results(metrics: Path, said: dict[str, Any]) -> list[Result]:
 
 
 def withdraw_former_numbers(metrics: Path, split: str) -> None:
-    """Let MLflow show no numbers of another split as those of the test split, which they were logged as."""
+    """Withdraw numbers of another split from MLflow, where they were logged as the test split's."""
     values, step, _ = _test_points(metrics)
     if split == "test" or not values:
         return

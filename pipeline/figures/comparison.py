@@ -99,7 +99,7 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
 
 
 def _draw_paper(panel: Any, match: Match, curve: dict[float, float], colour: str) -> None:
-    """The paper's line, once in a panel; what it was trained with otherwise is in its name."""
+    """The paper's line, once per panel; deviating settings are in its name."""
     settings = ", ".join(f"{deviation.name}={deviation.paper}" for deviation in match.deviations)
     label = f"{match.setting.model}, {PAPERS[match.setting.paper]}" + (f", {settings}" if settings else "")
     if label not in panel.get_legend_handles_labels()[1]:

@@ -1,4 +1,4 @@
-"""The figures of a cell, drawn from what its measures left on disk: no model is needed, and no torch."""
+"""The figures of a cell, drawn from its measures' arrays on disk, without a model or torch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DRAWN: dict[str, tuple[str, Callable[[Arrays, Path], None]]] = {
 def draw_figures(cell: Path, figures: Path | None = None) -> list[Path]:
     """Draw every figure that the results in a cell's folder have arrays for; returns the PNG files.
 
-    Those of the split ``test`` stand in ``figures/``, those of other splits in ``figures/<split>/``; of a measure that was
-    taken again the newest result is drawn. ``figures`` is another folder for them.
+    Those of the split ``test`` are in ``figures/``, those of other splits in ``figures/<split>/``; for a repeated measure
+    the newest result is drawn. ``figures`` overrides the folder.
     """
     drawn: dict[Path, None] = {}
     for result in sorted(results(cell), key=lambda result: (result.key.version, result.time)):
@@ -33,7 +33,7 @@ def draw_figures(cell: Path, figures: Path | None = None) -> list[Path]:
 
 
 def draw_result(cell: Path, key: MeasurementKey, figures: Path) -> list[Path]:
-    """Draw the figures of one result; none where it has no arrays."""
+    """Draw the figures of one result; none if it has no arrays."""
     file = key.folder(cell) / ARRAYS_FILE
     if not file.is_file():
         return []
@@ -42,7 +42,7 @@ def draw_result(cell: Path, key: MeasurementKey, figures: Path) -> list[Path]:
 
 
 def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path]:
-    """Draw the figures that are made of these arrays of a measure; settings off their default are in the file's name."""
+    """Draw the figures of a measure's arrays; settings that differ from their defaults are in the file name."""
     folder = figures if key.split == "test" else figures / key.split
     settings = "".join(f"-{name}_{value}" for name, value in sorted(key.settings.items()))
     drawn = []

@@ -1,4 +1,4 @@
-"""What measures want to know of every image of a split, computed batch by batch in one pass."""
+"""Model outputs that measures need for every image of a split, computed batch by batch in one pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.models.capabilities import KnownLabels, labels_if_needed
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """In place of an answer: what was raised when the model was asked for it."""
+    """In place of an output: the exception that was raised when computing it."""
 
     error: Exception
 
@@ -48,17 +48,17 @@ ANSWERS: dict[Answer, Callable[[Any, Tensor, KnownLabels], list[Tensor]]] = {
     "reconstructions": _reconstructions,
     "bounds": _bounds,
 }
-"""How a model is asked; each gives tensors that have a row per image."""
+"""How each output is computed: tensors with a row per image."""
 
 
 @torch.no_grad()
 def compute(
     model: Any, examples: MeasuredSplit, identity: str, names: Sequence[Answer]
 ) -> dict[Answer, list[Tensor] | Failed]:
-    """These answers over a whole split, on the CPU.
+    """These outputs over an entire split, on the CPU.
 
-    Random numbers of an answer follow from the cell, the split, the answer and the batch, so that no other answer changes
-    them; and the caller's go on as if nothing had been drawn. An answer that raises costs only those who want it.
+    Random numbers of an output depend only on the cell, the split, the output and the batch; the caller's generators
+    are left unchanged. An output that raises affects only the measures that need it.
     """
     whole: dict[Answer, list[Tensor] | Failed] = {name: [] for name in names}
     begin = 0
@@ -72,7 +72,7 @@ def compute(
                 seed_everything(seed_of(identity, examples.split, name, begin))
                 try:
                     parts = ANSWERS[name](model, image, known)
-                    if not kept:  # made whole at once, so that memory is not taken twice at the end
+                    if not kept:  # allocated in full at once, so that memory is not needed twice at the end
                         kept += [
                             part.new_empty(len(examples), *part.shape[1:], device="cpu") for part in parts
                         ]

@@ -38,7 +38,7 @@ class Classification:
     }
 
     def __call__(self, view: ModelView) -> Measured:
-        """Of the model's most probable value of each label; arrays hold each label's own accuracy and baseline."""
+        """Evaluate the model's most probable values; arrays have each label's own accuracy and baseline."""
         import numpy as np
 
         examples, manifest = view.examples, view.examples.data.manifest

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class GenerationGrid:
     """Figure ``conditional_generations``: a row per value of a single label; for several, a row per label off and on.
 
-    With several labels a draw has those of an image of the split, but for the label that the row is about. Every row has
+    With several labels a sample has those of an image of the split, except for the row's own label. Every row has
     the same random draws, so that two rows differ in their label alone.
     """
 

@@ -1,6 +1,6 @@
-"""A grid of images with names: what measures that show pictures keep in ``arrays.npz``, and figures are drawn from.
+"""A grid of images with names: stored in ``arrays.npz`` by measures that show images, and the source of figures.
 
-Nothing here imports torch at its top, so that a figure is drawn again without it.
+Nothing here imports torch at its top, so that figures can be redrawn without it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ImageGrid:
 
 
 def grid_of(images: Tensor, rows: Sequence[str], title: str, columns: Sequence[str] = ()) -> ImageGrid:
-    """A grid of images in [0, 1], (row, column, channel, height, width), which are kept as bytes."""
+    """A grid of images in [0, 1], (row, column, channel, height, width), stored as bytes."""
     shades = (images.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
     return ImageGrid(images=shades, rows=list(rows), columns=list(columns), title=title)
 

@@ -1,4 +1,4 @@
-"""Grids of images with a label changed: binary labels share one, a row for each; one of several values has its own."""
+"""Grids of images with a label changed: binary labels share one, a row each; a multi-class label has its own."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pipeline.measures.view import ModelView
 from pipeline.models.capabilities import Reconstructs
 
 Change = Callable[[int, int], Float[Tensor, "image channel height width"]]
-"""The shown images with a label (its place) at a value."""
+"""The shown images with a label (by index) at a value."""
 
 
 def binary_labels(labels: Sequence[LabelSpec]) -> list[int]:
-    """The places of the labels of two values."""
+    """Indices of the binary labels."""
     return [place for place, label in enumerate(labels) if label.cardinality == 2]
 
 
 def labels_of_several_values(labels: Sequence[LabelSpec]) -> list[int]:
-    """The places of the others."""
+    """Indices of the other labels."""
     return [place for place, label in enumerate(labels) if label.cardinality > 2]
 
 
 def figure_of(label: LabelSpec, kind: str) -> str:
-    """The name of a label's own figure, whatever characters the label's name has."""
+    """The name of a label's own figure, with unsafe characters replaced."""
     return f"{kind}_{re.sub(r'[^A-Za-z0-9]+', '_', label.name)}"
 
 
 def unchanged(view: ModelView, count: int) -> tuple[list[str], list[Tensor]]:
-    """The first images of the split, and what they are decoded to where the model can; with the names of the columns."""
+    """The first images of the split, and their reconstructions if the model supports that; with the names of the columns."""
     image = view.first(count)
     columns = [image.float() / 255]
     if isinstance(view.model, Reconstructs):
@@ -43,9 +43,9 @@ def unchanged(view: ModelView, count: int) -> tuple[list[str], list[Tensor]]:
 
 
 def each_value(view: ModelView, count: int, change: Change, figure: str, title: str) -> dict[str, ImageGrid]:
-    """Grids of the first images of the split, next to each what it becomes with each value of each label.
+    """Grids of the first images of the split, each followed by its versions with each value of each label.
 
-    ``figure`` and ``title`` are the begins of what the grids are called.
+    ``figure`` and ``title`` are the prefixes of the grids' names.
     """
     labels, split = view.examples.data.manifest.labels, view.examples.split
     names, before = unchanged(view, count)

@@ -1,4 +1,4 @@
-"""Where the posterior means of the labels' latents lie, by the value of the label."""
+"""Histograms of the posterior means of the labels' latents, by the value of the label."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LONGEST_TAIL = 0.001
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LatentHistogram:
-    """Figure ``latent_histogram``: a panel for each latent of each label, its values told apart; only known labels."""
+    """Figure ``latent_histogram``: a panel for each latent of each label, separated by value; observed labels only."""
 
     latents_per_label: int = 10
-    """Latents of one label that are shown, the first ones."""
+    """Maximum number of latents shown per label."""
 
     name: ClassVar[str] = "latent_histogram"
     version: ClassVar[int] = 1

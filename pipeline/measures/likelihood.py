@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.measures.view import ModelView
 
 _SHADES = 256
-"""Of a pixel."""
+"""Bits of a pixel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +23,8 @@ class Likelihood:
 
     name: ClassVar[str] = "likelihood"
     version: ClassVar[int] = 2
-    """2: bits per dimension are those of pixels of 8 bits, and a Bernoulli likelihood of grey pixels has none. Before, they
-    were the bound in other units, which can be below zero, and no code length."""
+    """2: bits per dimension are those of pixels of 8 bits, and do not exist for a
+    Bernoulli likelihood of grey pixels. In version 1 they were the bound in other units, not a code length."""
     needs: ClassVar[Needs] = Needs(
         capabilities=("BoundsLikelihood",), encoding_without_labels=True, answers=("bounds",)
     )

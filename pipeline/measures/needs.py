@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Answer = Literal["label_log_probabilities", "label_latents", "reconstructions", "bounds"]
-"""What a model can be asked about every image of a split (see ``pipeline.measures.view``)."""
+"""Outputs of a model for every image of a split (see ``pipeline.measures.view``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,4 +22,4 @@ class Needs:
     extras: tuple[str, ...] = ()
     """Other trained models, such as ``classifier``, whose digests the result depends on."""
     answers: tuple[Answer, ...] = ()
-    """What it asks the view for about every image: so that all measures share one pass over them."""
+    """The outputs that it needs for every image, computed in one pass for all measures."""

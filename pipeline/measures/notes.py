@@ -1,4 +1,4 @@
-"""What is said below a table: which papers, in what our runs differ from theirs, and which measures have no numbers."""
+"""Notes below a table: the papers, how our runs differ from theirs, and which measures have no numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.measures.variants import what_is_common
 from pipeline.tracking.measured import FAILED, MeasureStatus
 
 Marks: TypeAlias = Mapping[tuple[Deviation, ...], list[str]]
-"""By what differs, the mark at a paper's number; none where nothing differs."""
+"""Deviations → the mark at a paper's number; no mark without deviations."""
 
 _MOST_NAMED = 4
 
@@ -78,7 +78,7 @@ def _also_printed(rows: Sequence[Row], metrics: Sequence[str], marked: Marks) ->
 
 
 def _source(value: PaperValue, system: str) -> str:
-    """Citation, table, and the row's name where that is not the system's."""
+    """Citation, table, and the row's name if it is not the system's."""
     return value.source if value.model == system else f"{value.source}, {value.model}"
 
 

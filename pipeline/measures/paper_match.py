@@ -1,13 +1,13 @@
-"""Which rows of the papers' tables stand next to a run, and in what the run differs from what the paper says of them.
+"""Which rows of the papers' tables are compared with a run, and how the run differs from the paper's settings.
 
 A row belongs to a run of its data set, unaltered (``data.options``), whose model is one of the row's presets and that has
-what tells the paper's rows apart: the sizes of the latents (ReVAE's ``revae``, ``revae_10`` and ``revae_20``), one label per
-class, a rate of supervision that does not change. A run that has none of them has no paper's number next to it.
+the settings that distinguish the paper's rows: the sizes of the latents (ReVAE's ``revae``, ``revae_10``, ``revae_20``), one
+label per class, a constant supervision rate. Other runs have no paper value.
 
-All else that a paper states, or that the preset or the recipe made for it has where it is silent, is *named* where the run
-differs: epochs, learning rate and its milestones, the estimator and every other setting of the model. What no paper
-claims its numbers depend on is not compared: seeds, precision, ranks, device, compilation, the loader, checkpoints; nor
-is the batch size, which of these papers only Klys et al. state.
+Deviations from everything else that a paper states, or that its preset or recipe has if the paper does not, are *listed*:
+epochs, learning rate and its milestones, the estimator and every other setting of the model. What no paper's numbers are
+said to depend on is not compared: seeds, precision, ranks, device, compilation, the loader, checkpoints; nor is the batch
+size, which of these papers only Klys et al. state.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pipeline.measures.paper_settings import SETTINGS, PaperSetting
 from pipeline.measures.papers import PaperValue
 
 _UNALTERED = {"data.options": "()", "data.supervision_schedule": "()", "data.one_per_class": "False"}
-"""What every row has in common unless it says otherwise."""
+"""What all rows have in common unless stated otherwise."""
 _BEFORE = {**_UNALTERED, "model.label_latents": "()"}
-"""What a run has that was recorded before there was such a param."""
+"""Values for runs recorded before a param existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """A setting that the run has otherwise than the paper."""
+    """A setting in which the run differs from the paper."""
 
     name: str
     paper: str
@@ -53,7 +53,7 @@ class Match:
         return dict(sorted(curve.items()))
 
     def number(self, dataset: str, supervision_rate: float, metric: str) -> PaperValue | None:
-        """The paper's number for exactly this; None if it prints none."""
+        """The paper's number for exactly this setting; None if there is none."""
         if self.setting.row is not None:
             return next(self.setting.numbers(dataset, metric), None)
         for rate, number in self.curve(dataset, metric).items():
@@ -74,8 +74,8 @@ def matches(
 
     Args:
         params: of the run, by dotted name.
-        preset: of its model, the nearest one.
-        preset_deviations: the preset's values where the model has others, by dotted name.
+        preset: the nearest preset of its model.
+        preset_deviations: the preset's values that the model's differ from, by dotted name.
     """
     return tuple(
         Match(setting, tuple(_deviations(setting, params, preset, preset_deviations)))
@@ -95,7 +95,7 @@ def _deviations(
     if preset in setting.related:
         yield Deviation("preset", setting.presets[0], preset)
     stated = {**preset_deviations, **setting.states}
-    sections = ("training.", "optimiser.")  # named first
+    sections = ("training.", "optimiser.")  # listed first
     for name in sorted(
         set(stated) - set(setting.decides), key=lambda name: (not name.startswith(sections), name)
     ):

@@ -1,6 +1,6 @@
-"""How the models of the papers' tables were trained, so that each row stands next to the runs it belongs to.
+"""How the models of the papers' tables were trained, to compare each row with the runs that it belongs to.
 
-What a paper does not say is as the preset or the recipe has it that was made for its table.
+What a paper does not state is taken from the preset or recipe made for its table.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ ATTRIBUTES = ("tfd", "celeba_glasses", "celeba_facial_hair")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaperSetting:
-    """How a model of a paper's tables was trained, as far as the paper, or the preset made for it, says."""
+    """How a model of a paper's tables was trained, according to the paper or the preset made for it."""
 
     paper: str
     """Short name, a key of :data:`~pipeline.measures.papers.PAPERS`."""
     model: str
-    """As the tables have it."""
+    """Name of the model in the tables."""
     datasets: tuple[str, ...]
     presets: tuple[str, ...]
-    """Those made for the paper's model."""
+    """Presets made for the paper's model."""
     related: tuple[str, ...] = ()
-    """Other presets of the same model, with an estimator of ours: which it is, is named."""
+    """Other presets of the same model, with our estimators, which are listed as deviations."""
     decides: Mapping[str, str] = field(default_factory=dict)
-    """Params that tell the paper's rows apart."""
+    """Params that distinguish the paper's rows."""
     states: Mapping[str, str] = field(default_factory=dict)
-    """Params that are named where a run has another value."""
+    """Params that are listed if a run has a different value."""
     row: str | None = None
-    """What the row says in place of a supervision rate."""
+    """The row's setting in place of a supervision rate."""
 
     def numbers(self, dataset: str, metric: str) -> Iterator[PaperValue]:
         """The paper's numbers of a metric, at every supervision rate."""
@@ -67,7 +67,7 @@ _M2 = ("m2", "m2-celeba")
 
 SETTINGS = (
     # Joy et al. 2021. Section C.3 has 45 latents for CelebA, 27 of them style, and CheXpert's networks are the same; of
-    # MNIST and FashionMNIST it says neither latents nor optimiser: the presets' are those of the year before.
+    # MNIST and FashionMNIST it gives neither latents nor optimiser: the presets' are those of the previous year's paper.
     PaperSetting(
         paper="ccvae",
         model="ccvae",
@@ -107,7 +107,7 @@ SETTINGS = (
         )
     ),
     # Joy et al. 2020 (ReVAE). C.2: 4 + 10 latents for FashionMNIST, 18 + 27 for CelebA, where each binary label has one
-    # whatever characteristic_size says: there it is what tells the preset revae from ccvae. D.1: all latents in z_c.
+    # for any characteristic_size, which there only distinguishes the preset revae from ccvae. D.1: all latents in z_c.
     PaperSetting(
         paper="revae",
         model="revae",
@@ -156,7 +156,7 @@ SETTINGS = (
             ("m3", ("m3",), ("celeba",), _OF_PICTURES, {"model.style_size": "27"}),
         )
     ),
-    # Klys et al. 2018, table 1: all four with the same hyperparameters (7.1), every label known.
+    # Klys et al. 2018, table 1: all four with the same hyperparameters (7.1), all labels observed.
     *(
         PaperSetting(
             paper="csvae",
@@ -175,4 +175,4 @@ SETTINGS = (
         )
     ),
 )
-"""Where several belong to a run, the number of the first that has one stands in the table, the others below it."""
+"""If several belong to a run, the first one's number is in the table, the others are below it."""

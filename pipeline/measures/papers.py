@@ -1,4 +1,4 @@
-"""The numbers that the papers print, to put next to ours."""
+"""The numbers in the papers, to compare with ours."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PaperValue:
         return f"{PAPERS[self.paper]}, table {self.table}"
 
     def __str__(self) -> str:
-        """``0.830 ± 0.010``; without the deviation where the paper has none."""
+        """``0.830 ± 0.010``; without the deviation if the paper gives none."""
         return f"{self.value:.3f}" if self.sd is None else f"{self.value:.3f} ± {self.sd:.3f}"
 
 
@@ -79,7 +79,7 @@ def _by_place() -> dict[tuple[str, str, str, str], list[PaperValue]]:
 
 
 def numbers_in(paper: str, model: str, dataset: str, metric: str) -> list[PaperValue]:
-    """What a paper prints for a model on a data set, in the order of its tables."""
+    """A paper's values for a model on a data set, in the order of its tables."""
     return _by_place().get((paper, model, dataset, metric), [])
 
 

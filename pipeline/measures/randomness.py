@@ -12,7 +12,7 @@ import torch
 
 
 def seed_of(identity: str, *parts: str | int) -> int:
-    """A seed, of 63 bits, for a part of what is measured of the cell with this identity."""
+    """A 63-bit seed for one part of measuring the cell with this identity."""
     text = "/".join((identity, *map(str, parts)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -26,7 +26,7 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def own_random_numbers() -> Iterator[None]:
-    """Put the generators of torch, NumPy and Python back, after the block, to where they stood before it."""
+    """Restore the generators of torch, NumPy and Python after the block."""
     ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
     gpus = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(gpus):

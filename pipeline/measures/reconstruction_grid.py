@@ -18,7 +18,7 @@ class ReconstructionGrid:
     """Figure ``reconstructions``: the first images of the split above their reconstructions."""
 
     images: int = 12
-    """How many, side by side."""
+    """Number of images, side by side."""
 
     name: ClassVar[str] = "reconstruction_grid"
     version: ClassVar[int] = 1

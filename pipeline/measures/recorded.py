@@ -1,4 +1,4 @@
-"""What the record of a run says: the numbers of its measures, and which papers' rows belong to it."""
+"""From the record of a run: the numbers of its measures, and the papers' rows that belong to it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pipeline.measures.paper_match import Match, has_numbers, matches
 from pipeline.tracking.measured import WITHDRAWN_TAG, measure_statuses, metric_prefix
 
 PRESET_TAG, DEVIATIONS_TAG = "preset", "preset.deviations"
-"""Tags of a run: the nearest preset of its model, and the preset's values where the model has others, as JSON."""
+"""Tags of a run: the nearest preset of its model, and the preset's values that the model's differ from, as JSON."""
 TEST = "test"
-"""The split that papers print numbers of."""
+"""The split of the papers' numbers."""
 
 
 def preset_tags(preset: str, deviations: Mapping[str, str]) -> dict[str, str]:
-    """How a run records them, for :func:`papers_of`."""
+    """The tags of a run for :func:`papers_of`."""
     return {PRESET_TAG: preset, DEVIATIONS_TAG: json.dumps(dict(deviations))}
 
 
@@ -37,7 +37,7 @@ class MeasuredRun(Protocol):
 def numbers_of(run: MeasuredRun) -> dict[tuple[str, str], float]:
     """The numbers of a run's measures by split and metric, without those that a newer version withdrew."""
     splits = {status.split for status in measure_statuses(run.tags)}
-    # A run of before measures had tags logged its only split as test, whichever it was.
+    # A run from before measures had tags logged its only split as test, whichever it was.
     prefixes = {split: metric_prefix(split) for split in splits} or {
         run.params.get("measures.split", TEST): TEST
     }
@@ -57,7 +57,7 @@ def papers_of(run: MeasuredRun) -> tuple[Match, ...]:
     preset, deviations = run.tags.get(PRESET_TAG), run.tags.get(DEVIATIONS_TAG)
     if preset is not None and deviations is not None:
         return matches(run.params, preset, json.loads(deviations))
-    # Recorded before runs named their preset: only the systems' code says which it is, and that takes torch.
+    # Recorded before runs named their preset: only the systems' code knows it, and that needs torch.
     from pipeline.models.nearest_preset import nearest_preset
 
     found = nearest_preset(run.params)

@@ -49,7 +49,7 @@ BY_DEFAULT = (
     "traversal_grid",
     "latent_histogram",
 )
-"""What a run measures that names no measures: what needs nothing but the model and its data, and is quick."""
+"""The default measures of a run: fast ones that need only the model and its data."""
 
 
 @cache

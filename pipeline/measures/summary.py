@@ -1,7 +1,7 @@
 """Runs into rows: mean and standard deviation over seeds, with the paper's number next to each.
 
-Numbers of two splits are never one column: those of the test split have the metric's name, those of another are headed by
-it (``valid/classification_accuracy``).
+Numbers of two splits are never in one column: those of the test split have the metric's name, those of another are
+prefixed with it (``valid/classification_accuracy``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Seeds: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A number that a paper prints, and in what our run differs from the paper's."""
+    """A number in a paper, and how our run differs from the paper's."""
 
     value: PaperValue
     deviations: tuple[Deviation, ...] = ()
@@ -55,7 +55,7 @@ class Statistic:
     n: int
     split: str = TEST
     printed: tuple[Printed, ...] = ()
-    """What papers print for it; the table has the first."""
+    """The papers' values for it; the table has the first."""
 
     @property
     def paper(self) -> PaperValue | None:
@@ -83,7 +83,7 @@ class Row:
     """One per run."""
     run_ids: tuple[str, ...]
     metrics: dict[str, Statistic]
-    """By name, which begins with the split where that is not ``test``."""
+    """By name, prefixed with the split if it is not ``test``."""
 
     label_seeds: tuple[str, ...] = ()
     """The label seed of each run; empty if all examples kept their labels."""
@@ -156,7 +156,7 @@ def _seeds(params: Mapping[str, str]) -> Seeds:
 def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
     names = {name for run in runs for name in run.params if name.startswith(_VARIANT_SECTIONS)}
     names -= INCIDENTAL | {LABEL_SEED}
-    # Before measures had tags, a run was of one split, and that of another split another run.
+    # Before measures had tags, a run had a single split, and another split was another run.
     splits = {run.params.get("measures.split") for run in runs if not measure_statuses(run.tags)}
     names |= {"measures.split"} if len(splits - {None}) > 1 else set()
     return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]

@@ -99,7 +99,7 @@ def body(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """A table for each split, each with notes on what stands in it."""
+    """A table for each split, each with notes."""
     tables = []
     for split, metrics in splits_of(rows).items():
         shown = metrics[:SHOWN]
@@ -110,17 +110,17 @@ def as_markdown(rows: Sequence[Row]) -> str:
         escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
         table = "\n".join("| " + " | ".join(line) + " |" for line in escaped)
         over = f"split {split}: mean ± standard deviation over n runs of different seeds"
-        said = [over, *notes(measured, shown), *not_shown(metrics[SHOWN:])]
-        tables.append("\n".join([table, "", *(f"- {note}" for note in said)]))
+        listed = [over, *notes(measured, shown), *not_shown(metrics[SHOWN:])]
+        tables.append("\n".join([table, "", *(f"- {note}" for note in listed)]))
     without = [f"- {note}" for note in unmeasured(rows)]
     return "\n\n".join(tables) + "\n" + "".join(f"{line}\n" for line in without)
 
 
 def not_shown(in_csv: Sequence[str], in_markdown: Sequence[str] = ()) -> list[str]:
-    """A sentence on the metrics that a table has no column for, and where they are."""
+    """A sentence on the metrics without a column, and where they are."""
     where = [(in_markdown, "table.md and table.csv"), (in_csv, "table.csv")]
-    said = [f"{', '.join(names)} (in {files})" for names, files in where if names]
-    return [f"more metrics: {', '.join(said)}"] if said else []
+    listed = [f"{', '.join(names)} (in {files})" for names, files in where if names]
+    return [f"more metrics: {', '.join(listed)}"] if listed else []
 
 
 def mean_and_sd(found: Statistic) -> str:

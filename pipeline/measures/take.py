@@ -74,7 +74,7 @@ def take_all(
 
 
 def _answers_to(measures: Sequence[Planned], view: ModelView) -> frozenset[Answer]:
-    """What the measures among these that apply need to know of every image."""
+    """The outputs that the applicable measures need for every image."""
     manifest = view.examples.data.manifest
     needs = [entry.measure.needs for entry in measures]
     return frozenset(
@@ -106,7 +106,7 @@ def _measured(view: ModelView, entry: Planned) -> tuple[Result, Mapping[str, np.
 
 
 def _draw(key: MeasurementKey, arrays: Mapping[str, np.ndarray], cell: CellFolder) -> None:
-    """Draw the figures of a result; numbers must not be lost for a picture, which can be drawn at any time."""
+    """Draw the figures of a result; numbers must not be lost because of a figure, which can be redrawn at any time."""
     try:
         draw_arrays(key, arrays, cell.figures)
     except (Interrupted, LeaseLost):
@@ -115,7 +115,7 @@ def _draw(key: MeasurementKey, arrays: Mapping[str, np.ndarray], cell: CellFolde
         if full_disk_sentence(error) is not None:
             raise
         log.exception(
-            "no figure of %s; to try again: python -m jobs.draw --config %s", key.measure, cell.config_file
+            "no figure of %s; to retry: python -m jobs.draw --config %s", key.measure, cell.config_file
         )
 
 
@@ -123,10 +123,10 @@ def in_one_sentence(error: Exception) -> str:
     """A user error's own sentence; for a bug its type, the last line of its message, and where it was raised."""
     if isinstance(error, UserError):
         return str(error)
-    said = str(error).strip().splitlines() or [""]
+    lines = str(error).strip().splitlines() or [""]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{': ' if said[-1] else ''}{said[-1]}{where}"
+    return f"{type(error).__name__}{': ' if lines[-1] else ''}{lines[-1]}{where}"
 
 
 def _now() -> str:

@@ -20,10 +20,10 @@ from pipeline.models.capabilities import KnownLabels, labels_if_needed
 class ModelView:
     """A model in evaluation mode, and the split to measure.
 
-    What several measures need of every image (its answers, as ``Needs.answers`` names them) is computed in one pass over
-    the split, when the first of them is asked for; so the images are read once. Answers are kept in main memory, for each
+    Outputs that several measures need for every image (``Needs.answers``) are computed in one pass over the split, when the
+    first of them is used, so that images are read once. They are kept in main memory, for each
     image 4 bytes per log-probability of a label's value and per latent, 8 for a bound, and 2 per value of a reconstruction:
-    for 20,000 images of 3 x 64 x 64 with 18 binary labels some 6 MB, and 490 MB more where a measure wants reconstructions.
+    for 20,000 images of 3 x 64 x 64 with 18 binary labels some 6 MB, and 490 MB more if a measure needs reconstructions.
     """
 
     model: nn.Module
@@ -31,7 +31,7 @@ class ModelView:
     identity: str = ""
     """Identity of the cell, which seeds random numbers."""
     answers: Collection[Answer] = ()
-    """What the measures that are to be taken need: all of it is computed in the first pass."""
+    """What the planned measures need, computed in the first pass."""
     _known: dict[Answer, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -42,7 +42,7 @@ class ModelView:
 
     @property
     def label_latents(self) -> Float[Tensor, "row latent"]:
-        """Posterior means of the latents that stand for labels, on the CPU."""
+        """Posterior means of the labels' latents, on the CPU."""
         return self._one("label_latents")
 
     @property
@@ -56,7 +56,7 @@ class ModelView:
         return self._one("reconstructions")
 
     def first(self, count: int) -> UInt8[Tensor, "row channel height width"]:
-        """The first images of the split (all of them where there are fewer), on the device."""
+        """The first images of the split (all of them if there are fewer), on the device."""
         return self.examples.rows(0, count)
 
     def known_labels(self, count: int) -> KnownLabels | None:

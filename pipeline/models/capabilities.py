@@ -82,13 +82,13 @@ class Classifies(Protocol):
 
 @runtime_checkable
 class BoundsLikelihood(Protocol):
-    """Is a generative model of images whose likelihood has a bound that can be computed; a classifier is none."""
+    """A generative model of images with a computable bound of the likelihood, unlike a classifier."""
 
     @property
     def has_pixel_density(self) -> bool:
         """Whether ``log p(x)`` is that of a density of pixels, where black is 0 and white 1.
 
-        It is none where grey pixels count as probabilities of a Bernoulli variable, as in the papers for MNIST.
+        It is not one if grey pixels are probabilities of a Bernoulli variable, as in the papers for MNIST.
         """
         ...
 

@@ -35,8 +35,8 @@ class DataSpec:
     """Whether an example can have only some of its labels observed; if not, less is computed."""
 
     neutral_values: tuple[int | None, ...] = ()
-    """Of each label of several values the one that is the absence of all others, where there is one, as TFD's neutral
-    expression; empty where no label has one."""
+    """For each multi-class label the value that is the absence of all others, if there is one, such as TFD's neutral
+    expression; empty if no label has one."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> DataSpec:
@@ -65,7 +65,7 @@ class DataSpec:
         return self.cardinalities
 
     def absent_value(self, label: int) -> int | None:
-        """The value of a label at which nothing is there: 0 of a binary label, of others the neutral one if there is one."""
+        """The value of a label that means absence: 0 of a binary label, for others the neutral one if there is one."""
         if self.cardinalities[label] == 2:
             return 0
         return self.neutral_values[label] if self.neutral_values else None
@@ -94,7 +94,7 @@ class Losses:
     """What each adversary maximises, by name. An adversary's objective has gradients in its own parameters only:
     in the others' objectives they are held fixed, so one backward pass over the sum gives each its own gradient."""
     bound: Float[Tensor, " batch"] | None = None
-    """A lower bound of ``log p(x)`` (of ``log p(x, y)`` where labels are observed); None where the objective is one."""
+    """A lower bound of ``log p(x)`` (of ``log p(x, y)`` if labels are observed); None if the objective is one."""
 
     @property
     def total_objective(self) -> Float[Tensor, " batch"]:

@@ -9,9 +9,9 @@ _ALL, _MOST_OF_OLDER_GLIBC = 1 << 30, 1 << 25
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed, up to 1 GiB at a time; where there is no glibc, nothing changes.
+    """Make glibc keep freed memory, up to 1 GiB at a time; no effect without glibc.
 
-    By default it gives large blocks back to the system, so that each step would get the memory of its activations anew, page
+    By default it returns large blocks to the system, so that each step would have to fault in its activations again, page
     by page: up to a quarter of a step's time on a processor (``docs/speed.md``).
     """
     try:

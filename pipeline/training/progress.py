@@ -1,4 +1,4 @@
-"""Where a run stands between two steps: how far it is, and what it has to say since it last spoke."""
+"""The progress of a run between two steps: how far it is, and its sums since the last record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Objectives:
-    """This rank's objective at each step since the last record: kept on the device, read only when one went wrong."""
+    """This rank's objective at each step since the last record: kept on the device, read only if one is not finite."""
 
     STEPS_BEFORE_FOLDING = 1000
 

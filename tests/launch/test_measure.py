@@ -88,8 +88,8 @@ def test_a_measure_that_the_sweep_does_not_name_is_computed_of_trained_cells_and
     printed = capsys.readouterr().out
     assert printed.splitlines() == [
         "sweep tiny: 2 trained cells",
-        "  likelihood on test: 2 there already",
-        "all of it is measured already: nothing was done",
+        "  likelihood on test: 2 exists",
+        "everything is already measured: nothing was done",
     ]
 
 
@@ -99,7 +99,7 @@ def test_a_dry_run_counts_existing_results_and_changes_nothing(
     before = content(runs / "tiny")
     command = ["tiny", "--measures", "classification", "--cells", cells[0].name, "--dry-run", "--runs", runs]
     assert say(measure_main, *command) == 0
-    assert "sweep tiny: 1 trained cells\n  classification on test: 1 there already" in capsys.readouterr().out
+    assert "sweep tiny: 1 trained cells\n  classification on test: 1 exists" in capsys.readouterr().out
     assert say(measure_main, "tiny", "--split", "train", "--dry-run", "--runs", runs) == 0
     printed = capsys.readouterr().out
     assert "  classification on train: 2 to be measured\n" in printed
@@ -184,7 +184,7 @@ def test_cells_that_are_not_trained_are_left_out_and_named(
     assert say(measure_main, "tiny", "--dry-run", "--runs", runs) == 0
     printed = capsys.readouterr().out
     assert "sweep tiny: 1 trained cells" in printed
-    assert f"left out, since they are not trained: 1 ({cells[0].name})" in printed
+    assert f"skipped, since they are not trained: 1 ({cells[0].name})" in printed
     cells[1].mark_untrained()
     assert say(measure_main, "tiny", "--dry-run", "--runs", runs) == 2
     assert "no cell of tiny is trained yet" in capsys.readouterr().err
@@ -196,7 +196,7 @@ def test_a_missing_data_set_is_reported_in_one_sentence(
     (cell,) = make_cells(tmp_path / "tiny", 1)
     make_done(cell)
     assert say(measure_main, "tiny", "--runs", tmp_path) == 2
-    assert "the data set /nowhere is not there" in capsys.readouterr().err
+    assert "the data set /nowhere of this sweep is missing" in capsys.readouterr().err
 
 
 def test_help_lists_every_measure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ def new_names(sweep: Path) -> dict[str, Path]:
 def test_each_cell_gets_its_new_name_and_keeps_everything(sweep, uploaded, capsys) -> None:
     before = {cell: content(sweep / cell) for cell in (ON_TEST, SEED_1, ONE_PER_CLASS)}
     assert say("upgrade", "old", runs=sweep.parent) == 0
-    assert "3 cells of old have the names of now: 3 trained" in capsys.readouterr().out
+    assert "3 cells of old have the current names: 3 trained" in capsys.readouterr().out
     cells = new_names(sweep)
     for former, folder in cells.items():
         cell = CellFolder(folder)
@@ -87,7 +87,7 @@ def test_former_numbers_are_results_on_their_splits_and_two_cells_trained_alike_
     sweep, capsys
 ) -> None:
     say("upgrade", "old", runs=sweep.parent)
-    assert f"{ON_TRAIN} was trained as " in capsys.readouterr().out
+    assert f"{ON_TRAIN} has the same training as " in capsys.readouterr().out
     cell = new_names(sweep)[ON_TEST]
     found = {
         (result.key.measure, result.key.split): {
@@ -197,7 +197,7 @@ def test_a_process_at_work_or_a_folder_of_the_new_name_stops_it_before_anything_
 
     with exclusive_lock(sweep / "launch.lock", lambda: None):
         assert say("upgrade", "old", runs=sweep.parent) == 2
-    assert "a launcher is at work on old" in capsys.readouterr().err
+    assert "a launcher is running on old" in capsys.readouterr().err
     copy = tmp_path / "copy" / "old"
     shutil.copytree(sweep, copy)
     say("upgrade", "old", runs=copy.parent)
@@ -205,7 +205,7 @@ def test_a_process_at_work_or_a_folder_of_the_new_name_stops_it_before_anything_
     (sweep / name).mkdir()
     before = content(sweep)
     assert say("upgrade", "old", runs=sweep.parent) == 2
-    assert f"{SEED_1} is to be named {name}" in capsys.readouterr().err
+    assert f"{SEED_1} is to be renamed to {name}" in capsys.readouterr().err
     assert content(sweep) == before
 
 
@@ -214,7 +214,7 @@ def test_a_cell_at_work_is_waited_for_by_calling_again(sweep, capsys) -> None:
 
     with exclusive_lock(sweep / SEED_1 / "lock", lambda: None):
         assert say("upgrade", "old", runs=sweep.parent) == 2
-    assert "a process is at work in" in capsys.readouterr().err
+    assert "a process is running in" in capsys.readouterr().err
     assert say("upgrade", "old", runs=sweep.parent) == 0
     assert len(new_names(sweep)) == 3
 
@@ -233,5 +233,5 @@ def test_a_sweep_of_now_has_nothing_to_upgrade(sweep, capsys) -> None:
     after = content(sweep)
     capsys.readouterr()
     assert say("upgrade", "old", runs=sweep.parent) == 0
-    assert capsys.readouterr().out == "the cells of old have the names of now already\n"
+    assert capsys.readouterr().out == "the cells of old already have the current names\n"
     assert content(sweep) == after

@@ -1,4 +1,4 @@
-"""What is left to submit for a sweep: what is done makes no job, and what is in the queue is not submitted again."""
+"""What is left to submit for a sweep: finished work needs no job, and what is queued is not submitted again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class PendingWork:
     train: list[Cell] = field(default_factory=list)
     """Neither trained nor in the queue."""
     measure: list[Cell] = field(default_factory=list)
-    """Trained, and no queued job measures all that is wanted of them."""
+    """Trained, but no queued job computes all their measures."""
     measured_before: dict[str, str] = field(default_factory=dict)
-    """Name of such a cell → queued array that measures something else of it, and is waited for."""
+    """Name of such a cell → queued array that computes other measures of it, to wait for."""
     measure_after: dict[str, dict[int, Cell]] = field(default_factory=dict)
     """Training array → index → cell: in training, without a queued job that measures it afterwards."""
     measured_by: set[str] = field(default_factory=set)
     """Arrays in the queue that measure cells, these or others of the sweep."""
     hopeless: list[str] = field(default_factory=list)
-    """Queued jobs that would measure cells whose training failed, or something else than is wanted by now."""
+    """Queued jobs that would measure cells whose training failed, or compute other measures than are needed now."""
     running: dict[str, int] = field(default_factory=dict)
     """Queued array → how many of its tasks may run at once."""
 
@@ -68,11 +68,9 @@ def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, 
 
 
 def _is_enough(cell: Cell, register: Register) -> bool:
-    """Whether the latest job that measures a cell was told to measure all that is missing."""
+    """Whether the latest job that measures a cell computes all missing measures."""
     submission = register.newest("evaluate", cell.name)
-    if (
-        submission is None or submission.take is None
-    ):  # None: submitted by a version that left it to config.json
+    if submission is None or submission.take is None:  # None: submitted by a version that used config.json
         return True
     told = replace(cell.measures_config(), take=tuple(submission.take), split=str(submission.split))
     return {entry.key.digest for entry in planned(told)} >= {entry.key.digest for entry in unsettled(cell)}

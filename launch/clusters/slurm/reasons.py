@@ -37,7 +37,7 @@ _OWNERS = {"QOS": "the QOS", "Assoc": "your account"}
 
 
 def reason_words(reason: str) -> str:
-    """Why a job waits: ``Priority (other jobs come first)``; the code alone where there is no sentence for it."""
+    """Why a job waits: ``Priority (other jobs come first)``; only the code if there is no sentence for it."""
     sentence = _REASONS.get(reason.partition(",")[0])
     limit = _LIMIT.fullmatch(reason)
     if sentence is None and limit is not None:
@@ -46,7 +46,7 @@ def reason_words(reason: str) -> str:
 
 
 def ended_words(state: str, exit_code: int, signal: int, node: str, cancelled_by: int | None) -> str:
-    """How a job ended: ``TIMEOUT on n1 (--hours asks for more)``; empty where it ended well."""
+    """How a job ended: ``TIMEOUT on n1 (--hours asks for more)``; empty if it succeeded."""
     match state:
         case "COMPLETED":
             return ""

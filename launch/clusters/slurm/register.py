@@ -40,7 +40,7 @@ class Submission:
     job: str | None = None
     """SLURM's id of the array; None until sbatch has returned it."""
     take: list[str] | None = None
-    """What an array that measures was told to measure, as ``MeasuresConfig.take``; None in other stages."""
+    """The measures of a measuring array, as ``MeasuresConfig.take``; None in other stages."""
     split: str | None = None
 
     def job_of(self, unit: str) -> str | None:

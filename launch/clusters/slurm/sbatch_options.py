@@ -33,7 +33,7 @@ _OURS = frozenset({
 
 
 def long_name(name: str) -> str:
-    """The long name of a further option of sbatch; ConfigError where it may not be given."""
+    """The long name of a further option of sbatch; ConfigError if it is not allowed."""
     option = name.removeprefix("--").replace("_", "-")
     if not re.fullmatch(r"[a-z][a-z0-9-]+", option):
         raise ConfigError(f"{name!r} is not an sbatch option: use a long name, such as mail-type")

@@ -104,7 +104,7 @@ class Submitter:
 
 
 def _for_the_epilogue(unit: Unit | None) -> dict[str, Any] | None:
-    """What ``jobs.epilogue`` has to know of a unit."""
+    """The entry of a unit for ``jobs.epilogue``."""
     if unit is None:
         return None
     said: dict[str, Any] = {"unit": unit.unit, "config": unit.config}

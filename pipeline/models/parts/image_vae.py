@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 Network = Literal["auto", "mlp", "convolutional"]
 """``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp, which is logged."""
 LARGEST_SIDE_FOR_MLP = 32
-"""Of larger images (TFD, AffectNet) no paper has MLPs: that ``auto`` takes them there is a warning."""
+"""Of larger images (TFD, AffectNet) no paper uses MLPs, so there is a warning if ``auto`` selects them."""
 Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
 """``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
 
@@ -51,7 +51,7 @@ def is_of_convolutional_size(data: DataSpec) -> bool:
 
 
 def choose_network(choice: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
-    """Resolve ``auto``; ConfigError if convolutional networks are asked for and do not fit."""
+    """Resolve ``auto``; ConfigError if convolutional networks are requested but do not fit."""
     if choice == "convolutional" and not is_of_convolutional_size(data):
         _, height, width = data.image_shape
         raise ConfigError(

@@ -14,7 +14,7 @@ from pipeline.networks import one_hot
 class LabelAttributes(nn.Module):
     """A binary label is one attribute, present at its value 1; a multi-class label has one per value.
 
-    Where one of these is neutral, it is the absence of all the others, and has none: TFD's seven expressions are six
+    If one of these is neutral, it is the absence of all the others, and has none: TFD's seven expressions are six
     attributes, as in the paper.
 
     It has no parameters; ``log_prior`` (label, most values) is ``log p(y_i)`` from the data set's frequencies, those of all

@@ -1,4 +1,4 @@
-"""The lower bound of ``log p(x)`` that a system's losses hold, whatever its objective adds to it or weighs in it."""
+"""The lower bound of ``log p(x)`` in a system's losses, independent of additional or weighted terms in its objective."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BoundOfLosses(nn.Module):
 
     @property
     def has_pixel_density(self) -> bool:
-        """Whether ``p(x | z)`` is a density; Bernoulli probabilities of grey pixels are none."""
+        """Whether ``p(x | z)`` is a density; Bernoulli probabilities of grey pixels are not."""
         return self.pixel_density is not bernoulli_log_density
 
     def log_likelihood_bound(self, batch: Batch) -> Float[Tensor, " batch"]:

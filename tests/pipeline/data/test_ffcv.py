@@ -124,7 +124,7 @@ def test_the_thread_count_of_torch_is_unchanged(
         torch.set_num_threads(2)
         loader = FFCVLoader(tiny_ffcv_data_set, Manifest.load(tiny_ffcv_data_set), "test", threads=10_000)
         assert torch.get_num_threads() == 2
-        assert "10000 were asked for" in caplog.text
+        assert "10000 were requested" in caplog.text
         for _ in loader.batches([np.arange(20)] * 3):
             assert torch.get_num_threads() == 2
         loader.close()

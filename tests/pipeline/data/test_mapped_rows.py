@@ -48,7 +48,7 @@ def test_images_may_begin_elsewhere_in_each_file(tmp_path: Path) -> None:
     files, images = write(tmp_path, [5, 3, 4], 49, [448, 448 + 8, 0])
     rows = MappedRows(files, 49)
     np.testing.assert_array_equal(rows.copied(rows.located(np.arange(12))), images)
-    with pytest.raises(OSError, match="cannot be brought into line"):
+    with pytest.raises(OSError, match="cannot be aligned"):
         MappedRows(write(tmp_path, [5, 3], 4096, [448, 449])[0], 4096)
 
 
