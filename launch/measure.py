@@ -147,7 +147,7 @@ def describe(cells: Sequence[Cell]) -> list[str]:
 def _status(cell: Cell, folder: Path) -> str:
     result = Result.read(folder)
     if result is not None:
-        return "exists" if result.status == "measured" else f"not applicable ({result.reason})"
+        return "already measured" if result.status == "measured" else f"not applicable ({result.reason})"
     return "to be measured" if Failure.read(folder) is None else "to be repeated, since it failed"
 
 
