@@ -196,7 +196,7 @@ def table(report: Report) -> str:
     """The faults, a line each, and the outcome."""
     lines = [f"{'moment':>8}  {'fault':34}{'cell':44}{'step':>6}  stood still"]
     for fault in report.faults:
-        still = "for ever" if fault.stood_still_s is None else f"{fault.stood_still_s:.1f} s"
+        still = "forever" if fault.stood_still_s is None else f"{fault.stood_still_s:.1f} s"
         lines.append(f"{fault.moment_s:6.0f} s  {fault.kind:34}{fault.cell:44}{fault.step:6d}  {still}")
     same = report.cells - len(report.different)
     lines.append(

@@ -23,7 +23,7 @@ def test_a_report_is_good_if_all_continued_and_no_cell_differs():
     assert "7.5 s" in table(good)
     bad = Report(seed=3, faults=[fault, lost], cells=4, different={"soak/b": "step 100 is missing"})
     assert not bad.is_good
-    assert "for ever" in table(bad)
+    assert "forever" in table(bad)
     assert "3 of 4 cells" in table(bad)
     assert "soak/b: step 100 is missing" in table(bad)
     assert not Report(seed=3, launcher_status=1).is_good

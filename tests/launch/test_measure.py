@@ -99,7 +99,9 @@ def test_a_dry_run_counts_existing_results_and_changes_nothing(
     before = content(runs / "tiny")
     command = ["tiny", "--measures", "classification", "--cells", cells[0].name, "--dry-run", "--runs", runs]
     assert say(measure_main, *command) == 0
-    assert "sweep tiny: 1 trained cells\n  classification on test: 1 already measured" in capsys.readouterr().out
+    assert (
+        "sweep tiny: 1 trained cells\n  classification on test: 1 already measured" in capsys.readouterr().out
+    )
     assert say(measure_main, "tiny", "--split", "train", "--dry-run", "--runs", runs) == 0
     printed = capsys.readouterr().out
     assert "  classification on train: 2 to be measured\n" in printed
