@@ -245,5 +245,5 @@ def test_an_array_of_slurm_measures_four_trained_cells_and_trains_nothing(
         ("compare", 1, None),
     ]
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert "nothing was done" in again.stdout
+    assert "nothing to do" in again.stdout
     assert len(Register(tmp_path / "runs" / "tiny").submissions) == 2

@@ -134,7 +134,7 @@ def test_a_label_seed_of_its_own_is_seen_in_the_name():
         (
             {"supervision_schedule": ((40, 0.5), (80, 0.1))},
             80,
-            "supervision_schedule changes f after 80 epochs, and the run has 80",
+            "supervision_schedule changes f after 80 epochs, but the run has 80",
         ),
         (
             {"one_per_class": True},
