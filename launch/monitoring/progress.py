@@ -1,18 +1,19 @@
-"""Progress of cells: the end of each ``metrics.jsonl``, read again only when it has grown."""
+"""Progress of cells: the end of each ``metrics.jsonl``, read again only when it has grown, and what was measured."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.cells.folder import CellFolder
+from pipeline.cells.measurements import results
 from pipeline.tracking.metric_log import Point, decode
 
 _TAIL_BYTES = 8192
 _MOST_TAIL_BYTES = 1 << 20
 """In a slow run, many samples of the node's load follow the last training metrics."""
-_TEST_FIRST = ("classification_accuracy", "elbo")
-"""The measure of a finished cell to show, if it has it."""
+_MEASURED_FIRST = ("classification_accuracy", "elbo")
+"""The number of a measured cell to show, if it has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,21 @@ class ProgressReader:
     def __init__(self) -> None:
         self._epochs: dict[Path, int] = {}
         self._seen: dict[Path, tuple[tuple[int, int], Progress]] = {}
+        self._measured: dict[Path, tuple[str, float]] = {}
 
     def read(self, cell: CellFolder) -> Progress:
-        """The progress of a cell; a single ``stat`` if nothing is new."""
+        """The progress of a cell; a few ``stat`` calls if nothing is new."""
+        progress = self._of_training(cell)
+        if not cell.is_trained():
+            return progress
+        if cell.folder not in self._measured:
+            metric = _measured_metric(cell)
+            if metric is None:
+                return progress
+            self._measured[cell.folder] = metric
+        return replace(progress, metric=self._measured[cell.folder])
+
+    def _of_training(self, cell: CellFolder) -> Progress:
         file = cell.folder / "metrics.jsonl"
         try:
             status = file.stat()
@@ -68,10 +81,18 @@ def progress_of(points: list[Point], epochs: int) -> Progress:
             epoch = found.get("epoch", epoch)
             speed = found.get("images_per_second", speed)
             metric = ("objective", found["objective"]) if "objective" in found else metric
-        elif point.kind == "test" and found:
-            name = next((name for name in _TEST_FIRST if name in found), next(iter(found)))
-            metric = (name, found[name])
     return Progress(epochs, epoch, speed, metric)
+
+
+def _measured_metric(cell: CellFolder) -> tuple[str, float] | None:
+    """Name and value of a number that was measured on the cell's own split; None if there is none yet."""
+    record = cell.record()
+    found: dict[str, float] = {}
+    for result in sorted(results(cell.folder), key=lambda result: result.key.version):
+        if record is not None and result.key.split == record.measures.split:
+            found |= {name: number.value for name, number in result.numbers.items()}
+    name = next((name for name in _MEASURED_FIRST if name in found), next(iter(found), None))
+    return None if name is None else (name, found[name])
 
 
 def _tail(file: Path, size: int) -> list[Point]:

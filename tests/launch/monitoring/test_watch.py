@@ -12,6 +12,7 @@ from launch.monitoring.progress import Progress, ProgressReader
 from launch.monitoring.table import chosen, short_names
 from launch.monitoring.watch import Watch, failures, picture
 from pipeline.cells.folder import CellFolder
+from pipeline.cells.measurements import MeasurementKey, Number, Result
 
 
 def cell(sweep: Path, number: int, epochs: int = 100) -> CellFolder:
@@ -27,6 +28,12 @@ def log(cell: CellFolder, kind: str, step: int, **metrics: float | str) -> None:
         file.write(json.dumps(point) + "\n")
 
 
+def measured(cell: CellFolder, measure: str, split: str, version: int = 1, **values: float) -> None:
+    key = MeasurementKey(measure=measure, version=version, split=split)
+    numbers = {name: Number(value=value, unit="share", better="higher") for name, value in values.items()}
+    Result(key=key, numbers=numbers).write(cell.folder)
+
+
 def text_of(sweep, width: int, room: int, note: str = "") -> list[str]:
     cells, states = sweep
     console = Console(width=width, height=room + 4, record=True, file=io.StringIO())
@@ -38,7 +45,10 @@ def text_of(sweep, width: int, room: int, note: str = "") -> list[str]:
 def five(tmp_path) -> tuple[list[CellFolder], dict[str, State]]:
     cells = [cell(tmp_path, number) for number in range(5)]
     log(cells[0], "epoch", 12, epoch=12.0, objective=-261.5, images_per_second=2345.6)
-    log(cells[4], "test", 12, elbo=-250.0, classification_accuracy=0.9321)
+    cells[4].mark_trained()
+    measured(cells[4], "likelihood", "test", elbo=-250.0)
+    measured(cells[4], "classification", "test", classification_accuracy=0.9321)
+    measured(cells[4], "classification", "train", classification_accuracy=0.9999)
     states = [
         State("training", node="n1", restarts=2, time_left="23:12:09"),
         State("waiting", "QOSMaxJobsPerUserLimit (a limit of the QOS is reached)"),
@@ -62,6 +72,18 @@ def test_progress_is_read_from_the_end_of_the_log(tmp_path):
     seen = reader.read(one)
     assert (seen.epoch, seen.images_per_second) == (1.6, 99.0)
     assert str(seen.metric) == "('objective', nan)"
+
+
+def test_a_trained_cell_shows_what_was_measured_on_its_own_split_in_its_newest_version(tmp_path):
+    one, reader = cell(tmp_path, 0), ProgressReader()
+    log(one, "epoch", 12, epoch=12.0, objective=-261.5)
+    one.mark_trained()
+    assert reader.read(one).metric == ("objective", -261.5)
+    measured(one, "classification", "train", classification_accuracy=0.9)
+    assert reader.read(one).metric == ("objective", -261.5)
+    measured(one, "classification", "test", version=2, classification_accuracy=0.8)
+    measured(one, "classification", "test", version=1, classification_accuracy=0.7)
+    assert (reader.read(one).epoch, reader.read(one).metric) == (12.0, ("classification_accuracy", 0.8))
 
 
 def test_an_unchanged_log_is_not_read_again(tmp_path, monkeypatch):
