@@ -31,7 +31,7 @@ from launch.start import SECONDS_BETWEEN_POLLS, print_waiting, run_to_the_end
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Failure, Result
-from pipeline.measures.plan import planned, unsettled
+from pipeline.measures.plan import is_done, planned, unsettled
 from pipeline.measures.registry import describe as describe_measures
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.tracking import tracking_uri
@@ -102,6 +102,8 @@ def measure_sweep(options: Measure) -> int:
     print("\n".join([f"sweep {sweep.path.name}: {len(cells)} trained cells", *describe(cells)]))
     if untrained:
         print(f"skipped, since they are not trained: {len(untrained)} ({_some(untrained)})")
+    if not options.dry_run:
+        _clear_outdated_failures(trained, to_do)
     if not to_do:
         print("everything is already measured: nothing to do")
         return 0
@@ -127,6 +129,14 @@ def measure_sweep(options: Measure) -> int:
         print(line)
     finish(sweep.path, trained)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
+
+
+def _clear_outdated_failures(trained: Sequence[Cell], to_do: Sequence[Cell]) -> None:
+    """Take ``FAILED`` from cells that have all results by now, those of their own configuration included."""
+    names = {cell.name for cell in to_do}
+    for cell in trained:
+        if cell.name not in names and is_done(cell):
+            cell.reset_failure()
 
 
 def describe(cells: Sequence[Cell]) -> list[str]:

@@ -140,6 +140,17 @@ def test_a_measure_that_fails_costs_only_itself_and_retry_repeats_it_alone(
     assert say(sweep_main, "status", "tiny", "--runs", runs) == 0
 
 
+def test_a_failure_is_forgotten_once_every_result_is_there(
+    runs: Path, cells: list[CellFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells[0].give_up("killed after its last result")
+    assert say(sweep_main, "status", "tiny", "--runs", runs) == 1
+    assert say(measure_main, "tiny", "--dry-run", "--runs", runs) == 0
+    assert cells[0].failed() is not None
+    assert say(measure_main, "tiny", "--runs", runs) == 0
+    assert say(sweep_main, "status", "tiny", "--runs", runs) == 0
+
+
 def test_a_finished_sweep_with_one_more_measure_measures_and_trains_nothing(
     trained_once: Path,
     runs: Path,
