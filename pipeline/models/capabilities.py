@@ -213,6 +213,7 @@ class SwitchesAttribute(Protocol):
     ) -> Float[Tensor, "draw batch channel height width"]:
         """Mean images in [0, 1] with the label's given values and without the other labels' attributes.
 
+        A system without places for labels moves the whole code from the image's value to the given one instead.
         ``points`` gives the point of each value in the label's latents; with them all samples are the same. Without,
         a system with ``HasLabelLatents`` samples them, and others raise ConfigError.
         """

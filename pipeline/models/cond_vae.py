@@ -129,14 +129,11 @@ class AttributeDecoderVAE(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
         """The attributes of the values: nothing is random, so all samples are the same."""
-        return self.attributes.of_one(label, values)[:, self.latents_of(label)].expand(draws, -1, -1)
+        return self.centres(label)[values.long()].expand(draws, -1, -1)
 
     def centres(self, label: int) -> Float[Tensor, "value own"]:
         """The attributes of each value."""
-        values = torch.arange(
-            self.attributes.codes.cardinalities[label], device=self.attributes.places.device
-        )
-        return self.draw(label, values.to(torch.uint8), 1)[0]
+        return self.attributes.of_values(label)
 
     def encode_without_attributes(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
@@ -147,13 +144,13 @@ class AttributeDecoderVAE(
 
     def switching_points(self, label: int, means: ClassMeans) -> Float[Tensor, "value point"]:
         """``p = 1`` for each value (section 5.4), independent of the means."""
-        return torch.ones(len(means.of(label)), 1, device=self.attributes.places.device)
+        return torch.ones_like(self.centres(label)[:, :1])
 
     def at_points(
         self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value 1"]
     ) -> Float[Tensor, "batch own"]:
         """The attributes of the given values times their ``p``: the intensity of section 4.3."""
-        return self.draw(label, values, 1)[0] * points[values.long()]
+        return (self.centres(label) * points)[values.long()]
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | z, y]`` for a fresh ``z ~ p(z)`` per row."""

@@ -238,26 +238,16 @@ class CSVAE(
         attributes, size = self.attributes.of_label(label), self.config.subspace_size
         return slice(attributes.start * size, attributes.stop * size)
 
-    def prior_of_label(
-        self, label: int, values: UInt8[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, "batch own"]]:
-        """Mean and scale of ``p(w_i | y_i)`` in the subspaces of one label."""
-        own = self.attributes.of_one(label, values)[:, self.attributes.of_label(label)]
-        mean, scale = self.subspace_prior(own)
-        return mean.flatten(-2), scale.flatten(-2)
-
     def draw(
         self, label: int, values: UInt8[Tensor, " batch"], draws: int
     ) -> Float[Tensor, "draw batch own"]:
         """Fresh ``w_i ~ p(w_i | y_i)`` in all subspaces of the label."""
-        return sample(*self.prior_of_label(label, values), draws)
+        mean, scale = self.subspace_prior(self.attributes.of_values(label)[values.long()])
+        return sample(mean.flatten(-2), scale.flatten(-2), draws)
 
     def centres(self, label: int) -> Float[Tensor, "value own"]:
         """The mean of ``p(w_i | y_i)`` of each value."""
-        values = torch.arange(
-            self.attributes.codes.cardinalities[label], device=self.attributes.places.device
-        )
-        return self.prior_of_label(label, values.to(torch.uint8))[0]
+        return self.subspace_prior(self.attributes.of_values(label))[0].flatten(-2)
 
     def encode_without_attributes(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
@@ -273,17 +263,16 @@ class CSVAE(
         A value that is the absence of all attributes has no subspace, and its row is meaningless.
         """
         of_values = means.of(label)[:, self.latents_of(label)].unflatten(-1, (-1, self.config.subspace_size))
-        values = torch.arange(len(of_values), device=of_values.device, dtype=torch.uint8)
-        present = self.attributes.of_one(label, values)[:, self.attributes.of_label(label)]
-        return (of_values * present[..., None]).sum(1)
+        return (of_values * self.attributes.of_values(label)[..., None]).sum(1)
 
     def at_points(
         self, label: int, values: UInt8[Tensor, " batch"], points: Float[Tensor, "value dimension"]
     ) -> Float[Tensor, "batch own"]:
         """The subspace of the given value at its point, those of the label's other values at "absent"."""
-        present = self.attributes.of_one(label, values)[:, self.attributes.of_label(label), None]
-        absent, _ = self.subspace_prior(torch.zeros_like(present[..., 0]))
-        return torch.where(present.bool(), points[values.long(), None], absent).flatten(-2)
+        present = self.attributes.of_values(label)
+        absent, _ = self.subspace_prior(torch.zeros_like(present))
+        own = torch.where(present[..., None].bool(), points[:, None], absent)
+        return own[values.long()].flatten(-2)
 
     def generate(self, labels: UInt8[Tensor, "batch label"]) -> Float[Tensor, "batch channel height width"]:
         """``E[x | w, z]`` for a fresh ``w ~ p(w | y)`` and ``z ~ p(z)`` per row."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.label_codes import LabelCodes
-from pipeline.networks import one_hot
+from pipeline.networks import full_precision, one_hot
 
 
 class LabelAttributes(nn.Module):
@@ -68,11 +68,11 @@ class LabelAttributes(nn.Module):
         """The frequency of each attribute: no label is known."""
         return self.frequencies.index_select(-1, self.places).expand(rows, -1)
 
-    def of_one(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows attribute"]:
-        """0 or 1 by the values of one label of the data set; the attributes of all other labels are absent."""
-        labels = values.new_zeros(len(values), self.codes.labels)
-        labels[:, label] = values
-        return self.of_known(labels) * self.membership[:, label]
+    def of_values(self, label: int) -> Float[Tensor, "value own"]:
+        """0 or 1 in the attributes of one label of the data set, a row for each of its values."""
+        own = self.places[self.of_label(label)] - self.codes.of_label(label).start
+        values = torch.arange(self.codes.cardinalities[label], device=own.device)
+        return full_precision(values[:, None] == own)
 
     def per_label(self, of_attributes: Float[Tensor, "*rows attribute"]) -> Float[Tensor, "*rows label"]:
         """Sums over the attributes of each label."""

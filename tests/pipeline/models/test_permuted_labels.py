@@ -60,6 +60,7 @@ def in_order(data: DataSpec, order: list[int]) -> DataSpec:
         cardinalities=tuple(data.cardinalities[label] for label in order),
         label_frequencies=tuple(data.label_frequencies[label] for label in order),
         partly_observed=data.partly_observed,
+        neutral_values=tuple(data.neutral_values[label] for label in order) if data.neutral_values else (),
     )
 
 
@@ -74,7 +75,9 @@ def in_blocks(sizes: list[int], order: list[int]) -> list[int]:
 def permuted_attributes(case: Case, model: nn.Module, order: list[int]) -> dict[str, Tensor]:
     """The parameters of a model that knows labels as attributes for one whose labels are in another order."""
     values = list(case.shape.cardinalities)
-    attributes = [1 if count == 2 else count for count in values]
+    attributes = [
+        count - (case.shape.absent_value(label) is not None) for label, count in enumerate(values)
+    ]
     places = {
         "values": in_blocks(values, order),
         "attributes": in_blocks(attributes, order),

@@ -23,19 +23,17 @@ def test_known_labels_are_zeros_and_ones_and_unknown_ones_their_frequencies() ->
     torch.testing.assert_close(ATTRIBUTES.of_unknown(2), torch.tensor([[0.3, 0.5, 0.3, 0.2, 0.6]] * 2))
 
 
-def test_the_attributes_of_one_label_stand_alone() -> None:
-    values = torch.tensor([0, 1, 2], dtype=torch.uint8)
-    assert ATTRIBUTES.of_one(1, values).tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0]]
-    assert ATTRIBUTES.of_one(2, values[:2]).tolist() == [[0] * 5, [0, 0, 0, 0, 1]]
+def test_each_label_has_attributes_of_its_own() -> None:
+    assert ATTRIBUTES.of_values(1).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert ATTRIBUTES.of_values(2).tolist() == [[0], [1]]
     assert [ATTRIBUTES.of_label(label) for label in range(3)] == [slice(0, 1), slice(1, 4), slice(4, 5)]
 
 
 def test_a_neutral_value_is_the_absence_of_the_labels_other_values() -> None:
     attributes = LabelAttributes(NEUTRAL, "csvae")
-    values = torch.tensor([0, 1, 2], dtype=torch.uint8)
     assert attributes.count == 4
     assert [attributes.of_label(label) for label in range(3)] == [slice(0, 1), slice(1, 3), slice(3, 4)]
-    assert attributes.of_one(1, values).tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    assert attributes.of_values(1).tolist() == [[1, 0], [0, 0], [0, 1]]
     torch.testing.assert_close(attributes.of_unknown(1), torch.tensor([[0.3, 0.5, 0.2, 0.6]]))
     absent, present = noise(1, 4, seed=0).float(), noise(1, 4, seed=1).float()
     found = attributes.per_value(absent, present)[0, 1]
