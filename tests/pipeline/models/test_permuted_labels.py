@@ -75,9 +75,7 @@ def in_blocks(sizes: list[int], order: list[int]) -> list[int]:
 def permuted_attributes(case: Case, model: nn.Module, order: list[int]) -> dict[str, Tensor]:
     """The parameters of a model that knows labels as attributes for one whose labels are in another order."""
     values = list(case.shape.cardinalities)
-    attributes = [
-        count - (case.shape.absent_value(label) is not None) for label, count in enumerate(values)
-    ]
+    attributes = [count - (case.shape.absent_value(label) is not None) for label, count in enumerate(values)]
     places = {
         "values": in_blocks(values, order),
         "attributes": in_blocks(attributes, order),
