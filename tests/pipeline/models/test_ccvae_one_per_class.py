@@ -170,7 +170,7 @@ def test_a_run_without_a_labelled_example_of_some_class_is_refused(
     tiny_data_set: Path, tmp_path: Path
 ) -> None:
     config = one_per_class_run(tiny_data_set, one_per_class=False)
-    with pytest.raises(ConfigError, match="no example of class 0 is labelled at supervision_rate=0, and one"):
+    with pytest.raises(ConfigError, match="no example of class 0 is labelled at supervision_rate=0, but one"):
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
 
 
