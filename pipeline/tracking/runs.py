@@ -80,13 +80,21 @@ def read_sweep(uri: str, sweep: str) -> list[RecordedRun]:
             cell=run.data.tags.get("cell", run.info.run_name or run.info.run_id),
             status=run.info.status,
             started_ms=run.info.start_time,
-            params=dict(run.data.params),
+            params=_params(run),
             metrics={name: as_logged(value) for name, value in run.data.metrics.items()},
             tags=dict(run.data.tags),
         )
         for run in runs
     ]
     return sorted(recorded, key=lambda run: run.started_ms)
+
+
+def _params(run: Any) -> dict[str, str]:
+    """The run's params, with the system that its tag names: in MLflow a param keeps its first value, and a tag does not."""
+    params = dict(run.data.params)
+    if "model.system" in params and "system" in run.data.tags:
+        params["model.system"] = run.data.tags["system"]
+    return params
 
 
 def _search(uri: str, query: str) -> list[Any]:

@@ -14,8 +14,11 @@ from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import results
 from pipeline.config import from_json
+from pipeline.tracking import sync
+from pipeline.tracking.runs import read_sweep
 from pipeline.tracking.state import UploadState
 from tests.data_prep.fixtures import content
+from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 
 FORMER: dict[str, str] = json.loads(Path(__file__).with_name("former_sweep.json").read_text())["files"]
 """Files of a sweep that the former code made: of its cells what is small."""
@@ -117,6 +120,33 @@ def test_the_mlflow_run_is_kept_and_gets_the_new_name(sweep) -> None:
     assert (after.run_id, after.key, after.pushed_bytes) == (before.run_id, before.key, before.pushed_bytes)
     assert after.run_name == after.tags["cell"] == folder.name
     assert after.tags["system"] == after.params["model.system"] == "ccvae_one_per_class"
+
+
+@quiet_mlflow
+def test_the_store_has_the_same_run_with_its_new_name_and_system_and_without_merged_cells(
+    sweep, monkeypatch
+) -> None:
+    uri = fresh_store(sweep.parent)
+    for name in (ONE_PER_CLASS, ON_TEST, ON_TRAIN):
+        state = UploadState.load(sweep / name)
+        assert state is not None
+        state.uri, state.parent_run_id, state.run_id, state.pushed_bytes = uri, None, None, 0
+        state.artifacts = {}
+        state.save(sweep / name)
+        sync(sweep / name)
+    former = {run.cell: run for run in read_sweep(uri, "old")}
+    assert set(former) == {ONE_PER_CLASS, ON_TEST, ON_TRAIN}
+    (sweep / SEED_1 / "tracking.json").unlink()
+    monkeypatch.setattr(upgrading, "sync", sync)
+    assert say("upgrade", "old", runs=sweep.parent) == 0
+    names = {former: folder.name for former, folder in new_names(sweep).items()}
+    runs = {run.cell: run for run in read_sweep(uri, "old")}
+    assert set(runs) == {names[ONE_PER_CLASS], names[ON_TEST]}
+    upgraded = runs[names[ONE_PER_CLASS]]
+    assert upgraded.run_id == former[ONE_PER_CLASS].run_id
+    assert upgraded.params["model.system"] == "ccvae_one_per_class"
+    assert upgraded.metrics["test/classification_accuracy"] == 0.1
+    assert runs[names[ON_TEST]].metrics["train_split/classification_accuracy"] == 0.16
 
 
 def test_options_and_jobs_follow_the_names(sweep, monkeypatch) -> None:

@@ -56,7 +56,7 @@ def test_the_public_address_and_messages_have_no_secret(uri: str, public: str, s
 
 
 def test_a_password_in_the_settings_is_refused() -> None:
-    with pytest.raises(ConfigError, match="holds a password"):
+    with pytest.raises(ConfigError, match="contains a password"):
         TrackingSettings(uri="https://ada:secret@mlflow.example")
 
 
