@@ -13,7 +13,7 @@ from typing import Annotated
 
 import tyro
 
-from data_prep.errors import Interrupted, MeasuringError, RunError, report_user_errors
+from data_prep.errors import ConfigError, Interrupted, MeasuringError, RunError, report_user_errors
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, tracker_for
@@ -80,6 +80,10 @@ def _evaluate(
         if not cell.is_trained():
             raise RunError(f"{cell.folder} is not trained yet: it has {_progress(cell)}; train it first")
         data = open_data(cell)
+        if measures.split not in data.manifest.splits:
+            raise ConfigError(
+                f"{data.manifest.name} has no split {measures.split}; there are: {', '.join(data.manifest.splits)}"
+            )
         device = choose_device(cell.config.training.device, local_rank=0)
         with tracker_for(cell, data, lease.check) as tracker:
             state = checkpoint.load_newest(cell.checkpoints, device)

@@ -19,6 +19,7 @@ from jobs.outcome import Outcome, attempts, next_action
 from jobs.train import train_cell
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
+from pipeline.cells.measurements import failures, results
 from pipeline.tracking import read_points
 from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_cell, small_run, start_ranks
 
@@ -185,14 +186,14 @@ def status_of(process: subprocess.Popen[bytes], field: str) -> str:
 HANGING = """
 import sys, threading
 from pathlib import Path
-from jobs import evaluate
 from jobs.run import run_unit
+from pipeline.measures.likelihood import Likelihood
 
-def hangs(model, examples):
-    next(examples.images())
+def hangs(measure, view):
+    next(view.examples.images())
     threading.Event().wait()
 
-evaluate.likelihood = hangs
+Likelihood.__call__ = hangs
 run_unit("evaluate", Path(sys.argv[1]))
 """
 
@@ -215,6 +216,8 @@ def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
     assert (entry["unit"], entry["ended"]) == ("evaluate", "crashed")
     assert entry["sentence"] == f"measuring read no batch for 1 s (stacks in {log})"
     assert "in hangs" in log.read_text()
+    assert {result.key.measure for result in results(cell.folder)} == {"classification"}  # the one before it
+    assert not failures(cell.folder)
     monkeypatch.setenv(RESTARTS, "1")
     small_cell(tmp_path, patient)  # the same cell, bit for bit and by name
     assert "elbo" in evaluate_cell(cell.config_file)
