@@ -19,7 +19,7 @@ from jobs.outcome import Outcome, attempts, next_action
 from jobs.train import train_cell
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
-from pipeline.cells.measurements import failures, results
+from pipeline.cells.measurements import failures
 from pipeline.tracking import read_points
 from tests.pipeline.runs import assert_bitwise_equal, final_parameters, small_cell, small_run, start_ranks
 
@@ -203,7 +203,9 @@ def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
     tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     patient = small_run(tiny_data_set, epochs=1)
-    cell = small_cell(tmp_path, replace(patient, measures=replace(patient.measures, hang_seconds=1.0)))
+    cell = small_cell(
+        tmp_path, replace(patient, measures=replace(patient.measures, take=("likelihood",), hang_seconds=1.0))
+    )
     monkeypatch.setenv(JOB, "13")
     train_cell(cell.config_file)
     command = [sys.executable, "-c", HANGING, str(cell.config_file)]
@@ -216,7 +218,6 @@ def test_a_measure_that_hangs_is_ended_within_a_bound_and_measured_again(
     assert (entry["unit"], entry["ended"]) == ("evaluate", "crashed")
     assert entry["sentence"] == f"measuring read no batch for 1 s (stacks in {log})"
     assert "in hangs" in log.read_text()
-    assert {result.key.measure for result in results(cell.folder)} == {"classification"}  # the one before it
     assert not failures(cell.folder)
     monkeypatch.setenv(RESTARTS, "1")
     small_cell(tmp_path, patient)  # the same cell, bit for bit and by name
