@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
+from launch.monitoring.sweep_status import read_status
 from pipeline.cells.folder import CANCELLED
 
 

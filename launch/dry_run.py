@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from launch.clusters.backend import Backend, to_compute
+from launch.clusters.backend import Backend
+from launch.clusters.folder_state import to_compute
 from launch.clusters.local import LocalBackend
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from data_prep.errors import LaunchError
+from launch.former_cells import is_former
 from launch.monitoring.named import SweepFolder, command
-from pipeline.cells.former import is_former
 
 JOURNAL_FILE = "upgrade.json"
 """File, in a sweep's folder, of the renames in progress."""

@@ -13,9 +13,9 @@ from launch.clusters.resources import Resources
 from launch.former import refuse_former_cells
 from launch.launch_record import Launch, describe_options, recorded_launches
 from launch.measure import Measure, measure_sweep
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
+from launch.monitoring.sweep_status import read_status
 from launch.start import Sweep, run_sweep
 from pipeline.measures.plan import is_done
 

@@ -16,18 +16,18 @@ from data_prep.manifest import MANIFEST_FILE, Manifest
 from launch.clusters.slurm.queue import queued
 from launch.clusters.slurm.register import REGISTER_FILE, Register
 from launch.former import JOURNAL_FILE
-from launch.launch_record import ASKED_FILE
-from launch.monitoring.named import SweepFolder, SweepName, command
-from pipeline.cell import Cell
-from pipeline.cells.checkpoint_markers import newest_step
-from pipeline.cells.folder import CellFolder
-from pipeline.cells.former import (
+from launch.former_cells import (
     FORMER_DONE,
     former_results,
     has_former_form,
     in_present_form,
     withdraw_former_numbers,
 )
+from launch.launch_record import ASKED_FILE
+from launch.monitoring.named import SweepFolder, SweepName, command
+from pipeline.cell import Cell
+from pipeline.cells.checkpoint_markers import newest_step
+from pipeline.cells.folder import CellFolder
 from pipeline.cells.lease import LOCK_FILE
 from pipeline.cells.measurements import results
 from pipeline.config import flat, from_json

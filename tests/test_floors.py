@@ -125,6 +125,43 @@ def test_a_circle_is_seen_inside_functions_and_for_annotations() -> None:
     assert circle(imports_among(sources | {"pipeline.c": "import torch"})) == []
 
 
+def rooms(graph: Mapping[str, set[str]], floor: str) -> dict[str, set[str]]:
+    """Folder of a floor → those of its other folders that its modules import from.
+
+    Modules that lie on the floor itself bind rooms together and count as none; nor do ``settings.py``, a section of a run's
+    configuration, which stand next to the code that reads them.
+    """
+    room_of = {
+        module: path[1]
+        for module in graph
+        if len(path := module.split(".")) > 2 and path[0] == floor and path[-1] != "settings"
+    }
+    found: dict[str, set[str]] = {room: set() for room in room_of.values()}
+    for module, room in room_of.items():
+        found[room] |= {room_of[name] for name in graph[module] if name in room_of} - {room}
+    return found
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_rooms_of_a_floor_import_from_each_other_in_a_circle(floor: str) -> None:
+    assert " → ".join(circle(rooms(imports_among(modules()), floor))) == ""
+
+
+def test_a_circle_of_rooms_is_seen() -> None:
+    sources = {
+        "pipeline.cells.folder": "from pipeline.measures.plan import planned",
+        "pipeline.cells.record": "from pipeline.training.settings import TrainingConfig",
+        "pipeline.measures.plan": "",
+        "pipeline.measures.take": "from pipeline.cells.record import RunRecord\nimport pipeline.config",
+        "pipeline.training.settings": "",
+        "pipeline.config": "from pipeline.measures.plan import planned",
+    }
+    graph = imports_among(sources)
+    assert circle(graph) == []
+    assert rooms(graph, "pipeline") == {"cells": {"measures"}, "measures": {"cells"}}
+    assert set(circle(rooms(graph, "pipeline"))) == {"cells", "measures"}
+
+
 def test_parts_of_systems_do_not_depend_on_systems() -> None:
     graph = imports_among(modules())
     systems = {name for name in graph if name.startswith("pipeline.models.")} - {

@@ -10,13 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
-from data_prep.errors import ConfigError, LaunchError
-from pipeline.measures.plan import planned, unsettled
+from data_prep.errors import LaunchError
 
 if TYPE_CHECKING:  # status looks at a sweep without torch
     from launch.plan import NeededData
     from pipeline.cell import Cell
-    from pipeline.cells.folder import CellFolder
 
 ClusterName = Literal["local", "slurm", "debug"]
 Phase = Literal["waiting", "training", "measuring", "done", "failed", "stopped"]
@@ -124,20 +122,6 @@ def new_jobs_folder(sweep: Path, name: str = "local") -> Path:
             continue
         return folder
     raise AssertionError("itertools.count does not end")
-
-
-def failed(cell: CellFolder, sentence: str) -> State:
-    """The status of a cell that was given up; for a trained one, it says that only measures are missing."""
-    return State("failed", f"trained; {sentence}" if cell.is_trained() else sentence)
-
-
-def to_compute(cell: CellFolder) -> str:
-    """How many measures a trained cell lacks."""
-    try:
-        wanted, left = planned(cell.measures_config()), unsettled(cell)
-    except ConfigError as error:
-        return str(error)
-    return f"trained, {len(left)} of {len(wanted)} measure{'s' * (len(wanted) != 1)} to compute"
 
 
 def last_error(logs: list[Path]) -> str:

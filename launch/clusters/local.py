@@ -16,7 +16,8 @@ import submitit
 from data_prep.errors import Interrupted, LaunchError, MeasuringError
 from jobs.outcome import Outcome, attempts, next_action
 from jobs.run import run_unit
-from launch.clusters.backend import Phase, State, failed, last_error, new_jobs_folder
+from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
+from launch.clusters.folder_state import failed
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData

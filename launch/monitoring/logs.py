@@ -13,8 +13,8 @@ from typing import Literal
 from data_prep.errors import LaunchError
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import CellName, SweepFolder, SweepName
+from launch.monitoring.sweep_status import read_status
 from pipeline.cells.folder import CellFolder
 
 UNITS = ("train", "evaluate")

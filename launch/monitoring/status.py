@@ -18,9 +18,9 @@ from rich.table import Table
 from data_prep.errors import LaunchError
 from launch.clusters.slurm import queue as slurm_queue
 from launch.former import holds_former_cells, refuse_former_cells
-from launch.monitoring.cell_status import SweepStatus, gone_jobs, read_status
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
+from launch.monitoring.sweep_status import SweepStatus, gone_jobs, read_status
 from launch.monitoring.table import COLOURS
 from launch.monitoring.watch import Watch, failures, picture
 

@@ -21,8 +21,8 @@ import tyro
 
 from launch import recipes
 from launch.clusters.resources import Resources
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import SweepFolder
+from launch.monitoring.sweep_status import read_status
 from launch.plan import DataPlaces
 from launch.start import Sweep, run_sweep
 from pipeline.config import RunConfig

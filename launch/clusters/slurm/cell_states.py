@@ -10,9 +10,9 @@ from data_prep.errors import LaunchError
 from data_prep.manifest import MANIFEST_FILE
 from launch.clusters.backend import Phase, State
 from launch.clusters.slurm.data import why_not_prepared
+from launch.clusters.slurm.job_state import state_of
 from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
-from launch.monitoring.cell_status import state_of
 from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from launch.clusters.slurm.job_state import measures_of_latest_job
 from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register
 from pipeline.cell import Cell
@@ -69,8 +70,7 @@ def pending_work(cells: Sequence[Cell], register: Register, queue: Mapping[str, 
 
 def _is_enough(cell: Cell, register: Register) -> bool:
     """Whether the latest job that measures a cell computes all missing measures."""
-    submission = register.newest("evaluate", cell.name)
-    if submission is None or submission.take is None:  # None: submitted by a version that used config.json
+    told = measures_of_latest_job(cell, register)
+    if told is None:
         return True
-    told = replace(cell.measures_config(), take=tuple(submission.take), split=str(submission.split))
     return {entry.key.digest for entry in planned(told)} >= {entry.key.digest for entry in unsettled(cell)}

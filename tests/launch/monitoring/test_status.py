@@ -10,9 +10,9 @@ import pytest
 from launch.clusters.backend import State
 from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.logs import Tail
 from launch.monitoring.named import SweepFolder
+from launch.monitoring.sweep_status import read_status
 from launch.sweep import main
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
@@ -68,8 +68,8 @@ def test_cancelled_cells_are_reported_as_such_without_accounting(sweep, runs, mo
     jobs = in_queue(entered(register, "train", [cell.name, other.name], "12"), "12", state="RUNNING")
     cancelled: list[str] = []
     monkeypatch.setattr(queue, "cancel", cancelled.extend)
-    monkeypatch.setattr("launch.monitoring.cell_status.queued", lambda **_: jobs)
-    monkeypatch.setattr("launch.monitoring.cell_status.ended", lambda _: queue.Accounting(is_there=False))
+    monkeypatch.setattr("launch.monitoring.sweep_status.queued", lambda **_: jobs)
+    monkeypatch.setattr("launch.monitoring.sweep_status.ended", lambda _: queue.Accounting(is_there=False))
     assert say("cancel", NAME, "seed0", runs=runs) == 0
     assert cancelled == ["12_0"]
     del jobs["12_0"]

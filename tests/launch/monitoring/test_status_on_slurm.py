@@ -10,8 +10,8 @@ import pytest
 
 from launch.clusters.slurm import queue
 from launch.clusters.slurm.register import Register, Submission
-from launch.monitoring.cell_status import read_status
 from launch.monitoring.named import SweepFolder
+from launch.monitoring.sweep_status import read_status
 from pipeline.cells.folder import CellFolder
 from tests.cluster.cluster import Cluster
 from tests.done_cells import make_done

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.cells.folder import CellFolder
-from pipeline.cells.former import (
+from launch.former_cells import (
     former_results,
     has_former_form,
     in_present_form,
     is_former,
     withdraw_former_numbers,
 )
+from pipeline.cells.folder import CellFolder
 from pipeline.config import RunConfig, from_json, to_json
 from pipeline.measures.plan import unsettled
 from pipeline.measures.settings import MeasuresConfig

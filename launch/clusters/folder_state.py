@@ -1,0 +1,48 @@
+"""The status of a cell, from its folder alone; without importing torch."""
+
+from __future__ import annotations
+
+from data_prep.errors import ConfigError
+from jobs.outcome import Outcome
+from launch.clusters.backend import State
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.lease import Holder, is_running
+from pipeline.measures.plan import is_done, planned, unsettled
+
+
+def folder_state(cell: CellFolder) -> State:
+    """The status of a cell without SLURM jobs."""
+    if is_running(cell.folder):
+        holder = Holder.read(cell.folder)
+        phase = "measuring" if holder is not None and holder.unit == "evaluate" else "training"
+        return State(phase, node=holder.attempt.host if holder is not None else "")  # type: ignore[arg-type]
+    sentence = cell.failed()
+    if sentence is not None:
+        return failed(cell, sentence)
+    if is_done(cell):
+        return State("done")
+    outcome = Outcome.read(cell.folder)
+    if outcome is not None and outcome.outcome != "interrupted":
+        return failed(cell, outcome.sentence)
+    if outcome is not None:
+        return State("stopped", outcome.sentence)
+    if cell.is_trained():
+        return State("stopped", to_compute(cell))
+    holder = Holder.read(cell.folder)
+    if holder is None:
+        return State("stopped", "not started")
+    return State("stopped", f"exited without an error message (killed, or {holder.attempt.host} was lost)")
+
+
+def failed(cell: CellFolder, sentence: str) -> State:
+    """The status of a cell that was given up; for a trained one, it says that only measures are missing."""
+    return State("failed", f"trained; {sentence}" if cell.is_trained() else sentence)
+
+
+def to_compute(cell: CellFolder) -> str:
+    """How many measures a trained cell lacks."""
+    try:
+        wanted, left = planned(cell.measures_config()), unsettled(cell)
+    except ConfigError as error:
+        return str(error)
+    return f"trained, {len(left)} of {len(wanted)} measure{'s' * (len(wanted) != 1)} to compute"
