@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from pipeline.cells.checkpoint_markers import newest_step
 from pipeline.cells.lease import hold_lease
 from pipeline.cells.measurements import Result
 from pipeline.config import identity
+from pipeline.figures.draw import draw_arrays
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.plan import is_done, planned, unsettled
 from pipeline.measures.settings import MeasuresConfig
@@ -109,7 +111,12 @@ def _evaluate(
                     )
                     view = ModelView(model, examples, identity(cell.config, data.manifest.digest))
                     failed = take_all(
-                        view, cell, unsettled(cell, measures), lease.check, tracker.mirror_results
+                        view,
+                        cell,
+                        unsettled(cell, measures),
+                        guard=lease.check,
+                        taken=tracker.mirror_results,
+                        draw=partial(draw_arrays, figures=cell.figures),
                     )
             except Interrupted:
                 tracker.close("running")

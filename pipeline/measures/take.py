@@ -16,7 +16,6 @@ import torch
 from data_prep.errors import Interrupted, LeaseLost, UserError, full_disk_sentence
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import Failure, MeasurementKey, Number, Result
-from pipeline.figures.draw import draw_arrays
 from pipeline.measures.applies import why_not
 from pipeline.measures.needs import Answer
 from pipeline.measures.plan import Planned
@@ -32,6 +31,7 @@ def take_all(
     measures: Sequence[Planned],
     guard: Callable[[], None],
     taken: Callable[[], None] = lambda: None,
+    draw: Callable[[MeasurementKey, Mapping[str, np.ndarray]], object] = lambda *_: None,
 ) -> list[tuple[str, str]]:
     """Compute these measures of a cell; returns the names of those that failed, each with a message.
 
@@ -43,6 +43,7 @@ def take_all(
         measures: the planned measures.
         guard: called before anything is written; raises LeaseLost if a newer copy of the run has taken over.
         taken: called after each measure that has left a result or a failure.
+        draw: draws the figures of a result from its arrays.
     """
     suspects = [entry for entry in measures if entry.key.was_begun(cell.folder)]
     others = [entry for entry in measures if entry not in suspects]
@@ -55,7 +56,7 @@ def take_all(
         try:
             result, arrays = _measured(view, entry)
             guard()
-            _draw(entry.key, arrays, cell)
+            _draw(draw, entry.key, arrays, cell)
             result.write(cell.folder, arrays)
         except (Interrupted, LeaseLost):
             entry.key.forget_begin(cell.folder)  # interrupted, not failed
@@ -105,10 +106,15 @@ def _measured(view: ModelView, entry: Planned) -> tuple[Result, Mapping[str, np.
     return Result(key=entry.key, numbers=numbers, seconds=seconds, time=_now()), found.arrays
 
 
-def _draw(key: MeasurementKey, arrays: Mapping[str, np.ndarray], cell: CellFolder) -> None:
+def _draw(
+    draw: Callable[[MeasurementKey, Mapping[str, np.ndarray]], object],
+    key: MeasurementKey,
+    arrays: Mapping[str, np.ndarray],
+    cell: CellFolder,
+) -> None:
     """Draw the figures of a result; numbers must not be lost because of a figure, which can be redrawn at any time."""
     try:
-        draw_arrays(key, arrays, cell.figures)
+        draw(key, arrays)
     except (Interrupted, LeaseLost):
         raise
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from data_prep.errors import ConfigError, Interrupted, LeaseLost
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.lease import no_guard
 from pipeline.cells.measurements import BEGUN_FILE, Result, failures, results
+from pipeline.figures.draw import draw_arrays
 from pipeline.measures import registry
 from pipeline.measures.measure import Measured, Metric
 from pipeline.measures.needs import Needs
@@ -74,7 +76,8 @@ def take(
     measures = MeasuresConfig(take=names)
     view = ModelView(model or AllAble(), examples, identity)
     wanted = unsettled(CellFolder(cell), measures)
-    return take_all(view, CellFolder(cell), wanted, **{"guard": no_guard} | options)
+    draw = partial(draw_arrays, figures=cell / "figures")
+    return take_all(view, CellFolder(cell), wanted, **{"guard": no_guard, "draw": draw} | options)
 
 
 def numbers_in(cell: Path) -> dict[str, float]:
@@ -219,12 +222,11 @@ def test_what_a_process_was_killed_in_comes_last_and_shares_no_pass(examples, tm
     assert len(results(tmp_path)) == 3
 
 
-def test_a_figure_that_cannot_be_drawn_costs_no_number(examples, tmp_path, monkeypatch, caplog) -> None:
+def test_a_figure_that_cannot_be_drawn_costs_no_number(examples, tmp_path, caplog) -> None:
     def fails(*_: Any) -> None:
         raise ValueError("no font")
 
-    monkeypatch.setattr("pipeline.measures.take.draw_arrays", fails)
-    assert take(tmp_path, examples, "draws", "swap_grid") == []
+    assert take(tmp_path, examples, "draws", "swap_grid", draw=fails) == []
     assert len(results(tmp_path)) == 2
     assert "python -m jobs.draw --config" in caplog.text
 
