@@ -77,7 +77,8 @@ def take(
     view = ModelView(model or AllAble(), examples, identity)
     wanted = unsettled(CellFolder(cell), measures)
     draw = partial(draw_arrays, figures=cell / "figures")
-    return take_all(view, CellFolder(cell), wanted, **{"guard": no_guard, "draw": draw} | options)
+    given: dict[str, Any] = {"guard": no_guard, "draw": draw} | options
+    return take_all(view, CellFolder(cell), wanted, **given)
 
 
 def numbers_in(cell: Path) -> dict[str, float]:

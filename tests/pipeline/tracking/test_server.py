@@ -79,7 +79,7 @@ def test_a_server_that_is_down_for_a_while_loses_and_duplicates_no_point(
         wait_for(lambda: len(history("train/loss")) >= 100)
         server.stop()
         assert log(first, 300, 600) < 0.5  # training does not wait for the server
-        wait_for(lambda: "does not take the points" in caplog.text)
+        wait_for(lambda: "does not accept the points" in caplog.text)
         server.start()
         log(first, 600, 700)
         wait_for(lambda: len(history("train/loss")) == 700)
@@ -121,7 +121,7 @@ def test_a_server_that_is_down_for_a_while_loses_and_duplicates_no_point(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     assert isinstance(mlflow.pytorch.load_model(model.model_uri), torch.nn.Linear)
 
-    assert caplog.text.count("does not take the points") == 2  # once per absence
+    assert caplog.text.count("does not accept the points") == 2  # once per absence
     written = [*cell.iterdir(), tmp_path / "server.log"]
     assert [path.name for path in written if path.is_file() and b"hidden" in path.read_bytes()] == []
     assert "hidden" not in caplog.text + "".join(capfd.readouterr())

@@ -64,7 +64,10 @@ def test_a_resumed_run_has_the_learning_rate_of_its_epoch(
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"milestones": (0, 3)}, "milestones are 0, 3; each must be later than the one before, the first at"),
+        (
+            {"milestones": (0, 3)},
+            "milestones are 0, 3; each must be later than the previous one, the first at",
+        ),
         ({"milestones": (3, 3)}, "milestones are 3, 3; each must be later"),
         ({"decay": 0.0}, "decay is 0.0; it must be above 0 and at most 1"),
         ({"decay": float("nan")}, "decay is nan; it must be above 0"),
