@@ -74,6 +74,8 @@ class Manifest:
     seed: int
     """of the supervision ranks"""
     rows_per_shard: int
+    regions: bool = False
+    """whether the shards say which pixels each label may change"""
     format_version: int = FORMAT_VERSION
 
     @staticmethod
@@ -194,4 +196,5 @@ def _manifest_from(record: Mapping[str, Any]) -> Manifest:
         sources={str(k): str(v) for k, v in record["sources"].items()},
         seed=int(record["seed"]),
         rows_per_shard=int(record["rows_per_shard"]),
+        regions=bool(record.get("regions", False)),  # earlier manifests do not mention them
     )

@@ -31,6 +31,8 @@ class Rows:
     """(n, F); F is 0 for most sources"""
     ids: Sequence[str]
     """n names given by the source, unique in the data set"""
+    regions: NDArray[np.int16] | None = None
+    """(n, L, 4): left, upper, right, lower (exclusive) of the pixels that each label may change; None if not known"""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -45,6 +47,8 @@ class Rows:
             "reference": (np.bool_, (n,)),
             "factors": (np.float32, (n, factors)),
         }
+        if self.regions is not None:
+            expected["regions"] = (np.int16, (n, label_count, 4))
         for column, (dtype, shape) in expected.items():
             array = getattr(self, column)
             if array.dtype != dtype or array.shape != shape:

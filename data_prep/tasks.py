@@ -26,6 +26,8 @@ class ShardRecord:
     """[label][value]: observed rows that have it"""
     labels_used: dict[str, list[int]]
     """rate as text → per label, rows whose label is used"""
+    regions: bool = False
+    """whether its rows have them"""
 
 
 def run_shard(index: int, plan_file: Path) -> ShardRecord:
@@ -49,6 +51,7 @@ def run_shard(index: int, plan_file: Path) -> ShardRecord:
         labels_used={
             str(f): labels_used_at(f, rank, rows.observed).sum(axis=0).tolist() for f in PAPER_RATES
         },
+        regions=rows.regions is not None,
     )
     with atomic_write(_record_file(work, task)) as file:
         file.write(json.dumps(dataclasses.asdict(record)).encode())
@@ -78,6 +81,7 @@ def merge(plan_file: Path) -> Manifest:
         sources=plan.sources,
         seed=plan.seed,
         rows_per_shard=plan.rows_per_shard,
+        regions=all(record.regions for found in records.values() for record in found),
     )
     manifest.save(work.parent)
     return manifest
@@ -90,7 +94,7 @@ def _record_file(work: Path, task: ShardTask) -> Path:
 def _read_record(file: Path) -> ShardRecord | None:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        return ShardRecord(ShardSpec(**record["spec"]), record["value_counts"], record["labels_used"])
+        return ShardRecord(**record | {"spec": ShardSpec(**record["spec"])})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

@@ -76,6 +76,8 @@ def _print_origin(manifest: Manifest) -> None:
     print_shape(manifest.image_shape)
     if manifest.factors:
         print(f"factors: {', '.join(manifest.factors)}")
+    if manifest.regions:
+        print("regions: a box for each label, of the pixels that it may change")
     options = {**manifest.options, "seed of the supervision ranks": manifest.seed}
     print(f"options: {', '.join(f'{name}={value}' for name, value in options.items())}")
     for file, digest in manifest.sources.items():

@@ -83,6 +83,10 @@ class Drawing(Protocol):
         """Those that have a region."""
         ...
 
+    def regions_of(self, seed: int, index: int) -> tuple[tuple[int, int], Mapping[str, Box]]:
+        """Width and height of the picture and the box of each label, without drawing."""
+        ...
+
     def lists(
         self, seed: int, count: int, known: Callable[[], Iterator[Known]]
     ) -> Mapping[str, Iterable[str]]:

@@ -40,6 +40,8 @@ class Shard:
     """(n,)"""
     factors: NDArray[np.float32]
     """(n, F)"""
+    regions: NDArray[np.int16] | None
+    """(n, L, 4), in a data set that has them"""
     ids: pa.StringArray
     """n strings, left in Arrow's form"""
     path: Path
@@ -62,6 +64,8 @@ def write_shard(path: Path, rows: Rows, supervision_rank: NDArray[np.float32]) -
     }
     if rows.factors.shape[1]:
         columns["factors"] = _fixed_size(rows.factors)
+    if rows.regions is not None:
+        columns["regions"] = _fixed_size(rows.regions)
     batch = pa.record_batch(list(columns.values()), names=list(columns))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
@@ -87,6 +91,9 @@ def open_shard(path: Path, manifest: Manifest) -> Shard:
         factors = np.zeros((n, 0), dtype=np.float32)
         if manifest.factors:
             factors = _mapped(batch, "factors", np.float32, (n, len(manifest.factors)))
+        regions = None
+        if manifest.regions:
+            regions = _mapped(batch, "regions", np.int16, (n, label_count, 4))
         image = _mapped(batch, "image", np.uint8, (n, *manifest.image_shape))
         return Shard(
             image=image,
@@ -95,6 +102,7 @@ def open_shard(path: Path, manifest: Manifest) -> Shard:
             supervision_rank=_mapped(batch, "supervision_rank", np.float32, (n,)),
             reference=_mapped(batch, "reference", np.uint8, (n,)).view(np.bool_),
             factors=factors,
+            regions=regions,
             ids=batch.column("id"),
             path=path,
             image_offset=image.ctypes.data - start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.drawing.drawing import Box
 from data_prep.drawing.kinds import drawing_named
 from data_prep.drawing.raw_folder import check_numbers, draw_raw_folder
 from data_prep.errors import RawDataError
@@ -39,6 +41,28 @@ _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
     "celeba_facial_hair": celeba_facial_hair,
     "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
 }
+
+
+_REGION_OF = {"Hair": "Black_Hair", "Facial_Hair": "No_Beard"}
+"""Label of a data set that the drawing has under another name → the label with its region (all hair colours have one)."""
+
+
+def scaled(box: Box, crop: Box, size: tuple[int, int]) -> Box:
+    """A box of a picture file as pixels of the part ``crop`` of it, resized to ``size`` (width, height).
+
+    Every pixel that the box touches is in it; right and lower are exclusive. Outside of the crop a box is empty.
+    """
+    (left, upper, right, lower), (width, height) = crop, size
+    across, down = width / (right - left), height / (lower - upper)
+    found = (
+        math.floor((box[0] - left) * across),
+        math.floor((box[1] - upper) * down),
+        math.ceil((box[2] - left) * across),
+        math.ceil((box[3] - upper) * down),
+    )
+    x0, x1 = (min(max(x, 0), width) for x in found[::2])
+    y0, y1 = (min(max(y, 0), height) for y in found[1::2])
+    return x0, y0, x1, y1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +135,21 @@ class DrawnPictures:
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
         rows, drawing = self._source.rows(split, start, stop), drawing_named(self.kind)
-        factors = [drawing.factors_of(self.seed, drawing.index_of(name, self.count)) for name in rows.ids]
-        return replace(rows, factors=np.array(factors, dtype=np.float32))
+        indices = [drawing.index_of(name, self.count) for name in rows.ids]
+        factors = [drawing.factors_of(self.seed, index) for index in indices]
+        regions = [self._regions(*drawing.regions_of(self.seed, index)) for index in indices]
+        return replace(
+            rows, factors=np.array(factors, dtype=np.float32), regions=np.array(regions, dtype=np.int16)
+        )
+
+    def _regions(self, size: tuple[int, int], boxes: Mapping[str, Box]) -> list[Box]:
+        """The box of each label of the data set, in pixels of its images."""
+        read = self.read_as(None)
+        crop, (height, width) = read.crop or (0, 0, *size), read.size
+        return [
+            scaled(boxes[_REGION_OF.get(label.name, label.name)], crop, (width, height))
+            for label in read.labels()
+        ]
 
     @property
     def _folder(self) -> Path:

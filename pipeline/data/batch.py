@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int16, UInt8
 from torch import Tensor
 
 from pipeline.data.further_columns import FurtherColumnsOfRows
@@ -39,6 +39,15 @@ class Batch:
     def factors(self) -> Float[Tensor, "batch factor"]:
         """The factors of each row; LookupError likewise."""
         return self._further().factors
+
+    @property
+    def regions(self) -> Int16[Tensor, "batch label side"]:
+        """The pixels that each label may change (left, upper, right, lower); LookupError likewise.
+
+        Raises:
+            DataSetError: the data set has none.
+        """
+        return self._further().regions
 
     @property
     def ids(self) -> list[str]:

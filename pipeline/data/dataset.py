@@ -11,14 +11,15 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float32, Int64, Integer, UInt8
+from jaxtyping import Bool, Float32, Int16, Int64, Integer, UInt8
 
-from data_prep.errors import ConfigError
+from data_prep.errors import ConfigError, DataSetError
 from data_prep.manifest import Manifest, verify_sizes
 from data_prep.shards.arrow import Shard, open_split
 from data_prep.supervision import first_of_each_class, is_stratified, labels_used_at, supervision_rank
 from pipeline.data.mapped_rows import ImageFile, MappedRows
 
+FurtherColumn = Literal["reference", "factors", "regions"]
 _LOOKED_UP_AT_ONCE = 64  # batches
 
 
@@ -76,12 +77,21 @@ class DataSet:
         return Columns(labels=labels, observed=observed, supervision_rank=rank)
 
     def column(
-        self, split: str, name: Literal["reference", "factors"]
-    ) -> Bool[np.ndarray, " row"] | Float32[np.ndarray, "row factor"]:
+        self, split: str, name: FurtherColumn
+    ) -> Bool[np.ndarray, " row"] | Float32[np.ndarray, "row factor"] | Int16[np.ndarray, "row label side"]:
         """A further column of a split, mapped from the disk if it is one shard, else read into memory; read-only.
 
-        ``factors`` are those that the manifest names; most data sets have none.
+        ``factors`` are those that the manifest names; most data sets have none. ``regions`` are the pixels that each label
+        may change, as left, upper, right and lower, the latter two exclusive.
+
+        Raises:
+            DataSetError: the data set has no regions.
         """
+        if name == "regions" and not self.manifest.regions:
+            raise DataSetError(
+                f"{self.folder} has no regions; drawn pictures do, unless an earlier version prepared them: remove the"
+                " folder and prepare it again"
+            )
         found = [getattr(shard, name) for shard in open_split(self.folder, self.manifest, split)]
         return found[0] if len(found) == 1 else np.concatenate(found)
 

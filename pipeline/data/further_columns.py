@@ -1,18 +1,18 @@
-"""Columns of shards besides images and labels (reference, factors, ids), read at first use."""
+"""Columns of shards besides images and labels (reference, factors, regions, ids), read at first use."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int16, Int64
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from pipeline.data.dataset import DataSet
+    from pipeline.data.dataset import DataSet, FurtherColumn
 
 
 class FurtherColumns:
@@ -32,12 +32,17 @@ class FurtherColumns:
         return self._on_device("factors")
 
     @cached_property
+    def regions(self) -> Int16[Tensor, "row label side"]:
+        """The pixels that each label may change: left, upper, right, lower (exclusive)."""
+        return self._on_device("regions")
+
+    @cached_property
     def ids(self) -> pa.ChunkedArray:
         """The source's ids of the rows."""
         return self._data.ids(self._split)
 
     @torch.compiler.disable  # in a compiled model this runs once, uncompiled
-    def _on_device(self, name: Literal["reference", "factors"]) -> Tensor:
+    def _on_device(self, name: FurtherColumn) -> Tensor:
         return torch.from_numpy(np.array(self._data.column(self._split, name))).to(self._device)
 
 
@@ -58,6 +63,11 @@ class FurtherColumnsOfRows:
     def factors(self) -> Float[Tensor, "batch factor"]:
         """The factors of each row."""
         return self._columns.factors[self._on_device]
+
+    @property
+    def regions(self) -> Int16[Tensor, "batch label side"]:
+        """The pixels that each label of each row may change."""
+        return self._columns.regions[self._on_device]
 
     @property
     def ids(self) -> list[str]:

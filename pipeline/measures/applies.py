@@ -26,6 +26,6 @@ def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
 
 
 def _has(manifest: Manifest, column: str) -> bool:
-    if column in ("labels", "factors"):
+    if column in ("labels", "factors", "regions"):
         return bool(getattr(manifest, column))
     return column in ("ids", "reference")  # of every example

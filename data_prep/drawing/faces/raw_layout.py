@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.celeba_names import ATTRIBUTES, CCVAE_LABELS
-from data_prep.drawing.drawing import Drawn, Known
+from data_prep.drawing.drawing import Box, Drawn, Known
 from data_prep.drawing.faces.factors import FACTORS
 from data_prep.drawing.faces.labels import switched
 from data_prep.drawing.faces.picture import draw, person, portrait
+from data_prep.drawing.faces.pose import HEIGHT, WIDTH
 from data_prep.drawing.faces.regions import regions
 
 _TRAIN, _VALID = 162_770 / 202_599, 19_867 / 202_599
@@ -40,6 +41,9 @@ class Faces:
 
     def factors_of(self, seed: int, index: int) -> list[float]:
         return list(asdict(person(seed, index)[1]).values())
+
+    def regions_of(self, seed: int, index: int) -> tuple[tuple[int, int], Mapping[str, Box]]:
+        return (WIDTH, HEIGHT), regions(person(seed, index)[1])
 
     def draw(self, seed: int, index: int) -> Drawn:
         shot = portrait(seed, index)

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.drawing.drawing import Drawn, Known
+from data_prep.drawing.drawing import Box, Drawn, Known
 from data_prep.drawing.radiographs.factors import FACTORS
 from data_prep.drawing.radiographs.findings import LABELS, OBSERVATIONS, completed
 from data_prep.drawing.radiographs.picture import Radiograph, draw, factors_of, radiograph
@@ -51,6 +51,10 @@ class Radiographs:
 
     def factors_of(self, seed: int, index: int) -> list[float]:
         return list(_factors(radiograph(seed, *_view(index))).values())
+
+    def regions_of(self, seed: int, index: int) -> tuple[tuple[int, int], Mapping[str, Box]]:
+        frame = radiograph(seed, *_view(index)).frame
+        return (frame.width, frame.height), regions(frame)
 
     def draw(self, seed: int, index: int) -> Drawn:
         shot = radiograph(seed, *_view(index))

@@ -6,18 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.drawing.faces.picture import person
 from data_prep.drawing.faces.raw_layout import Faces
+from data_prep.drawing.kinds import drawing_named
 from data_prep.errors import ConfigError, RawDataError
 from data_prep.manifest import Manifest
 from data_prep.plan import data_set_folder
 from data_prep.shards.arrow import open_split
 from data_prep.sources import source_named
+from data_prep.sources.drawn import DrawnPictures, scaled
+from data_prep.sources.labelled_pictures import LabelledPictures
 from data_prep.sources.options import Option
 from data_prep.sources.raw_files import cache_folder
 from data_prep.stages import prepare
+
+VISIBLE = 8.0
+"""Grey values."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +83,51 @@ def test_radiographs_have_unobserved_labels_where_reports_are_uncertain(tmp_path
         "drawn_radiographs", tmp_path / "data", count=20, seed=1, views="all", uncertain="ones"
     )
     assert sum(split.rows for split in Manifest.load(everything).splits.values()) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "labels"),
+    [
+        ("drawn_faces", {}, {"Eyeglasses": "Eyeglasses", "Smiling": "Smiling", "No_Beard": "No_Beard"}),
+        ("drawn_faces", {"read_as": "celeba_facial_hair"}, {"Facial_Hair": "No_Beard"}),  # cropped first
+        ("drawn_faces", {"read_as": "celeba_hair"}, {"Hair": "Black_Hair"}),
+        ("drawn_radiographs", {"views": "all"}, {"Cardiomegaly": "Cardiomegaly", "Edema": "Edema"}),
+    ],
+)
+def test_switching_a_label_changes_the_pixels_of_its_region_alone(
+    tmp_path: Path, name: str, options: dict[str, Option], labels: dict[str, str]
+) -> None:
+    source = source_named(name, None, {"count": 20, **options})
+    assert isinstance(source, DrawnPictures)
+    drawing, read = drawing_named(source.kind), source.read_as(None)
+    folder = prepared(name, tmp_path / "data", count=20, **options)
+    manifest = Manifest.load(folder)
+    assert manifest.regions
+    (shard,) = open_split(folder, manifest, "train")
+    assert shard.regions is not None
+    for row in range(3):
+        index = drawing.index_of(shard.ids[row].as_py(), 20)
+        for label, drawn_label in labels.items():
+            off, on = (seen(drawing.switched(0, index, drawn_label, value), read) for value in (False, True))
+            changed = np.abs(off - on) > VISIBLE
+            left, upper, right, lower = shard.regions[
+                row, [spec.name for spec in manifest.labels].index(label)
+            ]
+            assert changed[upper:lower, left:right].any()
+            changed[max(upper - 1, 0) : lower + 1, max(left - 1, 0) : right + 1] = False  # the resize blurs
+            assert not changed.any()
+
+
+def test_a_box_covers_every_pixel_that_it_touches() -> None:
+    assert scaled((10, 20, 31, 40), (0, 0, 100, 100), (50, 50)) == (5, 10, 16, 20)
+    assert scaled((10, 20, 31, 40), (10, 0, 60, 100), (50, 50)) == (0, 10, 21, 20)
+    assert scaled((0, 0, 8, 8), (10, 10, 60, 60), (50, 50)) == (0, 0, 0, 0)
+
+
+def seen(pixels: np.ndarray, read: LabelledPictures) -> np.ndarray:
+    """A picture as the data set has it: grey, cropped, resized."""
+    picture = Image.fromarray(pixels).convert("L").crop(read.crop or (0, 0, pixels.shape[1], pixels.shape[0]))
+    return np.asarray(picture.resize(read.size[::-1], Image.Resampling.BILINEAR), dtype=np.float64)
 
 
 def test_the_folder_is_named_by_count_seed_options_and_the_version_of_the_drawing(

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from data_prep.errors import DataSetError
+from data_prep.sources.options import Option
+from data_prep.stages import prepare
 from pipeline.data import dataset
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
@@ -98,11 +101,29 @@ def test_a_data_set_without_factors_has_none(tiny_data_set: Path) -> None:
     assert not batch.reference.any()
 
 
+def test_regions_of_a_batch_are_those_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    options: dict[str, Option] = {"count": 20}
+    drawn = prepare("drawn_faces", root=tmp_path, workers=1, formats="arrow", progress=False, options=options)
+    examples = examples_of(drawn, "resident")
+    regions, ids = DataSet(drawn).column("train", "regions"), DataSet(drawn).ids("train").to_pylist()
+    assert regions.shape == (16, 18, 4)
+    for batch, _ in examples.epoch(0):
+        expected = regions[[ids.index(name) for name in batch.ids]]
+        assert torch.equal(batch.regions, torch.from_numpy(expected))
+
+
+def test_data_without_regions_say_so(tiny_data_set: Path) -> None:
+    batch = examples_of(tiny_data_set, "resident").first()
+    with pytest.raises(DataSetError, match="has no regions"):
+        _ = batch.regions
+
+
 def test_a_batch_that_was_not_read_from_shards_says_so() -> None:
     labels = torch.zeros(1, 1, dtype=torch.uint8)
     batch = Batch(
         image=torch.zeros(1, 1, 2, 2, dtype=torch.uint8), labels=labels, observed=labels.bool(), labelled=0
     )
-    for name in ("reference", "factors", "ids"):
+    for name in ("reference", "factors", "regions", "ids"):
         with pytest.raises(LookupError, match="not read from shards"):
             getattr(batch, name)
