@@ -61,6 +61,7 @@ def start_accounting(layout: Layout) -> None:
         "--no-defaults",
         "--user=root",
         f"--datadir={layout.database}",
+        f"--tmpdir={layout.state}",  # in a shared one, two clusters at once remove each other's temporary tables
         "--innodb-buffer-pool-size=16M",
         "--innodb-log-file-size=8M",
         "--innodb-flush-log-at-trx-commit=0",
