@@ -41,9 +41,10 @@ class FurtherColumns:
         """The source's ids of the rows."""
         return self._data.ids(self._split)
 
-    @torch.compiler.disable  # in a compiled model this runs once, uncompiled
     def _on_device(self, name: FurtherColumn) -> Tensor:
-        return torch.from_numpy(np.array(self._data.column(self._split, name))).to(self._device)
+        from pipeline.data.uncompiled import column_on
+
+        return column_on(self._device, self._data, self._split, name)
 
 
 class FurtherColumnsOfRows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.pipeline.data.colour_rows import ROWS, ColourRows, prepare_colour_row
 from tests.pipeline.runs import small_run, with_loader
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[3]
 TRUTH = ColourRows().rows("train", 0, ROWS["train"])
 
 
@@ -99,6 +102,29 @@ def test_a_data_set_without_factors_has_none(tiny_data_set: Path) -> None:
     batch = examples_of(tiny_data_set, "resident").first()
     assert batch.factors.shape == (len(batch), 0)
     assert not batch.reference.any()
+
+
+COMPILED = """
+import sys
+from pathlib import Path
+import torch
+from pipeline.data.dataset import DataSet
+from pipeline.data.examples import TrainingExamples
+from pipeline.world import World
+from tests.pipeline.runs import small_run
+
+folder = Path(sys.argv[1])
+examples = TrainingExamples(small_run(folder), DataSet(folder), World(rank=0, size=1, device=torch.device("cpu")))
+compiled = torch.compile(lambda batch: batch.factors.sum(1) + batch.reference)
+for batch, _ in examples.epoch(0):
+    assert torch.equal(compiled(batch), batch.factors.sum(1) + batch.reference)
+"""
+
+
+@pytest.mark.slow(20)
+def test_a_compiled_model_reads_the_columns_of_its_rows(folder: Path) -> None:
+    # In a process without the run-time checks of shapes, which cannot be compiled.
+    subprocess.run([sys.executable, "-c", COMPILED, str(folder)], check=True, cwd=ROOT)
 
 
 def test_regions_of_a_batch_are_those_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
