@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.training.settings import TrainingConfig
-from tests.pipeline.runs import SMALL
+from tests.pipeline.runs import NUMBERS, SMALL
 
 HANG_SECONDS = 15.0
 
@@ -20,6 +21,7 @@ def run(seed: int = 0) -> RunConfig:
         training=TrainingConfig(
             epochs=20, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
         ),
+        measures=MeasuresConfig(take=NUMBERS),
         seed=seed,
     )
 

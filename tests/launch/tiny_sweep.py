@@ -9,8 +9,9 @@ from launch import recipes
 from launch.sweep import main
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.training.settings import TrainingConfig
-from tests.pipeline.runs import SMALL
+from tests.pipeline.runs import NUMBERS, SMALL
 
 
 def tiny() -> list[RunConfig]:
@@ -20,6 +21,7 @@ def tiny() -> list[RunConfig]:
             data=DataConfig(name="idx_folder", supervision_rate=0.5),
             model=model,
             training=TrainingConfig(epochs=2, batch_size=50, ranks=2),
+            measures=MeasuresConfig(take=NUMBERS),
         )
         for model in (SMALL["ccvae"], SMALL["m2"])
     ]

@@ -27,6 +27,9 @@ SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig] = {
     "csvae": CSVAEConfig(hidden_width=32, adversary_width=16),
 }
 
+NUMBERS = ("classification", "likelihood")
+"""Measures of sweeps whose tests look at no figure, which take seconds to draw."""
+
 
 def small_run(data_set: Path, *, system: str = "ccvae", rate: float = 0.5, **training: Any) -> RunConfig:
     """A run of seconds on the tiny data set, without MLflow."""
