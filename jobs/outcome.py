@@ -1,8 +1,8 @@
 """How an attempt at a cell ended, and what happens next.
 
-A process that knows why it ends writes ``outcome.json``; one that is killed writes nothing. Afterwards, in the batch script
-or in a launcher, ``next_action`` reads what is there, adds the attempt to ``attempts.jsonl``, and decides whether the unit
-is done, runs again, or is given up. Nothing here imports torch.
+A process that raises an exception writes ``outcome.json``; one that is killed writes nothing. Afterwards, in the batch
+script or in a launcher, ``next_action`` reads what is there, adds the attempt to ``attempts.jsonl``, and decides whether
+the unit is done, runs again, or is given up. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pipeline.cells.folder import RESET, CellFolder
 from pipeline.cells.lease import Holder, superseded
 from pipeline.measures.plan import is_done
 from pipeline.measures.settings import MeasuresConfig
+from pipeline.raised import in_one_sentence, may_pass
 
 OUTCOME_FILE = "outcome.json"
 
 Unit = Literal["train", "evaluate"]
 Action = Literal["done", "again", "give_up", "leave"]
 """``leave``: do nothing after this attempt; its job was ended from outside, or already restarted."""
-Ending = Literal["interrupted", "failed", "crashed"]
+Ending = Literal["interrupted", "failed", "crashed", "lost"]
 
 _RANK_ENDED_BY_ITS_WATCHDOG = re.compile(r"^Timeout \((?P<clock>[\d:.]+)\)!$", re.M)
 _ATTEMPT_BEGINS = "this is "
@@ -43,7 +44,8 @@ class Outcome:
     restart: int
     unit: str
     outcome: Ending
-    """``interrupted``: asked to stop; ``failed``: a retry would not help; ``crashed``: a retry may help."""
+    """``interrupted``: asked to stop; ``failed``: a retry would not help; ``crashed``: a retry may help; ``lost``: the
+    same, by a rank that only lost the others."""
     sentence: str
     step: int | None
     """Step of the newest checkpoint."""
@@ -67,16 +69,16 @@ class Outcome:
 
 
 def write_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseException) -> None:
-    """Record why this attempt ends; nothing for a bug, or if another attempt has taken the lease.
+    """Record why this attempt ends, unless another attempt has taken the lease.
 
-    A rank that only lost the others does not overwrite the reason that one of them recorded.
+    Of several ranks that end, the first one's reason stays: the others follow from it. A rank that only lost the others
+    knows less than any of them.
     """
-    told = _ending(error)
-    if told is None or superseded(cell.folder, attempt):
+    if isinstance(error, LeaseLost) or superseded(cell.folder, attempt):
         return
-    ending, sentence = told
+    ending, sentence = _ending(error)
     outcome = Outcome.read(cell.folder)
-    if isinstance(error, LostRank) and outcome is not None and outcome.is_of(attempt, unit):
+    if outcome is not None and outcome.is_of(attempt, unit) and (ending == "lost" or _is_final(outcome)):
         return
     outcome = Outcome(
         job=attempt.job,
@@ -90,17 +92,21 @@ def write_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseExc
         file.write(json.dumps(asdict(outcome)).encode() + b"\n")
 
 
-def _ending(error: BaseException) -> tuple[Ending, str] | None:
-    if isinstance(error, LeaseLost):
-        return None
+def _is_final(outcome: Outcome) -> bool:
+    return outcome.outcome in ("failed", "crashed")
+
+
+def _ending(error: BaseException) -> tuple[Ending, str]:
     if isinstance(error, Interrupted):
         return "interrupted", str(error)
     if isinstance(error, LostRank):
-        return "crashed", str(error)
-    if isinstance(error, UserError):
-        return "failed", str(error)
+        return "lost", str(error)
     full = full_disk_sentence(error)
-    return None if full is None else ("failed", full)
+    if full is not None:
+        return "failed", full
+    if isinstance(error, UserError) or not may_pass(error):
+        return "failed", in_one_sentence(error)
+    return "crashed", in_one_sentence(error)
 
 
 def next_action(
@@ -177,14 +183,14 @@ def begins(attempt: Attempt) -> str:
 def _how_it_ended(cell: CellFolder, unit: Unit, attempt: Attempt) -> tuple[Ending, str]:
     outcome = Outcome.read(cell.folder)
     own = outcome if outcome is not None and outcome.is_of(attempt, unit) else None
-    if own is not None and own.outcome != "crashed":
+    if own is not None and own.outcome != "lost":
         return own.outcome, own.sentence
     # A rank ended by its watchdog explains more than those that lost it.
     stuck = _ended_by_the_watchdog(cell, unit)
     if stuck is not None:
         return "crashed", stuck
     if own is not None:
-        return own.outcome, own.sentence
+        return "crashed", own.sentence
     return "crashed", "exited without an error message (killed, out of memory, or its node was lost)"
 
 

@@ -23,7 +23,7 @@ from pipeline.training.interruption import stop_requests
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
-from pipeline.world import leave_at_once, process_group
+from pipeline.world import leave_at_once, lost_rank, process_group
 
 
 def train_cell(config_file: Path) -> None:
@@ -77,7 +77,8 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
                     **guarded,
                 )
         except Exception as error:
-            write_outcome(cell, "train", attempt, error)
+            # Before the process group ends: the other ranks then lose this one, and have less to say.
+            write_outcome(cell, "train", attempt, lost_rank(error) or error)
             if isinstance(error, Interrupted | Diverged):  # raised on all ranks together
                 if tracker is not None:
                     tracker.close("running" if isinstance(error, Interrupted) else "failed")

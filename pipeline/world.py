@@ -159,17 +159,10 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
         )
         yield World(rank=placed.rank, size=placed.size, device=own_device)
     except RuntimeError as error:
-        if not _is_about_a_lost_rank(error):
+        lost = lost_rank(error)
+        if lost is None:
             raise
-        if "EADDRINUSE" in str(error):
-            raise LostRank(
-                f"port {os.environ.get('MASTER_PORT')}, the rendezvous port, is in use by another process; a restart uses"
-                " a different one"
-            ) from error
-        raise LostRank(
-            "another rank of the run is gone (killed, out of memory, or its node lost); run again, it resumes"
-            " from its newest checkpoint"
-        ) from error
+        raise lost from error
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -186,9 +179,19 @@ def leave_at_once() -> None:
     os._exit(0)
 
 
-def _is_about_a_lost_rank(error: RuntimeError) -> bool:
-    """Whether a collective failed because the other side is gone (gloo raises a plain RuntimeError)."""
+def lost_rank(error: BaseException) -> LostRank | None:
+    """What a collective's error means if the other side is gone (gloo raises a plain RuntimeError); None for any other."""
     text = str(error)
-    return isinstance(error, dist.DistError) or (
-        "gloo" in text and ("Connection" in text or "Timed out" in text)
+    if not isinstance(error, dist.DistError) and not (
+        isinstance(error, RuntimeError) and "gloo" in text and ("Connection" in text or "Timed out" in text)
+    ):
+        return None
+    if "EADDRINUSE" in text:
+        return LostRank(
+            f"port {os.environ.get('MASTER_PORT')}, the rendezvous port, is in use by another process; a restart uses"
+            " a different one"
+        )
+    return LostRank(
+        "another rank of the run is gone (killed, out of memory, or its node lost); run again, it resumes"
+        " from its newest checkpoint"
     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from data_prep.errors import Interrupted, LeaseLost, UserError, full_disk_sentence
+from data_prep.errors import Interrupted, LeaseLost, full_disk_sentence
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import Failure, MeasurementKey, Number, Result
 from pipeline.measures.applies import why_not
@@ -21,6 +19,7 @@ from pipeline.measures.needs import Answer
 from pipeline.measures.plan import Planned
 from pipeline.measures.randomness import seed_everything, seed_of
 from pipeline.measures.view import ModelView
+from pipeline.raised import in_one_sentence
 
 log = logging.getLogger(__name__)
 
@@ -123,16 +122,6 @@ def _draw(
         log.exception(
             "no figure of %s; to retry: python -m jobs.draw --config %s", key.measure, cell.config_file
         )
-
-
-def in_one_sentence(error: Exception) -> str:
-    """A user error's own sentence; for a bug its type, the last line of its message, and where it was raised."""
-    if isinstance(error, UserError):
-        return str(error)
-    lines = str(error).strip().splitlines() or [""]
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{': ' if lines[-1] else ''}{lines[-1]}{where}"
 
 
 def _now() -> str:

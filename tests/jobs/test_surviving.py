@@ -148,6 +148,46 @@ def test_a_rank_that_hangs_ends_the_run_within_a_bound(tiny_data_set: Path, tmp_
     assert "loop.py" in log.read_text()
 
 
+ONE_RANK_RAISES = """
+import os, sys
+from pathlib import Path
+import torch
+from jobs.run import run_unit
+from pipeline.training import loop
+
+def resume(self):
+    if os.environ["RANK"] == "1":
+        torch.zeros(3).view(2, 2)
+    return progress(self)
+
+progress, loop._Run._resume = loop._Run._resume, resume
+run_unit("train", Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_what_one_rank_raises_is_the_reason_although_the_others_only_lose_it(
+    tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cell = small_cell(tmp_path, small_run(tiny_data_set, epochs=1, ranks=2))
+    script = tmp_path / "one_rank_raises.py"
+    script.write_text(ONE_RANK_RAISES)
+    monkeypatch.setenv(JOB, "12")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    ended = subprocess.run(
+        [*torchrun, str(script), str(cell.config_file)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        timeout=BOUND,
+    )
+    assert ended.returncode != 0
+    assert next_action(cell, "train", copy(0), retries=2) == "give_up"
+    sentence = "RuntimeError: shape '[2, 2]' is invalid for input of size 3 ("
+    assert (cell.failed() or "").startswith(sentence)
+    assert f"{script.parent.name}/{script.name}:" in (cell.failed() or "")
+    assert "another rank of the run is gone" in cell.log_file("train", 0).read_text()
+
+
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_reported_by_all_ranks_and_given_up(tiny_data_set: Path, tmp_path: Path):
     config = small_run(tiny_data_set, epochs=30, ranks=2, log_every_steps=3)
