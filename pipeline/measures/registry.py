@@ -14,6 +14,7 @@ from functools import cache
 from data_prep.errors import ConfigError
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.classification import Classification
+from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.generation_grid import GenerationGrid
 from pipeline.measures.intervention_grid import InterventionGrid
 from pipeline.measures.latent_histogram import LatentHistogram
@@ -34,6 +35,7 @@ _ALL: tuple[type[Measure], ...] = (
     SwapGrid,
     TraversalGrid,
     LatentHistogram,
+    Disentanglement,
 )
 MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}
 """By name."""

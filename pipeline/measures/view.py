@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -62,6 +62,25 @@ class ModelView:
     def known_labels(self, count: int) -> KnownLabels | None:
         """The known labels of the first images, for a model that cannot encode without any; None for one that can."""
         return labels_if_needed(self.model, self.examples.known_labels(0, count))
+
+    def on(self, split: str) -> ModelView:
+        """The same model on another split, for measures that fit something on ``train`` or choose on ``valid``."""
+        return (
+            self
+            if split == self.examples.split
+            else ModelView(self.model, replace(self.examples, split=split), self.identity)
+        )
+
+    def codes(self, count: int) -> Float[Tensor, "row latent"]:
+        """The codes (posterior means) of the first images of the split, on the CPU; with known labels if needed."""
+        size, count = self.examples.batch_size, min(count, len(self.examples))
+        found = []
+        for start in range(0, count, size):
+            self.examples.heartbeat()
+            end = min(start + size, count)
+            known = labels_if_needed(self.model, self.examples.known_labels(start, end))
+            found.append(self.model.encode(self.examples.rows(start, end), known).float().cpu())  # type: ignore[operator]
+        return torch.cat(found)
 
     def _one(self, name: Answer) -> Tensor:
         (found,) = self._answer(name)
