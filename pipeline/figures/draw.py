@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.cells.measurements import ARRAYS_FILE, MeasurementKey, results
+from pipeline.figures.bars import draw_latent_separation
 from pipeline.figures.grid import save_grid
 from pipeline.figures.latents import draw_latent_histogram
 from pipeline.measures.image_grid import grids_in
@@ -16,6 +17,7 @@ Arrays = Mapping[str, np.ndarray]
 
 DRAWN: dict[str, tuple[str, Callable[[Arrays, Path], None]]] = {
     "latent_histogram": ("latent_histogram", draw_latent_histogram),
+    "latent_separation": ("latent_separation", draw_latent_separation),
 }
 """Measure → the name of its figure and what draws it; grids of images need no entry."""
 

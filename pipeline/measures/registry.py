@@ -15,9 +15,11 @@ from data_prep.errors import ConfigError
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
+from pipeline.measures.diversity import Diversity
 from pipeline.measures.generation_grid import GenerationGrid
 from pipeline.measures.intervention_grid import InterventionGrid
 from pipeline.measures.latent_histogram import LatentHistogram
+from pipeline.measures.latent_separation import LatentSeparation
 from pipeline.measures.likelihood import Likelihood
 from pipeline.measures.measure import Measure
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
@@ -35,6 +37,8 @@ _ALL: tuple[type[Measure], ...] = (
     SwapGrid,
     TraversalGrid,
     LatentHistogram,
+    LatentSeparation,
+    Diversity,
     Disentanglement,
 )
 MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}

@@ -110,3 +110,16 @@ def test_the_histogram_draws_the_values_that_each_label_has(tmp_path, monkeypatc
     draw_latent_histogram(arrays, tmp_path / "figures" / "histogram.png")
     assert drawn == [("no", 3), ("yes", 12), ("v", 30), ("w", 39), ("x", 48)]
     assert opened(tmp_path / "figures" / "histogram.png").width > 100
+
+
+def test_the_separation_of_each_label_is_a_bar(tmp_path) -> None:
+    arrays = {
+        "labels": np.array(["Smiling", "Bald", "Male"]),
+        "separation": np.array([1.5, np.nan, 3.0]),
+    }
+    (path,) = draw_arrays(key("latent_separation"), arrays, tmp_path)
+    assert path == tmp_path / "latent_separation.png"
+    blue = np.asarray(opened(path).convert("RGB")).astype(int)
+    lengths = (np.abs(blue - [31, 119, 180]).sum(-1) < 10).sum(1)
+    longest, shortest = np.unique(lengths[lengths > 0])[[-1, 0]]
+    assert longest == pytest.approx(2 * shortest, rel=0.05)
