@@ -48,7 +48,7 @@ class LatentSeparation:
         counts = np.zeros(len(labels), dtype=np.int64)
         for label in range(len(labels)):
             known = examples.observed[: self.images, label]
-            place: slice = view.model.latents_of(label)  # type: ignore[operator, assignment]
+            place: slice = view.model.latents_of(label)  # type: ignore[operator]
             own = latents[:, place][known]
             counts[label] = len(own)
             distances[:, label] = separation(own, examples.labels[: self.images, label][known])
