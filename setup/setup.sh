@@ -159,8 +159,8 @@ make_venv() {
 installed_version() { $python -c "import importlib.metadata as m; print(m.version('$1'))" 2>/dev/null; }
 
 install_python_packages() {
-    local extras=ffcv
-    if [ "$mode" = test ]; then extras=ffcv,dev; fi
+    local extras=ffcv,measures
+    if [ "$mode" = test ]; then extras=$extras,dev; fi
     if command -v nvidia-smi >/dev/null; then
         extras=$extras,gpu
     elif [ "$(uname)" = Linux ] && [ -z "$(installed_version torch)" ]; then

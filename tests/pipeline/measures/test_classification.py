@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.dataset import DataSet
-from pipeline.measures.classification import Classification, agreement
+from pipeline.measures.classification import Classification, agreement, expected_calibration_error
 from pipeline.measures.examples import MeasuredSplit
 from pipeline.measures.measure import Measured
 from pipeline.measures.view import ModelView
@@ -61,7 +61,43 @@ def test_always_answering_with_the_majority_scores_the_baseline_and_half_of_bala
 def test_numbers_that_a_split_has_no_labels_for_are_left_out() -> None:
     assert measured(observed=np.zeros_like(OBSERVED)).numbers == {"classified_labels": 0}
     of_one_class = measured(labels=np.ones_like(LABELS)).numbers
-    assert of_one_class.keys() == {"classified_labels", "classification_accuracy", "majority_baseline"}
+    assert of_one_class.keys() == {
+        *("classified_labels", "classification_accuracy", "majority_baseline", "calibration_error")
+    }
+
+
+def test_each_label_has_its_own_balanced_accuracy_and_auroc() -> None:
+    """Of the first label, the fourth of the true and one of three of the others is read; the second is never on."""
+    arrays = measured(observed=OBSERVED & [True, False]).arrays
+    assert arrays["label_balanced_accuracy"].tolist() == pytest.approx([(1 + 1 / 3) / 2, np.nan], nan_ok=True)
+    assert arrays["label_auroc"].tolist() == pytest.approx([(1 + 1 / 3) / 2, np.nan], nan_ok=True)
+    assert arrays["label_calibration_error"].tolist() == pytest.approx([2 / 7, np.nan], nan_ok=True)
+
+
+def test_the_calibration_error_of_two_bins_by_hand() -> None:
+    """Bins (0, 0.5] and (0.5, 1]: accuracies 0.5 and 1, mean confidences 0.45 and 0.8."""
+    confidence, is_right = np.array([0.4, 0.5, 0.7, 0.9]), np.array([True, False, True, True])
+    assert expected_calibration_error(confidence, is_right, 2) == pytest.approx((2 * 0.05 + 2 * 0.2) / 4)
+
+
+def test_the_calibration_error_is_that_of_torchmetrics() -> None:
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    rng = np.random.default_rng(0)
+    probability = rng.dirichlet([0.5] * 5, size=400)
+    truth = rng.integers(5, size=400)
+    expected = functional.multiclass_calibration_error(
+        torch.from_numpy(probability), torch.from_numpy(truth), num_classes=5, n_bins=15
+    )
+    found = expected_calibration_error(probability.max(1), probability.argmax(1) == truth, 15)
+    assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_probabilities_that_are_true_are_calibrated_and_certain_guesses_are_not() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, size=20_000)
+    is_right = rng.uniform(size=20_000) < sure
+    assert expected_calibration_error(sure, is_right, 15) < 0.02
+    assert expected_calibration_error(np.ones(20_000), is_right, 15) == pytest.approx(0.25, abs=0.02)
 
 
 @pytest.mark.parametrize("batch_size", [7, 200])
