@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,9 +103,14 @@ def report_user_errors() -> Iterator[None]:
             raise
         print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted; run the same command to resume", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(status_of_a_stop(stop)) from None
+
+
+def status_of_a_stop(stop: KeyboardInterrupt) -> int:
+    """The exit status of a process that a signal stopped: 128 and its number, which the exception carries if not SIGINT."""
+    return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
 
 
 def _stdout_is_broken() -> bool:

@@ -27,7 +27,8 @@ from launch.launch_record import record_launch
 from launch.monitoring.named import SweepFolder, SweepName
 from launch.monitoring.watch import failures, summary
 from launch.plan import DataPlaces, needed_data
-from launch.start import SECONDS_BETWEEN_POLLS, print_waiting, run_to_the_end
+from launch.start import print_waiting, run_to_the_end
+from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Failure, Result
@@ -89,6 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure_sweep(options: Measure) -> int:
     """Measure the cells; returns the exit status: 0 if every result exists, 1 if not."""
+    with stopping_as_with_ctrl_c():
+        return _measure_sweep(options)
+
+
+def _measure_sweep(options: Measure) -> int:
     if options.detach and options.cluster != "slurm":
         raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
     sweep = SweepFolder.named(options.sweep, options.runs)
@@ -124,7 +130,7 @@ def measure_sweep(options: Measure) -> int:
     if options.detach:
         print(backend.interrupt(again=False))
         return 0
-    states = run_to_the_end(backend, to_do, SECONDS_BETWEEN_POLLS[options.cluster])
+    states = run_to_the_end(backend, to_do, sweep.path, options.cluster)
     for line in [*failures(states, sweep.path), summary(states)]:
         print(line)
     finish(sweep.path, trained)

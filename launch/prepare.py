@@ -16,7 +16,7 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
 
 import tyro
 
-from data_prep.errors import ConfigError, RawDataError, report_user_errors
+from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
 from data_prep.sources import SOURCES, source_named
@@ -24,6 +24,7 @@ from data_prep.sources.options import described_options, option_names, parsed_op
 from data_prep.stages import find_prepared, prepare, wants_betons
 from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
+from launch.stopping import stopping_as_with_ctrl_c
 
 if TYPE_CHECKING:
     from launch.plan import NeededData
@@ -70,7 +71,7 @@ class Prepare:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with report_user_errors():
+    with report_user_errors(), stopping_as_with_ctrl_c():
         if given[:1] == ["inspect"]:
             inspect_data_set(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
             return
@@ -110,9 +111,9 @@ def _prepared_by_jobs(options: Prepare) -> Path | None:
         there = prepare_on_slurm(
             data, options.slurm.resources(), options.cluster_config, detach=options.detach
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"\n{reattach_hint(data)}", flush=True)
-        raise SystemExit(130) from None
+        raise SystemExit(status_of_a_stop(stop)) from None
     if not there:
         print(reattach_hint(data))
         return None

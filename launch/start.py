@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from data_prep.errors import LaunchError
+from data_prep.errors import LaunchError, status_of_a_stop
 from data_prep.lock import exclusive_lock
 from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
+from launch.clusters.launchers import announced
 from launch.clusters.resources import Resources
 from launch.finish import finish
 from launch.former import refuse_former_cells
@@ -21,6 +23,7 @@ from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, find_recipe
+from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
@@ -83,6 +86,11 @@ class Sweep:
 
 def run_sweep(options: Sweep) -> int:
     """Run the sweep; returns the exit status: 0 if every cell is done, 1 if not."""
+    with stopping_as_with_ctrl_c():
+        return _run_sweep(options)
+
+
+def _run_sweep(options: Sweep) -> int:
     recipe = options.recipe or QUICK
     runs = chosen_runs(options, recipe)
     if options.recipe is None:
@@ -121,7 +129,7 @@ def run_sweep(options: Sweep) -> int:
     if options.detach:
         print(backend.interrupt(again=False))
         return 0
-    states = run_to_the_end(backend, cells, SECONDS_BETWEEN_POLLS[options.cluster])
+    states = run_to_the_end(backend, cells, sweep, options.cluster)
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, sweep), *stopped, summary(states)]:
         print(line)
@@ -129,10 +137,13 @@ def run_sweep(options: Sweep) -> int:
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
-def run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: float) -> dict[str, State]:
+def run_to_the_end(
+    backend: Backend, cells: list[Cell], sweep: Path, cluster: ClusterName
+) -> dict[str, State]:
     """Wait until no cell runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
+    seconds_between_polls = SECONDS_BETWEEN_POLLS[cluster]
     try:
-        with Watch(cells) as watch:
+        with nullcontext() if cluster == "slurm" else announced(sweep), Watch(cells) as watch:
             while True:
                 states = backend.states()
                 watch.show(states)
@@ -143,14 +154,22 @@ def run_to_the_end(backend: Backend, cells: list[Cell], seconds_between_polls: f
         while backend.is_closing() and time.monotonic() < deadline:
             time.sleep(min(seconds_between_polls, 1.0))
         return states
+    except KeyboardInterrupt as stop:
+        with suppress(OSError):
+            print(flush=True)
+        print(_stopped(backend))
+        raise SystemExit(status_of_a_stop(stop)) from None
+    except BaseException:  # say, nothing can be printed any more: what it started must not go on without it
+        _stopped(backend)
+        raise
+
+
+def _stopped(backend: Backend) -> str:
+    """What to tell the user once the backend has dealt with a stop, at once if a second signal comes."""
+    try:
+        return backend.interrupt(again=False)
     except KeyboardInterrupt:
-        print(flush=True)
-        try:
-            message = backend.interrupt(again=False)
-        except KeyboardInterrupt:
-            message = backend.interrupt(again=True)
-        print(message)
-        raise SystemExit(130) from None
+        return backend.interrupt(again=True)
 
 
 def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:

@@ -14,8 +14,11 @@ def folder_state(cell: CellFolder) -> State:
     """The status of a cell without SLURM jobs."""
     if is_running(cell.folder):
         holder = Holder.read(cell.folder)
-        phase = "measuring" if holder is not None and holder.unit == "evaluate" else "training"
-        return State(phase, node=holder.attempt.host if holder is not None else "")  # type: ignore[arg-type]
+        if holder is None:
+            return State("training")
+        attempt = holder.attempt
+        where = "" if attempt.job else f"process {attempt.pid}"
+        return State("measuring" if holder.unit == "evaluate" else "training", where, attempt.host)
     sentence = cell.failed()
     if sentence is not None:
         return failed(cell, sentence)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,10 @@ from launch.clusters.folder_state import failed
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
+from launch.stopping import holding_signals_back
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
+from pipeline.cells.folder import CANCELLED
 from pipeline.cells.lease import is_running
 from pipeline.measures.plan import is_done
 
@@ -42,6 +45,7 @@ class _Running:
 _PHASES: dict[str, Phase] = {"train": "training", "evaluate": "measuring"}
 _TAKEN = State("waiting", "another process is running it")
 _UNTRAINED = State("stopped", "not trained; the command that started the sweep trains it")
+_CANCELLED = State("stopped", "cancelled")
 
 
 class LocalBackend:
@@ -53,6 +57,7 @@ class LocalBackend:
         self._waiting: list[Cell] = []
         self._running: list[_Running] = []
         self._restarts: dict[str, int] = {}
+        self._cancelled_before: dict[str, int] = {}
         self._folder: Path | None = None
         self._train = True
 
@@ -112,6 +117,7 @@ class LocalBackend:
         self._train = train
         self._waiting = [cell for cell in cells if not is_done(cell)]
         self._states = {cell.name: State("done" if is_done(cell) else "waiting") for cell in cells}
+        self._cancelled_before = {cell.name: _times_cancelled(cell) for cell in self._waiting}
 
     def states(self) -> dict[str, State]:
         if self.in_this_process:
@@ -127,7 +133,8 @@ class LocalBackend:
     def interrupt(self, again: bool) -> str:
         """Ask the jobs to write a checkpoint and stop; kill them the second time, or if they do not stop."""
         if not again:
-            print("stopping; Ctrl-C again to stop at once", flush=True)
+            with suppress(OSError):  # its terminal may be closed
+                print("stopping; Ctrl-C again to stop at once", flush=True)
         deadline = time.monotonic() + (0 if again else SECONDS_TO_STOP)
         while self._still_alive() and time.monotonic() < deadline:
             for running in self._running:
@@ -174,9 +181,15 @@ class LocalBackend:
             if not self._has_room(ranks, on_gpus):
                 continue
             self._waiting.remove(cell)
+            if self._is_cancelled(cell):
+                self._states[cell.name] = _CANCELLED
+                continue
             unit: Literal["train", "evaluate"] = "evaluate" if trained else "train"
             gpus = self._least_used_gpus(ranks) if on_gpus else []
-            self._running.append(_Running(cell, self._start_job(cell, unit, ranks, gpus), unit, ranks, gpus))
+            with holding_signals_back():
+                self._running.append(
+                    _Running(cell, self._start_job(cell, unit, ranks, gpus), unit, ranks, gpus)
+                )
             self._states[cell.name] = State(_PHASES[unit], restarts=self._restarts.get(cell.name, 0))
 
     def _start_job(
@@ -192,7 +205,11 @@ class LocalBackend:
         # submitit hides all GPUs but these; set after its check, which knows GPUs by number and not by name.
         executor.parameters["visible_gpus"] = tuple(gpus)
         # Ctrl-C at the terminal reaches every process: the ranks treat it as a request to stop, submitit's must survive.
-        with environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"), ignoring(signal.SIGINT):
+        # So does the end of the terminal, which this process tells them.
+        with (
+            environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"),
+            ignoring(signal.SIGINT, signal.SIGHUP),
+        ):
             if unit == "train":
                 return executor.submit(run_unit, unit, cell.config_file)
             measures = cell.measures_config()
@@ -209,6 +226,8 @@ class LocalBackend:
         action = next_action(cell, running.unit, Attempt.here(), RETRIES if retries is None else retries)
         if is_done(cell):
             return State("done")
+        if self._is_cancelled(cell):
+            return _CANCELLED
         if action == "give_up":
             logs = [sub.paths.stderr for sub in (running.job._sub_jobs or [running.job])]
             return failed(cell, cell.failed() or last_error(logs))
@@ -218,6 +237,10 @@ class LocalBackend:
         self._restarts[cell.name] = self._restarts.get(cell.name, 0) + 1
         errors = [str(attempt.get("sentence", "")) for attempt in attempts(cell)]
         return State("waiting", f"to be retried: {errors[-1]}" if errors else "to be retried")
+
+    def _is_cancelled(self, cell: Cell) -> bool:
+        """Whether someone cancelled the cell since this launcher took it."""
+        return _times_cancelled(cell) > self._cancelled_before.get(cell.name, 0)
 
     def _run_next_here(self) -> None:
         if not self._waiting:
@@ -239,6 +262,10 @@ class LocalBackend:
             self._states[cell.name] = failed(cell, str(error))
         else:
             self._states[cell.name] = State("done")
+
+
+def _times_cancelled(cell: Cell) -> int:
+    return sum(attempt.get("ended") == CANCELLED for attempt in attempts(cell))
 
 
 def _ranks(cell: Cell) -> int:

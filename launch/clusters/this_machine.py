@@ -50,10 +50,11 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 @contextmanager
-def ignoring(number: signal.Signals) -> Iterator[None]:
-    """Child processes started in the block ignore the signal until they install a handler."""
-    former = signal.signal(number, signal.SIG_IGN)
+def ignoring(*numbers: signal.Signals) -> Iterator[None]:
+    """Child processes started in the block ignore the signals until they install a handler."""
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(number, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)

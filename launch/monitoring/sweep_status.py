@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from launch.clusters.backend import State
 from launch.clusters.folder_state import folder_state
+from launch.clusters.launchers import Launcher, launchers
+from launch.clusters.local_processes import local_runs
 from launch.clusters.slurm.job_state import gone, is_at_rest, state_of
 from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder
+from pipeline.cells.folder import CellFolder
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def read_status(
     register = Register(sweep.path)
     if not sweep.is_on_slurm or (cells and all(is_at_rest(cell, register) for cell in cells)):
         states = {cell.name: folder_state(cell) for cell in cells}
-        return SweepStatus(_waiting_for_others(states), {}, {}, {})
+        return SweepStatus(_with_launchers(states, cells, launchers(sweep.path)), {}, {}, {})
     options = queued(comment=f"{register.tag}/") if queue is None else queue
     own = {job.id: job for job in options.values() if job.comment.startswith(f"{register.tag}/")}
     jobs = {cell.name: register.jobs_of(cell.name) for cell in cells}
@@ -80,9 +83,17 @@ def gone_jobs(sweep: SweepFolder, queue: Mapping[str, QueuedJob]) -> list[str]:
     return gone(sweep.cells, {cell.name: register.jobs_of(cell.name) for cell in sweep.cells}, queue)
 
 
-def _waiting_for_others(states: dict[str, State]) -> dict[str, State]:
-    """On this machine, cells that have not started wait while others are running."""
-    if not any(state.phase in ("training", "measuring") for state in states.values()):
+def _with_launchers(
+    states: dict[str, State], cells: Sequence[CellFolder], alive: Sequence[Launcher]
+) -> dict[str, State]:
+    """On this machine: while a launcher is alive, the other cells wait; a process whose launcher was killed is marked."""
+    without = {run.cell.name for run in local_runs(cells) if run.process() and not run.has_launcher(alive)}
+    states = {
+        name: replace(state, detail=f"{state.detail}, without a launcher") if name in without else state
+        for name, state in states.items()
+    }
+    at_work = any(state.phase in ("training", "measuring") for state in states.values())
+    if not at_work and not any(launcher.process() for launcher in alive):
         return states
     waits = State("waiting", "waiting for other cells")
     return {

@@ -14,7 +14,7 @@ from types import FrameType
 
 from data_prep.errors import Interrupted
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP)
 
 
 class StopRequest:
@@ -48,16 +48,22 @@ _listening: StopRequest | None = None
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGTERM, SIGINT and SIGUSR2 while the block runs, then restore the previous handlers.
+    """Catch SIGTERM, SIGINT, SIGUSR2 and SIGHUP while the block runs, then restore the previous handlers.
 
-    Inside another such block it is the same request. (Outside the main thread, Python has no signals.)
+    Where a closed terminal is ignored (``nohup``, and ranks whose launcher tells them), it stays ignored. Inside another
+    such block it is the same request. (Outside the main thread, Python has no signals.)
     """
     global _listening
     if _listening is not None or threading.current_thread() is not threading.main_thread():
         yield _listening or StopRequest()
         return
     _listening = request = StopRequest()
-    former = {number: signal.signal(number, request._ask) for number in STOP_SIGNALS}
+    caught = [
+        number
+        for number in STOP_SIGNALS
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    former = {number: signal.signal(number, request._ask) for number in caught}
     try:
         yield request
     finally:

@@ -179,7 +179,7 @@ def test_a_failed_cell_is_reported_and_does_not_stop_the_others(places, tmp_path
 @pytest.mark.slow(50)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["ctrl-c", "launcher killed"])
-def test_a_stopped_sweep_resumes(places, tmp_path, how):
+def test_a_stopped_sweep_resumes(places, tmp_path, capsys, how):
     fresh_store(tmp_path / "runs")
     options = ["--recipe", "tiny", "--only", "ccvae", "--epochs", "40", *places]
     command = [sys.executable, "-m", "tests.launch.tiny_sweep", *options]
@@ -190,19 +190,19 @@ def test_a_stopped_sweep_resumes(places, tmp_path, how):
         if how == "ctrl-c":  # a terminal sends it to the whole process group
             os.killpg(launcher.pid, signal.SIGINT)
         else:
-            jobs = psutil.Process(launcher.pid).children(recursive=True)
             launcher.kill()
-            for job in jobs:
-                job.kill()
+            assert sweep("status", "tiny", "--runs", str(tmp_path / "runs")) == 3
+            assert ", without a launcher" in capsys.readouterr().out
+            assert sweep("cancel", "tiny", "--runs", str(tmp_path / "runs")) == 0
         status = launcher.wait(timeout=180)
         printed = Path(log.name).read_text()
     wait_for(lambda: not processes_of(tmp_path))
     assert not any(is_done(CellFolder(cell)) for cell in (tmp_path / "runs").glob("tiny/*-*"))
+    cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
+    assert "stopped after step" in (cell / "log" / "train-rank0.txt").read_text()
     if how == "ctrl-c":
         assert status == 130
         assert "run the same command to resume from the checkpoints" in printed
-        cell = next((tmp_path / "runs").glob("tiny/ccvae*"))
-        assert "stopped after step" in (cell / "log" / "train-rank0.txt").read_text()
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560)
     assert again.returncode == 0, again.stdout + again.stderr
     cell = next((tmp_path / "runs").glob("tiny/ccvae*"))

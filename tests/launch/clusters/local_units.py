@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.cells.folder import CellFolder
+from pipeline.cells.folder import CANCELLED, CellFolder
 from tests.done_cells import make_done
 
 
@@ -19,3 +19,9 @@ def say_which_gpus(unit: str, config_file: Path) -> None:
 def die_at_once(unit: str, config_file: Path) -> None:
     """Exit like a process that is killed before it takes the lease."""
     os._exit(1)
+
+
+def be_cancelled(unit: str, config_file: Path) -> None:
+    """Exit like a process that ``cancel`` stops."""
+    (config_file.parent / "started").touch()
+    CellFolder.of(config_file).note_attempt({"ended": CANCELLED, "jobs": []})

@@ -14,6 +14,7 @@ from launch.clusters.local import LocalBackend
 from launch.clusters.resources import Resources
 from launch.clusters.this_machine import gpus_here
 from pipeline.cell import Cell
+from pipeline.cells.folder import CANCELLED
 from pipeline.config import RunConfig
 from pipeline.training.settings import TrainingConfig
 from tests.launch.clusters import local_units
@@ -114,6 +115,22 @@ def test_attempts_that_end_before_taking_the_lease_are_not_taken_for_an_earlier_
     assert states[cell.name].phase == "failed"
     assert "given up after 2 attempts" in states[cell.name].detail
     assert [attempt["ended"] for attempt in attempts(cell)] == ["crashed"] * 2
+
+
+def test_a_cancelled_cell_is_neither_restarted_nor_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.be_cancelled)
+    running, waiting = cells = make_cells(tmp_path, 1, 1)
+    running.note_attempt({"ended": CANCELLED, "jobs": []})
+    backend = backend_of(tmp_path, max_parallel=1)
+    backend.submit(cells)
+    backend.states()
+    waiting.note_attempt({"ended": CANCELLED, "jobs": []})
+    wait_for(lambda: {state.phase for state in backend.states().values()} == {"stopped"}, 240)
+    assert backend.states()[running.name].detail == "cancelled"
+    assert not (waiting.folder / "started").exists()
+    assert (running.folder / "started").exists()  # cancelled in an earlier launch, too
 
 
 def test_ctrl_c_while_measuring_in_this_process_is_not_an_error(

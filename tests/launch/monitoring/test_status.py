@@ -103,7 +103,6 @@ def test_the_exit_status_is_0_when_all_is_done(sweep, runs, capsys, how):
         ),
         ("logs", [NAME, "seed1"], "m2-mnist-f1-seed1-00000001 has no log yet (stopped: not started)"),
         ("logs", [NAME, "seed1", "--rank", "-1"], "rank is -1; it must be 0 or above"),
-        ("cancel", [NAME], "has no SLURM jobs; stop it with Ctrl-C"),
     ],
 )
 def test_a_wrong_name_is_reported_with_the_likely_one(sweep, runs, capsys, word, arguments, sentence):

@@ -109,7 +109,7 @@ def test_a_sweep_on_slurm_is_shown_and_cancelled(jobs, sweep, runs, capsys):
     assert say("status", NAME, "--watch", runs=runs) == 1
     capsys.readouterr()
     assert say("cancel", NAME, runs=runs) == 0
-    assert "no job of the sweep" in capsys.readouterr().out
+    assert "nothing of the sweep" in capsys.readouterr().out
 
 
 def test_a_pending_cell_says_why_it_waits_and_a_restarted_one_how_often(jobs, sweep, runs):
