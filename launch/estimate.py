@@ -34,7 +34,7 @@ class Allocation:
         """The allocation of a job of ``ranks`` ranks with these resources."""
         whole = resources.completed()
         nodes = min(whole.nodes or 1, ranks)
-        gpus = min(whole.gpus_per_node or 0, ranks // nodes) * nodes
+        gpus = (whole.gpus.on_node(ranks // nodes).count or 0) * nodes
         devices = gpus or ranks * (whole.cpus_per_task or 1)
         return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0)
 

@@ -89,7 +89,12 @@ class LocalBackend:
         """Warn about cells that have more ranks than there are GPUs, and fall back to the CPU."""
         if self.in_this_process:
             return
-        wanted, found = self.resources.gpus_per_node or 0, len(gpus_here())
+        if self.resources.gpus.kind is not None:
+            raise LaunchError(
+                f"GPUs of type {self.resources.gpus.kind} can be requested from SLURM only: on this machine, give a"
+                " number (--gpus-per-node) or set CUDA_VISIBLE_DEVICES"
+            )
+        wanted, found = self.resources.gpus.count or 0, len(gpus_here())
         if wanted > found:
             raise LaunchError(f"{wanted} GPUs were requested (--gpus-per-node), but this machine has {found}")
         used = len(self._gpus)
@@ -148,7 +153,7 @@ class LocalBackend:
     @cached_property
     def _gpus(self) -> list[str]:
         """The GPUs to use."""
-        return gpus_here()[: self.resources.gpus_per_node]
+        return gpus_here()[: self.resources.gpus.count]
 
     def _has_room(self, ranks: int, on_gpus: bool) -> bool:
         if self.resources.max_parallel is not None:

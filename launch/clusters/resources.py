@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import tyro
 
 from data_prep.errors import ConfigError, LaunchError
-from launch.clusters.slurm.sbatch_options import long_name
+from launch.clusters.gpus import Gpus, from_gres
+from launch.clusters.slurm.sbatch_options import for_small_jobs, long_name
 from pipeline.field_checks import check_at_least
 
 HOURS = 24.0
@@ -32,12 +33,13 @@ class Resources:
     """required features of the nodes, such as `a100|h100` (slurm)"""
     nodes: int | None = None
     """number of nodes for the ranks of a run (slurm); default: as few as possible"""
-    gpus_per_node: int | None = None
-    """GPUs of a job on each node (slurm), or of this machine in total (local); 0: none; default: one per rank"""
+    gpus_per_node: int | str | None = None
+    """GPUs of a job on each node, such as 4, a100:4, or a100 (slurm), or of this machine in total (local); 0: none;
+    default: one per rank"""
     cpus_per_task: int | None = None
     """CPUs per rank (slurm); default: its share of the node, at most 16"""
     memory_gb: float | None = None
-    """memory per node in GB (slurm); default: the cluster's"""
+    """memory per node in GB, 0: all of it (slurm); default: the cluster's"""
     hours: float | None = None
     """time limit, after which a job resumes from its checkpoint (slurm); default: the partition's, at most 24"""
     signal_delay_s: int | None = None
@@ -48,33 +50,109 @@ class Resources:
     """how often a crashed cell is restarted without a newer checkpoint in between; default: 2"""
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true` (slurm)"""
+    setup: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LINE ...")] = ()
+    """lines that a job's shell runs first: `--setup "module load cuda" "source env.sh"` (slurm)"""
+    small_partition: str | None = None
+    """partition of the small jobs, which write shards, manifests and tables (slurm); default: that of the others. With one
+    of their own, they take from the others only the account and options such as mail-type"""
+    small_account: str | None = None
+    """account of the small jobs (slurm); default: that of the others"""
+    small_qos: str | None = None
+    """quality of service of the small jobs (slurm)"""
+    small_constraint: str | None = None
+    """required features of the small jobs' nodes (slurm)"""
+    small_gpus: int | str | None = None
+    """GPUs of a small job, such as 1 or a100:1, for partitions that demand one (slurm); default: none"""
+    small_cpus: int | None = None
+    """CPUs of a small job (slurm); default: 1"""
+    small_memory_gb: float | None = None
+    """memory of a small job in GB (slurm); default: that of the others, if it is not all of the node"""
+    small_hours: float | None = None
+    """time limit of a small job (slurm); default: that of the others"""
+    small_sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(
+        default_factory=dict
+    )
+    """further options of sbatch for the small jobs; default: those of the others, without those for GPUs and whole nodes"""
 
     def __post_init__(self) -> None:
         for name in ("partition", "account", "qos", "constraint"):
             _check_text(name, getattr(self, name))
-        check_at_least(1, self, "nodes", "cpus_per_task", "max_parallel")
-        check_at_least(0, self, "gpus_per_node", "signal_delay_s", "retries")
-        # SLURM counts in whole minutes and whole MB, and treats 0 as "no limit".
-        if self.hours is not None and not (math.isfinite(self.hours) and 60 * self.hours >= 1):
-            raise ConfigError(f"hours is {self.hours}; it must be at least one minute (0.017)")
-        if self.memory_gb is not None and not (math.isfinite(self.memory_gb) and 1024 * self.memory_gb >= 1):
-            raise ConfigError(f"memory_gb is {self.memory_gb}; it must be at least 0.001")
+            _check_text(f"small_{name}", getattr(self, f"small_{name}"))
+        check_at_least(1, self, "nodes", "cpus_per_task", "max_parallel", "small_cpus")
+        check_at_least(0, self, "signal_delay_s", "retries")
+        for prefix in ("", "small_"):
+            self._check_limits(prefix)
+            self._take_gpus(prefix)
         if self.hours is not None and (self.signal_delay_s or 0) >= 3600 * self.hours:
             raise ConfigError(
                 f"signal_delay_s is {self.signal_delay_s}, which is all of the {self.hours:g} hours"
             )
-        object.__setattr__(self, "sbatch", {long_name(name): text for name, text in self.sbatch.items()})
-        for name, text in self.sbatch.items():
+        for line in self.setup:
+            _check_text("setup", line)
+
+    def _check_limits(self, prefix: str) -> None:
+        # SLURM counts in whole minutes and whole MB, and treats 0 minutes as "no limit".
+        hours, memory = getattr(self, f"{prefix}hours"), getattr(self, f"{prefix}memory_gb")
+        if hours is not None and not (math.isfinite(hours) and 60 * hours >= 1):
+            raise ConfigError(f"{prefix}hours is {hours}; it must be at least one minute (0.017)")
+        if memory is not None and not (math.isfinite(memory) and (1024 * memory >= 1 or memory == 0)):
+            raise ConfigError(
+                f"{prefix}memory_gb is {memory}; it must be at least 0.001, or 0 for all of the node"
+            )
+
+    def _take_gpus(self, prefix: str) -> None:
+        """Have GPUs in one field, also those that are requested with sbatch's option gres."""
+        field_name = "small_gpus" if prefix else "gpus_per_node"
+        gpus = Gpus.parsed(getattr(self, field_name), field_name)
+        options = {long_name(name): text for name, text in getattr(self, f"{prefix}sbatch").items()}
+        for name, text in options.items():
             _check_text(f"sbatch option {name}", text, or_empty=True)
+        if "gres" in options:
+            requested, others = from_gres(options.pop("gres"))
+            if requested is not None and gpus != Gpus():
+                raise ConfigError(
+                    f"GPUs are requested twice: {field_name} is {gpus.request}, and the sbatch option gres has"
+                    f" {requested.request}"
+                )
+            gpus = requested or gpus
+            options |= {"gres": others} if others else {}
+        object.__setattr__(self, field_name, gpus.request)
+        object.__setattr__(self, f"{prefix}sbatch", options)
+
+    @property
+    def gpus(self) -> Gpus:
+        """``gpus_per_node`` as number and type."""
+        return Gpus.parsed(self.gpus_per_node)
 
     def given(self) -> dict[str, Any]:
         """The fields that are set."""
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if value not in (None, {})}
+        return {name: value for name, value in values.items() if value not in (None, {}, ())}
 
     def over(self, other: Resources) -> Resources:
         """These, with unset fields taken from ``other``; further sbatch options are merged one by one."""
-        return Resources(**(other.given() | self.given() | {"sbatch": other.sbatch | self.sbatch}))
+        merged = {name: getattr(other, name) | getattr(self, name) for name in ("sbatch", "small_sbatch")}
+        return Resources(**(other.given() | self.given() | merged))
+
+    def of_small_jobs(self) -> Resources:
+        """Those of a job that writes a shard, a manifest or a table: one CPU, and nothing that is for training."""
+        # What holds in one partition (limits, features, qualities of service) need not exist in another.
+        kept = self if self.small_partition is None else Resources(account=self.account)
+        return Resources(
+            partition=self.small_partition or self.partition,
+            account=self.small_account or self.account,
+            qos=self.small_qos or kept.qos,
+            constraint=self.small_constraint or kept.constraint,
+            nodes=1,
+            gpus_per_node=self.small_gpus or 0,
+            cpus_per_task=self.small_cpus or 1,
+            memory_gb=(kept.memory_gb or None) if self.small_memory_gb is None else self.small_memory_gb,
+            hours=kept.hours if self.small_hours is None else self.small_hours,
+            max_parallel=self.max_parallel,
+            retries=self.retries,
+            sbatch=for_small_jobs(self.sbatch) | self.small_sbatch,
+            setup=self.setup,
+        )
 
     def completed(self) -> Resources:
         """These, with unset fields at their built-in defaults."""
@@ -105,14 +183,21 @@ class Resources:
             "constraint": self.constraint,
             "nodes": nodes,
             "ntasks_per_node": ranks // nodes,
-            "gpus_per_node": min(self.gpus_per_node or 0, ranks // nodes) or None,
+            "gpus_per_node": self.gpus.on_node(ranks // nodes).request or None,
             "cpus_per_task": self.cpus_per_task,
-            "mem": None if self.memory_gb is None else f"{round(1024 * self.memory_gb)}M",
+            "mem": _memory(self.memory_gb),
             "time": round(60 * (whole.hours or 0)),
             "signal_delay_s": whole.signal_delay_s,
             "additional_parameters": further or None,
         }
         return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _memory(gigabytes: float | None) -> str | None:
+    """The option mem of sbatch."""
+    if gigabytes is None:
+        return None
+    return f"{round(1024 * gigabytes)}M" if gigabytes else "0"  # 0: all of the node
 
 
 def _check_text(name: str, text: str | None, *, or_empty: bool = False) -> None:

@@ -191,6 +191,7 @@ def test_a_stopped_sweep_resumes(places, tmp_path, capsys, how):
             os.killpg(launcher.pid, signal.SIGINT)
         else:
             launcher.kill()
+            launcher.wait()
             assert sweep("status", "tiny", "--runs", str(tmp_path / "runs")) == 3
             assert ", without a launcher" in capsys.readouterr().out
             assert sweep("cancel", "tiny", "--runs", str(tmp_path / "runs")) == 0

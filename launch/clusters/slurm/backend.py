@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +22,7 @@ from launch.clusters.slurm.preflight import preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.register import PREFIX, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S
-from launch.clusters.slurm.site import resolve
+from launch.clusters.slurm.site import resolve, resolve_small
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
 from launch.clusters.slurm.stages import Limits, planned
 from launch.clusters.slurm.submission import Submitter
@@ -64,10 +63,8 @@ class SlurmBackend:
         return self._resolved[key]
 
     def small_job(self) -> Resources:
-        """Resources of a job that writes a shard, a manifest or a table: one CPU unless more are requested."""
-        asked = self._asked
-        small = replace(asked, nodes=1, gpus_per_node=0, cpus_per_task=asked.cpus_per_task or 1)
-        return resolve(small, self._config_file, self.facts, 1, on_gpus=False)[0]
+        """Resources of a job that writes a shard, a manifest or a table."""
+        return resolve_small(self._asked, self._config_file, self.facts)[0]
 
     # submitting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from data_prep.errors import LaunchError
@@ -21,6 +21,14 @@ class NodeKind:
     cpus: int
     memory_mb: int
     gpus: int
+    gpu_types: tuple[tuple[str, int], ...] = ()
+    """The number of GPUs of each type, for those that have one."""
+
+    def gpus_of(self, kind: str | None) -> int:
+        """The number of GPUs of this type; None: of any."""
+        if kind is None:
+            return self.gpus
+        return sum(count for name, count in self.gpu_types if name.lower() == kind.lower())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +47,20 @@ class Partition:
     @property
     def most_gpus(self) -> int:
         """The largest number of GPUs on a node."""
-        return max((kind.gpus for kind in self.kinds), default=0)
+        return self.most_gpus_of(None)
 
-    def nodes_with(self, *, gpus: int, cpus: int) -> int:
-        """Number of nodes with at least ``gpus`` GPUs and ``cpus`` CPUs."""
-        return sum(kind.count for kind in self.kinds if kind.gpus >= gpus and kind.cpus >= cpus)
+    def most_gpus_of(self, kind: str | None) -> int:
+        """The largest number of GPUs of this type on a node; None: of any."""
+        return max((node.gpus_of(kind) for node in self.kinds), default=0)
+
+    @property
+    def gpu_types(self) -> list[str]:
+        """The types of its GPUs, by name."""
+        return sorted({name for kind in self.kinds for name, _ in kind.gpu_types})
+
+    def nodes_with(self, *, gpus: int, cpus: int, kind: str | None = None) -> int:
+        """Number of nodes with at least ``gpus`` GPUs (of a type) and ``cpus`` CPUs."""
+        return sum(node.count for node in self.kinds if node.gpus_of(kind) >= gpus and node.cpus >= cpus)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,12 +122,25 @@ def parsed_count(text: str) -> int:
 
 def parsed_gpus(gres: str) -> int:
     """GPUs in a node's generic resources: ``gpu:a100:4(S:0-1),shard:8`` has 4, ``(null)`` none."""
-    total = 0
+    return sum(count for _, count in _gpus_of_each_type(gres))
+
+
+def parsed_gpu_types(gres: str) -> tuple[tuple[str, int], ...]:
+    """The types of a node's GPUs: ``gpu:a100:4(S:0-1),shard:8`` has 4 ``a100``; GPUs without a type are left out."""
+    found: dict[str, int] = {}
+    for kind, count in _gpus_of_each_type(gres):
+        if kind:
+            found[kind] = found.get(kind, 0) + count
+    return tuple(found.items())
+
+
+def _gpus_of_each_type(gres: str) -> Iterator[tuple[str, int]]:
     for entry in re.sub(r"\([^)]*\)", "", gres).split(","):
         name, *rest = entry.strip().removeprefix("gres/").split(":")
         if name == "gpu":
-            total += parsed_count(rest[-1]) if rest and rest[-1][:1].isdigit() else 1
-    return total
+            is_counted = bool(rest) and re.fullmatch(r"\d+(?:\.\d+)?[KMG]?", rest[-1]) is not None
+            kind = rest[:-1] if is_counted else rest
+            yield ":".join(kind), parsed_count(rest[-1]) if is_counted else 1
 
 
 def parsed_minutes(text: str) -> float | None:
@@ -154,6 +184,7 @@ def _partitions(shown: str, sinfo: str) -> tuple[Partition, ...]:
                 cpus=parsed_count(cpus),
                 memory_mb=parsed_count(memory),
                 gpus=parsed_gpus(gres),
+                gpu_types=parsed_gpu_types(gres),
             )
             for _, count, cpus, memory, gres, _ in own
         )

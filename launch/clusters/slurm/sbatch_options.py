@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from data_prep.errors import ConfigError
 
@@ -24,6 +25,14 @@ _OWN_FIELD = {
 }
 """Options of sbatch that have a field of ``Resources``: of two values, one would be ignored silently."""
 
+_FOR_TRAINING = frozenset({
+    "contiguous", "cores-per-socket", "cpus-per-gpu", "distribution", "exclusive", "extra-node-info", "gpu-bind",
+    "gpu-freq", "gpus-per-socket", "gres", "gres-flags", "hint", "mem-bind", "mem-per-gpu", "network",
+    "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-socket", "sockets-per-node", "spread-job", "switches",
+    "threads-per-core", "tres-bind", "tres-per-job", "tres-per-node", "tres-per-socket", "tres-per-task",
+})  # fmt: skip
+"""Options about GPUs, whole nodes and their layout: a job with one CPU needs none of them, and may not get them."""
+
 _OURS = frozenset({
     "array", "chdir", "clusters", "comment", "dependency", "error", "help", "input", "job-name",
     "kill-on-invalid-dep", "no-kill", "no-requeue", "open-mode", "output", "parsable", "quiet", "requeue",
@@ -42,3 +51,8 @@ def long_name(name: str) -> str:
     if option in _OURS:
         raise ConfigError(f"sbatch option {option} is set by the launcher and cannot be changed")
     return option
+
+
+def for_small_jobs(options: Mapping[str, str]) -> dict[str, str]:
+    """Those of the further options that hold for jobs without training too, such as mail-type or reservation."""
+    return {name: text for name, text in options.items() if name not in _FOR_TRAINING}

@@ -23,6 +23,8 @@ class ShardJobs:
     """quality of service"""
     constraint: str | None = None
     """required features of the nodes"""
+    gpus: int | str | None = None
+    """GPUs of a job, such as 1 or a100:1, for partitions that demand one (default: none)"""
     memory_gb: float | None = None
     """memory of a job in GB (default: the cluster's)"""
     hours: float | None = None
@@ -34,6 +36,11 @@ class ShardJobs:
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true`"""
 
+    setup: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LINE ...")] = ()
+    """lines that a job's shell runs first: `--setup "module load cuda" "source env.sh"`"""
+
     def resources(self) -> Resources:
-        """These as ``Resources``; ConfigError if a value is invalid."""
-        return Resources(**{entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)})
+        """These as ``Resources``, those of small jobs; ConfigError if a value is invalid."""
+        own = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        shared = {name: own.pop(name) for name in ("max_parallel", "retries", "setup")}
+        return Resources(**shared, **{f"small_{name}": value for name, value in own.items()})

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_prep.errors import LaunchError
+from launch.clusters.gpus import Gpus
 from launch.clusters.resources import HOURS, Resources
-from launch.clusters.slurm.facts import ClusterFacts, Partition
+from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition
 from launch.clusters.slurm.site_file import read_site_file, site_file
 
 MOST_CPUS_PER_TASK = 16
@@ -26,12 +27,32 @@ def resolve(
 
     In order of precedence: the command line, ``config_file``, the user's own file, sbatch's variables in the
     environment, what the cluster (``facts``) suggests, built-in defaults. ``on_gpus``: use the partition's
-    GPUs if no number is given.
+    GPUs if no number is given. Without ``facts`` (in a dry run) what is not given stays open.
 
     Raises:
         ConfigError: a file cannot be read or has an invalid entry.
         LaunchError: the ranks can never run as requested.
     """
+    merged, sentences = _merged(requested, config_file)
+    if facts is not None:
+        merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
+        sentences += chosen
+    return merged.completed(), sentences
+
+
+def resolve_small(
+    requested: Resources, config_file: Path | None, facts: ClusterFacts | None
+) -> tuple[Resources, list[str]]:
+    """The resources of a job that writes a shard, a manifest or a table, likewise."""
+    small = _merged(requested, config_file)[0].of_small_jobs()
+    sentences: list[str] = []
+    if facts is not None:
+        small, sentences = choose(small, facts, 1, on_gpus=False)
+    return small.completed(), sentences
+
+
+def _merged(requested: Resources, config_file: Path | None) -> tuple[Resources, list[str]]:
+    """What was requested on the command line, in the files and in sbatch's variables, with a sentence for each source."""
     merged, sentences = requested, []
     files = [] if config_file is None else [config_file]
     files += [site_file()] if site_file().is_file() else []
@@ -40,13 +61,10 @@ def resolve(
         merged, before = merged.over(from_file), merged
         if merged != before:
             sentences.append(f"{_added(before, merged)}: from {file}")
-    if facts is not None:
-        merged, before = merged.over(_environment()), merged
-        if merged != before:
-            sentences.append(f"{_added(before, merged)}: from sbatch's variables in the environment")
-        merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
-        sentences += chosen
-    return merged.completed(), sentences
+    merged, before = merged.over(_environment()), merged
+    if merged != before:
+        sentences.append(f"{_added(before, merged)}: from sbatch's variables in the environment")
+    return merged, sentences
 
 
 def choose(
@@ -101,8 +119,8 @@ def _spread(
 ) -> tuple[Resources, list[str]]:
     """Nodes, GPUs and CPUs."""
     sentences: list[str] = []
-    gpus = requested.gpus_per_node
-    use_gpus = gpus > 0 if gpus is not None else on_gpus and partition.most_gpus > 0
+    gpus = requested.gpus
+    use_gpus = on_gpus and partition.most_gpus > 0 if gpus == Gpus() else gpus.count != 0
     nodes = requested.nodes
     if nodes is None:
         nodes = _fewest_nodes(requested, partition, ranks, use_gpus=use_gpus)
@@ -113,55 +131,67 @@ def _spread(
             f"{ranks} ranks cannot be spread evenly over {nodes} nodes; choose another number of nodes or ranks"
         )
     per_node = ranks // nodes
-    if gpus is None:
-        gpus = per_node if use_gpus else 0
-        on_node = f"{_many(gpus, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one per rank"
+    if gpus.count is None:
+        gpus = replace(gpus, count=per_node if use_gpus else 0)
+        on_node = f"{_many(per_node, 'GPU')} on {'the' if nodes == 1 else 'each'} node: one per rank"
         without = "no GPUs" + ("" if partition.most_gpus else f": partition {partition.name} has none")
         sentences.append(on_node if use_gpus else without)
+    gpus = gpus.on_node(per_node)
     cpus = requested.cpus_per_task
     if cpus is None:
         cpus = _share(partition, per_node, gpus)
         if cpus is not None:
             sentences.append(f"{_many(cpus, 'CPU')} per rank: its share of a node")
-    return replace(requested, nodes=nodes, gpus_per_node=min(gpus, per_node), cpus_per_task=cpus), sentences
+    return replace(requested, nodes=nodes, gpus_per_node=gpus.request, cpus_per_task=cpus), sentences
 
 
 def _fewest_nodes(requested: Resources, partition: Partition, ranks: int, *, use_gpus: bool) -> int:
     """The smallest number of nodes that divides the ranks and that the partition has enough suitable nodes for."""
-    most = requested.gpus_per_node or None
+    most, type_ = requested.gpus.count or None, requested.gpus.kind
     for nodes in (count for count in range(1, ranks + 1) if ranks % count == 0):
         per_node = ranks // nodes
         if most is not None and per_node > most:
             continue
         cpus = per_node * (requested.cpus_per_task or 1)
-        if partition.nodes_with(gpus=per_node if use_gpus else 0, cpus=cpus) >= nodes:
+        if partition.nodes_with(gpus=per_node if use_gpus else 0, cpus=cpus, kind=type_) >= nodes:
             return nodes
     kinds = ", ".join(
-        f"{_many(kind.count, 'node')} with {_many(kind.cpus, 'CPU')} and {_many(kind.gpus, 'GPU')}"
+        f"{_many(kind.count, 'node')} with {_many(kind.cpus, 'CPU')} and {_many(kind.gpus, 'GPU')}{_types(kind)}"
         for kind in partition.kinds
     )
+    with_gpus = "" if type_ is None else f" with a GPU of type {type_} each"
     raise LaunchError(
-        f"{_many(ranks, 'rank')} cannot be spread evenly over partition {partition.name}, which has {kinds or 'no nodes'};"
-        " choose fewer ranks, or another partition"
+        f"{_many(ranks, 'rank')}{with_gpus} cannot be spread evenly over partition {partition.name}, which has"
+        f" {kinds or 'no nodes'}; choose fewer ranks, or another partition"
     )
 
 
-def _share(partition: Partition, per_node: int, gpus: int) -> int | None:
+def _types(kind: NodeKind) -> str:
+    return f" ({', '.join(f'{count} {name}' for name, count in kind.gpu_types)})" if kind.gpu_types else ""
+
+
+def _share(partition: Partition, per_node: int, gpus: Gpus) -> int | None:
     """CPUs per rank on a node: its share per GPU, or the node's CPUs divided by its ranks."""
-    holding = [kind for kind in partition.kinds if kind.gpus >= min(gpus, per_node) and kind.cpus >= per_node]
+    wanted = gpus.count or 0
+    holding = [
+        kind for kind in partition.kinds if kind.gpus_of(gpus.kind) >= wanted and kind.cpus >= per_node
+    ]
     if not holding:
         return None
-    share = min(kind.cpus // max(per_node, kind.gpus if gpus else 0) for kind in holding)
+    share = min(kind.cpus // max(per_node, kind.gpus if wanted else 0) for kind in holding)
     return max(1, min(MOST_CPUS_PER_TASK, share))
 
 
 def _added(before: Resources, after: Resources) -> str:
     """What ``after`` has and ``before`` does not: "partition gpu, hours 12"."""
-    old = before.given()
-    words = [
-        f"{name} {value}" for name, value in after.given().items() if name != "sbatch" and name not in old
-    ]
-    words += [f"sbatch {name} {value}" for name, value in after.sbatch.items() if name not in before.sbatch]
+    old, tables = before.given(), ("sbatch", "small_sbatch")
+    words = []
+    for name, value in after.given().items():
+        if name in tables:
+            new = {option: text for option, text in value.items() if option not in old.get(name, {})}
+            words += [f"{name} {option} {text}" for option, text in new.items()]
+        elif name not in old:
+            words.append(f"{name} {'; '.join(value) if isinstance(value, tuple) else value}")
     return ", ".join(words)
 
 

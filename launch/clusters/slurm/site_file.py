@@ -14,14 +14,21 @@ from data_prep.errors import ConfigError
 from launch.clusters.resources import Resources
 
 
-def _kind(hint: Any) -> type:
-    """The one type of ``int | None`` or ``dict[str, str]``."""
-    first = typing.get_args(hint)[0] if typing.get_args(hint)[-1] is type(None) else hint
-    return typing.get_origin(first) or first
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """The types of ``int | str | None``, ``dict[str, str]`` or ``tuple[str, ...]``."""
+    is_optional = type(None) in typing.get_args(hint)
+    kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)] if is_optional else [hint]
+    return tuple(typing.get_origin(kind) or kind for kind in kinds)
 
 
-_KINDS: dict[str, type] = {name: _kind(hint) for name, hint in typing.get_type_hints(Resources).items()}
-_IN_WORDS = {str: "a quoted string", int: "an integer", float: "a number", dict: "a table"}
+_KINDS = {name: _kinds(hint) for name, hint in typing.get_type_hints(Resources).items()}
+_IN_WORDS = {
+    str: "a quoted string",
+    int: "an integer",
+    float: "a number",
+    dict: "a table",
+    tuple: 'a list of quoted strings, such as ["module load cuda"]',
+}
 _OTHERS_NAMES = {
     "time": "hours",
     "timeout_min": "hours",
@@ -30,6 +37,9 @@ _OTHERS_NAMES = {
     "memory": "memory_gb",
     "gpus": "gpus_per_node",
     "gres": "gpus_per_node",
+    "modules": "setup",
+    "module": "setup",
+    "prolog": "setup",
     "cpus": "cpus_per_task",
     "queue": "partition",
     "project": "account",
@@ -78,11 +88,14 @@ def read_site_file(file: Path) -> Resources:
 
 
 def _checked(where: str, key: str, value: Any) -> Any:
-    kind = _KINDS[key]
-    if kind is float and type(value) is int:
+    kinds = _KINDS[key]
+    if kinds == (float,) and type(value) is int:
         return float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{where}: {key} is {_shown(value)}; it must be {_IN_WORDS[kind]}")
+    if tuple in kinds and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return tuple(value)
+    if type(value) not in kinds:
+        words = " or ".join(_IN_WORDS[kind] for kind in kinds)
+        raise ConfigError(f"{where}: {key} is {_shown(value)}; it must be {words}")
     if not isinstance(value, dict):
         return value
     for name, option in value.items():

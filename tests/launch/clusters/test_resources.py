@@ -29,7 +29,16 @@ wishes = st.builds(
         ("nodes", 0),
         ("gpus_per_node", -1),
         ("cpus_per_task", 0),
-        ("memory_gb", 0.0),
+        ("memory_gb", 0.0001),
+        ("gpus_per_node", "a100:"),
+        ("gpus_per_node", "a100:x"),
+        ("gpus_per_node", ""),
+        ("small_gpus", -1),
+        ("small_hours", 0.0),
+        ("small_memory_gb", -1.0),
+        ("small_cpus", 0),
+        ("small_partition", " "),
+        ("setup", ("module load a\nrm b",)),
         ("memory_gb", math.nan),
         ("hours", 0.0),
         ("hours", 0.001),  # SLURM would get a limit of 0 minutes, which is none
@@ -110,6 +119,98 @@ def test_resources_become_submitits_parameters():
         "signal_delay_s": 120,
         "additional_parameters": {"exclusive": True, "reservation": "course 1"},
     }
+
+
+@pytest.mark.parametrize(
+    ("field", "of_two_ranks"),
+    [
+        (4, 2),
+        ("4", 2),
+        ("a100:4", "a100:2"),
+        ("a100:1", "a100:1"),
+        ("a100", "a100:2"),
+        ("1g.5gb:2", "1g.5gb:2"),  # a part of a GPU
+        (0, None),
+        ("a100:0", None),
+    ],
+)
+def test_gpus_may_have_a_type(field, of_two_ranks):
+    asked = Resources(gpus_per_node=field)
+    assert asked.parameters(ranks=2).get("gpus_per_node") == of_two_ranks
+    assert Resources(**asked.given()) == asked
+
+
+def test_gpus_in_sbatchs_own_notation_are_counted_as_gpus():
+    assert Resources(sbatch={"gres": "gpu:v100:2"}) == Resources(gpus_per_node="v100:2")
+    assert Resources(sbatch={"gres": "gpu:v100"}) == Resources(gpus_per_node="v100:1")
+    assert Resources(sbatch={"gres": "gpu"}) == Resources(gpus_per_node=1)
+    both = Resources(sbatch={"--gres": "tmpdisk:10,gpu:4"})
+    assert (both.gpus_per_node, both.sbatch) == (4, {"gres": "tmpdisk:10"})
+    assert Resources(small_sbatch={"gres": "gpu:1"}) == Resources(small_gpus=1)
+    with pytest.raises(
+        ConfigError, match="requested twice: gpus_per_node is 2, and the sbatch option gres has v100:1"
+    ):
+        Resources(gpus_per_node=2, sbatch={"gres": "gpu:v100:1"})
+    with pytest.raises(ConfigError, match="GPUs of two types in one job"):
+        Resources(sbatch={"gres": "gpu:a100:1,gpu:v100:1"})
+
+
+def test_all_of_a_nodes_memory_can_be_requested_but_small_jobs_do_not_take_it():
+    asked = Resources(memory_gb=0.0)
+    assert asked.parameters(ranks=1)["mem"] == "0"
+    assert "mem" not in asked.of_small_jobs().parameters(ranks=1)
+    assert Resources(memory_gb=2.0).of_small_jobs().parameters(ranks=1)["mem"] == "2048M"
+
+
+TRAINING = Resources(
+    partition="gpu",
+    account="vision",
+    qos="long",
+    constraint="h100",
+    nodes=2,
+    gpus_per_node="h100:4",
+    cpus_per_task=16,
+    hours=12.0,
+    max_parallel=3,
+    sbatch={"exclusive": "true", "gres": "tmpdisk:10", "mail-type": "END", "nice": "5"},
+    setup=("module load cuda",),
+)
+
+
+def test_options_for_training_stay_off_the_small_jobs():
+    small = TRAINING.of_small_jobs()
+    assert small == Resources(
+        partition="gpu",
+        account="vision",
+        qos="long",
+        constraint="h100",
+        nodes=1,
+        gpus_per_node=0,
+        cpus_per_task=1,
+        hours=12.0,
+        max_parallel=3,
+        sbatch={"mail-type": "END", "nice": "5"},
+        setup=("module load cuda",),
+    )
+
+
+def test_small_jobs_have_resources_of_their_own():
+    own = Resources(
+        small_partition="cpu", small_cpus=2, small_hours=1.0, small_sbatch={"nice": "0", "exclude": "n1"}
+    )
+    assert own.over(TRAINING).of_small_jobs() == Resources(
+        partition="cpu",
+        account="vision",
+        nodes=1,
+        gpus_per_node=0,
+        cpus_per_task=2,
+        hours=1.0,
+        max_parallel=3,
+        sbatch={"mail-type": "END", "nice": "0", "exclude": "n1"},
+        setup=("module load cuda",),
+    )
+    on_gpus = Resources(small_gpus="h100:1", small_account="shared").over(TRAINING).of_small_jobs()
+    assert (on_gpus.gpus_per_node, on_gpus.account, on_gpus.partition) == ("h100:1", "shared", "gpu")
 
 
 def test_unset_resources_are_left_to_slurm():

@@ -88,7 +88,11 @@ def test_a_large_cluster_with_several_kinds_of_nodes():
     assert [partition.most_gpus for partition in facts.partitions] == [0, 8, 4, 3]
     assert [partition.limit_minutes for partition in facts.partitions] == [10080, 2880, 720, None]
     assert (scavenge.preempt_mode, old.is_up, cpu.is_up) == ("CANCEL", False, True)
-    assert old.kinds == (NodeKind(count=3, cpus=16, memory_mb=64000, gpus=3),)
+    types = (("k80", 1), ("v100", 2))
+    assert old.kinds == (NodeKind(count=3, cpus=16, memory_mb=64000, gpus=3, gpu_types=types),)
+    assert gpu.gpu_types == ["a100", "h100"]
+    assert [gpu.most_gpus_of(kind) for kind in ("a100", "H100", "v100")] == [4, 8, 0]
+    assert gpu.nodes_with(gpus=4, cpus=1, kind="a100") == 12
     assert [gpu.nodes_with(gpus=count, cpus=1) for count in (0, 4, 5, 8, 9)] == [14, 14, 2, 2, 0]
     assert [partition.name for partition in facts.named("scavenge,gpu,nowhere")] == ["scavenge", "gpu"]
 

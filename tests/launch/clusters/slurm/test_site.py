@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition, cluster_facts
-from launch.clusters.slurm.site import choose, resolve
+from launch.clusters.slurm.site import choose, resolve, resolve_small
+from launch.estimate import Allocation
 from tests.launch.clusters.slurm.test_facts import CONFIG_24_11, PARTITIONS_24_11, SINFO_24_11
 
 LARGE = cluster_facts(config=CONFIG_24_11, partitions=PARTITIONS_24_11, sinfo=SINFO_24_11)
@@ -87,6 +88,42 @@ def test_ranks_get_a_gpu_each_on_the_fewest_nodes(ranks, nodes, gpus, cpus):
     assert (chosen.nodes, chosen.gpus_per_node, chosen.cpus_per_task) == (nodes, gpus, cpus)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "ranks", "nodes", "chosen_gpus"),
+    [
+        ("h100", 8, 1, "h100:8"),
+        ("a100", 8, 2, "a100:4"),  # twelve nodes with four, and those with eight have another type
+        ("a100:2", 8, 4, "a100:2"),
+        ("a100:4", 2, 1, "a100:2"),
+        ("a100:1", 1, 1, "a100:1"),
+    ],
+)
+def test_ranks_get_gpus_of_the_requested_type(gpus, ranks, nodes, chosen_gpus):
+    chosen, _ = choose(Resources(partition="gpu", gpus_per_node=gpus), LARGE, ranks)
+    assert (chosen.nodes, chosen.gpus_per_node) == (nodes, chosen_gpus)
+    assert Allocation.by(chosen, ranks) == Allocation(ranks, "GPU", chosen.hours or 0.0)
+
+
+def test_small_jobs_run_in_their_own_partition_within_its_limit(tmp_path):
+    site = tmp_path / "site.toml"
+    site.write_text('small_partition = "scavenge"\nhours = 20\nsetup = ["module load cuda"]\n')
+    asked = Resources(partition="gpu", gpus_per_node="a100:4")
+    small, _ = resolve_small(asked, site, LARGE)
+    assert small.given() == {
+        "partition": "scavenge",
+        "nodes": 1,
+        "gpus_per_node": 0,
+        "cpus_per_task": 1,
+        "hours": 12.0,
+        "signal_delay_s": 90,
+        "retries": 2,
+        "setup": ("module load cuda",),
+    }
+    training, sentences = resolve(asked, site, LARGE, 4)
+    assert (training.partition, training.gpus_per_node, training.hours) == ("gpu", "a100:4", 20.0)
+    assert sentences[0] == f"hours 20.0, setup module load cuda, small_partition scavenge: from {site}"
+
+
 def test_requested_resources_are_kept():
     asked = Resources(partition="gpu", nodes=4, gpus_per_node=1, cpus_per_task=3, hours=100.0)
     chosen, sentences = choose(asked, LARGE, 4)
@@ -122,6 +159,11 @@ def test_the_partitions_limit_is_used_if_below_a_day():
         ),
         (Resources(partition="gpu"), 17, "17 ranks cannot be spread evenly"),
         (Resources(partition="gpu", nodes=2), 3, "3 ranks cannot be spread evenly over 2 nodes"),
+        (
+            Resources(partition="gpu", gpus_per_node="v100"),
+            1,
+            r"1 rank with a GPU of type v100 each cannot .* 4 GPUs \(4 a100\), 2 nodes .* \(8 h100\);",
+        ),
         (Resources(partition="cpu", cpus_per_task=129), 1, "200 nodes with 128 CPUs and 0 GPUs"),
     ],
 )

@@ -19,13 +19,20 @@ partition = "gpu"
 account = "vision"
 hours = 12
 memory_gb = 64.5
-gpus_per_node = 4
+gpus_per_node = "a100:4"
 retries = 0
+setup = ["module load cuda/12", "source env.sh"]
+small_partition = "cpu"
+small_gpus = 0
+small_hours = 1
 
 [sbatch]
 mail-type = "END"
 exclusive = true
 nice = 100
+
+[small_sbatch]
+nice = 0
 """
 
 
@@ -45,8 +52,13 @@ def test_a_complete_file_is_read(written):
         account="vision",
         hours=12.0,
         memory_gb=64.5,
-        gpus_per_node=4,
+        gpus_per_node="a100:4",
         retries=0,
+        setup=("module load cuda/12", "source env.sh"),
+        small_partition="cpu",
+        small_gpus=0,
+        small_hours=1.0,
+        small_sbatch={"nice": "0"},
         sbatch={"mail-type": "END", "exclusive": "true", "nice": "100"},
     )
 
@@ -62,6 +74,13 @@ def test_a_complete_file_is_read(written):
         ('time = "1:00:00"\n', r"line 1: .*did you mean hours\?"),
         ("[slurm]\nnodes = 1\n", r"line 1: 'slurm' is not a field .*; known fields: partition, .*\[sbatch\]"),
         ('nodes = 1\nhours = "12"\n', r"line 2: hours is '12'; it must be a number"),
+        (
+            'setup = "module load cuda"\n',
+            r"line 1: setup is .*; it must be a list of quoted strings, such as",
+        ),
+        ("setup = [1]\n", r"line 1: setup is \[1\]; it must be a list of quoted strings"),
+        ("gpus_per_node = 1.5\n", r"line 1: gpus_per_node is 1\.5; it must be an integer or a quoted string"),
+        ('[sbatch]\ngres = "gpu:a:1,gpu:b:1"\n', r"line 1: gres is .*; GPUs of two types in one job"),
         ("nodes = 1.5\n", r"line 1: nodes is 1\.5; it must be an integer"),
         ("nodes = true\n", r"line 1: nodes is true; it must be an integer"),
         ("partition = 3\n", r"line 1: partition is 3; it must be a quoted string"),
