@@ -31,7 +31,6 @@ from pipeline.measures.settings import MeasuresConfig
 from pipeline.measures.take import take_all
 from pipeline.measures.view import ModelView
 from pipeline.models.interface import DataSpec
-from pipeline.trained_readers import load_readers
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, stop_requests
 from pipeline.training.memory import keep_freed_memory
@@ -110,14 +109,7 @@ def _evaluate(
                     examples = MeasuredSplit(
                         data, measures.split, device, measures.measure_batch_size, heartbeat
                     )
-                    view = ModelView(
-                        model,
-                        examples,
-                        identity(cell.config, data.manifest.digest),
-                        load_readers=partial(load_readers, measures.readers, examples)
-                        if measures.readers
-                        else None,
-                    )
+                    view = ModelView(model, examples, identity(cell.config, data.manifest.digest))
                     failed = take_all(
                         view,
                         cell,

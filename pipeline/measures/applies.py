@@ -10,11 +10,8 @@ from pipeline.models import capabilities
 from pipeline.models.capabilities import NeedsLabels
 
 
-def why_not(needs: Needs, model: nn.Module, manifest: Manifest, has_readers: bool = False) -> str | None:
-    """The first missing requirement, as a sentence; None if nothing is missing.
-
-    ``has_readers``: whether the run's configuration names label readers, trained or not.
-    """
+def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
+    """The first missing requirement, as a sentence; None if nothing is missing."""
     for name in needs.capabilities:
         if not isinstance(model, getattr(capabilities, name)):
             return f"the system lacks the capability {name}"
@@ -23,8 +20,8 @@ def why_not(needs: Needs, model: nn.Module, manifest: Manifest, has_readers: boo
     for column in needs.columns:
         if not _has(manifest, column):
             return f"{manifest.name} has no {column}"
-    if "label_readers" in needs.extras and not has_readers:
-        return "no label readers are named (python launch/measure.py trains them)"
+    for extra in needs.extras:
+        return f"there is no {extra}"
     return None
 
 

@@ -17,11 +17,13 @@ from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
 from pipeline.measures.generation_grid import GenerationGrid
+from pipeline.measures.importance_weighted_bound import ImportanceWeightedBound
 from pipeline.measures.intervention_grid import InterventionGrid
 from pipeline.measures.latent_histogram import LatentHistogram
 from pipeline.measures.latent_separation import LatentSeparation
 from pipeline.measures.likelihood import Likelihood
 from pipeline.measures.measure import Measure
+from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
 from pipeline.measures.swap_grid import SwapGrid
 from pipeline.measures.traversal_grid import TraversalGrid
@@ -39,6 +41,8 @@ _ALL: tuple[type[Measure], ...] = (
     LatentHistogram,
     LatentSeparation,
     Diversity,
+    Reconstruction,
+    ImportanceWeightedBound,
     Disentanglement,
 )
 MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}

@@ -98,6 +98,17 @@ class BoundsLikelihood(Protocol):
 
 
 @runtime_checkable
+class WeighsImportance(Protocol):
+    """Gives the importance weights of samples, whose mean is the likelihood of an image without its labels."""
+
+    def log_importance_weights(
+        self, image: UInt8[Tensor, "batch channel height width"], samples: int
+    ) -> Float[Tensor, "sample batch"]:
+        """``log w`` of fresh samples of the posterior, where ``E[w] = p(x)``."""
+        ...
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """Maps an image to a code, and a code to an image."""
 

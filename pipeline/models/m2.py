@@ -26,7 +26,12 @@ from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
-from pipeline.models.parts.densities import class_log_probability, standard_gaussian_kl
+from pipeline.models.parts.densities import (
+    class_log_probability,
+    gaussian_log_density,
+    standard_gaussian_kl,
+    standard_gaussian_log_density,
+)
 from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
 from pipeline.models.parts.label_codes import LabelCodes, known_or_predicted, log_likelihood_of
 from pipeline.models.parts.label_latents import IntervenesByLatents, SwapsByLatents
@@ -217,6 +222,21 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         return (each + advantage * (score - score.detach())).mean(0)
 
     # capabilities
+
+    def log_importance_weights(
+        self, image: UInt8[Tensor, "batch channel height width"], samples: int
+    ) -> Float[Tensor, "sample batch"]:
+        """``log p(x | y, z) + log p(y) + log p(z) − log q(y | x) − log q(z | x, y)`` of sampled labels and latents."""
+        pixels = to_pixels(image)
+        log_q, features = self.log_q(pixels), self.features(pixels)
+        distribution = torch.distributions.Categorical(logits=log_q, validate_args=False)
+        labels = distribution.sample(torch.Size([samples])).to(torch.uint8)
+        code = self.codes.code(labels)
+        mean, scale = split_mean_and_scale(self.encoder(features, code))
+        z = mean + scale * torch.randn_like(mean)
+        ratio = class_log_probability((self.log_prior - log_q).expand(samples, -1, -1, -1), labels).sum(-1)
+        ratio = ratio + standard_gaussian_log_density(z) - gaussian_log_density(z, mean, scale)
+        return self.pixel_density(pixels, self.decoder(z, code)) + ratio
 
     def classify(
         self, image: UInt8[Tensor, "batch channel height width"]

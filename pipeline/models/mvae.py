@@ -29,7 +29,8 @@ from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
 from pipeline.models.parts.characteristic_vae import CLASSIFYING_SAMPLES, sample
 from pipeline.models.parts.densities import log_mean_exp, standard_gaussian_kl
-from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
+from pipeline.models.parts.image_vae import ImageVAEConfig
+from pipeline.models.parts.importance import WeighsSamplesOfPosterior
 from pipeline.models.parts.label_codes import LabelCodes, known_or_predicted, log_likelihood_of
 from pipeline.networks import mlp, one_hot, split_mean_and_scale
 
@@ -86,7 +87,7 @@ class Experts:
         return self.weighted_mean / precision, precision.rsqrt()
 
 
-class MVAE(ImageVAE):
+class MVAE(WeighsSamplesOfPosterior):
     """MVAE for images with any labels; its ``encoder`` gives the image's expert."""
 
     def __init__(self, config: MVAEConfig, data: DataSpec) -> None:

@@ -21,7 +21,7 @@ from pipeline.data.batch import Batch
 from pipeline.models.capabilities import ClassMeans, KnownLabels
 from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import standard_gaussian_kl
-from pipeline.models.parts.image_vae import ImageVAE
+from pipeline.models.parts.importance import WeighsSamplesOfPosterior
 from pipeline.models.parts.weighted_bound import WeightedVAEConfig, weighted_bound
 
 
@@ -35,7 +35,7 @@ class VAEConfig(WeightedVAEConfig):
         return VAE(self, data)
 
 
-class VAE(ImageVAE):
+class VAE(WeighsSamplesOfPosterior):
     """A VAE for images."""
 
     def __init__(self, config: VAEConfig, data: DataSpec) -> None:

@@ -13,7 +13,8 @@ from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import log_mean_exp
-from pipeline.models.parts.image_vae import ImageVAE, ImageVAEConfig
+from pipeline.models.parts.image_vae import ImageVAEConfig
+from pipeline.models.parts.importance import WeighsSamplesOfPosterior
 from pipeline.models.parts.label_classifier import DiagonalClassifier, LabelClassifier
 from pipeline.models.parts.label_estimators import SigmoidQuadrature
 from pipeline.models.parts.label_latents import SwapsByLatents
@@ -45,7 +46,7 @@ class CharacteristicVAEConfig(ImageVAEConfig):
             )
 
 
-class CharacteristicVAE(SwapsByLatents, ImageVAE):
+class CharacteristicVAE(SwapsByLatents, WeighsSamplesOfPosterior):
     """``q(z | x)``, ``p(x | z)``, ``q(y | z_c)``, and the capabilities that these give; its code is ``z = (z_c, z_s)``."""
 
     def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:

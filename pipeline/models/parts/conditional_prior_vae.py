@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
 from pipeline.models.parts.conditional_prior import ConditionalPrior
+from pipeline.models.parts.densities import standard_gaussian_log_density
 from pipeline.models.parts.label_classifier import concat_blocks
 from pipeline.models.parts.label_estimators import LabelMarginal, label_marginal
 from pipeline.models.parts.label_latents import IntervenesByLatents, TraversesByLatents
@@ -30,6 +31,12 @@ class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, Characteristi
         """``log p(z_i)`` of each label by the chosen estimator; ``joint`` holds its summands, per block."""
         log_q = [None] * len(joint) if choice == "exact" else self.classifier(z_c)
         return concat_blocks([label_marginal(choice, *block) for block in zip(joint, log_q, strict=True)])
+
+    def log_prior(self, z: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows"]:
+        """``log p(z_c) + log p(z_s)``, the labels summed out exactly."""
+        z_c, z_s = self.split(z)
+        of_labels = concat_blocks([block.logsumexp(-1) for block in self.conditional_prior.joint(z_c)])
+        return of_labels.sum(-1) + standard_gaussian_log_density(z_s)
 
     # capabilities
 

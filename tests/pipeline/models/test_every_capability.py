@@ -18,6 +18,7 @@ from tests.pipeline.models.every_system import CASES, SIZE, Case, images, labels
 CAPABILITIES = (
     capabilities.NeedsLabels,
     capabilities.BoundsLikelihood,
+    capabilities.WeighsImportance,
     capabilities.Classifies,
     capabilities.Encodes,
     capabilities.HasLabelLatents,
@@ -55,24 +56,29 @@ def assert_pictures(found: Tensor, *shape: int) -> None:
 ALWAYS = {"BoundsLikelihood", "Reconstructs", "Encodes"}
 CHANGES = {"GeneratesFromLabels", "Intervenes"}
 READS = {"Classifies"}
+WEIGHS = {"WeighsImportance"}  # systems whose posterior takes no labels
 PLACES = {"HasLabelLatents"}
 OWN_LATENTS = {"EncodesFactors", "SwapsCharacteristics"} | PLACES
 PATHS = {"Traverses", "HasCentres"}
 ATTRIBUTES = {"SwitchesAttribute", "NeedsLabels"} | PLACES
 CAN = {
-    "ccvae": ALWAYS | CHANGES | READS | OWN_LATENTS | PATHS,
-    "ccvae_one_per_class": ALWAYS | CHANGES | READS | OWN_LATENTS | PATHS,
-    "m3": ALWAYS | CHANGES | READS | OWN_LATENTS | {"FlipsClosest"},  # its labels have no mean to walk to
-    "m2": ALWAYS | CHANGES | READS | PLACES | {"SwapsCharacteristics"},  # labels have no latents
-    "mvae": ALWAYS | CHANGES | READS | {"SwapsCharacteristics"},  # labels have no place in its code
-    "diva": ALWAYS | CHANGES | READS | OWN_LATENTS | PATHS,
-    "diva_original": ALWAYS | CHANGES | READS | OWN_LATENTS | PATHS | {"HasSchedule"},
-    "vae": ALWAYS | {"SwitchesAttribute"},  # by the means of a split: it sees no labels
+    "ccvae": ALWAYS | CHANGES | READS | WEIGHS | OWN_LATENTS | PATHS,
+    "ccvae_one_per_class": ALWAYS | CHANGES | READS | WEIGHS | OWN_LATENTS | PATHS,
+    "m3": ALWAYS
+    | CHANGES
+    | READS
+    | WEIGHS
+    | OWN_LATENTS
+    | {"FlipsClosest"},  # its labels have no mean to walk to
+    "m2": ALWAYS | CHANGES | READS | WEIGHS | PLACES | {"SwapsCharacteristics"},  # labels have no latents
+    "mvae": ALWAYS | CHANGES | READS | WEIGHS | {"SwapsCharacteristics"},  # labels have no place in its code
+    "diva": ALWAYS | CHANGES | READS | WEIGHS | OWN_LATENTS | PATHS,
+    "diva_original": ALWAYS | CHANGES | READS | WEIGHS | OWN_LATENTS | PATHS | {"HasSchedule"},
+    "vae": ALWAYS | WEIGHS | {"SwitchesAttribute"},  # by the means of a split: it sees no labels
     # Nothing predicts a label from an image, in these three.
     "cond_vae": ALWAYS | CHANGES | ATTRIBUTES | PATHS,
     "cond_vae_info": ALWAYS | CHANGES | ATTRIBUTES | PATHS | {"HasAdversaries"},
     "csvae": ALWAYS | CHANGES | ATTRIBUTES | OWN_LATENTS | PATHS | {"HasAdversaries"},
-    "label_reader": READS,  # no VAE: it judges the others
 }
 """What each system can do, and what it needs of the loop and of whoever measures it, by the names of the protocols."""
 
