@@ -22,6 +22,7 @@ from pipeline.measures.intervention_grid import InterventionGrid
 from pipeline.measures.latent_histogram import LatentHistogram
 from pipeline.measures.latent_separation import LatentSeparation
 from pipeline.measures.likelihood import Likelihood
+from pipeline.measures.linear_probes import LinearProbes
 from pipeline.measures.measure import Measure
 from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
@@ -44,6 +45,7 @@ _ALL: tuple[type[Measure], ...] = (
     Reconstruction,
     ImportanceWeightedBound,
     Disentanglement,
+    LinearProbes,
 )
 MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}
 """By name."""

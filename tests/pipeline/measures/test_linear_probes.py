@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.measures.linear_probes import LinearProbes, class_accuracies, factor_errors
+from pipeline.measures.view import ModelView
+from tests.pipeline.measures.all_able import AllAble
+
+CHANCE = np.random.default_rng(0)
+
+
+def test_a_linear_factor_is_read_exactly_and_noise_as_by_a_constant() -> None:
+    latents = CHANCE.standard_normal((600, 3))
+    factors = np.stack([2 * latents[:, 0] - latents[:, 2] + 1, CHANCE.random(600)], 1)
+    errors = factor_errors(latents[:300], factors[:300], latents[300:], factors[300:])
+    assert errors[0] < 1e-3
+    assert errors[1] == pytest.approx(0.25, abs=0.02)  # of a uniform variable around its mean
+
+
+def test_classes_that_are_apart_are_read_and_others_by_chance() -> None:
+    values = np.repeat([0, 1, 3], [300, 60, 240])
+    latents = CHANCE.standard_normal((600, 2))
+    latents[:, 0] += 9 * values
+    rows = CHANCE.permutation(600)
+    fit, test = rows[:300], rows[300:]
+    read = class_accuracies(latents[fit], values[fit], latents[test], values[test])
+    assert read.tolist() == pytest.approx([1, 1, 1], abs=0.02)
+    guessed = class_accuracies(latents[fit, 1:], values[fit], latents[test, 1:], values[test])
+    assert guessed.mean() == pytest.approx(1 / 3, abs=0.1)
+
+
+class Separate(AllAble):
+    """Knows the first factor in its first latent, which is the label's, and the second in its last."""
+
+    def characteristic_latents(self, image: torch.Tensor, labels: object = None) -> torch.Tensor:
+        return torch.zeros(len(image), 2)
+
+
+def test_target_latents_are_probed_apart_from_the_others(examples, monkeypatch) -> None:
+    def codes(view: ModelView, count: int) -> torch.Tensor:
+        factors = torch.from_numpy(view.examples.data.column(view.examples.split, "factors")[:count].copy())
+        labels = torch.from_numpy(view.examples.labels[:count].astype(np.float32))
+        return torch.cat([3 * factors[:, :1] - 5, 10 * labels[:, :1], factors[:, 1:], 0 * labels], 1)
+
+    monkeypatch.setattr(ModelView, "codes", codes)
+    found = LinearProbes()(ModelView(Separate(), examples))
+    assert set(found.numbers) == set(LinearProbes.metrics)
+    assert found.arrays["factors"].tolist() == ["one", "two"]
+    own, common = (found.arrays[f"linear_probe_mae{suffix}"] for suffix in ("", "_on_common_factors"))
+    assert own[0] < 0.01 < 0.2 < own[1]
+    assert common[1] < 0.01 < 0.2 < common[0]
+    assert found.numbers["linear_probe_mae_of_a_constant"] == pytest.approx(0.25, abs=0.07)
+    assert found.arrays["linear_probe_accuracy"][:2].tolist() == [1, 1]
+    assert found.arrays["linear_probe_accuracy_on_common_factors"].mean() < 0.7
+    # Three labels of two values and one of five.
+    assert found.numbers["linear_probe_accuracy_of_chance"] == pytest.approx((3 / 2 + 1 / 5) / 4)
+
+
+def test_a_system_that_separates_nothing_is_probed_in_all_latents(examples, monkeypatch) -> None:
+    monkeypatch.setattr(ModelView, "codes", lambda self, count: torch.rand(min(count, len(self.examples)), 3))
+    monkeypatch.setattr(AllAble, "characteristic_latents", None)
+    found = LinearProbes(images=20)(ModelView(AllAble(), examples))
+    assert not [name for name in found.numbers if "common" in name]
+    assert found.counts["linear_probe_mae"] == 20
