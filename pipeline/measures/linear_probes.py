@@ -27,8 +27,8 @@ class LinearProbes:
     """Errors of linear regressions of each factor, and accuracies of linear classifiers of each label, from latents.
 
     From the latents that represent the labels or target factors, and, for contrast, from the others
-    (``…_on_common_factors``); from all latents if the system does not separate them. Each factor is scaled so that its range in
-    the fitted images is 1. Factors that are categories are left out.
+    (``…_on_common_factors``); from all latents if the system does not separate them. Each factor is scaled so that its
+    range in the fitted images is 1. Factors that are categories are left out.
     """
 
     images: int = 5000
