@@ -31,6 +31,7 @@ from pipeline.measures.settings import MeasuresConfig
 from pipeline.measures.take import take_all
 from pipeline.measures.view import ModelView
 from pipeline.models.interface import DataSpec
+from pipeline.trained_readers import load_readers
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, stop_requests
 from pipeline.training.memory import keep_freed_memory
@@ -109,7 +110,14 @@ def _evaluate(
                     examples = MeasuredSplit(
                         data, measures.split, device, measures.measure_batch_size, heartbeat
                     )
-                    view = ModelView(model, examples, identity(cell.config, data.manifest.digest))
+                    view = ModelView(
+                        model,
+                        examples,
+                        identity(cell.config, data.manifest.digest),
+                        load_readers=partial(load_readers, measures.readers, examples)
+                        if measures.readers
+                        else None,
+                    )
                     failed = take_all(
                         view,
                         cell,

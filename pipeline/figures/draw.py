@@ -51,7 +51,7 @@ def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path
     for name, grid in grids_in(arrays).items():
         drawn.append(folder / f"{name}{settings}.png")
         save_grid(grid, drawn[-1])
-    if key.measure in DRAWN:
+    if arrays and key.measure in DRAWN:  # there are none if the measure does not apply
         name, draw = DRAWN[key.measure]
         drawn.append(folder / f"{name}{settings}.png")
         draw(arrays, drawn[-1])

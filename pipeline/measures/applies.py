@@ -10,8 +10,11 @@ from pipeline.models import capabilities
 from pipeline.models.capabilities import NeedsLabels
 
 
-def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
-    """The first missing requirement, as a sentence; None if nothing is missing."""
+def why_not(needs: Needs, model: nn.Module, manifest: Manifest, has_readers: bool = False) -> str | None:
+    """The first missing requirement, as a sentence; None if nothing is missing.
+
+    ``has_readers``: whether the run's configuration names label readers, trained or not.
+    """
     for name in needs.capabilities:
         if not isinstance(model, getattr(capabilities, name)):
             return f"the system lacks the capability {name}"
@@ -20,8 +23,8 @@ def why_not(needs: Needs, model: nn.Module, manifest: Manifest) -> str | None:
     for column in needs.columns:
         if not _has(manifest, column):
             return f"{manifest.name} has no {column}"
-    for extra in needs.extras:
-        return f"there is no {extra}"
+    if "label_readers" in needs.extras and not has_readers:
+        return "no label readers are named (python launch/measure.py trains them)"
     return None
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Extra = Literal["label_readers"]
+"""What else must be trained: independent classifiers of the pictures (see ``pipeline.measures.label_readers``)."""
+
 Answer = Literal["label_log_probabilities", "label_latents", "reconstructions", "bounds"]
 """Outputs of a model for every image of a split (see ``pipeline.measures.view``)."""
 
@@ -19,7 +22,7 @@ class Needs:
     """Whether the model must encode images without labels; for other measures it is given labels if it needs them."""
     columns: tuple[str, ...] = ()
     """Columns of the data: ``labels``, ``factors``, ``reference``, ``regions``, ``ids``."""
-    extras: tuple[str, ...] = ()
-    """Other trained models, such as ``classifier``, whose digests the result depends on."""
+    extras: tuple[Extra, ...] = ()
+    """Other trained models, whose digests the result depends on."""
     answers: tuple[Answer, ...] = ()
     """The outputs that it needs for every image, computed in one pass for all measures."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_prep.errors import ConfigError
 from pipeline.cells.folder import CellFolder
@@ -23,7 +25,22 @@ class Planned:
 def planned(measures: MeasuresConfig) -> list[Planned]:
     """The measures that a configuration names, in its order."""
     chosen = [measure_named(text) for text in measures.take]
-    return [Planned(measure, key_of(measure, measures.split)) for measure in chosen]
+    return [
+        Planned(measure, key_of(measure, measures.split, rests_on=_rests_on(measure, measures.readers)))
+        for measure in chosen
+    ]
+
+
+def needs_readers(measures: MeasuresConfig) -> bool:
+    """Whether one of these measures rests on label readers."""
+    return any("label_readers" in measure_named(text).needs.extras for text in measures.take)
+
+
+def _rests_on(measure: Measure, readers: Sequence[str]) -> dict[str, str]:
+    """The identities of the trained models that a measure depends on, known before they are trained."""
+    if "label_readers" not in measure.needs.extras or not readers:
+        return {}
+    return {"label_readers": "+".join(sorted(Path(folder).name.rpartition("-")[2] for folder in readers))}
 
 
 def unsettled(cell: CellFolder, measures: MeasuresConfig | None = None) -> list[Planned]:

@@ -24,6 +24,10 @@ class MeasuresConfig:
     """Split to measure."""
     measure_batch_size: int = 500
     """Examples per forward pass of a measure."""
+    readers: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """Folders of the label readers' cells, absolute; filled in by the launcher, which trains them when they are needed."""
+    quick_readers: Annotated[bool, tyro.conf.Suppress] = False
+    """Whether the launcher takes one quickly trained reader instead of an ensemble; the table says so."""
     hang_seconds: Annotated[float, tyro.conf.arg(name="measure_hang_seconds")] = field(default=3600.0)
     """Seconds without reading a batch after which measuring is ended, with its stacks in the log, and retried."""
 

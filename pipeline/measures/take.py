@@ -75,15 +75,20 @@ def take_all(
 
 def _answers_to(measures: Sequence[Planned], view: ModelView) -> frozenset[Answer]:
     """The outputs that the applicable measures need for every image."""
-    manifest = view.examples.data.manifest
+    manifest, has_readers = view.examples.data.manifest, view.load_readers is not None
     needs = [entry.measure.needs for entry in measures]
     return frozenset(
-        answer for each in needs if why_not(each, view.model, manifest) is None for answer in each.answers
+        answer
+        for each in needs
+        if why_not(each, view.model, manifest, has_readers) is None
+        for answer in each.answers
     )
 
 
 def _measured(view: ModelView, entry: Planned) -> tuple[Result, Mapping[str, np.ndarray]]:
-    reason = why_not(entry.measure.needs, view.model, view.examples.data.manifest)
+    reason = why_not(
+        entry.measure.needs, view.model, view.examples.data.manifest, view.load_readers is not None
+    )
     if reason is not None:
         log.info("%s does not apply: %s", entry.measure.name, reason)
         return Result(key=entry.key, status="not_applicable", reason=reason, time=_now()), {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.measures.answers import ANSWERS, Failed, compute
 from pipeline.measures.examples import MeasuredSplit
+from pipeline.measures.label_readers import LabelReaders
 from pipeline.measures.needs import Answer
 from pipeline.models.capabilities import KnownLabels, labels_if_needed
 
@@ -32,6 +34,8 @@ class ModelView:
     """Identity of the cell, which seeds random numbers."""
     answers: Collection[Answer] = ()
     """What the planned measures need, computed in the first pass."""
+    load_readers: Callable[[], LabelReaders] | None = None
+    """Loads the label readers; None if the run's configuration names none."""
     _known: dict[Answer, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -54,6 +58,19 @@ class ModelView:
     def reconstructions(self) -> Float[Tensor, "row channel height width"]:
         """Mean images in [0, 1] decoded from posterior means, in float16 on the CPU."""
         return self._one("reconstructions")
+
+    @cached_property
+    def readers(self) -> LabelReaders:
+        """The ensemble of independent classifiers, loaded on the view's device when a measure first uses it.
+
+        Only for measures whose ``Needs.extras`` have ``label_readers``.
+
+        Raises:
+            RunError: one of them is not trained yet, or was trained on another data set.
+        """
+        if self.load_readers is None:
+            raise LookupError("this measure does not state that it needs label_readers")
+        return self.load_readers()
 
     def first(self, count: int) -> UInt8[Tensor, "row channel height width"]:
         """The first images of the split (all of them if there are fewer), on the device."""

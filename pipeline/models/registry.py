@@ -14,6 +14,7 @@ from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
+from pipeline.models.label_reader import LabelReaderConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
@@ -31,6 +32,7 @@ SystemConfig = (
     | CondVAEConfig
     | CondVAEInfoConfig
     | CSVAEConfig
+    | LabelReaderConfig
 )
 ModelConfig = Annotated[SystemConfig, Field(discriminator="system")]
 
@@ -82,5 +84,9 @@ PRESETS = {
         "CSVAE: a subspace for each attribute (Klys et al. 2018); unlabelled examples contribute the bound of log p(x) and"
         " the entropy term, and do not train the adversary",
         CSVAEConfig,
+    ),
+    "label_reader": Preset(
+        "an independent classifier of pictures, which judges what other systems draw; no VAE",
+        LabelReaderConfig,
     ),
 }

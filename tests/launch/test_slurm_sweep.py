@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from launch.clusters.slurm.facts import read_facts
 from launch.clusters.slurm.queue import cancel, queued
 from launch.clusters.slurm.register import Register
 from launch.clusters.slurm.sbatch import call_sbatch
+from launch.monitoring.named import SweepFolder
+from launch.monitoring.sweep_status import read_status
 from launch.plan import DataPlaces, NeededData, located, needed_data, planned_cells, write_cells
 from launch.sweep import main
 from pipeline.cell import Cell
@@ -201,6 +204,51 @@ def test_arrays_are_split_at_the_clusters_limit(
     assert [len(entry.units) for entry in register.in_stages(["train"])] == [2, 2, 1]
     jobs = [register.jobs_of(cell.name) for cell in cells]
     assert len({job["train"] for job in jobs} | {job["evaluate"] for job in jobs}) == 10
+
+
+SITES_SBATCH = """#!/bin/bash
+echo '          Welcome to the Example Supercomputer'
+array=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "${{@: -1}}")
+queued=$(squeue --me --array --noheader | wc -l)
+if [ $((queued + ${{array:-0}} + 1)) -gt $(cat {limit}) ]; then
+  echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2
+  echo 'sbatch: error: Batch job submission failed: Job violates accounting/QOS policy' >&2
+  exit 1
+fi
+{sbatch} "${{@: -1}}"
+"""
+
+
+def test_what_the_queue_has_room_for_is_submitted_through_a_sites_wrapper_and_the_rest_later(
+    slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """The wrapper prints a banner, drops ``--parsable``, and knows a limit that SLURM does not show."""
+    sweep, limit, wrapper = tmp_path / "sweep", tmp_path / "limit", tmp_path / "bin" / "sbatch"
+    limit.write_text("3")
+    wrapper.parent.mkdir()
+    wrapper.write_text(SITES_SBATCH.format(limit=limit, sbatch=shutil.which("sbatch")))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    cells, data = planned_sweep(places, sweep)
+    backend = launch(cells, data, sweep)
+    assert stages(sweep) == Counter({"prepare": 2, "merge": 1})
+    reason = "sbatch accepts no more jobs at the moment (QOSMaxSubmitJobPerUserLimit)"
+    assert f"2 of 2 wait for room in the queue: {reason}" in capsys.readouterr().out
+    assert {(state.phase, state.detail) for state in backend.states().values()} == {
+        ("waiting", f"for room in the queue: {reason}")
+    }
+    seen = read_status(SweepFolder.named(str(sweep), tmp_path))
+    assert {state.phase for state in seen.states.values()} == {"stopped"}
+    assert all("no room for its jobs in the queue yet" in state.detail for state in seen.states.values())
+
+    limit.write_text("6")
+    monkeypatch.setattr(backend, "_next_try", 0.0)
+    backend.states()
+    assert stages(sweep) == Counter({"prepare": 2, "merge": 1, "train": 2, "evaluate": 1})
+    limit.write_text("100")
+    launch(cells, data, sweep)  # the same command
+    assert stages(sweep) == WHOLE
+    assert not Register(sweep).held
 
 
 def test_states_while_slurm_does_not_answer_are_the_last_known_ones(

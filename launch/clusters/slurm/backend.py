@@ -11,25 +11,33 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from data_prep.errors import LaunchError
+from data_prep.lock import exclusive_lock
 from launch.clusters.backend import State
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import data as preparing
+from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.facts import ClusterFacts, read_facts
+from launch.clusters.slurm.job_state import is_held
 from launch.clusters.slurm.pending_work import PendingWork, pending_work
 from launch.clusters.slurm.preflight import preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
-from launch.clusters.slurm.register import PREFIX, Register
-from launch.clusters.slurm.sbatch import PATIENCE_S
+from launch.clusters.slurm.register import PREFIX, Held, Register
+from launch.clusters.slurm.sbatch import PATIENCE_S, SbatchRefusal
 from launch.clusters.slurm.site import resolve, resolve_small
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
 from launch.clusters.slurm.stages import Limits, planned
 from launch.clusters.slurm.submission import Submitter
+from launch.clusters.slurm.submit_limits import SubmitLimit, tightest_limit
+from launch.clusters.slurm.within_limits import submit_within, worth_another_try
 from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.cells.lease import forget
 from pipeline.measures.plan import is_done
+
+SECONDS_BETWEEN_TRIES = 60.0
+"""How long submission waits after sbatch has refused more jobs, if the limit itself is not known."""
 
 
 class SlurmBackend:
@@ -53,6 +61,11 @@ class SlurmBackend:
         self._asked, self._config_file = resources, config_file
         self._needed: Sequence[NeededData] = []
         self._states = CellStates(sweep, [])
+        self._cells: list[Cell] = []
+        self._train = True
+        self.held: dict[str, Held] = {}
+        """Cells and shards whose jobs wait for room in the queue, by name."""
+        self._next_try = 0.0
         self._resolved: dict[tuple[int, bool], tuple[Resources, list[str]]] = {}
 
     def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
@@ -143,35 +156,82 @@ class SlurmBackend:
 
         Data sets are prepared if cells are to be trained, or if there are no cells at all.
         """
+        self._cells, self._train, self.held = list(cells), train, {}
         self._states = CellStates(self.sweep, cells)
-        with ExitStack() as locks:
-            for entry in self._needed:
-                if not entry.is_ready():
-                    locks.enter_context(preparing.data_set_lock(entry, print))
-            register, queue = Register(self.sweep), self._poll_patiently()
+        self._submit(cells, lock)
+        if self.held:
+            some = next(iter(self.held.values()))
+            print(
+                f"{len(self.held)} of {max(len(cells), len(self.held))} wait for room in the queue: {some.why}; this command"
+                " submits them as room appears, and so does the same command later",
+                flush=True,
+            )
+
+    def submit_held(self) -> None:
+        """Submit what waits for room in the queue, if there is enough of it by now."""
+        register = Register(self.sweep)
+        # Measuring that waits for room follows training that succeeded; after any other, the launcher reports its end.
+        ready = [cell for cell in self._cells if cell.failed() is None and is_held(cell, register)]
+        if self._cells and not ready:
+            return
+        limit = self._submit_limit()
+        if limit is None and time.monotonic() < self._next_try:
+            return
+        if limit is not None and not worth_another_try(limit, len(self.held)):
+            return
+        with exclusive_lock(self.sweep / "launch.lock", lambda: None) as lock:
+            self._submit(ready, lock)
+
+    def _submit(self, cells: Sequence[Cell], lock: BinaryIO | None) -> None:
+        register, names = Register(self.sweep), {cell.name for cell in cells}
+        later = {name: held for name, held in self.held.items() if names and name not in names}
+        submitter: Submitter | None = None
+        merges: dict[int, NeededData] = {}
+
+        def plan() -> list[Array]:
+            queue = self._poll_patiently()
             own = self._own(register, queue)
             register.recover(own.values())
             now = pending_work(cells, register, own)
-            if not train:
+            if not self._train:
                 now.train.clear()
             for cell in [*now.train, *now.measure]:
                 if cell.name not in now.measured_before:
                     forget(cell.folder)
-            preparations = self._preparations(register, queue) if now.train or not cells else []
+            preparations = self._preparations(register, queue) if now.train or not self._cells else []
+            merges.update({id(entry.ready_after): entry.data for entry in preparations})
             old = [job for entry in register.in_stages(["compare"]) if (job := f"{entry.job}_0") in own]
-            names = {cell.name for cell in cells} | _measured(register, now.measured_by)
-            arrays = planned(now, preparations, self._limits(), self.sweep, names)
-            if not arrays or (old and [array.stage for array in arrays] == ["compare"]):
-                return
-            cancel([*now.hopeless, *old])
-            submitter = self._submitter(
+            compared = {cell.name for cell in self._cells} | _measured(register, now.measured_by)
+            arrays = planned(now, preparations, self._limits(), self.sweep, compared)
+            if old and [array.stage for array in arrays] == ["compare"]:
+                return []
+            if arrays:
+                cancel([*now.hopeless, *old])
+            return arrays
+
+        def submit(array: Array) -> None:
+            nonlocal submitter
+            submitter = submitter or self._submitter(
                 take_snapshot(self.sweep), lock=None if lock is None else lock.fileno()
             )
-            merges = {id(entry.ready_after): entry.data for entry in preparations}
-            for array in arrays:
-                submission = submitter.submit(array, register)
-                if id(array) in merges:
-                    preparing.note_merge(merges[id(array)], submission)
+            submission = submitter.submit(array, register)
+            if id(array) in merges:
+                preparing.note_merge(merges[id(array)], submission)
+
+        with ExitStack() as locks:
+            for entry in self._needed:
+                if not entry.is_ready():
+                    locks.enter_context(preparing.data_set_lock(entry, print))
+            self.held = later | submit_within(self._submit_limit, plan, submit)
+            self._next_try = time.monotonic() + SECONDS_BETWEEN_TRIES
+            register.hold((cell.name for cell in self._cells), self.held)
+
+    def _submit_limit(self) -> SubmitLimit | None:
+        """The limit that leaves the least room for this sweep's jobs; None if none is known."""
+        resources = [self.small_job(), *(chosen for chosen, _ in self._resolved.values())]
+        charged = {(entry.account, entry.qos) for entry in resources}
+        known = [tightest_limit(self.facts, account, qos) for account, qos in charged]
+        return min((limit for limit in known if limit is not None), key=lambda one: one.room, default=None)
 
     def _preparations(self, register: Register, queue: Mapping[str, QueuedJob]) -> list[Preparation]:
         """How each data set that is not ready will be prepared."""
@@ -221,7 +281,15 @@ class SlurmBackend:
 
     def states(self) -> dict[str, State]:
         """The status of the cells. While SLURM does not answer, the last known one, marked as such."""
-        return self._states.poll()
+        states = self._states.poll()
+        if self.held:
+            try:
+                self.submit_held()
+            except SbatchRefusal:
+                raise
+            except LaunchError:  # the controller is away for a while
+                return states
+        return states
 
     def is_closing(self) -> bool:
         """Whether the job that writes the table is waiting or running."""
@@ -234,7 +302,12 @@ class SlurmBackend:
 
     def interrupt(self, again: bool) -> str:
         """What to tell the user after Ctrl-C; the jobs continue."""
-        return reattach_hint(self.sweep)
+        waiting = (
+            f"{len(self.held)} wait for room in the queue, and the same command submits them; "
+            if self.held
+            else ""
+        )
+        return f"{waiting}{reattach_hint(self.sweep)}"
 
     def _poll_patiently(self) -> dict[str, QueuedJob]:
         """The jobs of all sweeps; retries for a minute while the controller does not answer."""

@@ -10,7 +10,7 @@ from data_prep.errors import LaunchError
 from data_prep.manifest import MANIFEST_FILE
 from launch.clusters.backend import Phase, State
 from launch.clusters.slurm.data import why_not_prepared
-from launch.clusters.slurm.job_state import state_of
+from launch.clusters.slurm.job_state import is_held, state_of
 from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from pipeline.cell import Cell
@@ -41,6 +41,9 @@ class CellStates:
         states = {}
         for cell in self._cells:
             state = state_of(cell, jobs[cell.name], self._queue, accounts, register)
+            if state.phase == "stopped" and is_held(cell, register):
+                states[cell.name] = State("waiting", f"for room in the queue: {register.held[cell.name].why}")
+                continue
             if state.phase == "stopped" and cell not in gone:
                 state = State("waiting", "its job has ended; waiting for its files")
             states[cell.name] = _with_data(cell, state, register)

@@ -76,6 +76,8 @@ class ClusterFacts:
     max_job_count: int
     """Maximum number of jobs in the controller, of all users."""
     partitions: tuple[Partition, ...]
+    enforces_limits: bool = False
+    """Whether the limits of accounts and QOS hold (AccountingStorageEnforce)."""
 
     def named(self, names: str | None) -> list[Partition]:
         """The partitions of a request, comma-separated; the default one if it names none."""
@@ -109,6 +111,9 @@ def cluster_facts(*, config: str, partitions: str, sinfo: str) -> ClusterFacts:
         max_array_size=parsed_count(settings.get("MaxArraySize", "1001")),
         max_job_count=parsed_count(settings.get("MaxJobCount", "10000")),
         partitions=_partitions(partitions, sinfo),
+        enforces_limits=bool(
+            re.search(r"limits|qos|safe|all", settings.get("AccountingStorageEnforce", "none"))
+        ),
     )
 
 

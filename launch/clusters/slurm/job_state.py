@@ -47,9 +47,21 @@ def state_of(
             )
         why = "to be measured" if measuring.reason in ("Dependency", "None", "") else measuring.explanation
         return State("waiting", why, restarts=measuring.restarts)
+    if is_held(cell, register):
+        why = register.held[cell.name].why
+        return State(
+            "stopped",
+            f"no room for its jobs in the queue yet: {why}; the command that started it queues them",
+        )
     if not jobs:
         return folder_state(cell)
     return _after_its_jobs(cell, jobs, accounts, register)
+
+
+def is_held(cell: CellFolder, register: Register) -> bool:
+    """Whether the next job of an unfinished cell without a queued job waits for room in the queue."""
+    held = register.held.get(cell.name)
+    return held is not None and (held.stage == "train" or cell.is_trained())
 
 
 def is_at_rest(cell: CellFolder, register: Register) -> bool:

@@ -16,7 +16,13 @@ from data_prep.stages import naming_unwritable_places
 from launch.clusters.backend import folder_for_jobs
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.backend import SlurmBackend
-from launch.clusters.slurm.data import expected_shards, merge_at_work, why_not_prepared, work_folder
+from launch.clusters.slurm.data import (
+    expected_shards,
+    merge_at_work,
+    unfinished_shards,
+    why_not_prepared,
+    work_folder,
+)
 from launch.clusters.slurm.node_check import check_on_a_node
 from launch.clusters.slurm.preflight import sbatch_finding
 from launch.clusters.slurm.queue import QueuedJob, queued
@@ -54,10 +60,17 @@ def prepare_on_slurm(
             exclusive_lock(folder / "launch.lock", _print_waiting) as lock,
         ):
             queue = queued(comment=f"{PREFIX}/")
-            if merge_at_work(data, Register(folder), queue) is None:
+            merge = merge_at_work(data, Register(folder), queue)
+            if merge is None and not backend.held:
                 _look_before(backend, data)
             backend.prepare([data])
+            before, left = len(Register(folder).submissions), 0 if merge else len(unfinished_shards(data))
             backend.submit([], lock)
+        if backend.held and not detach:  # shards first; the rest when these are written
+            _wait_for_own(data)
+            if len(unfinished_shards(data)) < left or len(Register(folder).submissions) == before:
+                continue
+            raise LaunchError(f"{why_not_prepared(data.folder, Register(folder))} (logs: {folder / 'jobs'})")
         own, queue = Register(folder).newest("merge", data.folder.name), queued(comment=f"{PREFIX}/")
         merge = merge_at_work(data, Register(folder), queue)
         if detach:
@@ -123,6 +136,18 @@ def _wait(data: NeededData, merge: str | None) -> None:
     deadline = time.monotonic() + SECONDS_UNTIL_GONE
     while not data.is_ready() and time.monotonic() < deadline:
         time.sleep(min(1.0, SECONDS_BETWEEN_POLLS))
+
+
+def _wait_for_own(data: NeededData) -> None:
+    """Wait until no job of this data set is in the queue, at least for one poll."""
+    tag = Register(_jobs_of(data)).tag
+    while True:
+        time.sleep(SECONDS_BETWEEN_POLLS)
+        try:
+            if not queued(comment=f"{tag}/"):
+                return
+        except LaunchError:
+            continue
 
 
 def _show_written(data: NeededData, progress: Progress, shown: int) -> int:

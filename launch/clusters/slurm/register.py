@@ -10,9 +10,10 @@ import dataclasses
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.errors import LaunchError
 from data_prep.files import atomic_write
@@ -48,6 +49,15 @@ class Submission:
         return None if self.job is None or unit not in self.units else f"{self.job}_{self.units[unit]}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A cell whose jobs are not all in the queue, since there was no room for them."""
+
+    stage: str
+    """The first one that is not: ``train`` or ``evaluate``."""
+    why: str
+
+
 class Register:
     """The submissions of a sweep, oldest first."""
 
@@ -56,7 +66,9 @@ class Register:
         place = str(folder.absolute())
         # Two sweeps of the same name in different folders must not confuse their jobs.
         self.tag = f"{PREFIX}/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
-        self.submissions = self._read()
+        self.submissions: list[Submission] = []
+        self.held: dict[str, Held] = {}
+        self._read()
 
     def new_comment(self) -> str:
         """A comment for the next submission."""
@@ -92,6 +104,14 @@ class Register:
                 self.note(comment, arrays[comment])
         self.withdraw(comment for comment in open_intents if comment not in arrays)
 
+    def hold(self, cells: Iterable[str], held: Mapping[str, Held]) -> None:
+        """Enter which of these cells wait for room in the queue; the others do not."""
+        gone = set(cells)
+        now = {name: entry for name, entry in self.held.items() if name not in gone} | dict(held)
+        if now != self.held:
+            self.held = now
+            self._write()
+
     def newest(self, stage: str, unit: str) -> Submission | None:
         """The latest submission, with a job, of a unit in a stage."""
         for submission in reversed(self.submissions):
@@ -112,20 +132,25 @@ class Register:
         """The submissions of some stages that have a job, oldest first."""
         return [entry for entry in self.submissions if entry.stage in stages and entry.job is not None]
 
-    def _read(self) -> list[Submission]:
+    def _read(self) -> None:
         try:
             text = self.file.read_text()
         except FileNotFoundError:
-            return []
+            return
         try:
-            return [Submission(**entry) for entry in json.loads(text)["submissions"]]
-        except (ValueError, KeyError, TypeError):
+            entries = json.loads(text)
+            self.submissions = [Submission(**entry) for entry in entries["submissions"]]
+            self.held = {name: Held(**entry) for name, entry in entries.get("held", {}).items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise LaunchError(
                 f"{self.file} is damaged: it lists the submitted jobs; cancel them with scancel, remove the file,"
                 " and start the sweep again"
             ) from None
 
     def _write(self) -> None:
-        entries = [dataclasses.asdict(submission) for submission in self.submissions]
+        entries: dict[str, Any] = {"comment": self.tag}
+        entries["submissions"] = [dataclasses.asdict(submission) for submission in self.submissions]
+        if self.held:
+            entries["held"] = {name: dataclasses.asdict(entry) for name, entry in self.held.items()}
         with atomic_write(self.file) as file:
-            file.write(json.dumps({"comment": self.tag, "submissions": entries}, indent=1).encode())
+            file.write(json.dumps(entries, indent=1).encode())

@@ -25,11 +25,17 @@ PATIENCE_S = 60.0
 _CONTROLLER_IS_AWAY = re.compile(
     r"unable to contact|connect|timed out|socket|zero bytes|communication|temporarily unable", re.I
 )
+_JOB = re.compile(r"(?:Submitted batch job )?(?P<job>\d+)(?:;\S*| on cluster \S+)?", re.I)
+_LIMIT = re.compile(r"\b\w*(?:Max|Grp)SubmitJob\w*")
 _USER_DEFAULTS = ("ACCOUNT", "PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "WCKEY", "CLUSTERS")
 
 
 class SbatchRefusal(LaunchError):
     """SLURM refused the jobs: they are not in its queue."""
+
+
+class NoRoom(SbatchRefusal):
+    """SLURM refused the jobs because a limit on the number of jobs in the queue is reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,38 +121,60 @@ def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: in
         lock: descriptor of a lock that sbatch inherits: if this process is killed, the lock is held until sbatch ends.
 
     Raises:
-        SbatchRefusal: SLURM refuses the jobs, with its own message.
+        NoRoom: a limit on the number of jobs is reached; the sentence is SLURM's name of it.
+        SbatchRefusal: SLURM refuses the jobs, with its own message; none is in its queue.
         LaunchError: the controller does not answer; whether it accepted the jobs is unknown.
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        output = ""
-        try:
-            answer = subprocess.run(
-                ["sbatch", "--parsable", str(script_file)],
-                env=clean_environment(os.environ, stated),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=CLIENT_TIMEOUT_S,
-                pass_fds=() if lock is None else (lock,),
-            )
-            job = answer.stdout.strip().partition(";")[0]
-            if answer.returncode == 0 and job.isdigit():
-                return job
-            output = _sbatch_output(answer.stderr + answer.stdout)
-            if not _CONTROLLER_IS_AWAY.search(output):
-                raise SbatchRefusal(f"sbatch refused the jobs: {output}")
-        except subprocess.TimeoutExpired:
-            output = f"no answer in {CLIENT_TIMEOUT_S:.0f} s"
-        lost = _find_lost(comment)
-        if lost is not None:
-            return lost
+        job, output, refused = _submitted(script_file, stated, lock)
+        if job is None:
+            # A message is no proof: a wrapper of sbatch may hide the id, or an answer be lost on its way.
+            job = _found_in_queue(comment, output, deadline)
+        if job is not None:
+            return job
+        limit = _LIMIT.search(output)
+        if refused and limit is not None:
+            raise NoRoom(limit[0])
+        if refused:
+            raise SbatchRefusal(f"sbatch refused the jobs: {output}")
         if time.monotonic() > deadline:
             raise LaunchError(
                 f"sbatch cannot reach SLURM's controller ({output}); run the same command later to resume"
             )
         time.sleep(3.0)
+
+
+def _submitted(script_file: Path, stated: Iterable[str], lock: int | None) -> tuple[str | None, str, bool]:
+    """One call of sbatch: the id that it printed, what else it printed, and whether that is a refusal."""
+    try:
+        answer = subprocess.run(
+            ["sbatch", "--parsable", str(script_file)],
+            env=clean_environment(os.environ, stated),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=CLIENT_TIMEOUT_S,
+            pass_fds=() if lock is None else (lock,),
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"no answer in {CLIENT_TIMEOUT_S:.0f} s", False
+    output = sbatch_output(answer.stderr + answer.stdout)
+    job = job_in(answer.stdout) if answer.returncode == 0 else None
+    return job, output, not _CONTROLLER_IS_AWAY.search(output)
+
+
+def job_in(answer: str) -> str | None:
+    """The id of the array in sbatch's answer; None if there is none.
+
+    A site's sbatch may be a wrapper that prints a banner, and drops ``--parsable``. The last line that is an id counts.
+    """
+    for line in reversed(answer.splitlines()):
+        match = _JOB.fullmatch(line.strip())
+        if match is not None:
+            return match["job"]
+    return None
 
 
 def clean_environment(variables: Mapping[str, str], stated: Iterable[str]) -> dict[str, str]:
@@ -164,15 +192,24 @@ def clean_environment(variables: Mapping[str, str], stated: Iterable[str]) -> di
     }
 
 
-def _find_lost(comment: str) -> str | None:
-    """A submission that SLURM accepted although sbatch failed to report it."""
-    try:
-        return next((job.partition("_")[0] for job in queued(comment=comment)), None)
-    except LaunchError:
-        return None
+def _found_in_queue(comment: str, output: str, deadline: float) -> str | None:
+    """The array of that comment in SLURM's queue; None if there is none.
+
+    Raises:
+        LaunchError: squeue does not answer either, so it is unknown.
+    """
+    while True:
+        try:
+            return next((job.partition("_")[0] for job in queued(comment=comment)), None)
+        except LaunchError as error:
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"sbatch submitted no job ({output}), and {error}; run the same command later to resume"
+                ) from None
+        time.sleep(3.0)
 
 
-def _sbatch_output(text: str) -> str:
+def sbatch_output(text: str) -> str:
     """The output of sbatch, without the prefix of each line."""
     lines = [line.split("sbatch: error: ")[-1].strip() for line in text.splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines)) or "no message"

@@ -17,7 +17,10 @@ from tests.pipeline.measures.all_able import AllAble
         (Needs(capabilities=("Reconstructs",)), "the system lacks the capability Reconstructs"),
         (Needs(columns=("labels", "factors", "ids", "reference")), None),
         (Needs(columns=("regions",)), "colour_rows has no regions"),
-        (Needs(extras=("classifier",)), "there is no classifier"),
+        (
+            Needs(extras=("label_readers",)),
+            "no label readers are named (python launch/measure.py trains them)",
+        ),
     ],
 )
 def test_what_is_missing_is_named(examples, needs: Needs, reason: str | None) -> None:

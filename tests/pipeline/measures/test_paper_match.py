@@ -104,6 +104,7 @@ OWN = {
     **dict.fromkeys(("m2", "m2-celeba", "mvae", "mvae-celeba", "diva"), "ccvae"),
     **dict.fromkeys(("revae", "revae-one-per-class", "m3"), "revae"),
     **dict.fromkeys(("vae", "cond_vae", "cond_vae_info", "csvae"), "csvae"),
+    "label_reader": None,
 }
 
 

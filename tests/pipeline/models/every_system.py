@@ -18,7 +18,7 @@ from pipeline.data.batch import Batch
 from pipeline.models.interface import DataSpec, HasSchedule, KeepsExamples
 from pipeline.models.registry import PRESETS
 
-NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8}
+NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8, "channels": 8}
 """Of the fields that a system has of these."""
 ONE_CLASS_LABEL = r"needs a data set with one class label; this one has \d+ labels"
 NO_DOMAIN = "needs a data set with a domain and at least one other label; this one has 1 labels"

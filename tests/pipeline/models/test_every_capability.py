@@ -79,6 +79,7 @@ CAN = {
     "cond_vae": ALWAYS | CHANGES | ATTRIBUTES | PATHS,
     "cond_vae_info": ALWAYS | CHANGES | ATTRIBUTES | PATHS | {"HasAdversaries"},
     "csvae": ALWAYS | CHANGES | ATTRIBUTES | OWN_LATENTS | PATHS | {"HasAdversaries"},
+    "label_reader": READS,  # no VAE: it judges the others
 }
 """What each system can do, and what it needs of the loop and of whoever measures it, by the names of the protocols."""
 

@@ -16,6 +16,7 @@ from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.interface import DataSpec
+from pipeline.models.label_reader import LabelReaderConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
@@ -109,6 +110,8 @@ def test_networks_have_the_papers_sizes(name: str) -> None:
             *[(50, 64), (10, 50), (50, 64), (5, 50)],
             *[(50, 10), (128, 50), (50, 5), (128, 50)],
         ]
+    elif isinstance(config, LabelReaderConfig):
+        assert list(shapes.values()) == [(10, 128)]
     else:
         assert isinstance(config, CCVAEBoundConfig | DivaConfig)
         m_c, m = config.characteristic_size, config.characteristic_size + config.style_size

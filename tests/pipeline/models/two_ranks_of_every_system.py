@@ -49,8 +49,10 @@ def _rank(rank: int, port: int, result: Path) -> None:
         together = DistributedDataParallel(model, broadcast_buffers=False)
         for _ in range(2):  # a parameter without a gradient would show in the second pass
             shared = gradient(model, together, share, ranks=2)
-        if rank == 0:
-            found[str(case)] = shared, gradient(model, model, whole, ranks=1)
+        found[str(case)] = (
+            shared,
+            gradient(model, model, whole, ranks=1),
+        )  # on both: batch norm sums over ranks
     if rank == 0:
         torch.save(found, result)
     dist.destroy_process_group()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import LaunchError
-from launch.clusters.slurm.register import Register
+from launch.clusters.slurm.register import Held, Register
 from tests.launch.clusters.slurm.plans import entered, in_queue
 
 
@@ -38,6 +38,14 @@ def test_an_intent_is_recovered_by_its_comment_and_one_that_slurm_never_saw_is_w
     killed.recover(in_queue(taken, "77").values())
     assert killed.jobs_of("a") == {"train": "77_0"}
     assert [entry.stage for entry in Register(tmp_path).submissions] == ["train"]
+
+
+def test_cells_that_wait_for_room_are_kept_for_whoever_looks(tmp_path: Path) -> None:
+    register, waits = Register(tmp_path), Held(stage="train", why="MaxSubmitJobs")
+    register.hold(["a", "b", "c"], {"b": waits, "c": waits})
+    assert Register(tmp_path).held == {"b": waits, "c": waits}
+    Register(tmp_path).hold(["b"], {})  # of another launch: c still waits
+    assert Register(tmp_path).held == {"c": waits}
 
 
 def test_two_sweeps_of_the_same_name_do_not_confuse_their_jobs(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.errors import LaunchError
 from launch.clusters.slurm import sbatch
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.pending_work import PendingWork
-from launch.clusters.slurm.sbatch import SbatchRefusal, call_sbatch, clean_environment
+from launch.clusters.slurm.sbatch import NoRoom, SbatchRefusal, call_sbatch, clean_environment
 from launch.clusters.slurm.stages import planned
 from launch.clusters.slurm.submission import Submitter
 from tests.launch.clusters.slurm.plans import SWEEP, cells, limits, prepared_by
@@ -136,3 +137,60 @@ def test_a_submission_whose_answer_was_lost_is_found_in_the_queue(
         sbatch, "queued", lambda comment: {"4712_0": None} if comment == "traitvae/a/b" else {}
     )
     assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "4712"
+
+
+BANNER = """echo ------------------------------------------------------
+echo '          Welcome to the Example Supercomputer'
+echo '--> Verifying valid submit host (login1)...OK'
+"""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["48842277", "48842277;cluster", "Submitted batch job 48842277", "Submitted batch job 48842277 on cluster c2"],
+)  # fmt: skip
+def test_the_id_is_found_in_the_banner_of_a_sites_wrapper(answers: Path, reply: str) -> None:
+    (answers / "1").write_text(
+        f"{BANNER}echo 2026 was a good year\necho '{reply}'\necho 'You have 3000 hours left'"
+    )
+    assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "48842277"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_before_a_refusal_is_reported_the_queue_is_searched(
+    answers: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """A wrapper that swallows the id, or ends with the status of its own accounting."""
+    (answers / "1").write_text(f"{BANNER}exit {status}")
+    with pytest.raises(SbatchRefusal, match=r"sbatch refused the jobs: .*Welcome to the Example"):
+        call_sbatch(answers / "script", "traitvae/a/b", [], None)
+    (answers / "2").write_text(f"{BANNER}exit {status}")
+    monkeypatch.setattr(sbatch, "queued", lambda comment: {"4712_0": None})
+    assert call_sbatch(answers / "script", "traitvae/a/b", [], None) == "4712"
+
+
+def test_nothing_is_called_refused_while_the_queue_cannot_be_searched(
+    answers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An array that may be in the queue stays in the register, and is not submitted a second time."""
+    (answers / "1").write_text(f"{BANNER}exit 1")
+    (answers / "squeue").write_text(
+        "#!/bin/sh\necho 'squeue: error: slurm_load_jobs: timed out' >&2; exit 1\n"
+    )
+    monkeypatch.setattr(sbatch, "PATIENCE_S", 0.2)
+    with pytest.raises(LaunchError, match="squeue does not answer") as caught:
+        call_sbatch(answers / "script", "traitvae/a/b", [], None)
+    assert not isinstance(caught.value, SbatchRefusal)
+    assert (answers / "count").read_text() == "1\n"
+
+
+@pytest.mark.parametrize(
+    "limit", ["AssocMaxSubmitJobLimit", "QOSGrpSubmitJobsLimit", "QOSMaxSubmitJobPerUserLimit"]
+)
+def test_a_limit_on_the_number_of_jobs_is_told_apart(answers: Path, limit: str) -> None:
+    (answers / "1").write_text(
+        f"echo 'sbatch: error: {limit}' >&2\necho 'sbatch: error: Batch job submission failed: Job violates"
+        " accounting/QOS policy (job submit limit, user and/or time limits)' >&2; exit 1"
+    )
+    with pytest.raises(NoRoom, match=f"^{limit}$"):
+        call_sbatch(answers / "script", "traitvae/a/b", [], None)
