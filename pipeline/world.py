@@ -21,6 +21,10 @@ SHORTEST_COLLECTIVE_TIMEOUT_S = 660.0
 """The first step may be slow; afterwards each rank's watchdog is faster, and shows where it hangs."""
 
 
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""By the type of a rank's device. What hosts agree on goes through their memory, so that no host waits for its device."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """This process among the ranks of a run."""
@@ -34,23 +38,26 @@ class World:
         """Rank 0 writes checkpoints, metrics and everything else that is written once."""
         return self.rank == 0
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether there is a process group; a single rank needs none."""
+        return dist.is_initialized()
+
     def all_reduce_sum(self, values: Tensor) -> Tensor:
         """Sum over ranks, in place."""
-        if self.size > 1:
+        if self.is_joined:
             dist.all_reduce(values)
         return values
 
     def any_of(self, flags: Sequence[bool]) -> list[bool]:
         """For each flag, whether it is set on at least one rank: all ranks get the same answer."""
-        if self.size == 1:
+        if not self.is_joined:
             return list(flags)
-        return (
-            self.all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=self.device)).bool().tolist()
-        )
+        return self.all_reduce_sum(torch.tensor(flags, dtype=torch.float32)).bool().tolist()
 
     def gather(self, values: Tensor) -> Tensor:
         """The values of all ranks, on every rank: (rank, *shape)."""
-        if self.size == 1:
+        if not self.is_joined:
             return values.unsqueeze(0).clone()
         gathered = [torch.empty_like(values) for _ in range(self.size)]
         dist.all_gather(gathered, values)
@@ -58,16 +65,15 @@ class World:
 
     def all_reduce_min(self, number: int) -> int:
         """The smallest of the ranks' numbers, on every rank."""
-        return int(self.gather(torch.tensor([number], device=self.device)).min().item())
+        return int(self.gather(torch.tensor([number])).min().item())
 
     def broadcast(self, number: int) -> int:
         """Rank 0's number, on every rank."""
-        return int(self.gather(torch.tensor([number], device=self.device))[0].item())
+        return int(self.gather(torch.tensor([number]))[0].item())
 
     def barrier(self) -> None:
-        """Wait for all ranks."""
-        if self.size > 1:
-            dist.barrier()
+        """Wait for all ranks, but not for their devices."""
+        self.any_of([False])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ def choose_device(wanted: str, local_rank: int) -> torch.device:
 
 @contextmanager
 def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Iterator[World]:
-    """Join the process group of the run (gloo on CPUs, nccl on GPUs), and leave it at the end.
+    """Join the process group of the run (gloo on CPUs, also nccl on GPUs), and leave it at the end.
 
     A rank that waits for the others for longer than ``hang_seconds`` and 11 minutes ends with an error.
 
@@ -152,7 +158,7 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
     _set_rendezvous()
     try:
         dist.init_process_group(
-            "nccl" if own_device.type == "cuda" else "gloo",
+            BACKENDS[own_device.type],
             rank=placed.rank,
             world_size=placed.size,
             timeout=timedelta(seconds=max(1.1 * hang_seconds, SHORTEST_COLLECTIVE_TIMEOUT_S)),

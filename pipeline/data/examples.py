@@ -13,7 +13,7 @@ from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.further_columns import FurtherColumns, FurtherColumnsOfRows
-from pipeline.data.loaders import make_loader
+from pipeline.data.loaders import make_loader, rows_on_device
 from pipeline.data.order import Share, shares
 from pipeline.world import World
 
@@ -49,9 +49,10 @@ class TrainingExamples:
             world_size=self.world.size,
         )[first_step:]
         used = self._used
-        images = self._loader.images([share.rows for share in own])
-        for share, image in zip(own, images, strict=True):
-            yield self._batch(share, image, used), share.batch_size
+        orders = [share.rows for share in own]
+        rows = rows_on_device(orders, self.world.device)
+        for share, on_device, image in zip(own, rows, self._loader.images(orders), strict=True):
+            yield self._batch(share, on_device, image, used), share.batch_size
 
     def of_each_class(self) -> Batch:
         """A labelled example of each class, in the order of the classes: the one with the smallest supervision rank.
@@ -89,12 +90,11 @@ class TrainingExamples:
         finally:
             batches.close()  # type: ignore[attr-defined]
 
-    def _batch(self, share: Share, image: Tensor, used: Tensor) -> Batch:
-        rows = torch.from_numpy(share.rows).to(self._labels.device)
+    def _batch(self, share: Share, rows: Tensor, image: Tensor, used: Tensor) -> Batch:
         return Batch(
             image=image,
-            labels=self._labels[rows],
-            observed=used[rows],
+            labels=self._labels.index_select(0, rows),
+            observed=used.index_select(0, rows),
             labelled=share.labelled,
             further=FurtherColumnsOfRows(self._further, share.rows, rows),
         )

@@ -33,6 +33,19 @@ class Loader(Protocol):
         ...
 
 
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy of a tensor in memory on a device, for which the host does not wait: it goes through pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def rows_on_device(orders: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, ...]:
+    """Each array of row numbers as a tensor on the device, by one copy for all of them."""
+    if not orders:
+        return ()
+    together = on_device(torch.from_numpy(np.concatenate(orders)), device)
+    return together.split([len(rows) for rows in orders])
+
+
 class ResidentLoader:
     """The entire split as one tensor on the device."""
 
@@ -40,8 +53,8 @@ class ResidentLoader:
         self._images = torch.from_numpy(data.images(split).all()).to(device)
 
     def images(self, orders: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        for rows in orders:
-            yield self._images.index_select(0, torch.from_numpy(rows).to(self._images.device))
+        for rows in rows_on_device(orders, self._images.device):
+            yield self._images.index_select(0, rows)
 
     def close(self) -> None:
         del self._images
@@ -55,10 +68,7 @@ class ArrowLoader:
 
     def images(self, orders: Sequence[np.ndarray]) -> Iterator[Tensor]:
         for batch in self._images.batches(orders):
-            images = torch.from_numpy(batch)
-            if self._device.type == "cuda":
-                images = images.pin_memory()
-            yield images.to(self._device, non_blocking=True)
+            yield on_device(torch.from_numpy(batch), self._device)
 
     def close(self) -> None:
         del self._images
@@ -74,7 +84,7 @@ class FFCVImages:
 
     def images(self, orders: Sequence[np.ndarray]) -> Iterator[Tensor]:
         for images in self._loader.batches(orders):
-            yield images.to(self._device)
+            yield on_device(images, self._device)
 
     def close(self) -> None:
         self._loader.close()

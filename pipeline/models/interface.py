@@ -126,7 +126,8 @@ class HasAdversaries(Protocol):
 def term(values: Float[Tensor, " rows"]) -> Float[Tensor, "sum_and_count"]:
     """Sum and count of a term, without gradient, on the device."""
     values = values.detach().float()
-    return torch.stack([values.sum(), values.new_tensor(float(values.shape[0]))])
+    # Not new_tensor, which copies a number from the host and waits for the device.
+    return torch.stack([values.sum(), values.new_full((), float(values.shape[0]))])
 
 
 def to_pixels(image: UInt8[Tensor, "batch channel height width"]) -> Float[Tensor, "batch pixel"]:

@@ -26,6 +26,7 @@ from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
+from pipeline.models.parts.class_draws import ClassDistribution
 from pipeline.models.parts.densities import (
     class_log_probability,
     gaussian_log_density,
@@ -207,8 +208,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         given: Float[Tensor, "rows label value"],
     ) -> Float[Tensor, " rows"]:
         """``E_{q(y|x)} [R(x, y)]`` by the chosen estimator; its value is the mean of ``R`` over the samples."""
-        # Torch's checks of the distribution would synchronise with the device.
-        distribution = torch.distributions.Categorical(logits=given.detach(), validate_args=False)
+        distribution = ClassDistribution(given)
         if self.estimator == "straight_through":
             code = self.codes.code(distribution.sample().to(torch.uint8))
             probabilities = self.codes.side_by_side(given.exp())

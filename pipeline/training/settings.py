@@ -51,6 +51,8 @@ class TrainingConfig:
     """Autocast type; `auto`: float32 on a CPU; on a GPU bfloat16, or float16 with a loss scaler if unsupported."""
     compile: bool = False
     """Compile the model with torch.compile."""
+    cuda_graphs: bool = False
+    """Replay each step as one CUDA graph: for one rank on a GPU, elsewhere a warning says that it has no effect."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto`: a GPU if there is one."""
     checkpoint_every_epochs: int = field(default=1, metadata=NOT_IDENTITY)

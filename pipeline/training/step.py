@@ -16,6 +16,7 @@ from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.interface import Adversary, DataSpec, HasAdversaries, HasSchedule, Losses
+from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.world import World
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -49,11 +50,18 @@ def parameter_groups(model: nn.Module, adversaries: tuple[Adversary, ...]) -> li
     return groups
 
 
+def use_repeatable_kernels() -> None:
+    """Have cuDNN choose, without trying which is fastest, among kernels that give the same bits each time."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
 class Step:
     """Model and optimiser of one rank, and how one batch changes them."""
 
     def __init__(self, config: RunConfig, data: DataSpec, world: World) -> None:
         self.config, self.world = config, world
+        use_repeatable_kernels()
         self.precision = choose_precision(config.training.precision, world.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
@@ -70,8 +78,11 @@ class Step:
         if config.training.compile:
             self.model.compile()
         self._forward: nn.Module = self.model
-        if world.size > 1:  # buffers are constants: no broadcast per step needed
+        if world.is_joined:  # buffers are constants: no broadcast per step needed
             self._forward = DistributedDataParallel(self.model, broadcast_buffers=False)
+        self._captured: CapturedSteps | None = None
+        if uses_graphs(config.training, world):
+            self._captured = CapturedSteps(self._update, self._rehearse, recorder())
 
     def warm_up(self, batch: Batch) -> None:
         """One forward and backward pass without an update.
@@ -87,6 +98,18 @@ class Step:
         losses.total_objective.sum().backward()
         self._losses(batch).total_objective.sum().backward()
         self.optimiser.zero_grad(set_to_none=True)
+        if self._captured is not None:
+            self._create_state()
+
+    def _create_state(self) -> None:
+        """Create Adam's moments, of no step, and the loss scale: if a recording created them, each replay would."""
+        for parameter in self.model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimiser.step()
+        for moments in self.optimiser.state.values():
+            moments["step"].zero_()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(torch.zeros((), device=self.world.device))
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the epoch of the next steps, counted from 0; also called if a run resumes within one."""
@@ -94,19 +117,39 @@ class Step:
             self.model.begin_epoch(epoch)
         decay = self.config.optimiser.decay_in(epoch)
         for group, learning_rate in zip(self.optimiser.param_groups, self._learning_rates, strict=True):
+            if self._captured is not None and group["lr"] != decay * learning_rate:
+                self._captured.forget()
             group["lr"] = decay * learning_rate
 
     def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
         """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""
+        captured = None if self._captured is None else self._captured.of(batch, batch_size)
         seed_step(self.config.seed, step, self.world.rank)
+        return self._update(batch, batch_size) if captured is None else captured(batch)
+
+    def _update(self, batch: Batch, batch_size: int) -> Tensor:
         losses = self._losses(batch)
-        # DistributedDataParallel averages over ranks: this makes it the mean over the full batch, however it is split.
-        loss = -losses.total_objective.sum() * (self.world.size / batch_size)
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(self._loss(losses, batch_size)).backward()
+        self._let_adam_be_captured(self._captured is not None)
         self.scaler.step(self.optimiser)
+        self._let_adam_be_captured(False)
         self.scaler.update()
         return torch.stack([losses.terms[name] for name in self.term_names])
+
+    def _rehearse(self, batch: Batch, batch_size: int) -> None:
+        """All of an update but the optimiser's part."""
+        self.scaler.scale(self._loss(self._losses(batch), batch_size)).backward()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _loss(self, losses: Losses, batch_size: int) -> Tensor:
+        # DistributedDataParallel averages over ranks: this makes it the mean over the full batch, however it is split.
+        return -losses.total_objective.sum() * (self.world.size / batch_size)
+
+    def _let_adam_be_captured(self, capturable: bool) -> None:
+        """Only while it is: torch warns of a step outside of a capture, and a checkpoint is to be the same either way."""
+        for group in self.optimiser.param_groups:
+            group["capturable"] = capturable
 
     def _losses(self, batch: Batch) -> Losses:
         dtype = _AUTOCAST[self.precision]
@@ -135,3 +178,5 @@ class Step:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+        if self._captured is not None:
+            self._captured.forget()

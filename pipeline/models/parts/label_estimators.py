@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor, nn
 
+from pipeline.models.parts.class_draws import ClassDistribution
 from pipeline.models.parts.densities import class_log_probability, log_mean_exp
 from pipeline.models.parts.label_classifier import DiagonalClassifier
 from pipeline.networks import full_precision
@@ -40,8 +41,7 @@ def label_marginal(
     if choice == "jensen_enumerated":
         return (log_q.exp() * inner).sum(-1)
     # Without the score term the classifier would learn only from noise: its expected gradient would be zero.
-    # Torch's checks of the distribution fail if no row is unlabelled, and would synchronise with the device.
-    label = torch.distributions.Categorical(logits=log_q, validate_args=False)
+    label = ClassDistribution(log_q)
     drawn, other = label.sample(), label.sample()
     value, baseline = class_log_probability(inner, drawn), class_log_probability(inner, other)
     score = class_log_probability(log_q, drawn)

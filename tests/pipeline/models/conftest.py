@@ -6,6 +6,7 @@ import jaxtyping
 import pytest
 import torch
 
+from pipeline.models.parts.class_draws import ClassDistribution
 from tests.pipeline.models.injected_draws import InjectedDraws
 
 
@@ -25,9 +26,9 @@ def no_type_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def draws(monkeypatch: pytest.MonkeyPatch) -> InjectedDraws:
-    """Decides what the next calls of ``torch.randn``, ``torch.randn_like`` and ``Categorical.sample`` return."""
+    """Decides what the next calls of ``torch.randn``, ``torch.randn_like`` and ``ClassDistribution.sample`` return."""
     injected = InjectedDraws()
     monkeypatch.setattr(torch, "randn", injected.randn)
     monkeypatch.setattr(torch, "randn_like", injected.randn_like)
-    monkeypatch.setattr(torch.distributions.Categorical, "sample", injected.sample)
+    monkeypatch.setattr(ClassDistribution, "sample", injected.sample)
     return injected

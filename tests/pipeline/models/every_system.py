@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
 from pipeline.models.interface import DataSpec, HasSchedule, KeepsExamples
+from pipeline.models.parts.class_draws import ClassDistribution
 from pipeline.models.registry import PRESETS
 
 NARROW = {"hidden_width": 8, "predictive_samples": 3, "adversary_width": 8, "label_width": 8, "channels": 8}
@@ -138,6 +139,16 @@ def batch_of(data: DataSpec, labelled: int = 2, rows: int = SIZE) -> Batch:
     return Batch(image=images(data, rows), labels=labels(data, rows), observed=observed, labelled=labelled)
 
 
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch on another device."""
+    return Batch(
+        image=batch.image.to(device),
+        labels=batch.labels.to(device),
+        observed=batch.observed.to(device),
+        labelled=batch.labelled,
+    )
+
+
 def row_of(batch: Batch, row: int) -> Batch:
     """One row of a batch as a batch of its own."""
     one = slice(row, row + 1)
@@ -154,7 +165,7 @@ def take_noise_out(assign: Callable[[Any, str, Any], None]) -> None:
     assign(torch, "randn", lambda *shape, **_: torch.zeros(*shape))
     assign(torch, "randn_like", torch.zeros_like)
     assign(torch, "rand", lambda *shape, **_: torch.full(shape, 0.5))
-    assign(torch.distributions.Categorical, "sample", lambda self: self.probs.argmax(-1))
+    assign(ClassDistribution, "sample", lambda self: self.probs.argmax(-1))
 
 
 def fix_noise(assign: Callable[[Any, str, Any], None]) -> None:
@@ -169,4 +180,4 @@ def fix_noise(assign: Callable[[Any, str, Any], None]) -> None:
     assign(torch, "randn", normal)
     assign(torch, "randn_like", lambda values: normal(*values.shape))
     assign(torch, "rand", lambda *shape, **_: torch.full(shape, 0.5))
-    assign(torch.distributions.Categorical, "sample", lambda self: self.probs.argmax(-1))
+    assign(ClassDistribution, "sample", lambda self: self.probs.argmax(-1))

@@ -43,5 +43,5 @@ class InjectedDraws:
         return self.randn(*tensor.shape)
 
     def sample(self) -> Tensor:
-        """In place of ``Categorical.sample``."""
+        """In place of ``ClassDistribution.sample``."""
         return self._classes.pop(0)
