@@ -28,6 +28,7 @@ from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
 from pipeline.measures.swap_grid import SwapGrid
 from pipeline.measures.traversal_grid import TraversalGrid
+from pipeline.measures.traversal_plane import TraversalPlane
 from pipeline.validation import validated
 
 _ALL: tuple[type[Measure], ...] = (
@@ -39,6 +40,7 @@ _ALL: tuple[type[Measure], ...] = (
     AttributeSwitchingGrid,
     SwapGrid,
     TraversalGrid,
+    TraversalPlane,
     LatentHistogram,
     LatentSeparation,
     Diversity,
