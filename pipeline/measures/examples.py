@@ -48,6 +48,16 @@ class MeasuredSplit:
         """Images of these rows, as far as there are any."""
         return torch.from_numpy(self._mapped.gather(np.arange(start, min(end, len(self))))).to(self.device)
 
+    def at(self, rows: np.ndarray) -> tuple[Tensor, KnownLabels]:
+        """Images of any rows, in this order, and what is known of their labels."""
+        image = torch.from_numpy(self._mapped.gather(rows))
+        known = KnownLabels(torch.from_numpy(self.labels[rows]), torch.from_numpy(self.observed[rows]))
+        return image.to(self.device), known.to(self.device)
+
+    def random_rows(self, count: int) -> np.ndarray:
+        """As many different rows (all of them if there are fewer), in their order, by torch's random numbers."""
+        return torch.randperm(len(self))[:count].sort().values.numpy()
+
     def known_labels(self, start: int, end: int) -> KnownLabels:
         """What is known of the labels of these rows."""
         labels, observed = self.labels[start:end], self.observed[start:end]

@@ -36,7 +36,7 @@ class LabelReaders:
     @torch.no_grad()
     def log_probabilities(
         self, image: Float[Tensor, "batch channel height width"]
-    ) -> list[Float[Tensor, "member batch value"]]:
+    ) -> list[Float[Tensor, "member batch _"]]:
         """``log q(y_i | x)`` by each member, one entry per label, for images in [0, 1] (``as_pixels``)."""
         of_members = []
         for member in self.members:
@@ -84,7 +84,7 @@ def as_pixels(
 
 
 def ensemble(
-    log_probabilities: Sequence[Float[Tensor, "member batch value"]],
-) -> list[Float[Tensor, "batch value"]]:
+    log_probabilities: Sequence[Float[Tensor, "member batch _"]],
+) -> list[Float[Tensor, "batch _"]]:
     """``log`` of the members' mean probability of every value of each label."""
     return [of_label.logsumexp(0) - math.log(len(of_label)) for of_label in log_probabilities]

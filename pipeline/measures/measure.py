@@ -39,6 +39,10 @@ class Measured:
     """What figures are drawn from."""
 
 
+class DoesNotApply(Exception):
+    """Raised by a measure that finds nothing in the split to measure; the reason, a sentence, is its result."""
+
+
 @runtime_checkable
 class Measure(Protocol):
     """Numbers and arrays from a trained model and a split; its dataclass fields are its settings."""

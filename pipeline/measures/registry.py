@@ -13,9 +13,11 @@ from functools import cache
 
 from data_prep.errors import ConfigError
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
+from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
+from pipeline.measures.generation_accuracy import GenerationAccuracy
 from pipeline.measures.generation_grid import GenerationGrid
 from pipeline.measures.importance_weighted_bound import ImportanceWeightedBound
 from pipeline.measures.intervention_grid import InterventionGrid
@@ -26,6 +28,7 @@ from pipeline.measures.linear_probes import LinearProbes
 from pipeline.measures.measure import Measure
 from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
+from pipeline.measures.single_interventions import SingleInterventions
 from pipeline.measures.swap_grid import SwapGrid
 from pipeline.measures.traversal_grid import TraversalGrid
 from pipeline.measures.traversal_plane import TraversalPlane
@@ -34,6 +37,9 @@ from pipeline.validation import validated
 _ALL: tuple[type[Measure], ...] = (
     Classification,
     Likelihood,
+    CharacteristicSwap,
+    SingleInterventions,
+    GenerationAccuracy,
     ReconstructionGrid,
     GenerationGrid,
     InterventionGrid,

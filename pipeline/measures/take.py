@@ -15,6 +15,7 @@ from data_prep.errors import Interrupted, LeaseLost, full_disk_sentence
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import Failure, MeasurementKey, Number, Result
 from pipeline.measures.applies import why_not
+from pipeline.measures.measure import DoesNotApply
 from pipeline.measures.needs import Answer
 from pipeline.measures.plan import Planned
 from pipeline.measures.randomness import seed_everything, seed_of
@@ -94,8 +95,12 @@ def _measured(view: ModelView, entry: Planned) -> tuple[Result, Mapping[str, np.
         return Result(key=entry.key, status="not_applicable", reason=reason, time=_now()), {}
     begin = time.monotonic()
     seed_everything(seed_of(view.identity, entry.key.folder_name))
-    with torch.no_grad():
-        found = entry.measure(view)
+    try:
+        with torch.no_grad():
+            found = entry.measure(view)
+    except DoesNotApply as error:
+        log.info("%s does not apply: %s", entry.measure.name, error)
+        return Result(key=entry.key, status="not_applicable", reason=str(error), time=_now()), {}
     metrics = entry.measure.metrics
     numbers = {
         name: Number(

@@ -34,6 +34,10 @@ class KnownLabels:
         """Those of some of the images, in this order."""
         return KnownLabels(self.labels[rows], self.observed[rows])
 
+    def to(self, device: torch.device) -> KnownLabels:
+        """Those on a device."""
+        return KnownLabels(self.labels.to(device), self.observed.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class ClassMeans:

@@ -18,7 +18,7 @@ from pipeline.cells.lease import no_guard
 from pipeline.cells.measurements import BEGUN_FILE, Result, failures, results
 from pipeline.figures.draw import draw_arrays
 from pipeline.measures import registry
-from pipeline.measures.measure import Measured, Metric
+from pipeline.measures.measure import DoesNotApply, Measured, Metric
 from pipeline.measures.needs import Needs
 from pipeline.measures.plan import Planned, planned, unsettled
 from pipeline.measures.settings import MeasuresConfig
@@ -112,6 +112,15 @@ def test_the_default_measures_leave_their_figures_too(examples, tmp_path) -> Non
         "traversals_hair",
     }
     assert {result.status for result in results(tmp_path)} == {"measured"}
+
+
+def test_a_measure_that_finds_nothing_to_measure_is_a_result_with_its_reason(
+    examples, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(Raises, "error", DoesNotApply("the split has no dogs"))
+    assert take(tmp_path, examples, "raises") == []
+    (result,) = results(tmp_path)
+    assert (result.status, result.reason) == ("not_applicable", "the split has no dogs")
 
 
 def test_what_does_not_apply_is_a_result_with_its_reason(examples, tmp_path) -> None:
