@@ -9,9 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from data_prep.lock import exclusive_lock
 from launch.clusters.launchers import Launcher, launchers
 from launch.clusters.local_processes import LocalRun, local_runs, stop
 from launch.clusters.slurm import queue as slurm_queue
+from launch.clusters.slurm.register import Register
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.sweep_status import read_status
 from pipeline.cells.folder import CANCELLED, CellFolder
@@ -70,6 +72,10 @@ def _cancel_jobs(sweep: SweepFolder, chosen: Sequence[CellFolder], *, only_these
     if only_these:
         wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
         ids = [job for job in ids if job in wanted]
+    # First: a launcher that still runs submits what waits for room, as soon as other jobs leave the queue.
+    if Register(sweep.path).held:
+        with exclusive_lock(sweep.path / "launch.lock", lambda: None):
+            Register(sweep.path).hold([cell.name for cell in chosen], {})
     slurm_queue.cancel(ids)
     for cell in chosen:
         own = [job for job in seen.jobs.get(cell.name, {}).values() if job in ids]

@@ -12,12 +12,12 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
+from launch.command_line import parsed
 from launch.terminal_table import print_notes, print_table
 from pipeline.figures.comparison import draw_comparison
 from pipeline.measures.notes import unmeasured
@@ -55,9 +55,8 @@ class Compare:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = tyro.cli(Compare, args=arguments, prog="python launch/compare.py")
     with report_user_errors():
-        compare(options)
+        compare(parsed(Compare, arguments, prog="python launch/compare.py"))
 
 
 def compare(options: Compare) -> None:

@@ -17,6 +17,7 @@ import tyro
 from data_prep.errors import Interrupted, report_user_errors
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
+from launch.command_line import appended
 from launch.plan import DataPlaces, located, make_cells
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         debug_run(
             tyro.extras.overridable_config_cli(
                 presets,
-                args=arguments,
+                args=appended(arguments, Debug),
                 prog="debug.py",
                 description=inspect.cleandoc(Debug.__doc__ or ""),
                 config=(tyro.conf.FlagCreatePairsOff,),

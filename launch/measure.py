@@ -21,6 +21,7 @@ from data_prep.stages import is_complete
 from launch.clusters import make_backend
 from launch.clusters.backend import ClusterName
 from launch.clusters.resources import Resources
+from launch.command_line import parsed
 from launch.finish import finish
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
@@ -78,13 +79,8 @@ class Measure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        options = tyro.cli(
-            Measure,
-            args=arguments,
-            prog="measure.py",
-            description=f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{describe_measures()}",
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        described = f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{describe_measures()}"
+        options = parsed(Measure, arguments, prog="measure.py", description=described)
         raise SystemExit(measure_sweep(options))
 
 

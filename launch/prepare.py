@@ -23,6 +23,7 @@ from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
 from data_prep.stages import find_prepared, prepare, wants_betons
 from launch.clusters.slurm.shard_jobs import ShardJobs
+from launch.command_line import parsed
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
 from launch.stopping import stopping_as_with_ctrl_c
 
@@ -73,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     with report_user_errors(), stopping_as_with_ctrl_c():
         if given[:1] == ["inspect"]:
-            inspect_data_set(tyro.cli(Inspect, args=given[1:], prog="prepare.py inspect"))
+            inspect_data_set(parsed(Inspect, given[1:], prog="prepare.py inspect"))
             return
         _refuse_options_of_sources(given)
-        options = tyro.cli(Prepare, args=given, prog="prepare.py", config=(tyro.conf.FlagCreatePairsOff,))
+        options = parsed(Prepare, given, prog="prepare.py")
         _check_cluster(options)
         if options.dry_run:
             _describe(options)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import tyro
-
 from data_prep.errors import report_user_errors
 from launch.cancel import Cancel, cancel
+from launch.command_line import parsed
 from launch.monitoring.logs import Logs, show_logs
 from launch.monitoring.status import Status, status
 
@@ -29,13 +27,7 @@ class Subcommand:
     def main(self, name: str, arguments: Sequence[str]) -> NoReturn:
         """The command line without the first word; always ends with SystemExit."""
         with report_user_errors():
-            options: Any = tyro.cli(
-                self.options,
-                args=arguments,
-                prog=f"sweep.py {name}",
-                description=inspect.cleandoc(self.options.__doc__ or ""),
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+            options: Any = parsed(self.options, arguments, prog=f"sweep.py {name}")
             try:
                 raise SystemExit(self.do(options))
             except BrokenPipeError:  # the reader, such as `head`, has exited

@@ -10,12 +10,12 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from launch.command_line import parsed
 from launch.subcommands import SUBCOMMANDS, Subcommand
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
     SUBCOMMANDS[sys.argv[1]].main(sys.argv[1], sys.argv[2:])  # before torch is imported, which takes seconds
 
-import tyro
 
 from data_prep.errors import report_user_errors
 from launch.recipes import RECIPES
@@ -35,13 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         subcommands[given[0]].main(given[0], given[1:])
     with report_user_errors():
         described = "\n".join(f"  {name}: {recipe.describes}" for name, recipe in RECIPES.items())
-        options = tyro.cli(
-            Sweep,
-            args=given,
-            prog="sweep.py",
-            description=f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}",
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        description = f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}"
+        options = parsed(Sweep, given, prog="sweep.py", description=description)
         raise SystemExit(run_sweep(options))
 
 

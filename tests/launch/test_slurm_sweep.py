@@ -250,6 +250,18 @@ def test_what_the_queue_has_room_for_is_submitted_through_a_sites_wrapper_and_th
     assert stages(sweep) == WHOLE
     assert not Register(sweep).held
 
+    limit.write_text("0")
+    cancel(sorted(queued(comment=Register(sweep).tag)))
+    backend = launch(cells, data, sweep)
+    assert Register(sweep).held
+    command = ["cancel", str(sweep), "--runs", str(tmp_path)]
+    with pytest.raises(SystemExit):
+        main(command)
+    limit.write_text("100")  # the launcher is still there, and does not start what was cancelled
+    monkeypatch.setattr(backend, "_next_try", 0.0)
+    backend.states()
+    assert not stages(sweep)
+
 
 def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
     slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -162,8 +162,8 @@ class SlurmBackend:
         if self.held:
             some = next(iter(self.held.values()))
             print(
-                f"{len(self.held)} of {max(len(cells), len(self.held))} wait for room in the queue: {some.why}; this command"
-                " submits them as room appears, and so does the same command later",
+                f"{len(self.held)} of {max(len(cells), len(self.held))} wait for room in the queue: {some.why}; they are"
+                " submitted as room appears while this command runs, or by the same command later",
                 flush=True,
             )
 
