@@ -2,7 +2,8 @@
 
 ``python -m jobs.epilogue --units FILE.json --status N --retries R``. FILE.json is a list with an entry for each index of the
 array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; evaluate has ``take`` and
-``split`` as well, what it measures, and the units other than these two have no ``config``. N is the exit status of srun.
+``split`` as well, what it measures, and the units other than these two have no ``config``. N is the exit status of srun,
+or of the line of the site's setup that failed before it (``--setup-line``).
 
 Exit status: 0 for a unit that is done; otherwise that of srun, or 1, so that what depends on the job does not start.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.errors import ConfigError, report_user_errors
-from jobs.outcome import Action, next_action
+from jobs.outcome import Action, next_action, write_failure
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.settings import MeasuresConfig
@@ -43,16 +44,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--units", type=Path, required=True, help="JSON list, an entry for each array index")
     parser.add_argument("--status", type=int, required=True, help="exit status of srun")
     parser.add_argument("--retries", type=int, required=True, help="how often a crashed unit is retried")
+    parser.add_argument("--setup-line", help="line of the site's setup that failed, so that srun did not run")
     given = parser.parse_args(arguments)
     with report_user_errors():
         attempt = Attempt.here()
-        entry = _own_entry(given.units)
-        action = _action(entry, attempt, given.status, given.retries)
+        entry, status = _own_entry(given.units), given.status
+        if given.setup_line is not None:
+            status = 2  # no retry would help
+            _note_failed_setup(entry, attempt, given.setup_line, given.status, given.units.parent)
+        action = _action(entry, attempt, status, given.retries)
         if action == "again":
             _say(f"job {attempt.job} is requeued")
             _ask_slurm(["scontrol", "requeue", attempt.job])
             time.sleep(SECONDS_TO_BE_REQUEUED)  # SLURM ends this process in the meantime
-    raise SystemExit(0 if action == "done" else given.status or 1)
+    raise SystemExit(0 if action == "done" else status or 1)
+
+
+def _note_failed_setup(entry: dict[str, Any], attempt: Attempt, line: str, status: int, folder: Path) -> None:
+    """Report a line that the batch script ran before Python, and failed, as the outcome of the unit."""
+    words = _last_line(folder / f"{attempt.job}_0_log.err")
+    sentence = f"the setup line '{line}' failed on {attempt.host} with status {status}{f' ({words})' if words else ''}"
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    unit = entry["unit"]
+    if unit in ("train", "evaluate"):
+        write_failure(CellFolder.of(Path(str(entry.get("config")))), unit, attempt, sentence)
+
+
+def _last_line(log: Path) -> str:
+    """The last line that a batch script wrote to standard error."""
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _own_entry(units: Path) -> dict[str, Any]:

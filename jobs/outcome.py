@@ -80,6 +80,16 @@ def write_outcome(cell: CellFolder, unit: Unit, attempt: Attempt, error: BaseExc
     outcome = Outcome.read(cell.folder)
     if outcome is not None and outcome.is_of(attempt, unit) and (ending == "lost" or _is_final(outcome)):
         return
+    _write(cell, unit, attempt, ending, sentence)
+
+
+def write_failure(cell: CellFolder, unit: Unit, attempt: Attempt, sentence: str) -> None:
+    """Record why an attempt failed before it began, unless another attempt has taken the lease."""
+    if not superseded(cell.folder, attempt):
+        _write(cell, unit, attempt, "failed", sentence)
+
+
+def _write(cell: CellFolder, unit: Unit, attempt: Attempt, ending: Ending, sentence: str) -> None:
     outcome = Outcome(
         job=attempt.job,
         restart=attempt.restart,

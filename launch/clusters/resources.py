@@ -109,7 +109,7 @@ class Resources:
             _check_text(f"sbatch option {name}", text, or_empty=True)
         if "gres" in options:
             requested, others = from_gres(options.pop("gres"))
-            if requested is not None and gpus != Gpus():
+            if requested is not None and gpus != Gpus() and gpus.count != 0:
                 raise ConfigError(
                     f"GPUs are requested twice: {field_name} is {gpus.request}, and the sbatch option gres has"
                     f" {requested.request}"
@@ -188,6 +188,7 @@ class Resources:
             "mem": _memory(self.memory_gb),
             "time": round(60 * (whole.hours or 0)),
             "signal_delay_s": whole.signal_delay_s,
+            "setup": list(self.setup) or None,
             "additional_parameters": further or None,
         }
         return {name: value for name, value in parameters.items() if value is not None}

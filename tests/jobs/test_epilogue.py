@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from jobs import epilogue as after
+from jobs.outcome import Outcome
+from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import Result
 from pipeline.measures.plan import unsettled
@@ -42,11 +44,15 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(folder: Path, unit: str, status: int, config: Path | None = None, **told: object) -> int:
+    """The exit status of the epilogue; ``told``: further entries of the unit."""
+    return run_with(folder, {"unit": unit, "config": None if config is None else str(config)} | told, status)
+
+
+def run_with(folder: Path, entry: dict[str, object], status: int, *more: str) -> int:
     units = folder / "units.json"
-    entry = {"unit": unit, "config": None if config is None else str(config)} | told
     units.write_text(json.dumps([{"unit": "none of ours", "config": None}, entry]))
     with pytest.raises(SystemExit) as end:
-        after.main(["--units", str(units), "--status", str(status), "--retries", "2"])
+        after.main(["--units", str(units), "--status", str(status), "--retries", "2", *more])
     return int(end.value.code or 0)
 
 
@@ -152,3 +158,23 @@ def test_it_starts_fast_without_torch():
     code = "import sys, jobs.epilogue, jobs.run; print({'torch', 'mlflow', 'pydantic', 'submitit'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert ended.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("status", [1, 0])
+def test_a_setup_line_that_failed_is_the_outcome_of_the_cell(slurm: Path, config: Path, status: int):
+    (slurm / "12_1_0_log.err").write_text("Loading\nmodule: cuda/99 is unknown\n\n")
+    entry: dict[str, object] = {"unit": "train", "config": str(config)}
+    assert run_with(slurm, entry, status, "--setup-line", "module load cuda/99") == 2
+    cell = CellFolder(config.parent)
+    host = Attempt.here().host
+    sentence = f"the setup line 'module load cuda/99' failed on {host} with status {status} (module: cuda/99 is unknown)"
+    assert cell.failed() == sentence
+    outcome = Outcome.read(cell.folder)
+    assert outcome is not None
+    assert (outcome.outcome, outcome.sentence) == ("failed", sentence)
+    assert not calls(slurm)  # another attempt would fail too
+
+
+def test_a_setup_line_that_failed_is_reported_by_a_job_without_a_cell(slurm: Path, capsys):
+    assert run_with(slurm, {"unit": "prepare", "config": None}, 1, "--setup-line", "source env.sh") == 2
+    assert "error: the setup line 'source env.sh' failed on" in capsys.readouterr().err

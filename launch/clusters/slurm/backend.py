@@ -21,7 +21,7 @@ from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.facts import ClusterFacts, read_facts
 from launch.clusters.slurm.job_state import is_held
 from launch.clusters.slurm.pending_work import PendingWork, pending_work
-from launch.clusters.slurm.preflight import preflight
+from launch.clusters.slurm.preflight import FOR_SMALL_JOBS, Shape, preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.register import PREFIX, Held, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S, SbatchRefusal
@@ -119,13 +119,12 @@ class SlurmBackend:
         still_open = [cell for cell in cells if not is_done(cell)]
         if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
-        resources, sentences = self._of_the_largest(still_open)
-        for sentence in sentences:
+        for sentence in self._of_the_largest(still_open)[1]:
             print(sentence)
         if not thorough:
             return
         findings = preflight(
-            resources,
+            self._shapes(still_open),
             self.facts,
             sweep=self.sweep,
             data=[entry.folder for entry in data],
@@ -139,6 +138,34 @@ class SlurmBackend:
         problems = [finding.sentence for finding in findings if finding.level == "problem"]
         if problems:
             raise LaunchError(f"{'; '.join(problems)} (--no-preflight skips this check)")
+
+    def _shapes(self, cells: Sequence[Cell]) -> list[Shape]:
+        """The kinds of jobs that these cells need."""
+        training = [cell for cell in cells if not cell.is_trained()]
+        shapes = []
+        if training:
+            ranks = max(cell.config.training.ranks for cell in training)
+            resources, _ = self._of_the_largest(training)
+            shapes.append(Shape(what="training", resources=resources, ranks=ranks, jobs=len(training)))
+        on_gpus = any(cell.config.training.device != "cpu" for cell in cells)
+        measuring, _ = self.resources(1, on_gpus=on_gpus)
+        return [
+            *shapes,
+            Shape(what="measuring", resources=measuring, ranks=1, jobs=len(cells)),
+            self.shape_of_small_jobs(1, FOR_SMALL_JOBS),
+        ]
+
+    def shape_of_small_jobs(self, jobs: int, remedy: str) -> Shape:
+        """So many jobs that write shards, manifests or tables; ``remedy``: what to do if sbatch refuses them."""
+        return Shape(
+            what="shards and tables, without GPUs"
+            if not self.small_job().gpus.count
+            else "shards and tables",
+            resources=self.small_job(),
+            ranks=1,
+            jobs=jobs,
+            remedy=remedy,
+        )
 
     def prepare(self, data: Sequence[NeededData]) -> None:
         """Plan each data set that is not ready; its shards are written by jobs."""

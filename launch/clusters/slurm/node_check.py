@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -16,11 +17,14 @@ from urllib.parse import urlsplit
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import node_probe
 from launch.clusters.slurm.findings import Finding
+from launch.clusters.slurm.setup_lines import checked_lines
 from pipeline.tracking.address import public_uri, sqlite_file
 from pipeline.tracking.server import server_of
 
 MINUTES = 2
 SECONDS_TO_WRITE_BACK = 10.0
+_WANTS_GPUS = re.compile(r"\b(gpus?|gres|tres)\b", re.I)
+_SETUP_FAILED = "TRAITVAE-SETUP "
 _WHERE = ("reservation", "exclude", "nodelist")
 """Further options that select the node; srun has them under the same names."""
 
@@ -142,18 +146,38 @@ def _on_a_node(
     """What the task saw, or why it could not run."""
     options = {name: getattr(resources, name) for name in ("partition", "account", "qos", "constraint")}
     options |= {name: resources.sbatch.get(name) for name in _WHERE}
-    command = [
-        "srun",
-        *("--nodes=1", "--ntasks=1", f"--time={MINUTES}", f"--immediate={wait_s}"),
-        *("--job-name=traitvae-preflight", "--chdir=/", "--input=none"),
-        *(f"--{name}={value}" for name, value in options.items() if value),
-        *(sys.executable, "-c", Path(node_probe.__file__).read_text(), json.dumps(request)),
-    ]
-    output, errors = _ended(command, wait_s + 60 * MINUTES + 30)
+    program = [sys.executable, "-c", Path(node_probe.__file__).read_text(), json.dumps(request)]
+    if resources.setup:
+        shell = checked_lines(resources.setup, f'echo "{_SETUP_FAILED}$setup_status $setup_line"; exit 1')
+        program = ["bash", "-c", "\n".join([*shell, 'exec "$@"']), "setup", *program]
+
+    def run(**more: object) -> tuple[str, str]:
+        return _ended(
+            [
+                "srun",
+                *("--nodes=1", "--ntasks=1", f"--time={MINUTES}", f"--immediate={wait_s}"),
+                *("--job-name=traitvae-preflight", "--chdir=/", "--input=none"),
+                *(f"--{name}={value}" for name, value in (options | more).items() if value),
+                *program,
+            ],
+            wait_s + 60 * MINUTES + 30,
+        )
+
+    output, errors = run()
+    gpus = resources.gpus.on_node(1)
+    if gpus.count and _WANTS_GPUS.search(errors):  # a partition only for jobs with GPUs
+        output, errors = run(**{"gpus-per-node": gpus.request})
     for line in output.splitlines():
         if line.startswith(node_probe.MARK):
             return json.loads(line.removeprefix(node_probe.MARK)), None
-    if "execve()" in errors:
+        if line.startswith(_SETUP_FAILED):
+            status, _, failed = line.removeprefix(_SETUP_FAILED).partition(" ")
+            printed = [text for text in errors.splitlines() if text and not text.startswith("srun: ")]
+            last = printed[-1] if printed else "no message"
+            return None, Finding(
+                "problem", f"on a node the setup line '{failed}' fails with status {status} ({last})"
+            )
+    if "execve()" in errors or f"{sys.executable}: No such file" in errors:
         return None, Finding(
             "problem",
             f"a node does not have the Python that runs here, {sys.executable}: use an environment on a disk that all"

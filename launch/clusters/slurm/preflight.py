@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,32 @@ from launch.clusters.slurm.node_check import check_on_a_node
 from pipeline.cell import Cell
 from pipeline.tracking.address import on_network_disk
 
+FOR_SMALL_JOBS = (
+    "give these a partition of their own (--small-partition, or small_partition in cluster.toml), or a GPU each"
+    " (--small-gpus 1)"
+)
+"""What to do where a partition takes jobs with GPUs only, or no small ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """Jobs of a sweep with the same resources."""
+
+    what: str
+    """For a sentence: ``training``."""
+    resources: Resources
+    ranks: int
+    jobs: int
+    remedy: str | None = None
+    """What to do if sbatch refuses them."""
+
+    def is_like(self, other: Shape) -> bool:
+        """Whether sbatch sees no difference."""
+        return self.resources.parameters(self.ranks) == other.resources.parameters(other.ranks)
+
 
 def preflight(
-    resources: Resources,
+    shapes: Sequence[Shape],
     facts: ClusterFacts,
     *,
     sweep: Path,
@@ -29,7 +53,7 @@ def preflight(
     """What is fine, what is doubtful and what cannot work, each as one sentence.
 
     Args:
-        resources: from ``launch.clusters.slurm.site.resolve``, for the largest number of ranks among the cells.
+        shapes: the kinds of jobs, the largest first; resources from ``launch.clusters.slurm.site.resolve``.
         facts: the cluster's configuration.
         sweep: the folder of the sweep; two small files are written there and removed.
         data: folders of the data sets; those that are not prepared yet are skipped.
@@ -37,8 +61,7 @@ def preflight(
         code: the folder that jobs import from.
         cells: those that are to run.
     """
-    ranks = max((cell.config.training.ranks for cell in cells), default=1)
-    findings = [*cluster_findings(resources, facts, len(cells)), disk_finding(sweep, cells)]
+    findings = [*cluster_findings(shapes[0].resources, facts, len(cells)), disk_finding(sweep, cells)]
     if on_network_disk(tracking):
         findings.append(
             Finding(
@@ -47,9 +70,25 @@ def preflight(
                 " set MLFLOW_TRACKING_URI",
             )
         )
-    findings.append(sbatch_finding(resources, facts, ranks, len(cells)))
-    if findings[-1].level != "problem":
+    findings += sbatch_findings(shapes, facts)
+    # Jobs of one partition are on the same nodes.
+    partitions = {shape.resources.partition: shape.resources for shape in reversed(shapes)}
+    for resources in reversed(partitions.values()):
+        if findings[-1].level == "problem":
+            break
         findings += check_on_a_node(resources, folder=sweep, data=data, tracking=tracking, code=code)
+    return findings
+
+
+def sbatch_findings(shapes: Sequence[Shape], facts: ClusterFacts) -> list[Finding]:
+    """Whether sbatch accepts jobs of these shapes, until one is refused: it often explains the others."""
+    findings: list[Finding] = []
+    for number, shape in enumerate(shapes):
+        if any(shape.is_like(earlier) for earlier in shapes[:number]):
+            continue
+        findings.append(sbatch_finding(shape, facts))
+        if findings[-1].level == "problem":
+            break
     return findings
 
 
@@ -100,14 +139,16 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
     return findings
 
 
-def sbatch_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells: int) -> Finding:
-    """Whether sbatch accepts a job of ``ranks`` ranks, and why not; nothing is submitted."""
+def sbatch_finding(shape: Shape, facts: ClusterFacts) -> Finding:
+    """Whether sbatch accepts such jobs, and why not; nothing is submitted."""
+    resources, ranks = shape.resources, shape.ranks
     why = _cannot_work(resources, facts, ranks)
     parameters = resources.parameters(ranks)
     options: dict[str, Any] = parameters | parameters.get("additional_parameters", {})
     options["signal"] = f"USR2@{options.pop('signal_delay_s')}"
-    options.pop("additional_parameters", None)
-    options["array"] = f"0-{max(1, min(cells, facts.max_array_size)) - 1}"
+    for name in ("additional_parameters", "setup"):
+        options.pop(name, None)
+    options["array"] = f"0-{max(1, min(shape.jobs, facts.max_array_size)) - 1}"
     flags = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
         for name, value in options.items()
@@ -128,12 +169,13 @@ def sbatch_finding(resources: Resources, facts: ClusterFacts, ranks: int, cells:
     ]
     if done.returncode != 0:
         words = "; ".join(dict.fromkeys(output)) or "no message"
-        why = _not_shown(resources, facts) or why or "request something else"
-        return Finding("problem", f"sbatch refuses such jobs ({words}): {why}")
+        why = _not_shown(resources, facts) or why or shape.remedy or "request something else"
+        return Finding("problem", f"sbatch refuses jobs for {shape.what} ({words}): {why}")
     if why is not None:
-        return Finding("problem", f"such jobs would wait forever: {why}")
+        return Finding("problem", f"jobs for {shape.what} would wait forever: {why}")
     return Finding(
-        "ok", f"sbatch accepts such jobs: {output[-1].partition(' to ')[2] if output else 'no objection'}"
+        "ok",
+        f"sbatch accepts jobs for {shape.what}: {output[-1].partition(' to ')[2] if output else 'no objection'}",
     )
 
 
@@ -163,11 +205,15 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
         most = max(limit for limit in limits if limit is not None) / 60
         return f"partition {among[0].name} allows {most:g} h, but {resources.hours:g} are requested (--hours)"
     parameters = resources.parameters(ranks)
-    nodes, gpus = parameters["nodes"], parameters.get("gpus_per_node", 0)
-    most_gpus = max(partition.most_gpus for partition in among)
+    nodes, requested = parameters["nodes"], resources.gpus.on_node(parameters["ntasks_per_node"])
+    gpus = requested.count or 0
+    most_gpus = max(partition.most_gpus_of(requested.kind) for partition in among)
     if gpus > most_gpus:
+        types = sorted({kind for partition in among for kind in partition.gpu_types})
+        of_type = "" if requested.kind is None else f" of type {requested.kind}"
+        known = f", the types are {', '.join(types)}" if of_type and types else ""
         return (
-            f"no node of partition {among[0].name} has {gpus} GPUs; the maximum is {most_gpus}"
+            f"no node of partition {among[0].name} has {gpus} GPUs{of_type}; the maximum is {most_gpus}{known}"
             " (--gpus-per-node, --nodes)"
         )
     most_memory = max((kind.memory_mb for partition in among for kind in partition.kinds), default=0) / 1024
@@ -177,7 +223,7 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
             f" {most_memory:.1f} GB (--memory-gb)"
         )
     cpus = parameters["ntasks_per_node"] * (resources.cpus_per_task or 1)
-    most_nodes = max(partition.nodes_with(gpus=gpus, cpus=cpus) for partition in among)
+    most_nodes = max(partition.nodes_with(gpus=gpus, cpus=cpus, kind=requested.kind) for partition in among)
     if nodes > most_nodes:
         return (
             f"partition {among[0].name} has {most_nodes} nodes with {cpus} CPUs and {gpus} GPUs, but {nodes} are"

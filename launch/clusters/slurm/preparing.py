@@ -102,7 +102,10 @@ def _backend(data: NeededData, resources: Resources, config_file: Path | None) -
 
 def _look_before(backend: SlurmBackend, data: NeededData) -> None:
     resources = backend.small_job()
-    findings = [sbatch_finding(resources, backend.facts, 1, len(expected_shards(data)))]
+    remedy = "choose another --partition, or give each job a GPU (--gpus 1)"
+    findings = [
+        sbatch_finding(backend.shape_of_small_jobs(len(expected_shards(data)), remedy), backend.facts)
+    ]
     if findings[0].level != "problem":
         code = take_snapshot(backend.sweep)
         findings += check_on_a_node(

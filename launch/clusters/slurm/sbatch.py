@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 from data_prep.errors import LaunchError
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.queue import queued
+from launch.clusters.slurm.setup_lines import checked_lines
 
 CLIENT_TIMEOUT_S = 120.0
 PATIENCE_S = 60.0
@@ -75,7 +76,7 @@ def sbatch_text(array: Array, script: Script) -> str:
         "comment": script.comment,
         "dependency": script.dependency,
         "map_count": len(array.units),
-        "setup": _setup(script),
+        "setup": _setup(script, array.parameters.get("setup", ())),
         "teardown": _teardown(script),
         "srun_args": srun_args,
         "additional_parameters": further,
@@ -94,9 +95,11 @@ def units_file(folder: Path) -> Path:
     return folder / "units.json"
 
 
-def _setup(script: Script) -> list[str]:
+def _setup(script: Script, lines: Sequence[str]) -> list[str]:
     code, folder = shlex.quote(str(script.code)), shlex.quote(str(script.folder))
+    failed = _epilogue(script, '"$setup_status"') + ' --setup-line "$setup_line"'
     return [
+        *checked_lines(lines, f"export PYTHONPATH={code}; {failed}"),
         f'export PYTHONPATH={code}"${{PYTHONPATH:+:$PYTHONPATH}}"',
         f'ln -sf {folder}/task-"$SLURM_ARRAY_TASK_ID".pkl'
         f' {folder}/"$SLURM_ARRAY_JOB_ID"_"$SLURM_ARRAY_TASK_ID"_submitted.pkl',
@@ -104,11 +107,12 @@ def _setup(script: Script) -> list[str]:
 
 
 def _teardown(script: Script) -> list[str]:
+    return ["status=$?", _epilogue(script, "$status")]
+
+
+def _epilogue(script: Script, status: str) -> str:
     after = [sys.executable, "-m", "jobs.epilogue", "--units", str(units_file(script.folder))]
-    return [
-        "status=$?",
-        f"exec {shlex.join(after)} --status $status --retries {script.retries}",
-    ]
+    return f"exec {shlex.join(after)} --status {status} --retries {script.retries}"
 
 
 def call_sbatch(script_file: Path, comment: str, stated: Iterable[str], lock: int | None) -> str:

@@ -144,6 +144,7 @@ def test_gpus_in_sbatchs_own_notation_are_counted_as_gpus():
     assert Resources(sbatch={"gres": "gpu:v100:2"}) == Resources(gpus_per_node="v100:2")
     assert Resources(sbatch={"gres": "gpu:v100"}) == Resources(gpus_per_node="v100:1")
     assert Resources(sbatch={"gres": "gpu"}) == Resources(gpus_per_node=1)
+    assert Resources(gpus_per_node=0, sbatch={"gres": "gpu:2"}) == Resources(gpus_per_node=2)
     both = Resources(sbatch={"--gres": "tmpdisk:10,gpu:4"})
     assert (both.gpus_per_node, both.sbatch) == (4, {"gres": "tmpdisk:10"})
     assert Resources(small_sbatch={"gres": "gpu:1"}) == Resources(small_gpus=1)

@@ -9,7 +9,7 @@ import pytest
 
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts, Partition, read_facts
-from launch.clusters.slurm.preflight import cluster_findings, preflight, sbatch_finding
+from launch.clusters.slurm.preflight import Shape, cluster_findings, preflight, sbatch_finding
 from launch.clusters.slurm.site import resolve
 from pipeline.cell import Cell
 from tests.launch.clusters.slurm.findings import of_level, problem
@@ -24,6 +24,10 @@ FACTS = ClusterFacts(
     max_job_count=10000,
     partitions=(Partition(name="main", is_default=True, limit_minutes=None),),
 )
+
+
+def shape(resources: Resources, ranks: int = 1, jobs: int = 1, what: str = "training") -> Shape:
+    return Shape(what=what, resources=resources, ranks=ranks, jobs=jobs, remedy="do something else")
 
 
 def test_a_cluster_without_accounting_works_and_is_mentioned():
@@ -57,7 +61,7 @@ def test_a_hidden_partition_is_accepted_if_sbatch_accepts_it(tmp_path, monkeypat
     (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: Job 1 to start at once on n1' >&2\n")
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert sbatch_finding(Resources(partition="hidden"), FACTS, 1, 1).level == "ok"
+    assert sbatch_finding(shape(Resources(partition="hidden")), FACTS).level == "ok"
 
 
 @pytest.mark.slurm
@@ -67,7 +71,7 @@ def test_everything_is_fine_on_a_working_cluster(slurm_cluster, tiny_data_set, s
     facts = read_facts()
     resources, _ = resolve(Resources(), None, facts, 4)
     findings = preflight(
-        resources,
+        [shape(resources, 4, 3)],
         facts,
         sweep=sweep,
         data=[tiny_data_set],
@@ -80,7 +84,7 @@ def test_everything_is_fine_on_a_working_cluster(slurm_cluster, tiny_data_set, s
     for words in (
         "accounting is available",
         "3 cells",
-        "sbatch accepts such jobs",
+        "sbatch accepts jobs for training",
         "n1 reads and writes",
         "imports the code",
     ):
@@ -109,7 +113,7 @@ def test_everything_is_fine_on_a_working_cluster(slurm_cluster, tiny_data_set, s
     ],
 )
 def test_a_refusal_by_sbatch_is_reported_with_its_message_and_the_reason(slurm_cluster, asked, ranks, words):
-    finding = sbatch_finding(asked, read_facts(), ranks, 2)
+    finding = sbatch_finding(shape(asked, ranks, 2), read_facts())
     assert finding.level == "problem"
     for word in words:
         assert word in finding.sentence
@@ -119,7 +123,7 @@ def test_a_refusal_by_sbatch_is_reported_with_its_message_and_the_reason(slurm_c
 def test_no_task_is_sent_to_a_node_if_sbatch_refuses(slurm_cluster, tiny_data_set, sweep, store, monkeypatch):
     monkeypatch.setattr("launch.clusters.slurm.preflight.on_network_disk", lambda uri: uri == store)
     findings = preflight(
-        Resources(partition="nowhere"),
+        [shape(Resources(partition="nowhere"))],
         read_facts(),
         sweep=sweep,
         data=[tiny_data_set],
@@ -140,9 +144,9 @@ def test_a_time_above_the_partitions_limit_is_a_problem_and_the_default_stays_be
     assert slurm_cluster.run([*limited, "MaxTime=90"]).returncode == 0
     try:
         facts = read_facts()
-        finding = sbatch_finding(Resources(partition="urgent", hours=2.0), facts, 1, 1)
+        finding = sbatch_finding(shape(Resources(partition="urgent", hours=2.0)), facts)
         chosen, _ = resolve(Resources(partition="urgent"), None, facts, 1)
-        fits = sbatch_finding(chosen, facts, 1, 1)
+        fits = sbatch_finding(shape(chosen), facts)
     finally:
         slurm_cluster.run([*limited, "MaxTime=UNLIMITED"])
     assert finding.level == "problem"
@@ -155,7 +159,7 @@ def test_a_partition_that_accepts_no_jobs_is_reported(slurm_cluster):
     state = ["scontrol", "update", "PartitionName=urgent"]
     assert slurm_cluster.run([*state, "State=DOWN"]).returncode == 0
     try:
-        finding = sbatch_finding(Resources(partition="urgent"), read_facts(), 1, 1)
+        finding = sbatch_finding(shape(Resources(partition="urgent")), read_facts())
     finally:
         slurm_cluster.run([*state, "State=UP"])
     assert finding.level == "problem"

@@ -13,6 +13,7 @@ from launch.clusters.slurm import sbatch
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.pending_work import PendingWork
 from launch.clusters.slurm.sbatch import NoRoom, SbatchRefusal, call_sbatch, clean_environment
+from launch.clusters.slurm.setup_lines import checked_lines
 from launch.clusters.slurm.stages import planned
 from launch.clusters.slurm.submission import Submitter
 from tests.launch.clusters.slurm.plans import SWEEP, cells, limits, prepared_by
@@ -24,13 +25,14 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Array, str]]:
     monkeypatch.setattr(sys, "executable", "/opt/my env/bin/python")
     allowed = limits(
         nodes=2,
-        gpus_per_node=1,
+        gpus_per_node="a100:1",
         cpus_per_task=8,
         memory_gb=64.0,
         max_parallel=10,
         sbatch={"mail-type": "END", "exclusive": "", "reservation": "it's ours"},
         account="vision lab",
         constraint="a100|h100",
+        setup=("module load 'cuda 12'; true # it's needed",),
     )
     now = PendingWork(train=cells(3, ranks=2), measure=cells(1, first_seed=9))
     arrays = planned(now, [prepared_by(2, allowed)], allowed, SWEEP, ["x"])
@@ -56,7 +58,7 @@ def test_no_part_of_a_name_is_executed_by_the_shell(monkeypatch: pytest.MonkeyPa
     """Each script is run by a real bash with commands that only record their arguments."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("srun", "ln", "python"):
+    for name in ("srun", "ln", "python", "module"):
         (programs / name).write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> "$CALLS"\nexit 3\n')
         (programs / name).chmod(0o755)
     for array, text in described(monkeypatch):
@@ -77,13 +79,32 @@ def test_no_part_of_a_name_is_executed_by_the_shell(monkeypatch: pytest.MonkeyPa
             timeout=180,
         )
         assert (done.stdout, done.stderr, done.returncode) == ("", "", 3)
-        linked, run, after = [call.split("\n") for call in calls.read_text().split("\n\n")[:3]]
+        *loaded, linked, run, after = [call.split("\n") for call in calls.read_text().split("\n\n")[:-1]]
+        assert loaded == ([["module", "load", "cuda 12"]] if array.stage in ("train", "evaluate") else [])
         folder = f"{SWEEP}/jobs/TIME-{array.stage}"
         assert linked == ["ln", "-sf", f"{folder}/task-1.pkl", f"{folder}/12_1_submitted.pkl"]
         assert run[-2:] == ["submitit.core._submit", folder]
         assert after[-6:] == ["--units", f"{folder}/units.json", "--status", "3", "--retries", "2"]
         calls.unlink()
     assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("source 'its env.sh'", "1"), ("module load cuda", "127"), ("(exit 7)", "7"), ("exit 0", "0")],
+)
+def test_a_setup_line_that_fails_or_ends_the_shell_is_handed_on(
+    tmp_path: Path, line: str, status: str
+) -> None:
+    """By a real bash, to a program in place of the epilogue."""
+    report = 'printf "%s|" "$setup_status" "$setup_line"; exit 9'
+    script = "\n".join(
+        [*checked_lines(["cd /", "true # fine", line, "echo not reached"], report), "echo nor this"]
+    )
+    done = subprocess.run(
+        ["bash", "-s"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == (f"{status}|{line}|", 9)
 
 
 def test_environment_defaults_do_not_override_the_script() -> None:
