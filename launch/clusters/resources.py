@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -44,6 +44,9 @@ class Resources:
     """time limit, after which a job resumes from its checkpoint (slurm); default: the partition's, at most 24"""
     signal_delay_s: int | None = None
     """seconds before the time limit at which a job is signalled to write a checkpoint (slurm); default: 90"""
+    cells_per_gpu: int | Literal["auto"] | None = None
+    """number of cells that share a GPU as processes (without GPUs: a job, or this machine); auto tries 1, 2, 4 and 8, and
+    keeps the fastest; default: 1"""
     max_parallel: int | None = None
     """number of cells at once; default: as many as the CPUs (local) or the cluster (slurm) allow"""
     retries: int | None = None
@@ -80,6 +83,10 @@ class Resources:
             _check_text(f"small_{name}", getattr(self, f"small_{name}"))
         check_at_least(1, self, "nodes", "cpus_per_task", "max_parallel", "small_cpus")
         check_at_least(0, self, "signal_delay_s", "retries")
+        if isinstance(self.cells_per_gpu, int):
+            check_at_least(1, self, "cells_per_gpu")
+        elif self.cells_per_gpu not in (None, "auto"):
+            raise ConfigError(f"cells_per_gpu is {self.cells_per_gpu!r}; it must be a number or 'auto'")
         for prefix in ("", "small_"):
             self._check_limits(prefix)
             self._take_gpus(prefix)

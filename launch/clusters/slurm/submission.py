@@ -51,7 +51,7 @@ class Submitter:
         units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
         file = script.folder / "submission.sh"
         file.write_text(sbatch_text(array, script))
-        named = {unit.name: index for index, unit in array.units.items()}
+        named = {cell.name: index for index, unit in array.units.items() for cell in unit.of_cells}
         register.intend(
             Submission(
                 comment=comment,
@@ -107,7 +107,8 @@ def _for_the_epilogue(unit: Unit | None) -> dict[str, Any] | None:
     """The entry of a unit for ``jobs.epilogue``."""
     if unit is None:
         return None
-    said: dict[str, Any] = {"unit": unit.unit, "config": unit.config}
+    said: dict[str, Any] = {"unit": unit.unit}
+    said |= {"configs": [cell.config for cell in unit.members]} if unit.members else {"config": unit.config}
     if unit.measures is not None:
         said |= {"take": unit.measures.take, "split": unit.measures.split}
     return said
