@@ -26,6 +26,7 @@ from pipeline.measures.latent_separation import LatentSeparation
 from pipeline.measures.likelihood import Likelihood
 from pipeline.measures.linear_probes import LinearProbes
 from pipeline.measures.measure import Measure
+from pipeline.measures.mutual_information import MutualInformation
 from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
 from pipeline.measures.single_interventions import SingleInterventions
@@ -54,6 +55,7 @@ _ALL: tuple[type[Measure], ...] = (
     ImportanceWeightedBound,
     Disentanglement,
     LinearProbes,
+    MutualInformation,
 )
 MEASURES: dict[str, type[Measure]] = {measure.name: measure for measure in _ALL}
 """By name."""
