@@ -1,11 +1,13 @@
-"""Runs at the end of a SLURM job's batch script: is the unit done, or is the job requeued?
+"""Runs at the end of a SLURM job's batch script: are its units done, or is the job requeued?
 
 ``python -m jobs.epilogue --units FILE.json --status N --retries R``. FILE.json is a list with an entry for each index of the
 array (one entry for a job that is no array): ``{"unit": "train", "config": "/path/config.json"}``; evaluate has ``take`` and
-``split`` as well, what it measures, and the units other than these two have no ``config``. N is the exit status of srun,
-or of the line of the site's setup that failed before it (``--setup-line``).
+``split`` as well, what it measures, and the units other than these two have no ``config``. A pack (``jobs.pack``) has
+``configs``, a list, instead. N is the exit status of srun, or of the line of the site's setup that failed before it
+(``--setup-line``).
 
-Exit status: 0 for a unit that is done; otherwise that of srun, or 1, so that what depends on the job does not start.
+Exit status: 0 for a unit that is done; otherwise that of srun, or 1, so that what depends on the job does not start. A
+pack that trains is done if one of its cells is trained, for the next job then measures that one.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from data_prep.errors import ConfigError, report_user_errors
-from jobs.outcome import Action, next_action, write_failure
+from jobs.outcome import Action, Unit, next_action, write_failure
+from jobs.pack import measures_of, settled
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.settings import MeasuresConfig
@@ -67,7 +70,8 @@ def _note_failed_setup(entry: dict[str, Any], attempt: Attempt, line: str, statu
     print(f"error: {sentence}", file=sys.stderr, flush=True)
     unit = entry["unit"]
     if unit in ("train", "evaluate"):
-        write_failure(CellFolder.of(Path(str(entry.get("config")))), unit, attempt, sentence)
+        for config in entry.get("configs") or [entry.get("config")]:
+            write_failure(CellFolder.of(Path(str(config))), unit, attempt, sentence)
 
 
 def _last_line(log: Path) -> str:
@@ -93,25 +97,42 @@ def _own_entry(units: Path) -> dict[str, Any]:
 
 def _action(entry: dict[str, Any], attempt: Attempt, status: int, retries: int) -> Action:
     unit = entry["unit"]
+    newest = cache(lambda: _is_the_newest_start(attempt))
     if unit in ("train", "evaluate"):
+        if "configs" in entry:
+            return _action_of_a_pack(entry, attempt, retries, newest)
         cell = CellFolder.of(Path(str(entry.get("config"))))
-        return next_action(
-            cell, unit, attempt, retries, lambda: _is_the_newest_start(attempt), _measures(cell, entry)
-        )
+        return next_action(cell, unit, attempt, retries, newest, _measures(cell, entry))
     if status == 0:
         return "done"
     if status == 2:  # a user error
         return "give_up"
     if attempt.restart >= retries:
         return "give_up"
-    return "again" if _is_the_newest_start(attempt) else "leave"
+    return "again" if newest() else "leave"
+
+
+def _action_of_a_pack(
+    entry: dict[str, Any], attempt: Attempt, retries: int, newest: Callable[[], bool]
+) -> Action:
+    """What follows from what the pack left: its cells that crashed earlier in this start were started again there."""
+    unit: Unit = entry["unit"]
+    actions = []
+    for config in entry["configs"]:
+        cell = CellFolder.of(Path(str(config)))
+        measures = _measures(cell, entry)
+        was_settled = settled(cell, unit, attempt, measures)
+        actions.append(was_settled or next_action(cell, unit, attempt, retries, newest, measures))
+    if "again" in actions:
+        return "again"
+    if unit == "train":
+        return "done" if "done" in actions else actions[0]
+    return "give_up" if "give_up" in actions else "done"
 
 
 def _measures(cell: CellFolder, entry: dict[str, Any]) -> MeasuresConfig | None:
     """The measures of the unit; None to use the cell's configuration."""
-    if not entry.get("take"):
-        return None
-    return replace(cell.measures_config(), take=tuple(entry["take"]), split=str(entry["split"]))
+    return measures_of(cell, entry.get("take"), entry.get("split"))
 
 
 def _is_the_newest_start(attempt: Attempt) -> bool:

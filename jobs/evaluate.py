@@ -17,7 +17,7 @@ import tyro
 from data_prep.errors import ConfigError, Interrupted, MeasuringError, RunError, report_user_errors
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
-from jobs.unit import limit_threads, logged, open_data, tracker_for
+from jobs.unit import limit_threads, logged, open_data, share_the_gpu, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.checkpoint_markers import newest_step
@@ -88,6 +88,7 @@ def _evaluate(
                 f"{data.manifest.name} has no split {measures.split}; there are: {', '.join(data.manifest.splits)}"
             )
         device = choose_device(cell.config.training.device, local_rank=0)
+        share_the_gpu(device)
         with tracker_for(cell, data, lease.check) as tracker:
             state = checkpoint.load_newest(cell.checkpoints, device)
             last_step = cell.config.last_step(data.manifest.splits["train"].rows)

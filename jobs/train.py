@@ -15,7 +15,7 @@ import tyro
 from data_prep.errors import Diverged, Interrupted, report_user_errors
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
-from jobs.unit import limit_threads, logged, open_data, take_rank_from_submitit, tracker_for
+from jobs.unit import limit_threads, logged, open_data, share_the_gpu, take_rank_from_submitit, tracker_for
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
@@ -57,6 +57,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
         process_group(settings.ranks, settings.device, settings.hang_seconds) as world,
         ExitStack() as of_first,
     ):
+        share_the_gpu(world.device)
         lease = tracker = None
         if world.is_rank_zero:
             lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))

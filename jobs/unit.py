@@ -12,7 +12,9 @@ from pathlib import Path
 import torch
 
 from data_prep.errors import ConfigError, UserError
+from jobs.mps import mps_sentence
 from jobs.outcome import Unit, begins
+from jobs.pack import CELLS_PER_GPU
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.config import flat
@@ -20,6 +22,7 @@ from pipeline.data.dataset import DataSet
 from pipeline.measures.recorded import preset_tags
 from pipeline.models.nearest_preset import nearest_preset
 from pipeline.tracking import DatasetInput, Tracker
+from pipeline.training.memory import limit_gpu_memory
 from pipeline.world import ranks_from_environment, rendezvous_port
 
 log = logging.getLogger(__name__)
@@ -106,3 +109,11 @@ def limit_threads() -> None:
     else:
         threads = len(os.sched_getaffinity(0)) // ranks_from_environment().on_this_node
     torch.set_num_threads(max(1, threads))
+
+
+def share_the_gpu(device: torch.device) -> None:
+    """Limit this process to its share of the GPU's memory if it is one of several on it (``jobs.pack``)."""
+    cells = int(os.environ.get(CELLS_PER_GPU) or 1)
+    if cells > 1 and device.type == "cuda":
+        limit_gpu_memory(device, cells)
+        log.info("one of up to %d processes on this GPU; %s", cells, mps_sentence())

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from data_prep.lock import exclusive_lock
+from jobs.pack import has_left
 from launch.clusters.launchers import Launcher, launchers
 from launch.clusters.local_processes import LocalRun, local_runs, stop
 from launch.clusters.slurm import queue as slurm_queue
@@ -44,7 +45,9 @@ def cancel(options: Cancel) -> int:
     sweep = SweepFolder.named(options.sweep, options.runs)
     chosen = cells_named(sweep, options.cells)
     of_what = ", ".join(cell.name for cell in chosen) if options.cells else f"the sweep {sweep.path.name}"
-    ids = _cancel_jobs(sweep, chosen, only_these=bool(options.cells)) if sweep.is_on_slurm else []
+    ids, shared = (
+        _cancel_jobs(sweep, chosen, only_these=bool(options.cells)) if sweep.is_on_slurm else ([], [])
+    )
     if ids:
         print(
             f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints are kept, and the same sweep command"
@@ -60,28 +63,36 @@ def cancel(options: Cancel) -> int:
     left = _not_stopped(runs, alive)
     for sentence in left:
         print(sentence)
-    if not (ids or stopped or left):
+    if not (ids or shared or stopped or left):
         print(f"nothing of {of_what} {'is in the queue or runs' if sweep.is_on_slurm else 'runs'}")
     return 1 if left else 0
 
 
-def _cancel_jobs(sweep: SweepFolder, chosen: Sequence[CellFolder], *, only_these: bool) -> list[str]:
-    """The ids of the jobs that were removed from SLURM's queue."""
+def _cancel_jobs(
+    sweep: SweepFolder, chosen: Sequence[CellFolder], *, only_these: bool
+) -> tuple[list[str], list[str]]:
+    """The ids of the jobs that were removed from SLURM's queue, and of those that continue with other cells."""
     seen = read_status(sweep)
-    ids = list(seen.queue)
+    ids, shared = list(seen.queue), list[str]()
     if only_these:
         wanted = {job for cell in chosen for job in seen.jobs.get(cell.name, {}).values()}
-        ids = [job for job in ids if job in wanted]
+        shared = [job for job in ids if job in wanted and _has_others(job, chosen, sweep)]
+        ids = [job for job in ids if job in wanted and job not in shared]
     # First: a launcher that still runs submits what waits for room, as soon as other jobs leave the queue.
     if Register(sweep.path).held:
         with exclusive_lock(sweep.path / "launch.lock", lambda: None):
             Register(sweep.path).hold([cell.name for cell in chosen], {})
     slurm_queue.cancel(ids)
     for cell in chosen:
-        own = [job for job in seen.jobs.get(cell.name, {}).values() if job in ids]
-        if own:  # recorded here, because not every cluster has accounting
+        own = [job for job in seen.jobs.get(cell.name, {}).values() if job in (*ids, *shared)]
+        if own:  # recorded here, because not every cluster has accounting; and read by a pack, which then ends the cell
             cell.note_attempt({"ended": CANCELLED, "jobs": own})
-    return ids
+    if shared:
+        print(
+            f"{len(shared)} job{'s' * (len(shared) > 1)} that other cells share continue{'s' * (len(shared) == 1)} without"
+            f" {', '.join(cell.name for cell in chosen)}, which stop{'s' * (len(chosen) == 1)} after a checkpoint"
+        )
+    return ids, shared
 
 
 def _stop_all(runs: Sequence[LocalRun], alive: Sequence[Launcher]) -> list[str]:
@@ -131,3 +142,10 @@ def _not_stopped(runs: Sequence[LocalRun], alive: Sequence[Launcher]) -> list[st
         if run.host == here and run.is_alive() and run.process() is None
     ]
     return found
+
+
+def _has_others(job: str, chosen: Sequence[CellFolder], sweep: SweepFolder) -> bool:
+    """Whether a job is a pack with cells that are not to be cancelled, and that it has not left yet."""
+    names = {cell.name for cell in chosen}
+    others = [name for name in Register(sweep.path).cells_of(job) if name not in names]
+    return any(not has_left(CellFolder(sweep.path / name), job) for name in others)

@@ -15,10 +15,13 @@ from typing import BinaryIO, Literal
 import submitit
 
 from data_prep.errors import Interrupted, LaunchError, MeasuringError
+from jobs.mps import mps_sentence
 from jobs.outcome import Outcome, attempts, next_action
+from jobs.pack import CELLS_PER_GPU
 from jobs.run import run_unit
 from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
 from launch.clusters.folder_state import failed
+from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
@@ -72,9 +75,13 @@ class LocalBackend:
             )
             if wanted
         ]
-        most = self.resources.max_parallel
+        refuse_to_pack_ranks(cells, self.resources)
+        most, sharing = self.resources.max_parallel, self.resources.cells_per_gpu
         at_once = "" if most is None else f", at most {most} cell(s) at once"
-        return f"on this machine, a rank on each of {' and '.join(places)}{at_once}"
+        if sharing is None:
+            return f"on this machine, a rank on each of {' and '.join(places)}{at_once}"
+        where = "each GPU" if any(map(self._takes_gpus, cells)) else "its CPUs"
+        return f"on this machine ({' and '.join(places)}), {sharing} cell(s) at once on {where}{at_once}"
 
     def takes_gpus(self, ranks: int, *, on_gpus: bool) -> bool:
         """Whether ``ranks`` ranks get a GPU each, if they want one: NCCL does not let ranks share a GPU."""
@@ -89,6 +96,7 @@ class LocalBackend:
         """Warn about cells that have more ranks than there are GPUs, and fall back to the CPU."""
         if self.in_this_process:
             return
+        refuse_to_pack_ranks(cells, self.resources)
         if self.resources.gpus.kind is not None:
             raise LaunchError(
                 f"GPUs of type {self.resources.gpus.kind} can be requested from SLURM only: on this machine, give a"
@@ -98,6 +106,8 @@ class LocalBackend:
         if wanted > found:
             raise LaunchError(f"{wanted} GPUs were requested (--gpus-per-node), but this machine has {found}")
         used = len(self._gpus)
+        if used and cells_per_gpu(self.resources) > 1:
+            print(f"{cells_per_gpu(self.resources)} cells on each GPU; {mps_sentence()}")
         there = f"{used} GPU{'s' * (used != 1)}"
         too_large = [
             cell for cell in cells if cell.config.training.device != "cpu" and not self._takes_gpus(cell)
@@ -156,10 +166,26 @@ class LocalBackend:
         return gpus_here()[: self.resources.gpus.count]
 
     def _has_room(self, ranks: int, on_gpus: bool) -> bool:
-        if self.resources.max_parallel is not None:
-            return len(self._running) < self.resources.max_parallel
+        most, sharing = self.resources.max_parallel, self.resources.cells_per_gpu
+        if most is not None and (len(self._running) >= most or sharing is None):
+            return len(self._running) < most
         taken = sum(entry.ranks for entry in self._running if bool(entry.gpus) == on_gpus)
-        return not taken or taken + ranks <= (len(self._gpus) if on_gpus else processors())
+        if on_gpus:
+            return not taken or taken + ranks <= len(self._gpus) * cells_per_gpu(self.resources)
+        return not taken or taken + ranks <= (
+            processors() if sharing is None else cells_per_gpu(self.resources)
+        )
+
+    def _variables(self, on_gpus: bool) -> dict[str, str]:
+        """Environment variables of a job, unless they are set: its share of the CPUs, and of a GPU."""
+        sharing = cells_per_gpu(self.resources)
+        alone = self.resources.cells_per_gpu is None or on_gpus
+        threads = 1 if alone else max(1, processors() // sharing)
+        return {
+            "OMP_NUM_THREADS": str(threads),
+            "OMP_WAIT_POLICY": "passive",
+            CELLS_PER_GPU: str(sharing),
+        }
 
     def _least_used_gpus(self, count: int) -> list[str]:
         used = Counter(gpu for entry in self._running for gpu in entry.gpus)
@@ -212,7 +238,7 @@ class LocalBackend:
         # Ctrl-C at the terminal reaches every process: the ranks treat it as a request to stop, submitit's must survive.
         # So does the end of the terminal, which this process tells them.
         with (
-            environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive"),
+            environment(**self._variables(bool(gpus))),
             ignoring(signal.SIGINT, signal.SIGHUP),
         ):
             if unit == "train":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_prep.errors import LaunchError
+from jobs.pack import output_file
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import CellName, SweepFolder, SweepName
@@ -90,7 +91,7 @@ def log_files(sweep: SweepFolder, cell: CellFolder, units: Sequence[str], rank: 
     if own or not sweep.is_on_slurm:
         return own
     register = Register(sweep.path)
-    found = []
+    found = [path for unit in units if (path := output_file(cell, unit)).is_file() and path.stat().st_size]
     for unit in units:
         submission = register.newest(unit, cell.name)
         job = submission.job_of(cell.name) if submission is not None else None

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from data_prep.manifest import Manifest
 
-LabelSource = Literal["uniform", "prior"]
-"""``uniform``: every value of a label equally likely; ``prior``: ``p(y)`` as in the systems, the frequencies in ``train``.
-
-Labels are independent of each other in both.
+LabelSource = Literal["uniform", "prior", "data"]
+"""``uniform``: every value of a label equally likely; ``prior``: ``p(y)`` as in the systems, the frequencies in ``train``;
+independent of each other in both. ``data``: the labels of images, the unknown ones from ``prior``.
 """
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from data_prep.manifest import LabelSpec
 from pipeline.measures.judged import Judgement, mean_where, spread
 from pipeline.measures.measure import Measured
 
@@ -32,6 +33,16 @@ def attributes_of(cardinalities: Sequence[int]) -> list[Attribute]:
         Attribute(label, value, cardinality == 2)
         for label, cardinality in enumerate(cardinalities)
         for value in ([1] if cardinality == 2 else range(cardinality))
+    ]
+
+
+def attribute_names(labels: Sequence[LabelSpec]) -> list[str]:
+    """The label's name, for one of several values with the value's."""
+    return [
+        labels[each.label].name
+        if each.is_binary
+        else f"{labels[each.label].name}: {labels[each.label].values[each.value]}"
+        for each in attributes_of([label.cardinality for label in labels])
     ]
 
 

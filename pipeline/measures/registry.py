@@ -17,6 +17,7 @@ from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
+from pipeline.measures.frechet_classifier import FrechetClassifier
 from pipeline.measures.generation_accuracy import GenerationAccuracy
 from pipeline.measures.generation_grid import GenerationGrid
 from pipeline.measures.importance_weighted_bound import ImportanceWeightedBound
@@ -27,6 +28,7 @@ from pipeline.measures.likelihood import Likelihood
 from pipeline.measures.linear_probes import LinearProbes
 from pipeline.measures.measure import Measure
 from pipeline.measures.mutual_information import MutualInformation
+from pipeline.measures.naturalness import Naturalness
 from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
 from pipeline.measures.single_interventions import SingleInterventions
@@ -41,6 +43,8 @@ _ALL: tuple[type[Measure], ...] = (
     CharacteristicSwap,
     SingleInterventions,
     GenerationAccuracy,
+    FrechetClassifier,
+    Naturalness,
     ReconstructionGrid,
     GenerationGrid,
     InterventionGrid,

@@ -61,7 +61,7 @@ class SingleInterventions:
         """Intervene and judge; arrays have the four matrices (attribute seen, attribute changed) and shares."""
         import numpy as np
 
-        from pipeline.measures.intervention_changes import attributes_of, intervention_summary
+        from pipeline.measures.intervention_changes import attribute_names, intervention_summary
 
         specs = view.examples.data.manifest.labels
         cardinalities = [spec.cardinality for spec in specs]
@@ -69,13 +69,8 @@ class SingleInterventions:
         if not len(chosen):
             raise DoesNotApply("the split has no images")
         found = intervention_summary(_interventions(view, chosen, cardinalities), cardinalities)
-        names = [
-            specs[each.label].name
-            if each.is_binary
-            else f"{specs[each.label].name}: {specs[each.label].values[each.value]}"
-            for each in attributes_of(cardinalities)
-        ]
-        return judged_by_readers(found, view, attributes=np.array(names, dtype=np.str_))
+        names = np.array(attribute_names(specs), dtype=np.str_)
+        return judged_by_readers(found, view, attributes=names)
 
 
 def _interventions(view: ModelView, chosen: Any, cardinalities: list[int]) -> Interventions:

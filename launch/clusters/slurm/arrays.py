@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One task of an array: a Python function that a node calls on each rank."""
+    """One task of an array: a Python function that a node calls on each rank. A pack is one for several cells."""
 
     name: str
     """Name of the cell, the shard or the data set."""
@@ -28,6 +28,13 @@ class Unit:
     arguments: tuple[Any, ...]
     measures: MeasuresConfig | None = None
     """What a unit measures that measures."""
+    members: tuple[Unit, ...] = ()
+    """Of a pack, the units of its cells, which share the task."""
+
+    @property
+    def of_cells(self) -> tuple[Unit, ...]:
+        """Its members, or itself."""
+        return self.members or (self,)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -59,12 +66,11 @@ class Array:
 
     @property
     def size(self) -> str:
-        """The number of tasks as text."""
-        return (
-            f"{len(self.units)} task(s)"
-            if self.not_known is None
-            else f"number of tasks unknown: {self.not_known}"
-        )
+        """The number of tasks as text, and of cells if there are more."""
+        if self.not_known is not None:
+            return f"number of tasks unknown: {self.not_known}"
+        cells = sum(len(unit.of_cells) for unit in self.units.values())
+        return f"{len(self.units)} task(s)" + (f", {cells} cells" if cells > len(self.units) else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from launch.clusters.backend import State
+from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.arrays import Array
@@ -25,7 +26,7 @@ from launch.clusters.slurm.preflight import FOR_SMALL_JOBS, Shape, preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.register import PREFIX, Held, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S, SbatchRefusal
-from launch.clusters.slurm.site import resolve, resolve_small
+from launch.clusters.slurm.site import as_given, resolve, resolve_small
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
 from launch.clusters.slurm.stages import Limits, planned
 from launch.clusters.slurm.submission import Submitter
@@ -79,10 +80,15 @@ class SlurmBackend:
         """Resources of a job that writes a shard, a manifest or a table."""
         return resolve_small(self._asked, self._config_file, self.facts)[0]
 
+    def _as_given(self) -> Resources:
+        """What was given on the command line and in the site's files, not completed by what the cluster has."""
+        return as_given(self._asked, self._config_file)[0]
+
     # submitting
 
     def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
         """The arrays of a sweep that is not submitted yet, with the exact text for sbatch."""
+        refuse_to_pack_ranks(cells, self._as_given())
         now = PendingWork(
             train=[cell for cell in cells if not is_done(cell) and not cell.is_trained()],
             measure=[cell for cell in cells if not is_done(cell) and cell.is_trained()],
@@ -117,6 +123,7 @@ class SlurmBackend:
     ) -> None:
         """Print what was chosen; run the preflight checks unless jobs of this sweep are already in the queue."""
         still_open = [cell for cell in cells if not is_done(cell)]
+        refuse_to_pack_ranks(still_open, self._as_given())
         if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
         for sentence in self._of_the_largest(still_open)[1]:
@@ -292,15 +299,20 @@ class SlurmBackend:
             small_job=small_job.parameters(1),
             max_array=max(1, self.facts.max_array_size),
             max_parallel=small_job.max_parallel,
+            cells_per_gpu=cells_per_gpu(self._as_given()),
+            retries=self._retries(),
         )
 
-    def _submitter(self, code: Path, lock: int | None) -> Submitter:
+    def _retries(self) -> int:
         retries = self.small_job().retries
+        return 0 if retries is None else retries
+
+    def _submitter(self, code: Path, lock: int | None) -> Submitter:
         return Submitter(
             sweep=self.sweep,
             job_name=f"traitvae-{self.sweep.name}",
             code=code,
-            retries=0 if retries is None else retries,
+            retries=self._retries(),
             lock=lock,
         )
 

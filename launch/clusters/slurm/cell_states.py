@@ -10,7 +10,7 @@ from data_prep.errors import LaunchError
 from data_prep.manifest import MANIFEST_FILE
 from launch.clusters.backend import Phase, State
 from launch.clusters.slurm.data import why_not_prepared
-from launch.clusters.slurm.job_state import is_held, state_of
+from launch.clusters.slurm.job_state import current_jobs, is_held, state_of
 from launch.clusters.slurm.queue import Accounting, QueuedJob, ended, queued
 from launch.clusters.slurm.register import Register
 from pipeline.cell import Cell
@@ -36,7 +36,7 @@ class CellStates:
         except LaunchError:
             return {cell.name: self._last_seen(cell, register) for cell in self._cells}
         jobs = {cell.name: register.jobs_of(cell.name) for cell in self._cells}
-        gone = [cell for cell in self._cells if self._is_gone(cell, jobs[cell.name])]
+        gone = [cell for cell in self._cells if self._is_gone(cell, jobs[cell.name], register)]
         accounts = ended([job for cell in gone for job in jobs[cell.name].values()])
         states = {}
         for cell in self._cells:
@@ -56,9 +56,9 @@ class CellStates:
         phase: Phase = "waiting" if state.phase == "stopped" else state.phase
         return State(phase, f"SLURM does not answer; last known: {phase}", state.node, state.restarts)
 
-    def _is_gone(self, cell: Cell, jobs: Mapping[str, str]) -> bool:
+    def _is_gone(self, cell: Cell, jobs: Mapping[str, str], register: Register) -> bool:
         """Whether the cell's jobs left the queue so long ago that their files must be visible here."""
-        if is_done(cell) or self._queue.keys() & jobs.values():
+        if is_done(cell) or current_jobs(cell, jobs, self._queue, register):
             self._gone_since.pop(cell.name, None)
             return False
         since = self._gone_since.setdefault(cell.name, time.monotonic())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobs.outcome import Outcome, attempts
+from jobs.pack import has_left, output_file
 from launch.clusters.backend import State, last_error
 from launch.clusters.folder_state import failed, folder_state
 from launch.clusters.slurm.queue import Accounting, QueuedJob
@@ -27,8 +28,8 @@ def state_of(
     register: Register,
 ) -> State:
     """The status of a cell with the jobs ``jobs`` (stage → id of the newest)."""
-    in_queue = [queue[jobs[stage]] if jobs.get(stage) in queue else None for stage in _STAGES]
-    training, measuring = in_queue
+    own = current_jobs(cell, jobs, queue, register)
+    training, measuring = own.get("train"), own.get("evaluate")
     sentence = cell.failed()
     if is_at_rest(cell, register) or (measuring is None and sentence is None and is_done(cell)):
         return State("done")
@@ -62,6 +63,23 @@ def is_held(cell: CellFolder, register: Register) -> bool:
     """Whether the next job of an unfinished cell without a queued job waits for room in the queue."""
     held = register.held.get(cell.name)
     return held is not None and (held.stage == "train" or cell.is_trained())
+
+
+def current_jobs(
+    cell: CellFolder, jobs: Mapping[str, str], queue: Mapping[str, QueuedJob], register: Register
+) -> dict[str, QueuedJob]:
+    """Stage → job in the queue that runs a cell, or is to run it; of its jobs ``jobs`` (stage → id of the newest).
+
+    A pack whose other cells are still running no longer counts for a cell that is trained, failed or was cancelled there.
+    """
+    found = {}
+    for stage, job in jobs.items():
+        if stage not in _STAGES or job not in queue:
+            continue
+        if register.is_pack(job) and (has_left(cell, job) or (stage == "train" and cell.is_trained())):
+            continue
+        found[stage] = queue[job]
+    return found
 
 
 def is_at_rest(cell: CellFolder, register: Register) -> bool:
@@ -131,6 +149,8 @@ def _last_words(cell: CellFolder, stage: str, job: str, register: Register) -> s
     outcome = Outcome.read(cell.folder)
     if outcome is not None and outcome.job == job:
         return outcome.sentence
+    if register.is_pack(job):
+        return last_error([output_file(cell, stage)])
     submission = register.newest(stage, cell.name)
     logs = sorted(Path(submission.folder).glob(f"{job}_*_log.err")) if submission is not None else []
     return last_error(logs) if logs else ""

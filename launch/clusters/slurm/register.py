@@ -35,7 +35,10 @@ class Submission:
     folder: str
     """Its job folder: sbatch script, units, pickles and logs."""
     units: dict[str, int]
-    """Name of a unit (a cell, ``data set's folder/shard``, the folder for a merge) → its index in the array."""
+    """Name of a unit (a cell, ``data set's folder/shard``, the folder for a merge) → its index in the array.
+
+    The cells of a pack have the same one.
+    """
     at_once: int | None = None
     """Maximum number of its tasks at the same time."""
     job: str | None = None
@@ -68,6 +71,7 @@ class Register:
         self.tag = f"{PREFIX}/{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
         self.submissions: list[Submission] = []
         self.held: dict[str, Held] = {}
+        self._cells: dict[str, list[str]] | None = None
         self._read()
 
     def new_comment(self) -> str:
@@ -128,6 +132,21 @@ class Register:
                 found[submission.stage] = job
         return found
 
+    def cells_of(self, job: str) -> list[str]:
+        """The cells (or other units) of a task ``123_4``: several if it is a pack."""
+        if self._cells is None:
+            self._cells = {}
+            for submission in self.submissions:
+                for name in submission.units:
+                    own = submission.job_of(name)
+                    if own is not None:
+                        self._cells.setdefault(own, []).append(name)
+        return self._cells.get(job, [])
+
+    def is_pack(self, job: str) -> bool:
+        """Whether a task has several cells."""
+        return len(self.cells_of(job)) > 1
+
     def in_stages(self, stages: Sequence[str]) -> list[Submission]:
         """The submissions of some stages that have a job, oldest first."""
         return [entry for entry in self.submissions if entry.stage in stages and entry.job is not None]
@@ -148,6 +167,7 @@ class Register:
             ) from None
 
     def _write(self) -> None:
+        self._cells = None
         entries: dict[str, Any] = {"comment": self.tag}
         entries["submissions"] = [dataclasses.asdict(submission) for submission in self.submissions]
         if self.held:

@@ -33,7 +33,7 @@ def resolve(
         ConfigError: a file cannot be read or has an invalid entry.
         LaunchError: the ranks can never run as requested.
     """
-    merged, sentences = _merged(requested, config_file)
+    merged, sentences = as_given(requested, config_file)
     if facts is not None:
         merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
         sentences += chosen
@@ -44,14 +44,14 @@ def resolve_small(
     requested: Resources, config_file: Path | None, facts: ClusterFacts | None
 ) -> tuple[Resources, list[str]]:
     """The resources of a job that writes a shard, a manifest or a table, likewise."""
-    small = _merged(requested, config_file)[0].of_small_jobs()
+    small = as_given(requested, config_file)[0].of_small_jobs()
     sentences: list[str] = []
     if facts is not None:
         small, sentences = choose(small, facts, 1, on_gpus=False)
     return small.completed(), sentences
 
 
-def _merged(requested: Resources, config_file: Path | None) -> tuple[Resources, list[str]]:
+def as_given(requested: Resources, config_file: Path | None) -> tuple[Resources, list[str]]:
     """What was requested on the command line, in the files and in sbatch's variables, with a sentence for each source."""
     merged, sentences = requested, []
     files = [] if config_file is None else [config_file]

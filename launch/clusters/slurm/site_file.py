@@ -8,7 +8,7 @@ import re
 import tomllib
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data_prep.errors import ConfigError
 from launch.clusters.resources import Resources
@@ -18,7 +18,9 @@ def _kinds(hint: Any) -> tuple[type, ...]:
     """The types of ``int | str | None``, ``dict[str, str]`` or ``tuple[str, ...]``."""
     is_optional = type(None) in typing.get_args(hint)
     kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)] if is_optional else [hint]
-    return tuple(typing.get_origin(kind) or kind for kind in kinds)
+    return tuple(
+        str if typing.get_origin(kind) is Literal else typing.get_origin(kind) or kind for kind in kinds
+    )
 
 
 _KINDS = {name: _kinds(hint) for name, hint in typing.get_type_hints(Resources).items()}

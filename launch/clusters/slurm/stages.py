@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs.pack import run_pack
 from jobs.run import run_unit
+from launch.clusters.resources import RETRIES
 from launch.clusters.slurm.arrays import Array, Chain, Dependency, Unit, limit_concurrency, split
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.pending_work import PendingWork
@@ -32,7 +34,16 @@ class Limits:
     max_array: int
     """Maximum number of tasks of an array."""
     max_parallel: int | None
-    """Maximum number of tasks of all arrays at the same time."""
+    """Maximum number of cells of all arrays at the same time."""
+    cells_per_gpu: int = 1
+    """Maximum number of cells of a task."""
+    retries: int = RETRIES
+    """How often a pack starts a crashed cell again."""
+
+    @property
+    def cells_per_task(self) -> int:
+        """The same, or fewer where not so many may run at once."""
+        return min(self.cells_per_gpu, self.max_parallel or self.cells_per_gpu)
 
 
 def planned(
@@ -57,7 +68,7 @@ def planned(
         *_measuring_after(now.measure_after, limits),
     ]
     if limits.max_parallel is not None and chains:
-        _hold(limits.max_parallel, now, preparations, chains)
+        _hold(max(1, limits.max_parallel // limits.cells_per_task), now, preparations, chains)
     arrays = [array for entry in preparations for array in entry.arrays]
     arrays += [array for chain in chains for array in chain]
     measuring: list[Array | str] = [array for array in arrays if array.stage == "evaluate"]
@@ -72,14 +83,39 @@ def planned(
     ]
 
 
-def _train(cell: Cell) -> Unit:
-    return Unit(cell.name, "train", str(cell.config_file), run_unit, ("train", cell.config_file))
+def _train(cells: Sequence[Cell], limits: Limits) -> Unit:
+    alone = [
+        Unit(cell.name, "train", str(cell.config_file), run_unit, ("train", cell.config_file))
+        for cell in cells
+    ]
+    return alone[0] if limits.cells_per_gpu == 1 else _pack(alone, limits)
 
 
-def _evaluate(cell: Cell) -> Unit:
-    measures = cell.measures_config()
-    arguments = "evaluate", cell.config_file, measures.take, measures.split
-    return Unit(cell.name, "evaluate", str(cell.config_file), run_unit, arguments, measures)
+def _evaluate(cells: Sequence[Cell], limits: Limits) -> Unit:
+    alone = []
+    for cell in cells:
+        measures = cell.measures_config()
+        arguments = "evaluate", cell.config_file, measures.take, measures.split
+        alone.append(Unit(cell.name, "evaluate", str(cell.config_file), run_unit, arguments, measures))
+    return alone[0] if limits.cells_per_gpu == 1 else _pack(alone, limits)
+
+
+def _pack(alone: Sequence[Unit], limits: Limits) -> Unit:
+    """One task for units of the same kind that measure the same."""
+    first = alone[0]
+    configs = tuple(Path(str(unit.config)) for unit in alone)
+    measures = first.measures
+    measured = () if measures is None else (measures.take, measures.split)
+    arguments = first.unit, configs, limits.cells_per_gpu, limits.retries, *measured
+    return Unit(first.name, first.unit, None, run_pack, arguments, measures, tuple(alone))
+
+
+def packs(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
+    """The cells in packs of at most ``most``, as equal in number as possible; those that take as long go together."""
+    alike = sorted(cells, key=lambda cell: (cell.config.model.system, cell.config.training.epochs))
+    count = -(-len(alike) // most)
+    bounds = [number * len(alike) // count for number in range(count + 1)]
+    return [alike[start:end] for start, end in pairwise(bounds)] if most > 1 else [[cell] for cell in cells]
 
 
 def _measures(cell: Cell) -> tuple[str, tuple[str, ...]]:
@@ -98,16 +134,16 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
     chains = []
     for (ranks, on_gpus, folder, _), group in _grouped(cells, alike):
         dependencies = [Dependency("afterok", preparations[folder].ready_after)] if folder else []
-        for some in split(group, limits.max_array):
+        for some in split(packs(group, limits.cells_per_task), limits.max_array):
             train = Array(
                 stage="train",
-                units={index: _train(cell) for index, cell in some.items()},
+                units={index: _train(pack, limits) for index, pack in some.items()},
                 parameters=limits.parameters(ranks, on_gpus=on_gpus),
                 dependencies=list(dependencies),
             )
             measure = Array(
                 stage="evaluate",
-                units={index: _evaluate(cell) for index, cell in some.items()},
+                units={index: _evaluate(pack, limits) for index, pack in some.items()},
                 parameters=limits.parameters(1, on_gpus=on_gpus),
                 dependencies=[Dependency("aftercorr", train)],
             )
@@ -123,23 +159,27 @@ def _measuring(cells: Sequence[Cell], measured_before: Mapping[str, str], limits
         [
             Array(
                 stage="evaluate",
-                units={index: _evaluate(cell) for index, cell in some.items()},
+                units={index: _evaluate(pack, limits) for index, pack in some.items()},
                 parameters=limits.parameters(1, on_gpus=on_gpus),
                 dependencies=[Dependency("afterany", before)] if before else [],
             )
         ]
         for (on_gpus, before, _), group in _grouped(cells, alike)
-        for some in split(group, limits.max_array)
+        for some in split(packs(group, limits.cells_per_task), limits.max_array)
     ]
 
 
-def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limits) -> list[Chain]:
+def _measuring_after(trained_by: Mapping[str, Mapping[int, list[Cell]]], limits: Limits) -> list[Chain]:
     """Arrays with the indices of the training tasks, so that ``aftercorr`` matches each to its own."""
     chains = []
     for array, cells in trained_by.items():
-        index_of = {cell.name: index for index, cell in cells.items()}
-        for _, group in _grouped(list(cells.values()), _measures):
-            units = {index_of[cell.name]: _evaluate(cell) for cell in group}
+        index_of = {cell.name: index for index, of_task in cells.items() for cell in of_task}
+        in_training = [cell for of_task in cells.values() for cell in of_task]
+        for _, group in _grouped(in_training, _measures):
+            tasks: dict[int, list[Cell]] = {}
+            for cell in group:
+                tasks.setdefault(index_of[cell.name], []).append(cell)
+            units = {index: _task_after_training(task, limits) for index, task in tasks.items()}
             measure = Array(
                 stage="evaluate",
                 units=dict(sorted(units.items())),
@@ -148,6 +188,11 @@ def _measuring_after(trained_by: Mapping[str, Mapping[int, Cell]], limits: Limit
             )
             chains.append([measure])
     return chains
+
+
+def _task_after_training(cells: Sequence[Cell], limits: Limits) -> Unit:
+    """What measures the cells of one training task, which may be a pack although cells no longer share a GPU now."""
+    return _evaluate(cells, replace(limits, cells_per_gpu=max(limits.cells_per_gpu, len(cells))))
 
 
 def _hold(most: int, now: PendingWork, preparations: Sequence[Preparation], chains: Sequence[Chain]) -> None:

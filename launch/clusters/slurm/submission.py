@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,7 @@ from launch.clusters.slurm.sbatch import (
     SbatchRefusal,
     Script,
     call_sbatch,
-    environment_file,
-    environment_text,
     pickle_file,
-    restricts_environment,
     sbatch_text,
     units_file,
 )
@@ -55,11 +51,7 @@ class Submitter:
         units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
         file = script.folder / "submission.sh"
         file.write_text(sbatch_text(array, script))
-        if restricts_environment(array):
-            environment = environment_file(script.folder)
-            environment.touch(mode=0o600)
-            environment.write_text(environment_text(os.environ))
-        named = {unit.name: index for index, unit in array.units.items()}
+        named = {cell.name: index for index, unit in array.units.items() for cell in unit.of_cells}
         register.intend(
             Submission(
                 comment=comment,
@@ -115,7 +107,8 @@ def _for_the_epilogue(unit: Unit | None) -> dict[str, Any] | None:
     """The entry of a unit for ``jobs.epilogue``."""
     if unit is None:
         return None
-    said: dict[str, Any] = {"unit": unit.unit, "config": unit.config}
+    said: dict[str, Any] = {"unit": unit.unit}
+    said |= {"configs": [cell.config for cell in unit.members]} if unit.members else {"config": unit.config}
     if unit.measures is not None:
         said |= {"take": unit.measures.take, "split": unit.measures.split}
     return said

@@ -30,7 +30,7 @@ def submit_within(
         arrays = plan()
         if not why and (known := limit()) is not None:
             room, why = known.room, str(known)
-        wanted = [(array.stage, unit.name) for array in arrays for unit in array.units.values()]
+        wanted = [name for array in arrays for name in _names(array)]
         arrays = arrays if room is None else fitting(arrays, room)
         submitted: set[tuple[str, str]] = set()
         for array in arrays:
@@ -39,11 +39,16 @@ def submit_within(
             except NoRoom as refusal:
                 room, why = len(array.units) // 2, f"sbatch accepts no more jobs at the moment ({refusal})"
                 break
-            submitted |= {(array.stage, unit.name) for unit in array.units.values()}
+            submitted |= set(_names(array))
         else:
             return _held(wanted, submitted, why)
         if not room:
             return _held(wanted, submitted, why)
+
+
+def _names(array: Array) -> list[tuple[str, str]]:
+    """Stage and name of its units, of each cell of a pack."""
+    return [(array.stage, cell.name) for unit in array.units.values() for cell in unit.of_cells]
 
 
 def _held(wanted: list[tuple[str, str]], submitted: set[tuple[str, str]], why: str) -> dict[str, Held]:

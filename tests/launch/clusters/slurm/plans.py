@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from launch.clusters.packing import cells_per_gpu
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.arrays import Array, Unit
 from launch.clusters.slurm.data import Preparation, preparation
@@ -48,6 +49,7 @@ def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: A
         small_job=small_job,
         max_array=max_array,
         max_parallel=max_parallel,
+        cells_per_gpu=cells_per_gpu(resources),
     )
 
 

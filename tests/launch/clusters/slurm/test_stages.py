@@ -130,7 +130,7 @@ def test_a_launcher_killed_before_the_second_array_has_its_cells_measured_after_
     three[0].folder.mkdir()
     make_done(three[0])
     now = pending_work(three, register, queue)
-    assert now.measure_after == {"10": {1: three[1], 2: three[2]}}
+    assert now.measure_after == {"10": {1: [three[1]], 2: [three[2]]}}
     (measure, compare) = planned(now, [], limits(), tmp_path, ["x"])
     assert sorted(measure.units) == [1, 2]
     assert shape([measure])[0][2] == ["aftercorr 10"]
@@ -203,4 +203,4 @@ def test_more_measures_while_a_cell_is_in_training_replace_the_job_that_was_to_m
     queue = in_queue(train, "10", state="RUNNING") | in_queue(measure, "11", reason="Dependency")
     more = with_measures(cell, ("classification", "likelihood"))
     now = pending_work([more], register, queue)
-    assert (now.train, now.hopeless, now.measure_after) == ([], ["11_0"], {"10": {0: more}})
+    assert (now.train, now.hopeless, now.measure_after) == ([], ["11_0"], {"10": {0: [more]}})
