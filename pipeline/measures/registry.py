@@ -12,6 +12,7 @@ from dataclasses import fields
 from functools import cache
 
 from data_prep.errors import ConfigError
+from pipeline.measures.attribute_switching import AttributeSwitching
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
@@ -45,6 +46,7 @@ _ALL: tuple[type[Measure], ...] = (
     GenerationAccuracy,
     FrechetClassifier,
     Naturalness,
+    AttributeSwitching,
     ReconstructionGrid,
     GenerationGrid,
     InterventionGrid,

@@ -6,7 +6,7 @@ picture, its characteristic. Readers see the shade and are never wrong, but the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ class Painted(DataSet):
             image_shape=(1, SIDE, SIDE),
             labels=tuple(specs),
             factors=(),
-            splits={"train": train},
+            splits={"train": train, "valid": replace(train, name="valid")},
             options={},
             sources={},
             seed=0,
