@@ -6,15 +6,20 @@ failing measure does not affect the others.
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 import tyro
 
 from data_prep.errors import ConfigError, Interrupted, MeasuringError, RunError, report_user_errors
+from data_prep.start_up import imports_are_done
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, share_the_gpu, tracker_for
@@ -175,4 +180,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_prep.start_up import importing
 from jobs.exit_status import exits_as_a_unit
 
 
@@ -23,11 +24,13 @@ def run_unit(
     """
     with exits_as_a_unit():
         if unit == "train":
-            from jobs.train import train_cell
+            with importing():
+                from jobs.train import train_cell
 
             train_cell(config_file)
         elif unit == "evaluate":
-            from jobs.evaluate import evaluate_cell
+            with importing():
+                from jobs.evaluate import evaluate_cell
 
             evaluate_cell(config_file, take=take, split=split)
         else:

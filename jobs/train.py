@@ -6,13 +6,18 @@ one. A cell that is already trained is left unchanged.
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 import tyro
 
 from data_prep.errors import Diverged, Interrupted, report_user_errors
+from data_prep.start_up import imports_are_done
 from jobs.exit_status import exits_as_a_unit
 from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, share_the_gpu, take_rank_from_submitit, tracker_for
@@ -113,4 +118,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

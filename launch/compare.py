@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +13,15 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
+from data_prep.start_up import imports_are_done
 from launch.command_line import parsed
 from launch.terminal_table import print_notes, print_table
 from pipeline.figures.comparison import draw_comparison
@@ -172,4 +177,5 @@ def left_out(runs: Sequence[RecordedRun]) -> str:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

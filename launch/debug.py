@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import shutil
 import sys
@@ -12,9 +13,13 @@ from pathlib import Path
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 import tyro
 
 from data_prep.errors import Interrupted, report_user_errors
+from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.command_line import appended
@@ -98,4 +103,5 @@ def debug_run(options: Debug) -> None:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

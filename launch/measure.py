@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Sequence
@@ -12,12 +13,16 @@ from typing import Annotated
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 import tyro
 
 from data_prep.errors import ConfigError, LaunchError, report_user_errors
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import Manifest
 from data_prep.stages import is_complete
+from data_prep.start_up import imports_are_done
 from launch.clusters import make_backend
 from launch.clusters.backend import ClusterName
 from launch.clusters.resources import Resources
@@ -204,4 +209,5 @@ def _some(names: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
 import tyro
 
 from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
@@ -22,6 +26,7 @@ from data_prep.plan import data_set_folder
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
 from data_prep.stages import find_prepared, prepare, wants_betons
+from data_prep.start_up import imports_are_done
 from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.command_line import parsed
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
@@ -188,4 +193,5 @@ def _refuse_options_of_sources(given: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

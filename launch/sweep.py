@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Sequence
@@ -13,11 +14,15 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
 from launch.command_line import parsed
 from launch.subcommands import SUBCOMMANDS, Subcommand
 
-if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
-    SUBCOMMANDS[sys.argv[1]].main(sys.argv[1], sys.argv[2:])  # before torch is imported, which takes seconds
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
+        # Before torch is imported, which takes seconds.
+        SUBCOMMANDS[sys.argv[1]].main(sys.argv[1], sys.argv[2:])
+    gc.disable()  # while it imports: see data_prep.start_up
 
 
 from data_prep.errors import report_user_errors
+from data_prep.start_up import imports_are_done
 from launch.recipes import RECIPES
 from launch.retry import Retry, retry
 from launch.start import Sweep, run_sweep
@@ -41,4 +46,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    imports_are_done()
     main()

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 
 def draw_latent_separation(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Draw what ``pipeline.measures.latent_separation`` measured: the distance of each label, the largest on top."""
+    from matplotlib.figure import Figure
+
     distances = arrays["separation"]
     order = [place for place in np.argsort(distances) if not np.isnan(distances[place])]
     figure = Figure(figsize=(5, 0.8 + 0.22 * len(order)), dpi=130, layout="constrained")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from pipeline.measures.image_grid import ImageGrid
 
@@ -15,6 +14,8 @@ _GAP = 2
 
 def save_grid(grid: ImageGrid, path: Path) -> None:
     """Write a PNG of grey or colour images, one name per row, and one per column where there are any."""
+    from matplotlib.figure import Figure
+
     rows, columns, _, height, width = grid.images.shape
     height, width = height + _GAP, width + _GAP
     framed = np.pad(grid.images, [(0, 0)] * 3 + [(0, _GAP)] * 2, constant_values=255)

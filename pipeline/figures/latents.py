@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 
 def draw_latent_histogram(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Draw what ``pipeline.measures.latent_histogram`` counted: a panel for each latent of each label, by its values."""
+    from matplotlib.figure import Figure
+
     panels = [str(title) for title in arrays["panels"]]
     columns = min(6, len(panels))
     rows = -(-len(panels) // columns)

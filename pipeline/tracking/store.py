@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from data_prep.errors import TrackingError
 from data_prep.lock import exclusive_lock
+from data_prep.start_up import importing
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ def connect(uri: str) -> MlflowClient:
         os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
         os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
         uri = public_uri(uri)
-    from mlflow import MlflowClient
-
     # Each process would log the 40 tables it found or created, and each attempt while a server is down.
     for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient(uri)
+    with importing():
+        from mlflow import MlflowClient
+
+        return MlflowClient(uri)  # it imports as much again
 
 
 def create_store(uri: str) -> None:

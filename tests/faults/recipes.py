@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
+from data_prep.start_up import imports_are_done
 from launch import recipes
 from launch.sweep import main
 from tests.faults.runs import alike, for_soak, impatient, run
@@ -14,4 +19,5 @@ recipes.RECIPES["faults-impatient"] = recipes.Recipe("one run that waits for no 
 recipes.RECIPES["faults-soak"] = recipes.Recipe("four runs of two seeds", for_soak)
 
 if __name__ == "__main__":
+    imports_are_done()
     main(sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -114,7 +115,15 @@ def test_disk_full_while_a_checkpoint_is_written(
 
 
 def fill(filler: Path, leave: int) -> None:
-    """Fill a disk with a file until it has ``left`` bytes left."""
-    disk = os.statvfs(filler.parent)
+    """Fill a disk with a file until about ``leave`` bytes are left, while others write to it as well."""
     with filler.open("wb") as file:
-        file.write(bytes(disk.f_bavail * disk.f_frsize - leave))
+        while True:
+            disk = os.statvfs(filler.parent)
+            try:
+                # All of it or, if a checkpoint has just taken some of the room, nothing.
+                os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            else:
+                return

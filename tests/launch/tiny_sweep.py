@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import replace
 
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
+from data_prep.start_up import imports_are_done
 from launch import recipes
 from launch.sweep import main
 from pipeline.config import RunConfig
@@ -37,4 +42,5 @@ recipes.RECIPES["tiny"] = recipes.Recipe("two small runs", tiny)
 recipes.RECIPES["diverging"] = recipes.Recipe("one of two runs diverges", diverging)
 
 if __name__ == "__main__":
+    imports_are_done()
     main(sys.argv[1:])
