@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from data_prep.errors import ConfigError, LostRank
+from pipeline.node_name import check_node_name
 
 MEETING_PORTS = range(20_000, 32_000)
 SHORTEST_COLLECTIVE_TIMEOUT_S = 660.0
@@ -141,7 +142,8 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
     A rank that waits for the others for longer than ``hang_seconds`` and 11 minutes ends with an error.
 
     Raises:
-        ConfigError: the environment has a different number of processes than the run's configuration.
+        ConfigError: the environment has a different number of processes than the run's configuration, or ranks on other
+            nodes cannot reach this one.
         LostRank: another rank was lost while the block ran.
     """
     placed = ranks_from_environment()
@@ -156,6 +158,8 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
         yield World(rank=0, size=1, device=own_device)
         return
     _set_rendezvous()
+    if own_device.type == "cpu" and placed.size > placed.on_this_node:
+        check_node_name(os.environ["MASTER_ADDR"])
     try:
         dist.init_process_group(
             BACKENDS[own_device.type],

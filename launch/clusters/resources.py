@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from data_prep.errors import ConfigError, LaunchError
 from launch.clusters.gpus import Gpus, from_gres
 from launch.clusters.slurm.sbatch_options import for_small_jobs, long_name
 from pipeline.field_checks import check_at_least
+from pipeline.node_name import VARIABLES
 
 HOURS = 24.0
 SIGNAL_DELAY_S = 90
@@ -55,6 +57,9 @@ class Resources:
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true` (slurm)"""
     setup: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LINE ...")] = ()
     """lines that a job's shell runs first: `--setup "module load cuda" "source env.sh"` (slurm)"""
+    network_interface: str | None = None
+    """network interface between the nodes, such as ib0, if gloo and NCCL do not find it: their GLOO_SOCKET_IFNAME and
+    NCCL_SOCKET_IFNAME (slurm)"""
     small_partition: str | None = None
     """partition of the small jobs, which write shards, manifests and tables (slurm); default: that of the others. With one
     of their own, they take from the others only the account and options such as mail-type"""
@@ -96,6 +101,10 @@ class Resources:
             )
         for line in self.setup:
             _check_text("setup", line)
+        if self.network_interface is not None and not re.fullmatch(r"[\w.:=^,-]+", self.network_interface):
+            raise ConfigError(
+                f"network_interface is {self.network_interface!r}; it must be a name such as eth0"
+            )
 
     def _check_limits(self, prefix: str) -> None:
         # SLURM counts in whole minutes and whole MB, and treats 0 minutes as "no limit".
@@ -161,6 +170,10 @@ class Resources:
             setup=self.setup,
         )
 
+    def _exports(self) -> list[str]:
+        name = self.network_interface
+        return [] if name is None else [f"export {' '.join(f'{variable}={name}' for variable in VARIABLES)}"]
+
     def completed(self) -> Resources:
         """These, with unset fields at their built-in defaults."""
         hours = HOURS if self.hours is None else self.hours
@@ -195,7 +208,7 @@ class Resources:
             "mem": _memory(self.memory_gb),
             "time": round(60 * (whole.hours or 0)),
             "signal_delay_s": whole.signal_delay_s,
-            "setup": list(self.setup) or None,
+            "setup": [*self.setup, *self._exports()] or None,
             "additional_parameters": further or None,
         }
         return {name: value for name, value in parameters.items() if value is not None}

@@ -281,7 +281,7 @@ def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
 
 @pytest.mark.slow(50)
 @pytest.mark.timeout(900)
-def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
+def test_a_sweep_with_any_name_in_any_folder_runs_without_the_environment_and_nothing_of_it_is_executed(
     slurm_cluster: Cluster,
     tiny_raw: Path,
     tmp_path: Path,
@@ -293,7 +293,12 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     place.mkdir()
     monkeypatch.chdir(place)
     monkeypatch.setenv("A_SERVICES_TOKEN", SECRET)
+    store = fresh_store(place / "it's a store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     options = [
+        "--sbatch",
+        "export",
+        "NONE",
         "--cluster",
         "slurm",
         "--hours",
@@ -310,6 +315,7 @@ def test_a_sweep_with_any_name_in_any_folder_runs_and_nothing_of_it_is_executed(
     printed = capsys.readouterr()
     assert end.value.code == 0, printed
     assert "1 done" in printed.out
+    assert not (place / "runs" / "mlflow.db").exists()  # jobs and launcher use the same store
     sweep = place / "runs" / name
     assert (sweep / "comparison" / "table.csv").is_file()
     assert sum(is_done(CellFolder(file.parent)) for file in sweep.glob("*/config.json")) == 1

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 
 import pytest
 
-from data_prep.errors import LostRank
+from data_prep.errors import ConfigError, LostRank
+from pipeline.node_name import check_node_name
 from pipeline.world import process_group, rendezvous_port
 
 
@@ -26,6 +28,34 @@ def test_local_runs_within_one_job_have_their_own_rendezvous_ports(monkeypatch: 
         monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", process)
         ports.add(rendezvous_port())
     assert len(ports) == 2
+
+
+@pytest.mark.parametrize(
+    ("own", "master", "interface", "refused"),
+    [
+        ("127.0.1.1", "10.77.0.1", None, True),
+        ("127.0.1.1", "10.77.0.1", "eth9", False),
+        ("127.0.1.1", "127.0.0.1", None, False),  # nodes emulated on one machine
+        ("10.77.0.2", "10.77.0.1", None, False),
+    ],
+)
+def test_a_node_that_knows_itself_as_loopback_is_named_with_the_way_on(
+    monkeypatch: pytest.MonkeyPatch, own: str, master: str, interface: str | None, refused: bool
+):
+    """As in Debian's ``/etc/hosts``: the ranks of other nodes would wait, and end as if one was lost."""
+    addresses = {"nodea": master, socket.gethostname(): own}
+    monkeypatch.setattr(socket, "gethostbyname", addresses.__getitem__)
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    if interface is not None:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", interface)
+    with pytest.raises(ConfigError) if refused else nullcontext() as caught:
+        check_node_name("nodea")
+    if caught is not None:
+        sentence = str(caught.value)
+        assert f"node {socket.gethostname()} knows itself as 127.0.1.1" in sentence
+        assert all(
+            name in sentence for name in ("network_interface", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+        )
 
 
 def test_a_port_in_use_is_reported_and_not_taken_for_a_lost_rank(monkeypatch: pytest.MonkeyPatch):

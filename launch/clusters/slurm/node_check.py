@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import node_probe
 from launch.clusters.slurm.findings import Finding
+from launch.clusters.slurm.nodes import nodes_of
 from launch.clusters.slurm.setup_lines import checked_lines
+from pipeline.node_name import is_loopback, loopback_sentence
 from pipeline.tracking.address import public_uri, sqlite_file
 from pipeline.tracking.server import server_of
 
@@ -25,6 +27,8 @@ MINUTES = 2
 SECONDS_TO_WRITE_BACK = 10.0
 _WANTS_GPUS = re.compile(r"\b(gpus?|gres|tres)\b", re.I)
 _SETUP_FAILED = "TRAITVAE-SETUP "
+_PEERS = 16
+"""How many nodes' names are looked up on a node."""
 _WHERE = ("reservation", "exclude", "nodelist")
 """Further options that select the node; srun has them under the same names."""
 
@@ -49,6 +53,9 @@ def check_on_a_node(
         "code": str(code),
         "store_file": str(store_file) if store_file and store_file.is_file() else None,
         "server": {} if tracking is None else server_of(tracking),
+        "peers": [node.name for node in nodes_of(resources.partition)[:_PEERS]]
+        if over_network(resources)
+        else [],
     }
     back = file.with_name(f"{file.name}.back")
     try:
@@ -60,7 +67,34 @@ def check_on_a_node(
     finally:
         file.unlink(missing_ok=True)
         back.unlink(missing_ok=True)
-    return judged(seen, request, tracking=tracking, came_back=came_back, option=option)
+    findings = judged(seen, request, tracking=tracking, came_back=came_back, option=option)
+    return [*findings, *network_findings(seen, resources)]
+
+
+def over_network(resources: Resources) -> bool:
+    """Whether ranks of a run on several nodes meet over gloo: with GPUs, NCCL finds its way by itself."""
+    return (resources.nodes or 1) > 1 and not resources.gpus_per_node
+
+
+def network_findings(seen: dict[str, Any], resources: Resources) -> list[Finding]:
+    """Whether ranks on other nodes can reach those on the node that was probed."""
+    wanted, found = resources.network_interface, seen.get("interfaces", {})
+    if wanted is not None:
+        if wanted in found or "interfaces" not in seen:
+            return []
+        named = ", ".join(f"{name} ({where})" for name, where in found.items()) or "none with an address"
+        return [
+            Finding(
+                "problem",
+                f"node {seen['host']} has no network interface {wanted} (--network-interface); it has {named}",
+            )
+        ]
+    address = seen.get("own_address")
+    others = [where for name, where in seen.get("peers", {}).items() if name != seen["host"]]
+    # Where all names mean this machine (nodes emulated on one), the ranks do meet.
+    if not is_loopback(address) or not any(where and not is_loopback(where) for where in others):
+        return []
+    return [Finding("problem", loopback_sentence(seen["host"], str(address), found))]
 
 
 def judged(

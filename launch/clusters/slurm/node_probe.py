@@ -25,10 +25,16 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     seen["code"] = os.path.isdir(request["code"])
     seen["import_errors"] = _import_errors(request["code"])
     seen["torch"] = importlib.util.find_spec("torch") is not None
+    if not seen["import_errors"]:
+        from pipeline import node_name  # the code that jobs import
+
+        seen["own_address"] = node_name.address_of(socket.gethostname())
+        seen["peers"] = {name: node_name.address_of(name) for name in request.get("peers", [])}
+        seen["interfaces"] = node_name.interfaces()
     if request.get("store_file"):
         seen["store"] = None if os.path.isfile(request["store_file"]) else "no such file"
     elif request.get("server") and not seen["import_errors"]:
-        from pipeline.tracking.server import server_error  # the code that jobs import
+        from pipeline.tracking.server import server_error
 
         seen["store"] = server_error(request["server"])
     return seen

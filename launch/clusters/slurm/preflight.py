@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from launch.clusters.slurm.disk_space import disk_finding
 from launch.clusters.slurm.facts import CLIENT_TIMEOUT_S, ClusterFacts
 from launch.clusters.slurm.findings import Finding
 from launch.clusters.slurm.node_check import check_on_a_node
+from launch.clusters.slurm.nodes import away_words, nodes_of
 from pipeline.cell import Cell
 from pipeline.tracking.address import on_network_disk
 
@@ -21,6 +23,10 @@ FOR_SMALL_JOBS = (
     " (--small-gpus 1)"
 )
 """What to do where a partition takes jobs with GPUs only, or no small ones."""
+
+_LIMIT = re.compile(r"SubmitJob\w*Limit")
+_NO_NODES = "node configuration is not available"
+"""SLURM says this, too, of nodes that are configured as requested but drained or down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +175,16 @@ def sbatch_finding(shape: Shape, facts: ClusterFacts) -> Finding:
     ]
     if done.returncode != 0:
         words = "; ".join(dict.fromkeys(output)) or "no message"
+        if _LIMIT.search(words) is not None:
+            return _without_room(shape, facts, words)
+        away = away_words(nodes_of(resources.partition)) if why is None and _NO_NODES in words else None
+        if away is not None:
+            where = resources.partition or "the default partition"
+            return Finding(
+                "warning",
+                f"no node for {shape.what} can start a job at the moment: in {where}, {away}; the jobs wait until they are"
+                " back",
+            )
         why = _not_shown(resources, facts) or why or shape.remedy or "request something else"
         return Finding("problem", f"sbatch refuses jobs for {shape.what} ({words}): {why}")
     if why is not None:
@@ -176,6 +192,17 @@ def sbatch_finding(shape: Shape, facts: ClusterFacts) -> Finding:
     return Finding(
         "ok",
         f"sbatch accepts jobs for {shape.what}: {output[-1].partition(' to ')[2] if output else 'no objection'}",
+    )
+
+
+def _without_room(shape: Shape, facts: ClusterFacts, words: str) -> Finding:
+    """Whether sbatch accepts one such job, since it has no room for all of them."""
+    if shape.jobs > 1:
+        return sbatch_finding(replace(shape, jobs=1), facts)
+    return Finding(
+        "warning",
+        f"the queue has no room for a job for {shape.what} at the moment ({words}), so it is not known whether sbatch"
+        " accepts such jobs otherwise",
     )
 
 

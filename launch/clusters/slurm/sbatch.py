@@ -71,12 +71,16 @@ def sbatch_text(array: Array, script: Script) -> str:
     if array.parameters.get("cpus_per_task"):
         # srun inherits it from sbatch in some versions of SLURM only.
         srun_args.append(f"--cpus-per-task={array.parameters['cpus_per_task']}")
+    setup = _setup(script, array.parameters.get("setup", ()))
+    if restricts_environment(array):
+        srun_args.append("--export=ALL")  # all of the batch script's, which has what ranks need
+        setup.insert(0, f". {shlex.quote(str(environment_file(script.folder)))}")
     parameters = array.parameters | {
         "job_name": script.job_name,
         "comment": script.comment,
         "dependency": script.dependency,
         "map_count": len(array.units),
-        "setup": _setup(script, array.parameters.get("setup", ())),
+        "setup": setup,
         "teardown": _teardown(script),
         "srun_args": srun_args,
         "additional_parameters": further,
@@ -93,6 +97,27 @@ def pickle_file(folder: Path, index: int) -> Path:
 def units_file(folder: Path) -> Path:
     """The input of ``jobs.epilogue``: a list with an entry for each array index."""
     return folder / "units.json"
+
+
+def restricts_environment(array: Array) -> bool:
+    """Whether the jobs do not inherit the launcher's environment (sbatch's option export), which ranks need a part of."""
+    return any(
+        name in ("export", "export-file") for name in array.parameters.get("additional_parameters") or {}
+    )
+
+
+def environment_file(folder: Path) -> Path:
+    """What such jobs get of the environment: a file that the script sources, since it may hold a password."""
+    return folder / "environment.sh"
+
+
+def environment_text(variables: Mapping[str, str]) -> str:
+    """The content of ``environment_file``: where MLflow's store is, and how to sign in there."""
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(variables.items())
+        if name.startswith("MLFLOW_")
+    )
 
 
 def _setup(script: Script, lines: Sequence[str]) -> list[str]:

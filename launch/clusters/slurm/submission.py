@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from launch.clusters.slurm.sbatch import (
     SbatchRefusal,
     Script,
     call_sbatch,
+    environment_file,
+    environment_text,
     pickle_file,
+    restricts_environment,
     sbatch_text,
     units_file,
 )
@@ -51,6 +55,10 @@ class Submitter:
         units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
         file = script.folder / "submission.sh"
         file.write_text(sbatch_text(array, script))
+        if restricts_environment(array):
+            environment = environment_file(script.folder)
+            environment.touch(mode=0o600)
+            environment.write_text(environment_text(os.environ))
         named = {cell.name: index for index, unit in array.units.items() for cell in unit.of_cells}
         register.intend(
             Submission(

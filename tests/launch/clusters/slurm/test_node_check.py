@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch.clusters.resources import Resources
-from launch.clusters.slurm.node_check import check_on_a_node, judged
+from launch.clusters.slurm.node_check import check_on_a_node, judged, network_findings
 from tests.launch.clusters.slurm.findings import of_level, problem
 
 ROOT = Path(__file__).parents[4]
@@ -44,6 +44,28 @@ ASKED = {"file": "/runs/s/.probe", "code": "/code"}
 def test_what_a_node_lacks_is_a_problem_with_a_remedy(seen, words):
     findings = judged(SEEN | seen, ASKED, tracking="sqlite:////x", came_back="write_error" not in seen)
     assert words in problem(findings)
+
+
+REACHABLE = {"own_address": "10.0.0.1", "peers": {"n2": "10.0.0.2"}, "interfaces": {"ib0": "10.1.0.1"}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "options", "words"),
+    [
+        ({}, {}, None),
+        ({"own_address": "127.0.1.1"}, {}, "knows itself as 127.0.1.1, where ranks on other nodes cannot reach it"),
+        ({"own_address": "127.0.1.1"}, {"network_interface": "ib0"}, None),
+        ({"own_address": "127.0.1.1", "peers": {"n1": "127.0.1.1", "n2": "127.0.0.1"}}, {}, None),  # emulated nodes
+        ({"own_address": "127.0.1.1", "peers": {}}, {}, None),  # of one rank
+        ({}, {"network_interface": "eth9"}, "node n1 has no network interface eth9"),
+    ],
+)  # fmt: skip
+def test_a_node_that_other_ranks_cannot_reach_is_a_problem_with_its_interfaces(seen, options, words):
+    findings = network_findings(SEEN | REACHABLE | seen, Resources(nodes=2, gpus_per_node=0, **options))
+    assert len(findings) == (words is not None)
+    if words is not None:
+        assert words in problem(findings)
+        assert "ib0 (10.1.0.1)" in problem(findings)
 
 
 def test_a_nodes_file_that_does_not_appear_here_is_a_problem():

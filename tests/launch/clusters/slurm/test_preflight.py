@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launch.clusters.resources import Resources
-from launch.clusters.slurm.facts import ClusterFacts, Partition, read_facts
+from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition, read_facts
 from launch.clusters.slurm.preflight import Shape, cluster_findings, preflight, sbatch_finding
 from launch.clusters.slurm.site import resolve
 from pipeline.cell import Cell
@@ -62,6 +62,42 @@ def test_a_hidden_partition_is_accepted_if_sbatch_accepts_it(tmp_path, monkeypat
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert sbatch_finding(shape(Resources(partition="hidden")), FACTS).level == "ok"
+
+
+ANSWERS = """#!/bin/sh
+case "$0 $*" in
+  *sinfo*) printf 'n3|drained*|maintenance until noon\\nn4|down|Not responding\\nn5|idle|none\\n';;
+  *array=0-[1-9]*) echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2; exit 1;;
+  *) echo 'allocation failure: {}' >&2; exit 1;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("reply", "level", "words"),
+    [
+        ("Requested node configuration is not available", "warning",
+         "no node for training can start a job at the moment: in main, of 3 nodes, 1 is drained (maintenance until noon),"
+         " 1 is down (Not responding); the jobs wait until they are back"),
+        ("AssocMaxSubmitJobLimit", "warning", "the queue has no room for a job for training"),
+        ("Invalid account", "problem", "sbatch refuses jobs for training"),
+    ],
+)  # fmt: skip
+def test_what_passes_by_itself_is_a_warning(tmp_path, monkeypatch, reply: str, level: str, words: str):
+    """Nodes that are drained, and a full queue: recorded messages of SLURM 22.05."""
+    for name in ("sbatch", "sinfo"):
+        (tmp_path / name).write_text(ANSWERS.format(reply))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    facts = replace(
+        FACTS,
+        partitions=(
+            replace(FACTS.partitions[0], kinds=(NodeKind(count=3, cpus=4, memory_mb=4000, gpus=0),)),
+        ),
+    )
+    found = sbatch_finding(shape(Resources(partition="main"), jobs=5), facts)
+    assert found.level == level
+    assert words in found.sentence
 
 
 @pytest.mark.slurm

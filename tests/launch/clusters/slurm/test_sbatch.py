@@ -12,7 +12,16 @@ from data_prep.errors import LaunchError
 from launch.clusters.slurm import sbatch
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.pending_work import PendingWork
-from launch.clusters.slurm.sbatch import NoRoom, SbatchRefusal, call_sbatch, clean_environment
+from launch.clusters.slurm.sbatch import (
+    NoRoom,
+    SbatchRefusal,
+    Script,
+    call_sbatch,
+    clean_environment,
+    environment_file,
+    environment_text,
+    sbatch_text,
+)
 from launch.clusters.slurm.setup_lines import checked_lines
 from launch.clusters.slurm.stages import planned
 from launch.clusters.slurm.submission import Submitter
@@ -105,6 +114,26 @@ def test_a_setup_line_that_fails_or_ends_the_shell_is_handed_on(
         ["bash", "-s"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.returncode) == (f"{status}|{line}|", 9)
+
+
+@pytest.mark.parametrize("option", ["export", "export-file"])
+def test_jobs_without_the_environment_get_the_stores_address_and_no_other_variable(
+    tmp_path: Path, option: str
+) -> None:
+    resources = limits(sbatch={option: "NONE"}, network_interface="ib0")
+    (array,) = planned(PendingWork(train=cells(1)), [], resources, SWEEP, ["x"])[:1]
+    script = Script(job_name="x", comment="c", folder=tmp_path, code=SWEEP, dependency=None, retries=0)
+    text = sbatch_text(array, script)
+    assert " --export=ALL " in text
+    environment_file(tmp_path).write_text(
+        environment_text({"MLFLOW_TRACKING_URI": "http://it's me:$(x)@server", "TOKEN": "secret"})
+    )
+    (tmp_path / "srun").write_text("#!/bin/sh\necho $MLFLOW_TRACKING_URI $TOKEN $GLOO_SOCKET_IFNAME\n")
+    (tmp_path / "srun").chmod(0o755)
+    text = text.replace("ln -sf", "true").replace("-m jobs.epilogue", "-c ''")
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["bash"], input=text, env=path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "http://it's me:$(x)@server ib0\n"
 
 
 def test_environment_defaults_do_not_override_the_script() -> None:
