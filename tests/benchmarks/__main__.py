@@ -1,6 +1,6 @@
 """Images per second of the loaders, of a training step and of a preparation: ``make bench``.
 
-Parts by themselves: ``python -m tests.benchmarks steps --help`` and ``python -m tests.benchmarks gradient-noise --help``.
+Parts by themselves: ``python -m tests.benchmarks {steps,gradient-noise,gpu} --help``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
-from tests.benchmarks import gradient_noise, steps
+from tests.benchmarks import gpu, gradient_noise, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
 from tests.benchmarks.preparation import Preparation, preparation_speed, worker_memory
 
-PARTS = {"steps": steps.main, "gradient-noise": gradient_noise.main}
+PARTS = {"steps": steps.main, "gradient-noise": gradient_noise.main, "gpu": gpu.main}
 CPU = torch.device("cpu")
 ALONE = World(rank=0, size=1, device=CPU)
 
