@@ -47,9 +47,21 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
         return training_rows(needed[folder])
 
     if isinstance(backend, SlurmBackend):
+        if _may_get_gpus(backend, still_open):
+            lines.append(
+                "no estimate of its cost: it is not known whether the ranks would get GPUs (--gpus-per-node)"
+            )
+            return "\n".join(lines)
         lines += upper_bound(still_open, allocation)
     to_train = [cell for cell in still_open if states[cell.name] == "to be trained"]
     return "\n".join([*lines, *by_recorded_speed(to_train, rows, runs, allocation)])
+
+
+def _may_get_gpus(backend: SlurmBackend, cells: Sequence[Cell]) -> bool:
+    """Whether the number of GPUs depends on a cluster that does not answer."""
+    if backend.facts.not_known is None or all(cell.config.training.device == "cpu" for cell in cells):
+        return False
+    return not backend.gpus_are_given()
 
 
 def _state(cell: Cell) -> str:

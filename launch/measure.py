@@ -114,7 +114,9 @@ def _measure_sweep(options: Measure) -> int:
     if not to_do:
         print("everything is already measured: nothing to do")
         return 0
-    backend = make_backend(options.cluster, sweep.path, options.resources, options.cluster_config)
+    backend = make_backend(
+        options.cluster, sweep.path, options.resources, options.cluster_config, dry_run=options.dry_run
+    )
     data = needed_data([cell.config for cell in to_do], DataPlaces())
     if options.dry_run:
         print(f"{backend.describe(to_do, data)}\n{len(to_do)} cells to be measured; nothing was written")

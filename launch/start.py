@@ -99,7 +99,9 @@ def _run_sweep(options: Sweep) -> int:
     refuse_former_cells(SweepFolder(sweep))
     if options.detach and options.cluster != "slurm":
         raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
-    backend = make_backend(options.cluster, sweep, options.resources, options.cluster_config)
+    backend = make_backend(
+        options.cluster, sweep, options.resources, options.cluster_config, dry_run=options.dry_run
+    )
     cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
     data = needed_data([cell.config for cell in cells], options.places)
     if options.dry_run:

@@ -9,14 +9,24 @@ from launch.clusters.resources import Resources
 
 
 def make_backend(
-    cluster: ClusterName, sweep: Path, resources: Resources, config_file: Path | None = None
+    cluster: ClusterName,
+    sweep: Path,
+    resources: Resources,
+    config_file: Path | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Backend:
-    """The backend of that name for a sweep's folder; LaunchError if it cannot work here."""
+    """The backend of that name for a sweep's folder; LaunchError if it cannot work here.
+
+    With ``dry_run`` it only describes, and needs no cluster that answers.
+    """
     # Imported here, because looking at a sweep needs neither submitit nor torch.
     if cluster == "slurm":
         from launch.clusters.slurm.backend import SlurmBackend
+        from launch.clusters.slurm.facts import facts_for_a_dry_run
 
-        return SlurmBackend(sweep, resources, config_file=config_file)
+        facts = facts_for_a_dry_run() if dry_run else None
+        return SlurmBackend(sweep, resources, config_file=config_file, facts=facts)
     from launch.clusters.local import LocalBackend
 
     return LocalBackend(sweep, resources, in_this_process=cluster == "debug")

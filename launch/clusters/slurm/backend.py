@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from launch.clusters.backend import State
+from launch.clusters.gpus import Gpus
 from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import data as preparing
@@ -52,8 +53,9 @@ class SlurmBackend:
         config_file: Path | None = None,
         facts: ClusterFacts | None = None,
     ) -> None:
-        """``facts``: of the cluster, if already known; otherwise the cluster is queried."""
-        if shutil.which("sbatch") is None or shutil.which("squeue") is None:
+        """``facts``: of the cluster, if already known; otherwise the cluster is queried, and must answer."""
+        programs = [shutil.which(name) for name in ("sbatch", "squeue")]
+        if facts is None and None in programs:
             raise LaunchError(
                 "--cluster slurm needs sbatch and squeue, which are not installed: run it on a login node, or use"
                 " --cluster local"
@@ -75,6 +77,10 @@ class SlurmBackend:
         if key not in self._resolved:
             self._resolved[key] = resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
         return self._resolved[key]
+
+    def gpus_are_given(self) -> bool:
+        """Whether the user or a file requests GPUs, or none."""
+        return as_given(self._asked, self._config_file)[0].gpus != Gpus()
 
     def small_job(self) -> Resources:
         """Resources of a job that writes a shard, a manifest or a table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data_prep.errors import LaunchError
 
@@ -79,12 +79,23 @@ class ClusterFacts:
     enforces_limits: bool = False
     """Whether the limits of accounts and QOS hold (AccountingStorageEnforce)."""
 
+    not_known: str | None = None
+    """In a dry run: why the cluster could not be queried; everything else is then SLURM's default."""
+
     def named(self, names: str | None) -> list[Partition]:
         """The partitions of a request, comma-separated; the default one if it names none."""
         if names is None:
             return [partition for partition in self.partitions if partition.is_default][:1]
         wanted = names.split(",")
         return [partition for name in wanted for partition in self.partitions if partition.name == name]
+
+
+def facts_for_a_dry_run() -> ClusterFacts:
+    """The cluster's facts; if it does not answer, or this machine belongs to none, SLURM's defaults and the reason."""
+    try:
+        return read_facts()
+    except LaunchError as error:
+        return replace(cluster_facts(config="", partitions="", sinfo=""), not_known=str(error))
 
 
 def read_facts() -> ClusterFacts:

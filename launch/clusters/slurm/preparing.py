@@ -23,6 +23,7 @@ from launch.clusters.slurm.data import (
     why_not_prepared,
     work_folder,
 )
+from launch.clusters.slurm.facts import ClusterFacts, facts_for_a_dry_run
 from launch.clusters.slurm.node_check import check_on_a_node
 from launch.clusters.slurm.preflight import sbatch_finding
 from launch.clusters.slurm.queue import QueuedJob, queued
@@ -37,7 +38,7 @@ SECONDS_UNTIL_GONE = 10.0
 
 def describe(data: NeededData, resources: Resources, config_file: Path | None) -> str:
     """The arrays that would be submitted if nothing of the data set existed, with the exact text for sbatch."""
-    return _backend(data, resources, config_file).describe([], [data])
+    return _backend(data, resources, config_file, facts_for_a_dry_run()).describe([], [data])
 
 
 def prepare_on_slurm(
@@ -96,8 +97,10 @@ def _jobs_of(data: NeededData) -> Path:
     return data.folder.parent / ".jobs" / data.folder.name
 
 
-def _backend(data: NeededData, resources: Resources, config_file: Path | None) -> SlurmBackend:
-    return SlurmBackend(folder_for_jobs(_jobs_of(data)), resources, config_file=config_file)
+def _backend(
+    data: NeededData, resources: Resources, config_file: Path | None, facts: ClusterFacts | None = None
+) -> SlurmBackend:
+    return SlurmBackend(folder_for_jobs(_jobs_of(data)), resources, config_file=config_file, facts=facts)
 
 
 def _look_before(backend: SlurmBackend, data: NeededData) -> None:

@@ -27,16 +27,19 @@ def resolve(
 
     In order of precedence: the command line, ``config_file``, the user's own file, sbatch's variables in the
     environment, what the cluster (``facts``) suggests, built-in defaults. ``on_gpus``: use the partition's
-    GPUs if no number is given. Without ``facts`` (in a dry run) what is not given stays open.
+    GPUs if no number is given. Without ``facts``, and if they are not known, what is not given stays open.
 
     Raises:
         ConfigError: a file cannot be read or has an invalid entry.
         LaunchError: the ranks can never run as requested.
     """
     merged, sentences = as_given(requested, config_file)
-    if facts is not None:
+    if facts is not None and facts.not_known is None:
         merged, chosen = choose(merged, facts, ranks, on_gpus=on_gpus)
         sentences += chosen
+    elif facts is not None:
+        sentences.append(_left_open(merged, str(facts.not_known)))
+        merged = replace(merged, nodes=merged.nodes or _nodes_for_gpus(merged.gpus, ranks))
     return merged.completed(), sentences
 
 
@@ -46,7 +49,7 @@ def resolve_small(
     """The resources of a job that writes a shard, a manifest or a table, likewise."""
     small = as_given(requested, config_file)[0].of_small_jobs()
     sentences: list[str] = []
-    if facts is not None:
+    if facts is not None and facts.not_known is None:
         small, sentences = choose(small, facts, 1, on_gpus=False)
     return small.completed(), sentences
 
@@ -102,6 +105,35 @@ def _environment() -> Resources:
         account=os.environ.get("SBATCH_ACCOUNT") or None,
         qos=os.environ.get("SBATCH_QOS") or None,
         constraint=os.environ.get("SBATCH_CONSTRAINT") or None,
+    )
+
+
+_READ_FROM_THE_CLUSTER = {
+    "partition": "the default partition",
+    "hours": f"the partition's time limit ({HOURS:g} h here)",
+    "nodes": "the number of nodes",
+    "gpus_per_node": "the GPUs of its nodes (none are requested here; one per rank if there are any)",
+    "cpus_per_task": "the CPUs of its nodes (a rank gets its share)",
+}
+"""What a submission reads from the cluster for each field that is not given."""
+
+
+def _left_open(given: Resources, why: str) -> str:
+    """What is not known without the cluster."""
+    unknown = [words for name, words in _READ_FROM_THE_CLUSTER.items() if getattr(given, name) is None]
+    unknown.append("whether sbatch accepts the jobs")
+    return (
+        f"the cluster does not answer ({why}), so this is not known: {', '.join(unknown)}; arrays are split at SLURM's"
+        " default of 1001 tasks"
+    )
+
+
+def _nodes_for_gpus(gpus: Gpus, ranks: int) -> int:
+    """The fewest nodes that hold the ranks evenly, one per GPU."""
+    return next(
+        nodes
+        for nodes in range(1, ranks + 1)
+        if ranks % nodes == 0 and (not gpus.count or ranks // nodes <= gpus.count)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 import threading
 import time
@@ -85,6 +87,30 @@ def test_the_stores_password_is_neither_sent_nor_shown(tmp_path, sweep, monkeypa
         shown = judged(SEEN | {"store": "refused"}, ASKED, tracking=uri, came_back=True)
         assert "server" in problem(shown)
         assert "geheim" not in problem(shown)
+
+
+def test_the_task_requests_a_gpu_only_where_it_must(tmp_path, sweep, monkeypatch):
+    (tmp_path / "srun").write_text(
+        f'#!/bin/sh\necho "$*" | grep -o "gpus-per-node=[^ ]*" >> {tmp_path}/gpus && exit 1\n'
+        "echo 'srun: error: you may not submit a job not requesting GPUs' >&2; exit 1\n"
+    )
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    check_on_a_node(Resources(gpus_per_node="a100:4"), folder=sweep, data=[], tracking=None, code=ROOT)
+    assert (tmp_path / "gpus").read_text() == "gpus-per-node=a100:1\n"
+
+
+@pytest.mark.slurm
+def test_setup_lines_run_on_the_node_and_one_that_fails_is_a_problem(slurm_cluster, sweep, store, tmp_path):
+    (tmp_path / "site.sh").write_text("export SITE=loaded\n")
+    fine = f"source {shlex.quote(str(tmp_path / 'site.sh'))}", '[ "$SITE" = loaded ]'
+    asked = Resources(setup=fine)
+    findings = check_on_a_node(asked, folder=sweep, data=[], tracking=store, code=ROOT)
+    assert {finding.level for finding in findings} == {"ok"}
+    asked = Resources(setup=(*fine, "module load cuda/99"))
+    findings = check_on_a_node(asked, folder=sweep, data=[], tracking=store, code=ROOT)
+    sentence = r"on a node the setup line 'module load cuda/99' fails with status 127 \(.*module: command not found\)"
+    assert re.fullmatch(sentence, problem(findings))
 
 
 @pytest.mark.slurm

@@ -9,7 +9,13 @@ import pytest
 
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition, read_facts
-from launch.clusters.slurm.preflight import Shape, cluster_findings, preflight, sbatch_finding
+from launch.clusters.slurm.preflight import (
+    Shape,
+    cluster_findings,
+    preflight,
+    sbatch_finding,
+    sbatch_findings,
+)
 from launch.clusters.slurm.site import resolve
 from pipeline.cell import Cell
 from tests.launch.clusters.slurm.findings import of_level, problem
@@ -23,6 +29,16 @@ FACTS = ClusterFacts(
     max_array_size=1001,
     max_job_count=10000,
     partitions=(Partition(name="main", is_default=True, limit_minutes=None),),
+)
+
+WITH_A100 = replace(
+    FACTS,
+    partitions=(
+        replace(
+            FACTS.partitions[0],
+            kinds=(NodeKind(count=2, cpus=8, memory_mb=9000, gpus=4, gpu_types=(("a100", 4),)),),
+        ),
+    ),
 )
 
 
@@ -98,6 +114,37 @@ def test_what_passes_by_itself_is_a_warning(tmp_path, monkeypatch, reply: str, l
     found = sbatch_finding(shape(Resources(partition="main"), jobs=5), facts)
     assert found.level == level
     assert words in found.sentence
+
+
+def test_each_shape_of_job_is_tried_once_until_one_is_refused(tmp_path, monkeypatch):
+    """A site that refuses jobs without GPUs in its GPU partition."""
+    (tmp_path / "sbatch").write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncase "$*" in *gpus*) exit 0;; esac\n'
+        "echo 'sbatch: error: Cannot find GPU specification' >&2; exit 1\n"
+    )
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    on_gpus = Resources(gpus_per_node="a100:4")
+    small = shape(on_gpus.of_small_jobs(), what="tables")
+    shapes = [shape(on_gpus, 2), shape(on_gpus, 2, what="measuring"), shape(on_gpus, 1), small]
+    findings = sbatch_findings(shapes, WITH_A100)
+    assert [finding.level for finding in findings] == ["ok", "ok", "problem"]
+    assert problem(findings) == (
+        "sbatch refuses jobs for tables (Cannot find GPU specification): do something else"
+    )
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert ["a100:2" in calls[0], "a100:1" in calls[1], "gpus" in calls[2]] == [True, True, False]
+
+
+def test_gpus_of_a_type_that_no_node_has_are_reported_with_the_types(tmp_path, monkeypatch):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refused = sbatch_finding(shape(Resources(gpus_per_node="v100:1")), WITH_A100)
+    assert (
+        "no node of partition main has 1 GPUs of type v100; the maximum is 0, the types are a100"
+        in refused.sentence
+    )
 
 
 @pytest.mark.slurm
