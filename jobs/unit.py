@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from data_prep.errors import ConfigError, UserError
+from data_prep.manifest import MANIFEST_FILE, Manifest
 from jobs.mps import mps_sentence
 from jobs.outcome import Unit, begins
 from jobs.pack import CELLS_PER_GPU
@@ -22,6 +24,9 @@ from pipeline.data.dataset import DataSet
 from pipeline.measures.recorded import preset_tags
 from pipeline.models.nearest_preset import nearest_preset
 from pipeline.tracking import DatasetInput, Tracker
+from pipeline.tracking.artifacts import note_artifact
+from pipeline.tracking.state import UploadState
+from pipeline.tracking.tracker import described
 from pipeline.training.memory import limit_gpu_memory
 from pipeline.world import ranks_from_environment, rendezvous_port
 
@@ -85,18 +90,39 @@ def open_data(cell: Cell) -> DataSet:
 
 def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
     """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run."""
-    params = flat(cell.config)
-    preset = nearest_preset(params)
+    params, tags = _described(cell)
     return Tracker(
         cell.folder,
         settings=cell.config.tracking,
-        # What is measured is no part of a run, and may be another the next time; in MLflow no param changes.
-        params={name: value for name, value in params.items() if not name.startswith("measures.")},
-        tags={} if preset is None else preset_tags(preset.name, preset.deviations),
+        params=params,
+        tags=tags,
         run_name=cell.name,
-        data=DatasetInput(name=data.manifest.name, digest=data.manifest.digest, source=str(data.folder)),
+        data=_dataset_input(data.manifest, data.folder),
         guard=guard,
     )
+
+
+def upload_state(cell: Cell, uri: str) -> UploadState:
+    """What the MLflow run of a cell is to show, for a cell of which nothing was uploaded; its data set may be gone."""
+    params, tags = _described(cell)
+    folder = Path(cell.config.data.folder)
+    data = _dataset_input(Manifest.load(folder), folder) if (folder / MANIFEST_FILE).is_file() else None
+    state = described(cell.folder, uri, cell.config.tracking, params, tags, cell.name, data)
+    note_artifact(state, cell.folder, cell.config_file, "")
+    return state
+
+
+def _described(cell: Cell) -> tuple[dict[str, Any], dict[str, str]]:
+    """Params and tags of a cell's run."""
+    params = flat(cell.config)
+    preset = nearest_preset(params)
+    # What is measured is no part of a run, and may be another the next time; in MLflow no param changes.
+    kept = {name: value for name, value in params.items() if not name.startswith("measures.")}
+    return kept, {} if preset is None else preset_tags(preset.name, preset.deviations)
+
+
+def _dataset_input(manifest: Manifest, folder: Path) -> DatasetInput:
+    return DatasetInput(name=manifest.name, digest=manifest.digest, source=str(folder))
 
 
 def limit_threads() -> None:

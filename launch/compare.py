@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -22,18 +23,23 @@ from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
 from data_prep.start_up import imports_are_done
+from launch.chosen_sweep import chosen_sweep, is_of_folder
 from launch.command_line import parsed
-from launch.terminal_table import print_notes, print_table
+from launch.monitoring.named import SweepFolder, sweeps_in
+from launch.terminal_table import print_notes, print_table, wide_enough_console
+from launch.uploads import not_in_store, upload_sweeps
 from pipeline.figures.comparison import draw_comparison
 from pipeline.measures.notes import unmeasured
+from pipeline.measures.run_table import runs_as_csv
 from pipeline.measures.summary import Row, metric_names, summarise
 from pipeline.measures.tables import (
     as_csv,
     as_markdown,
     splits_of,
 )
-from pipeline.tracking import cells_with_state, public_uri, sync, tracking_uri
-from pipeline.tracking.runs import RecordedRun, list_sweeps, read_sweep
+from pipeline.tracking import public_uri, tracking_uri
+from pipeline.tracking.runs import RecordedRun, list_sweeps
+from pipeline.tracking.sweep_identity import SweepIdentity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +51,17 @@ class Compare:
     """
 
     sweep: str | None = None
-    """name of the sweep (default: the newest that has a finished run)"""
+    """name of the sweep, or the beginning of its id (default: the newest that has a finished run)"""
     runs: Path = Path("runs")
     """folder of the runs; its mlflow.db is read unless MLFLOW_TRACKING_URI names another store"""
     out: Path | None = None
-    """folder for table.csv, table.md and the figure (default: RUNS/SWEEP/comparison)"""
+    """folder for table.csv, runs.csv, table.md and the figure (default: RUNS/SWEEP/comparison)"""
     csv: Path | None = None
-    """write the CSV here too"""
+    """write table.csv to this file too"""
     list: bool = False
     """name the sweeps of the store, and do nothing else"""
     sync: bool = False
-    """first upload what runs could not upload because the MLflow server was down"""
+    """first bring to the store what it lacks of the trained runs in RUNS: numbers, results, figures, models"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,94 +76,104 @@ def compare(options: Compare) -> None:
     Raises:
         TrackingError: no such store, or no such sweep.
     """
-    console = Console()
+    console = wide_enough_console()
     uri = tracking_uri(None, options.runs)
+    if options.csv is not None and options.csv.is_dir():
+        raise TrackingError(
+            f"--csv {options.csv} is a folder; name a file, such as {options.csv / 'table.csv'}"
+        )
     if options.sync:
-        upload_backlog(options.runs, options.sweep, console)
+        folder = _folder_of(options.runs, options.sweep)
+        sent = upload_sweeps(options.runs, uri, folder)
+        console.print(f"{sent} sent to {escape(public_uri(uri))}", soft_wrap=True, highlight=False)
     if options.list:
         print_sweeps(uri, console)
         return
-    sweep = options.sweep or newest_sweep(uri)
-    runs = read_sweep(uri, sweep)
-    if not runs:
-        raise TrackingError(unknown_sweep(uri, sweep))
+    sweep = chosen_sweep(uri, options.runs, options.sweep)
+    name, runs, absent = sweep.name, list(sweep.runs), []
+    own = is_of_folder(uri, sweep, options.runs / name)
+    if own:
+        trained = [cell for cell in SweepFolder((options.runs / name).absolute()).cells if cell.is_trained()]
+        absent = [cell.name for cell in not_in_store(trained, runs)]
+        runs = [run for run in runs if run.cell not in absent]  # of an earlier training, if there is one
+    if not (runs or absent):
+        raise TrackingError(f"the sweep {name!r} has no runs yet")
     measured = [run for run in runs if run.is_measured]
     rows = summarise(measured)
     metrics = metric_names(rows)
     if metrics:
         for split, names in splits_of(rows).items():
-            print_table(sweep, split, rows, names, console)
+            print_table(name, split, rows, names, console)
         print_notes(unmeasured(rows), console)
+        beside = "comparison" if own or not (options.runs / name).exists() else f"comparison-{sweep.id[:8]}"
         write_files(
-            options.out or options.runs / sweep / "comparison", sweep, rows, metrics, options.csv, console
+            options.out or options.runs / name / beside, name, rows, measured, metrics, options.csv, console
         )
     console.print(
         f"{len(measured)} measured run{'s' * (len(measured) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",
         soft_wrap=True,
     )
+    print_notes(missing(absent, uri, options.runs, name), console)
     if not metrics:
         print_notes(unmeasured(rows), console)
-        raise TrackingError(f"no run of the sweep {sweep!r} is finished and measured yet")
+        raise TrackingError(f"no run of the sweep {name!r} is finished and measured yet")
 
 
-def upload_backlog(runs: Path, sweep: str | None, console: Console) -> None:
-    """Bring every cell's MLflow run up to date, and print the number of uploaded points; continues after a failure.
-
-    Raises:
-        TrackingError: some cells could not be uploaded.
-    """
-    cells_here = cells_with_state(runs, sweep)
-    points, failed = 0, []
-    for cell in cells_here:
-        try:
-            points += sync(cell)
-        except TrackingError as error:
-            failed.append(f"{cell.name}: {error}")
-    console.print(f"{points} points of {len(cells_here) - len(failed)} runs uploaded", soft_wrap=True)
-    if failed:
-        raise TrackingError(f"{len(failed)} runs could not be uploaded, the first is {failed[0]}")
+def missing(cells: Sequence[str], uri: str, runs: Path, sweep: str) -> list[str]:
+    """The trained cells that the store lacks, in one sentence with the way on."""
+    if not cells:
+        return []
+    command = shlex.join(
+        ["python", "launch/compare.py", "--sync", "--sweep", sweep, "--runs", str(runs.absolute())]
+    )
+    are = "run is" if len(cells) == 1 else "runs are"
+    return [
+        f"missing in the table: {len(cells)} trained {are} in {runs / sweep}, but not in {public_uri(uri)}:"
+        f" {', '.join(cells)}; to bring what is missing: {command}"
+    ]
 
 
-def newest_sweep(uri: str) -> str:
-    """Name of the sweep that was started last; one with a finished run, if there is any.
-
-    Raises:
-        TrackingError: there is none.
-    """
-    sweeps = list_sweeps(uri)
-    if not sweeps:
-        raise TrackingError(f"the MLflow store {public_uri(uri)} holds no sweep yet; run one first")
-    return next((sweep.name for sweep in sweeps if sweep.statuses.get("FINISHED")), sweeps[0].name)
-
-
-def unknown_sweep(uri: str, sweep: str) -> str:
-    """One sentence with the names that exist."""
-    names = [known.name for known in list_sweeps(uri)]
-    if sweep in names:
-        return f"the sweep {sweep!r} has no runs yet"
-    there = f"there are: {', '.join(names)}" if names else "there are none yet"
-    return f"no sweep is named {sweep!r} in {public_uri(uri)}; {there}"
+def _folder_of(runs: Path, sweep: str | None) -> Path | None:
+    """The folder of a sweep that is given by its name or the beginning of its id; None for all."""
+    if sweep is None:
+        return None
+    named = [folder.path for folder in sweeps_in(runs) if folder.path.name == sweep]
+    identities = {folder.path: SweepIdentity.read(folder.path) for folder in sweeps_in(runs)}
+    found = named or [path for path, known in identities.items() if known and known.id.startswith(sweep)]
+    if not found:
+        raise TrackingError(
+            f"{runs} has no folder of the sweep {sweep!r}, so that there is nothing to bring to the store"
+        )
+    return found[0]
 
 
 def print_sweeps(uri: str, console: Console) -> None:
     """The sweeps of the store, the newest first."""
-    table = Table("sweep", "last start", "runs")
+    table = Table("sweep", "id", "user", "folder", "last start", "runs")
     for sweep in list_sweeps(uri):
         start = datetime.fromtimestamp(sweep.last_start_ms / 1000).isoformat(" ", "minutes")
         counts = ", ".join(f"{n} {status.lower()}" for status, n in sorted(sweep.statuses.items()))
-        table.add_row(escape(sweep.name), start, counts)
+        folder = f"{sweep.host}:{sweep.folder}" if sweep.folder else ""
+        table.add_row(escape(sweep.name), sweep.id[:8], escape(sweep.user), escape(folder), start, counts)
     console.print(table)
 
 
 def write_files(
-    folder: Path, sweep: str, rows: Sequence[Row], metrics: Sequence[str], csv: Path | None, console: Console
+    folder: Path,
+    sweep: str,
+    rows: Sequence[Row],
+    runs: Sequence[RecordedRun],
+    metrics: Sequence[str],
+    csv: Path | None,
+    console: Console,
 ) -> None:
-    """Write the table as CSV and Markdown, and the figure of its first metric; say where they are."""
+    """Write the table as CSV and Markdown, each run as a row, and the figure of the first metric; say where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     text = as_csv(sweep, rows)
-    written = [folder / "table.csv", folder / "table.md"]
-    written[0].write_text(text, encoding="utf-8")
-    written[1].write_text(as_markdown(rows), encoding="utf-8")
+    texts = {"table.csv": text, "table.md": as_markdown(rows), "runs.csv": runs_as_csv(sweep, runs)}
+    for name, content in texts.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    written = [folder / name for name in texts]
     figure = folder / f"{metrics[0].replace('/', '_')}.png"
     if draw_comparison(rows, metrics[0], figure):
         written.append(figure)

@@ -36,6 +36,7 @@ from launch.plan import DataPlaces, needed_data
 from launch.start import print_waiting, run_to_the_end
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import wait_for_store
+from launch.uploads import bring_finished_cells, destination, name_parent
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Failure, Result
 from pipeline.measures.plan import is_done, planned, unsettled
@@ -129,6 +130,10 @@ def _measure_sweep(options: Measure) -> int:
         for cell in to_do:
             cell.reset_failure()
         record_launch(sweep.path, options, [cell.name for cell in to_do], command="measure")
+        to = destination(sweep.path, uri)
+        bring_finished_cells(trained, uri, to)
+        for cell in trained:
+            name_parent(cell, to)
         backend.submit(to_do, lock, train=False)
     if options.detach:
         print(backend.interrupt(again=False))

@@ -17,6 +17,7 @@ from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_nam
 from launch.monitoring.status import watch
 from launch.monitoring.sweep_status import read_status
 from launch.start import Sweep, run_sweep
+from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 
 
@@ -87,4 +88,6 @@ def _start_again(
         again = replace(former, sweep=sweep.path.name, runs=runs, cells=launch.cells, detach=detach)
         return measure_sweep(replace(again, dry_run=False, resources=resources))
     started = replace(former, name=sweep.path.name, runs=runs, only=launch.cells, detach=detach)
-    return run_sweep(replace(started, dry_run=False, resources=resources))
+    # Not from the recipe: with another version of the code, it may give the same cells other names.
+    cells = [Cell.open(sweep.path / name / "config.json") for name in launch.cells]
+    return run_sweep(replace(started, dry_run=False, resources=resources), cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.launchers import announced
 from launch.clusters.resources import Resources
+from launch.existing_cells import refuse_edited_cells, refuse_other_ranks
 from launch.finish import finish
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
@@ -24,10 +26,19 @@ from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
 from launch.recipes import QUICK, find_recipe
 from launch.stopping import stopping_as_with_ctrl_c
-from launch.store import wait_for_store
+from launch.store import record_stop, wait_for_store
+from launch.uploads import RecordedTracking, bring_finished_cells
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
-from pipeline.tracking import TrackingSettings, finish_sweep, source_tags, start_sweep, tracking_uri
+from pipeline.tracking import (
+    Destination,
+    TrackingSettings,
+    finish_sweep,
+    source_tags,
+    start_sweep,
+    tracking_uri,
+)
+from pipeline.tracking.sweep_identity import claim_sweep, original_of
 
 SECONDS_BETWEEN_POLLS = {"local": 0.5, "debug": 0.0, "slurm": 5.0}
 SECONDS_FOR_THE_TABLE = 600.0
@@ -60,6 +71,10 @@ class Sweep:
     """exit as soon as the jobs are submitted (slurm)"""
     preflight: bool = True
     """submit without checking first whether jobs can work (slurm)"""
+    experiment: str | None = None
+    """MLflow experiment for the sweep's runs (default: that of its last launch, else traitvae)"""
+    restart: bool = False
+    """start new cells even if the sweep has begun the same ones with another number of ranks"""
     epochs: int | None = None
     """number of epochs (default: the recipe's)"""
     ranks: int | None = None
@@ -84,16 +99,19 @@ class Sweep:
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
-def run_sweep(options: Sweep) -> int:
-    """Run the sweep; returns the exit status: 0 if every cell is done, 1 if not."""
+def run_sweep(options: Sweep, existing: Sequence[Cell] | None = None) -> int:
+    """Run the sweep; returns the exit status: 0 if every cell is done, 1 if not.
+
+    With ``existing`` cells these are run, as their own configurations say, instead of the recipe's.
+    """
     with stopping_as_with_ctrl_c():
-        return _run_sweep(options)
+        return _run_sweep(options, existing)
 
 
-def _run_sweep(options: Sweep) -> int:
+def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     recipe = options.recipe or QUICK
-    runs = chosen_runs(options, recipe)
-    if options.recipe is None:
+    runs = chosen_runs(options, recipe) if existing is None else []
+    if options.recipe is None and existing is None:
         print(f"no recipe given: using the quick one, {QUICK} (--help lists them all)")
     sweep = _sweep_folder(options.runs, options.name or recipe)
     refuse_former_cells(SweepFolder(sweep))
@@ -102,7 +120,13 @@ def _run_sweep(options: Sweep) -> int:
     backend = make_backend(
         options.cluster, sweep, options.resources, options.cluster_config, dry_run=options.dry_run
     )
-    cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
+    if existing is None:
+        cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
+        refuse_edited_cells(cells)
+        if not options.restart:
+            refuse_other_ranks(cells, sweep, in_this_process=options.cluster == "debug")
+    else:
+        cells = list(existing)
     data = needed_data([cell.config for cell in cells], options.places)
     if options.dry_run:
         from launch.dry_run import describe
@@ -118,11 +142,36 @@ def _run_sweep(options: Sweep) -> int:
     sweep.mkdir(parents=True, exist_ok=True)
     # With two launchers at the same moment, the second finds what the first has submitted.
     with exclusive_lock(sweep / "launch.lock", print_waiting) as lock:
-        parent = start_sweep(uri, settings.experiment, sweep.name, {"recipe": recipe, **source_tags()})
-        settings = replace(settings, parent_run_id=parent.parent_run_id)
+        original, recorded = original_of(sweep), RecordedTracking.of(sweep)
+        if original is not None:
+            print(
+                f"{sweep} is a copy of {original.folder}, which is still there: it becomes a sweep of its own in MLflow"
+            )
+        known = None if recorded is None else recorded.experiment
+        identity = claim_sweep(sweep, options.experiment or known)
+        parent = start_sweep(
+            uri,
+            identity.experiment,
+            sweep.name,
+            {"recipe": recipe, **source_tags()},
+            identity,
+            None if recorded is None else recorded.parent_run_id,
+        )
+        settings = replace(settings, experiment=identity.experiment, parent_run_id=parent.parent_run_id)
         cells = write_cells(cells, settings, reset_failure=True)
         record_launch(sweep, options, [cell.name for cell in cells])
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
+        bring_finished_cells(
+            cells,
+            uri,
+            Destination(
+                uri=uri,
+                experiment=identity.experiment,
+                sweep=sweep.name,
+                sweep_id=identity.id,
+                parent_run_id=parent.parent_run_id,
+            ),
+        )
         try:
             backend.submit(cells, lock)
         except LaunchError:  # no queued job would record the end of the sweep in the store
@@ -131,7 +180,12 @@ def _run_sweep(options: Sweep) -> int:
     if options.detach:
         print(backend.interrupt(again=False))
         return 0
-    states = run_to_the_end(backend, cells, sweep, options.cluster)
+    try:
+        states = run_to_the_end(backend, cells, sweep, options.cluster)
+    except SystemExit:  # Ctrl-C; SLURM jobs continue
+        if options.cluster != "slurm":
+            record_stop(uri, parent.parent_run_id, cells)
+        raise
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, sweep), *stopped, summary(states)]:
         print(line)

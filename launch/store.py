@@ -1,11 +1,15 @@
-"""Waiting for a tracking store whose server is down for a moment."""
+"""A launcher and the tracking store: waiting for a server that is down for a moment, recording that a sweep was stopped."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from data_prep.errors import TrackingError
-from pipeline.tracking import public_uri
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.lease import is_running
+from pipeline.tracking import public_uri, stop_sweep
+from pipeline.tracking.backlog import mark_killed
 from pipeline.tracking.server import server_error, server_of
 
 PATIENCE_S = 60.0
@@ -34,3 +38,14 @@ def wait_for_store(uri: str) -> None:
         time.sleep(SECONDS_BETWEEN_TRIES)
     if waiting:
         print("the MLflow store answers", flush=True)
+
+
+def record_stop(uri: str, parent_run_id: str, cells: Iterable[CellFolder]) -> None:
+    """Record in MLflow that the user stopped a sweep on this machine: no run of it counts as running any more."""
+    for cell in cells:
+        if not is_running(cell.folder):
+            mark_killed(cell.folder)
+    try:
+        stop_sweep(uri, parent_run_id)
+    except TrackingError as error:
+        print(f"{error}; there, the sweep is still shown as running", flush=True)

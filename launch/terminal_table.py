@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -14,6 +15,16 @@ from pipeline.measures.notes import notes
 from pipeline.measures.recorded import TEST
 from pipeline.measures.summary import Row
 from pipeline.measures.tables import SHOWN, TEXT_COLUMNS, body, headings, not_shown
+
+_WIDTH_WITHOUT_TERMINAL = 300
+
+
+def wide_enough_console() -> Console:
+    """The terminal; in a file or a pipe, nothing needs to be cut."""
+    console = Console()
+    return (
+        console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDTH_WITHOUT_TERMINAL)
+    )
 
 
 def print_table(

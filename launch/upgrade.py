@@ -166,10 +166,6 @@ def _update_upload(cell: Cell, sweep: Path, rename: Rename) -> None:
     state = UploadState.load(cell.folder)
     if state is None:
         return
-    for entry in state.artifacts.values():
-        source = Path(entry["source"])
-        if source.is_relative_to(cell.folder):
-            entry["source"] = str(rename.target(sweep) / source.relative_to(cell.folder))
     if rename.is_merged:  # no longer a run of the sweep: its table would count one training twice
         state.tags["sweep"] = f"{sweep.name} ({MERGED_FOLDER})"
     else:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import RunError
 from data_prep.files import atomic_write
+from data_prep.manifest import MANIFEST_FILE, Manifest
 from pipeline import config as run_config
 from pipeline.cells.folder import CellFolder
 from pipeline.config import RunConfig
 from pipeline.measures.settings import MeasuresConfig
+
+_HASH = re.compile(r"-([0-9a-f]{8})$")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,42 @@ class Cell(CellFolder):
 
     @classmethod
     def open(cls, config_file: Path) -> Cell:
-        """The cell of a ``config.json``; RunError if there is none."""
+        """The cell of a ``config.json``.
+
+        Raises:
+            RunError: there is none, or it is not the one that the cell was made with.
+            ConfigError: a field is unknown or invalid.
+        """
         config_file = Path(config_file).absolute()
         try:
             text = config_file.read_text()
         except OSError as error:
             raise RunError(f"cannot read the configuration {config_file}: {error.strerror}") from None
-        return cls(config_file.parent, run_config.from_json(text, str(config_file)))
+        cell = cls(config_file.parent, run_config.from_json(text, str(config_file)))
+        cell._refuse_another_content()
+        return cell
+
+    def _refuse_another_content(self) -> None:
+        """RunError if the configuration is not the one whose hash the folder is named with."""
+        named = _HASH.search(self.name)
+        digests = list(_data_digests(Path(self.config.data.folder)))
+        if named is None or not digests:  # a folder with a name of its own
+            return
+        found = [run_config.identity(self.config, digest) for digest in digests]
+        if named[1] not in found:
+            raise RunError(
+                f"{self.config_file} was changed: its content and data set give {found[0]}, but the cell is {named[1]}; undo"
+                " the change, or remove the file and run the command that started the sweep, which writes it again (other"
+                " settings, given in a recipe or as options, make a cell of their own)"
+            )
+
+
+def _data_digests(folder: Path) -> Iterator[str]:
+    """The digest of a data set: that in its folder's name, and that of its manifest if the folder was renamed."""
+    suffix = folder.name.rpartition("-")[2]
+    if _DIGEST.fullmatch(suffix):
+        yield suffix
+    if (folder / MANIFEST_FILE).is_file():
+        digest = Manifest.load(folder).digest
+        if digest != suffix:
+            yield digest

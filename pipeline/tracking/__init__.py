@@ -6,15 +6,17 @@ needed.
 """
 
 from pipeline.tracking.address import on_network_disk, public_uri, tracking_uri
-from pipeline.tracking.backlog import cells_with_state, sync
+from pipeline.tracking.backlog import Destination, cells_with_state, sync
 from pipeline.tracking.metric_log import MetricLog, Point, read_points
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
-from pipeline.tracking.store import SweepRun, create_store, finish_sweep, start_sweep
+from pipeline.tracking.store import create_store
+from pipeline.tracking.sweep_run import SweepRun, finish_sweep, start_sweep, stop_sweep
 from pipeline.tracking.tracker import Tracker
 
 __all__ = [
     "DatasetInput",
+    "Destination",
     "MetricLog",
     "Point",
     "SweepRun",
@@ -28,6 +30,7 @@ __all__ = [
     "read_points",
     "source_tags",
     "start_sweep",
+    "stop_sweep",
     "sync",
     "tracking_uri",
 ]

@@ -11,6 +11,7 @@ from data_prep.errors import TrackingError
 
 SQLITE = "sqlite:///"
 _SECRET_FIELD = re.compile(r"pass|pwd|token|secret|key|user", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):\d+(/.*)?")
 _NETWORK_FILE_SYSTEMS = frozenset(
     ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "wekafs")
 )
@@ -41,11 +42,20 @@ def usable_uri(uri: str) -> str:
     """The address with an absolute path if it is SQLite's: workers run in different folders than the launcher.
 
     Raises:
-        TrackingError: the address is a plain folder, which MLflow no longer supports.
+        TrackingError: the address is a plain folder, which MLflow no longer supports, or names no store that can be used.
     """
     if uri.startswith(SQLITE):
         path, mark, query = uri.removeprefix(SQLITE).partition("?")
         return SQLITE + str(Path(path).absolute()) + mark + query
+    if uri == "databricks" or uri.startswith(("databricks://", "databricks-uc", "uc:")):
+        raise TrackingError(
+            f"the MLflow store {uri!r} is Databricks', which is not supported; use sqlite:///FILE or the address of an"
+            " MLflow server, such as http://HOST:5000"
+        )
+    if _HOST_AND_PORT.fullmatch(uri) and not Path(uri).exists():
+        raise TrackingError(
+            f"the MLflow store {uri!r} has no scheme; for the MLflow server at that address, use http://{uri}"
+        )
     if "://" not in uri or uri.startswith("file:"):
         raise TrackingError(
             f"the MLflow store {uri!r} is a folder, which MLflow no longer writes to; "

@@ -39,14 +39,17 @@ def save_model(module: nn.Module, cell: Path) -> None:
 
 def send_model(
     client: MlflowClient, run: RunInStore, state: UploadState, cell: Path, save: Callable[[], None]
-) -> None:
+) -> int:
     """Upload the module as the run's logged model ``model``; ``mlflow.pytorch.load_model`` opens it again.
 
     Checks first whether the store already has it; a half-uploaded one is removed.
+
+    Returns:
+        Number of files uploaded: 1 or 0.
     """
     file = cell / FILE
     if not file.is_file() or state.model_sent == (sent := digest(file)):
-        return
+        return 0
     query = f"source_run_id = '{run.run_id}' AND name = '{NAME}' AND tags.sha256 = '{sent}'"
     ready = False
     for model in client.search_logged_models([run.experiment_id], query):
@@ -55,13 +58,14 @@ def send_model(
             _note_output(client, run.run_id, model.model_id)
         else:
             client.delete_logged_model(model.model_id)
-    if not ready:
-        _send_new(client, run, state, file, sent)
+    uploaded = not ready and _send_new(client, run, state, file, sent)
     state.model_sent = sent
     save()
+    return int(uploaded)
 
 
-def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: Path, sent: str) -> None:
+def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: Path, sent: str) -> bool:
+    """Whether it could be uploaded."""
     import mlflow.pytorch
     import torch
     from mlflow.entities import LoggedModelStatus
@@ -73,7 +77,7 @@ def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: P
     except (AttributeError, ImportError, EOFError, RuntimeError) as error:
         # Its class has moved since, or the file is damaged: no reason not to finish the run.
         _logger.warning("%s is not uploaded to MLflow, because it cannot be opened: %s", file, error)
-        return
+        return False
     model = client.create_logged_model(
         run.experiment_id,
         name=NAME,
@@ -93,6 +97,7 @@ def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: P
         client.log_model_artifacts(model.model_id, f"{folder}/{NAME}")
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     _note_output(client, run.run_id, model.model_id)
+    return True
 
 
 def _note_output(client: MlflowClient, run_id: str, model_id: str) -> None:

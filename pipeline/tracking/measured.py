@@ -140,13 +140,13 @@ def _metric_name(key: MeasurementKey, metric: str) -> str:
 def _note_files(state: UploadState, cell: Path) -> None:
     figures = cell / FIGURES_FOLDER
     if figures.is_dir():
-        note_artifact(state, figures, FIGURES_FOLDER)
+        note_artifact(state, cell, figures, FIGURES_FOLDER)
     for file in sorted((cell / MEASURES_FOLDER).glob(f"*/{RESULT_FILE}")):
         folder = f"{MEASURES_FOLDER}/{file.parent.name}"
-        note_artifact(state, file, folder)
+        note_artifact(state, cell, file, folder)
         arrays = file.with_name(ARRAYS_FILE)
         if arrays.is_file() and arrays.stat().st_size <= _LARGEST_ARRAYS:
-            note_artifact(state, arrays, folder)
+            note_artifact(state, cell, arrays, folder)
 
 
 def _time_ms(time: str) -> int:

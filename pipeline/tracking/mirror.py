@@ -37,8 +37,8 @@ def measured_digest(state: UploadState) -> str:
 
 def send_measured(
     client: MlflowClient, run_id: str, measured: Mapping[str, Any], last_step: int, guard: Callable[[], None]
-) -> None:
-    """Make the run show the given values and tags.
+) -> int:
+    """Make the run show the given values and tags; returns the number of points sent.
 
     Args:
         client: a client of the store.
@@ -55,7 +55,7 @@ def send_measured(
         value = float(text)
         if name not in shown.metrics:
             points.append(Metric(name, value, int(time_ms), last_step))
-        elif not _same(shown.metrics[name], value):
+        elif not same(shown.metrics[name], value):
             points.append(_newest_point(client, run_id, name, value, int(time_ms)))
     for name, (text, time_ms) in measured["withdrawn"].items():
         if name in shown.metrics and not math.isnan(shown.metrics[name]):
@@ -66,6 +66,7 @@ def send_measured(
         guard()
         batch = slice(first, first + _PER_BATCH)
         client.log_batch(run_id, metrics=points[batch], tags=tags[batch])
+    return len(points)
 
 
 def _newest_point(client: MlflowClient, run_id: str, name: str, value: float, time_ms: int) -> Metric:
@@ -77,5 +78,6 @@ def _newest_point(client: MlflowClient, run_id: str, name: str, value: float, ti
     return Metric(name, value, time_ms, shown.step if time_ms > shown.timestamp else shown.step + 1)
 
 
-def _same(shown: float, value: float) -> bool:
+def same(shown: float, value: float) -> bool:
+    """Whether a run shows a value, which may be NaN or infinite."""
     return (math.isnan(shown) and math.isnan(value)) or as_logged(shown) == value

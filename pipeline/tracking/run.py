@@ -1,4 +1,4 @@
-"""The MLflow run of a cell: found or created, with its params, tags and data set."""
+"""The MLflow run of a cell: found by its key or created, with its params, tags and data set."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.tracking.state import UploadState
+from pipeline.tracking.state import SWEEP_ID, UploadState
 from pipeline.tracking.store import find_experiment, quoted
+from pipeline.tracking.sweep_run import PARENT, REPLACED, all_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PARENT = "mlflow.parentRunId"
 KEY = "cell_key"
 
 _PER_BATCH = 100
@@ -28,7 +28,7 @@ class RunInStore(NamedTuple):
     experiment_id: str
     run_id: str
     is_new: bool
-    """Whether this process (or one whose state it took over) has just created it, so that it has no points yet."""
+    """Whether it was just created, so that it has no points yet."""
 
 
 def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore:
@@ -38,10 +38,12 @@ def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore
     """
     experiment_id = find_experiment(client, uri, state.experiment)
     run = _known(client, state) or _found(client, state, experiment_id)
-    is_new = run is None or (state.run_id is None and run.data.tags.get(KEY) == state.key)
+    is_new = run is None
     if run is None:
         run = client.create_run(experiment_id, tags=_tags(state), run_name=state.run_name)
     _describe(client, run, state)
+    if state.run_id != run.info.run_id:
+        _replace_others(client, run.info.run_id, state)
     if run.info.status != "RUNNING" and state.status == "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     return RunInStore(experiment_id, run.info.run_id, is_new)
@@ -62,14 +64,24 @@ def _known(client: MlflowClient, state: UploadState) -> Run | None:
 
 
 def _found(client: MlflowClient, state: UploadState, experiment_id: str) -> Run | None:
-    """The run that another process of this cell created: by cell within its sweep, else by the key on disk."""
-    if state.parent_run_id and "cell" in state.tags:
-        query = f"tags.cell = {quoted(state.tags['cell'])} and tags.`{PARENT}` = '{state.parent_run_id}'"
-    else:
-        query = f"tags.{KEY} = '{state.key}'"
-    order = ["attributes.start_time ASC"]
-    runs = client.search_runs([experiment_id], query, order_by=order, max_results=1)
-    return runs[0] if runs else None
+    """The run that another process of this cell created, by the key on disk."""
+    return next(all_runs(client, [experiment_id], f"tags.{KEY} = '{state.key}'"), None)
+
+
+def _replace_others(client: MlflowClient, run_id: str, state: UploadState) -> None:
+    """Mark other runs of this cell of this sweep as replaced: the cell was made anew, or goes to another experiment."""
+    if "cell" not in state.tags or not (state.parent_run_id or SWEEP_ID in state.tags):
+        return
+    everywhere = [each.experiment_id for each in client.search_experiments()]
+    for other in all_runs(client, everywhere, f"tags.cell = {quoted(state.tags['cell'])}"):
+        tags = other.data.tags
+        same_sweep = (
+            tags[SWEEP_ID] == state.tags.get(SWEEP_ID)
+            if SWEEP_ID in tags
+            else state.parent_run_id is not None and tags.get(PARENT) == state.parent_run_id
+        )
+        if same_sweep and other.info.run_id != run_id and REPLACED not in tags:
+            client.set_tag(other.info.run_id, REPLACED, run_id)
 
 
 def _tags(state: UploadState) -> dict[str, str]:
@@ -92,6 +104,8 @@ def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
     tags = [RunTag(k, v) for k, v in _tags(state).items() if run.data.tags.get(k) != v]
     if tags:
         client.log_batch(run_id, tags=tags)
+    if REPLACED in run.data.tags:  # the cell is back in this experiment
+        client.delete_tag(run_id, REPLACED)
     if state.data is not None and not (run.inputs and run.inputs.dataset_inputs):
         _log_dataset(client, run_id, state.data)
 

@@ -1,4 +1,4 @@
-"""The MLflow store: connecting late, creating it once, and the parent run of a sweep."""
+"""The MLflow store: connecting late, creating it once, and its errors as one sentence."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -16,12 +16,12 @@ from data_prep.errors import TrackingError
 from data_prep.lock import exclusive_lock
 from data_prep.start_up import importing
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
+from pipeline.tracking.sqlite_store import artifact_location, make_store, move_artifact_roots
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ROLE = "role"
-"""Tag that distinguishes the parent run of a sweep (value ``sweep``) from its cells."""
+_logger = logging.getLogger(__name__)
 
 Status = Literal["finished", "failed", "killed", "running"]
 
@@ -34,14 +34,6 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRun:
-    """The parent run of a sweep."""
-
-    parent_run_id: str
-    experiment_id: str
 
 
 def connect(uri: str) -> MlflowClient:
@@ -67,51 +59,25 @@ def create_store(uri: str) -> None:
     """Make sure that the store exists and answers; call this before the first worker starts.
 
     A new SQLite file is created under a lock: MLflow's own migrations race, and several processes that meet
-    on a new file all fail.
+    on a new file all fail. It is made under another name and renamed, so that an interruption leaves no half of it. A file
+    that was moved gets the present addresses of its artifacts.
 
     Raises:
         TrackingError: it cannot be reached or created.
     """
     uri = usable_uri(uri)
-    with reporting_store_errors(uri), _alone(uri):
-        connect(uri).search_experiments(max_results=1)
+    file = sqlite_file(uri)
+    with reporting_store_errors(uri), _alone(file):
+        if file is not None:
+            make_store(file, lambda partial: _touch(connect(partial)))
+        _touch(connect(uri))
+        if file is not None:
+            move_artifact_roots(file)
 
 
-def start_sweep(uri: str, experiment: str, sweep: str, tags: Mapping[str, str]) -> SweepRun:
-    """The parent run of a sweep: created, or reused if the sweep was started before.
-
-    Raises:
-        TrackingError: the store cannot be reached.
-    """
-    create_store(uri)
-    uri = usable_uri(uri)
-    with reporting_store_errors(uri):
-        client = connect(uri)
-        experiment_id = find_experiment(client, uri, experiment)
-        query = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
-        found = client.search_runs(
-            [experiment_id], query, order_by=["attributes.start_time ASC"], max_results=1
-        )
-        if found:
-            run_id = found[0].info.run_id
-            client.update_run(run_id, status="RUNNING")
-            for key, value in tags.items():
-                client.set_tag(run_id, key, value)
-        else:
-            all_tags = {**tags, ROLE: "sweep", "sweep": sweep}
-            run_id = client.create_run(experiment_id, tags=all_tags, run_name=sweep).info.run_id
-        return SweepRun(run_id, experiment_id)
-
-
-def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
-    """Set the status of a sweep's parent run.
-
-    Raises:
-        TrackingError: the store cannot be reached.
-    """
-    uri = usable_uri(uri)
-    with reporting_store_errors(uri):
-        set_status(connect(uri), parent_run_id, status.upper())
+def _touch(client: MlflowClient) -> None:
+    """Let MLflow create the tables of its database, or raise because it does not answer."""
+    client.search_experiments(max_results=1)
 
 
 def set_status(client: MlflowClient, run_id: str, status: str) -> None:
@@ -129,7 +95,7 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         file = sqlite_file(uri)
-        location = None if file is None else (file.parent / "mlartifacts" / name).absolute().as_uri()
+        location = None if file is None else artifact_location(file, name)
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
@@ -138,6 +104,7 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
                 raise error
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
+        _logger.warning("the experiment %s, which was deleted in MLflow, is restored with its runs", name)
     return str(experiment.experiment_id)
 
 
@@ -178,8 +145,7 @@ def reason(error: BaseException, uri: str, most: int = 240) -> str:
 
 
 @contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    file = sqlite_file(uri)
+def _alone(file: Path | None) -> Iterator[None]:
     if file is None:
         yield
         return

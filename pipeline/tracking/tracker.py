@@ -19,10 +19,10 @@ from pipeline.tracking.measured import note_results
 from pipeline.tracking.metric_log import Kind, MetricLog
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
-from pipeline.tracking.state import UploadState
+from pipeline.tracking.state import METRICS_FILE, SWEEP_ID, UploadState
 from pipeline.tracking.store import Status
+from pipeline.tracking.sweep_identity import SweepIdentity, original_of
 from pipeline.tracking.system_metrics import SystemMetrics
-from pipeline.tracking.upload import METRICS_FILE
 from pipeline.tracking.uploader import Uploader
 
 if TYPE_CHECKING:
@@ -73,21 +73,9 @@ class Tracker:
         if not settings.enabled:
             return
         uri = tracking_uri(settings.uri, self.cell.parent.parent)
-        all_tags = {"cell": self.cell.name, **source_tags()}
-        if settings.sweep is not None:
-            all_tags["sweep"] = settings.sweep
-        if "model.system" in params:
-            all_tags["system"] = str(params["model.system"])
-        fresh = UploadState(
-            uri=public_uri(uri),
-            experiment=settings.experiment,
-            parent_run_id=settings.parent_run_id,
-            run_name=run_name,
-            params={key: str(value) for key, value in params.items()},
-            tags=all_tags | dict(tags),
-            data=None if data is None else {"name": data.name, "digest": data.digest, "source": data.source},
-        )
-        self._state = _resumed(UploadState.load(self.cell), fresh)
+        fresh = described(self.cell, uri, settings, params, tags, run_name, data)
+        known = UploadState.load(self.cell)
+        self._state = fresh if known is None else known.resume_as(fresh, self.cell)
         self._state.save(self.cell)
         self._uploader = Uploader(self.cell, uri, self._state, self._lock, guard)
         if settings.system_metrics:
@@ -143,7 +131,7 @@ class Tracker:
             return
         self._guard()
         with self._lock:
-            note_artifact(self._state, path, folder)
+            note_artifact(self._state, self.cell, path, folder)
             self._state.save(self.cell)
 
     def model(self, module: nn.Module) -> None:
@@ -196,11 +184,33 @@ class Tracker:
             )
 
 
-def _resumed(old: UploadState | None, fresh: UploadState) -> UploadState:
-    """The state to continue with: the old position, if it is of the same store, with the run's current settings."""
-    if old is None or (old.uri, old.experiment) != (fresh.uri, fresh.experiment):
-        return fresh
-    old.parent_run_id = fresh.parent_run_id
-    old.run_name, old.params, old.tags, old.data = fresh.run_name, fresh.params, fresh.tags, fresh.data
-    old.status = "RUNNING"
-    return old
+def described(
+    cell: Path,
+    uri: str,
+    settings: TrackingSettings,
+    params: Mapping[str, str | int | float | bool | None],
+    tags: Mapping[str, str],
+    run_name: str,
+    data: DatasetInput | None,
+) -> UploadState:
+    """The state of a cell of which nothing is uploaded yet, with everything that its run is described by."""
+    all_tags = {"cell": cell.name, **source_tags()}
+    parent_run_id = settings.parent_run_id
+    if settings.sweep is not None:
+        all_tags["sweep"] = settings.sweep
+        identity = SweepIdentity.read(cell.parent)
+        if identity is not None:
+            all_tags[SWEEP_ID] = identity.id
+        if original_of(cell.parent) is not None:  # the parent run is the original's
+            parent_run_id = None
+    if "model.system" in params:
+        all_tags["system"] = str(params["model.system"])
+    return UploadState(
+        uri=public_uri(uri),
+        experiment=settings.experiment,
+        parent_run_id=parent_run_id,
+        run_name=run_name,
+        params={key: str(value) for key, value in params.items()},
+        tags=all_tags | dict(tags),
+        data=None if data is None else {"name": data.name, "digest": data.digest, "source": data.source},
+    )

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.files import flush
 from pipeline.cells.lease import no_guard
-from pipeline.tracking.artifacts import send_artifacts
+from pipeline.tracking.artifacts import forget_missing_artifacts, send_artifacts
 from pipeline.tracking.final_model import send_model
 from pipeline.tracking.metric_log import Point, read_lines, read_points
-from pipeline.tracking.mirror import measured_digest, send_measured
+from pipeline.tracking.mirror import measured_digest, same, send_measured
 from pipeline.tracking.run import RunInStore, ensure_run
-from pipeline.tracking.state import UploadState
-from pipeline.tracking.store import connect, create_store, set_status
+from pipeline.tracking.state import METRICS_FILE, UploadState
+from pipeline.tracking.store import as_logged, connect, create_store, set_status
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-METRICS_FILE = "metrics.jsonl"
 _PER_BATCH = 1000
+
+
+@dataclass(kw_only=True, slots=True)
+class Sent:
+    """What an upload has sent."""
+
+    runs: int = 0
+    created: int = 0
+    """Runs that the store did not have."""
+    points: int = 0
+    files: int = 0
+
+    def __iadd__(self, other: Sent) -> Sent:
+        for entry in fields(self):
+            setattr(self, entry.name, getattr(self, entry.name) + getattr(other, entry.name))
+        return self
+
+    def __str__(self) -> str:
+        counts = ((self.runs, "run"), (self.points, "point"), (self.files, "file"))
+        runs, points, files = (f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+        return f"{runs}: {self.created} created, {points}, {files}"
 
 
 class Upload:
@@ -46,6 +67,8 @@ class Upload:
         self.cell = cell
         self.state = state
         """Shared with the thread that logs; changed and saved under ``lock`` only."""
+        self.sent = Sent(runs=1)
+        """Since this object was made."""
         self._uri = uri
         self._lock = lock
         self._client: MlflowClient | None = None
@@ -66,8 +89,8 @@ class Upload:
             while self._push_metrics(client, run):
                 pass
             self._push_measured(client, run)
-            send_artifacts(client, run, self.state, self.save)
-            send_model(client, run, self.state, self.cell, self.save)
+            self.sent.files += send_artifacts(client, run, self.state, self.cell, self.save)
+            self.sent.files += send_model(client, run, self.state, self.cell, self.save)
             self._push_status(client, run)
         except Exception:
             self._run = None
@@ -84,6 +107,23 @@ class Upload:
             left += sum(len(point.metrics) for point in points)
             place = end
 
+    def look_up_what_is_there(self) -> None:
+        """Send again what the store has lost since: points, results, files and the model are compared with the folder."""
+        client, run = self._reach_run()
+        shown = client.get_run(run.run_id).data.metrics
+        file = self.cell / METRICS_FILE
+        newest: dict[str, tuple[int, int, float]] = {}
+        for point in read_points(file) if file.exists() else ():
+            for name, value in point.named().items():
+                newest[name] = max(
+                    newest.get(name, (-1, 0, 0.0)), (point.step, point.time_ms, as_logged(value))
+                )
+        if any(name not in shown or not same(shown[name], value) for name, (*_, value) in newest.items()):
+            self.state.pushed_bytes = 0
+            self._check_until = self._size()
+        self.state.measured_sent = self.state.model_sent = ""
+        forget_missing_artifacts(client, run, self.state, self.cell)
+
     def save(self) -> None:
         """Save the state."""
         self._guard()
@@ -99,17 +139,12 @@ class Upload:
         self.save()  # the key of the run must be on disk before the run is made
         run = ensure_run(self._client, self._uri, self.state)
         with self._lock:
-            if run.is_new:
+            if run.is_new or self.state.run_id != run.run_id:
+                self.state.forget_what_was_sent()
                 self._steps_there.clear()
-                self.state.pushed_bytes = 0
-                self.state.file_was_lost = False
-                self.state.measured_sent = self.state.model_sent = ""
-                for entry in self.state.artifacts.values():
-                    entry["sent"] = ""
-            elif self.state.run_id != run.run_id or self.state.pushed_bytes > self._size():
-                self.state.pushed_bytes = 0
-                self.state.file_was_lost = True
-                self.state.measured_sent = ""
+                # Whatever is appended later is not there yet.
+                self._check_until = 0 if run.is_new else self._size()
+                self.sent.created += run.is_new
             self.state.run_id = run.run_id
             self.state.status_sent = ""
             self.save()
@@ -124,12 +159,14 @@ class Upload:
         # What a power cut could remove from the file must not be in the store: a resumed run would log it again.
         flush(self.cell / METRICS_FILE)
         wanted = self._entities(points)
-        if start < self._check_until or self.state.file_was_lost:
+        if start < self._check_until:
             wanted = [metric for metric in wanted if not self._is_there(client, run, metric)]
         try:
             for first in range(0, len(wanted), _PER_BATCH):
                 self._guard()
-                client.log_batch(run.run_id, metrics=wanted[first : first + _PER_BATCH])
+                batch = wanted[first : first + _PER_BATCH]
+                client.log_batch(run.run_id, metrics=batch)
+                self.sent.points += len(batch)
         except Exception:
             self._check_until = max(self._check_until, end)
             self._steps_there.clear()
@@ -144,7 +181,9 @@ class Upload:
             digest, measured = measured_digest(self.state), self.state.measured
         if digest == self.state.measured_sent:
             return
-        send_measured(client, run.run_id, measured, self._last_training_step(), self._guard)
+        self.sent.points += send_measured(
+            client, run.run_id, measured, self._last_training_step(), self._guard
+        )
         with self._lock:
             self.state.measured_sent = digest
             self.save()

@@ -128,7 +128,7 @@ def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
     assert not [key for key in rows if key[-1].startswith("train")]
 
     written = {path.name: path for path in (tmp_path / "out").iterdir()}
-    assert set(written) == {"table.csv", "table.md", "classification_accuracy.png"}
+    assert set(written) == {"table.csv", "table.md", "runs.csv", "classification_accuracy.png"}
     assert written["table.csv"].read_text() == (tmp_path / "my.csv").read_text()
     assert "| fashion_mnist | ccvae | 0.06 | 100 | 3 | 0.868 ± 0.007 | 0.865 | +0.003 |" in written[
         "table.md"
@@ -193,8 +193,8 @@ def test_the_newest_sweep_with_a_finished_run_is_shown(
     assert (store.runs / "newer" / "comparison" / "table.csv").exists()
     store.compare("--list")
     shown = capsys.readouterr().out
-    assert [name for name in ("just started", "newer", "older") if name in shown]
-    assert shown.index("just started") < shown.index("newer") < shown.index("older")
+    listed = re.findall(r"^│ (just started|newer|older) ", shown, re.MULTILINE)
+    assert listed == ["just started", "newer", "older"]
     assert "1 running" in shown
 
 
@@ -383,5 +383,5 @@ def test_sync_uploads_the_backlog(store: Store, capsys: pytest.CaptureFixture[st
     tracker.close("finished")  # its thread never ran, as if the server had been down all the time
     store.compare("--sync")
     shown = capsys.readouterr().out
-    assert "1 points of 1 runs uploaded" in shown
+    assert "1 run: 1 created, 1 point, 0 files sent to sqlite:" in shown
     assert "0.900  0.968      -0.068" in shown

@@ -37,13 +37,13 @@ def test_a_preset_trains_and_is_measured_in_this_process(preset, options, tmp_pa
     assert "epoch 2 of 2" in caplog.text  # no other process could have logged here
     printed = capsys.readouterr().out
     assert "classification_accuracy" in printed
-    (cell,) = (tmp_path / "runs" / "debug").iterdir()
+    (cell,) = (tmp_path / "runs" / "debug").glob("*/")
     assert is_done(CellFolder(cell))
 
 
 def test_one_label_per_class_is_used_where_the_preset_is_made_for_it(options, tmp_path, caplog):
     main(["revae-one-per-class", *options])
-    (cell,) = (tmp_path / "runs" / "debug").iterdir()
+    (cell,) = (tmp_path / "runs" / "debug").glob("*/")
     assert cell.name.startswith("ccvae_one_per_class-idx_folder-f0-one_per_class-seed0-")
 
 

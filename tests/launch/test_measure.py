@@ -65,9 +65,14 @@ def of_training(cell: CellFolder) -> dict[str, bytes]:
     kept = {name: data for name, data in content(cell.folder).items() if name.startswith("checkpoints/")}
     log = (cell.folder / "metrics.jsonl").read_text().splitlines()
     points = [line for line in log if json.loads(line)["kind"] in ("train", "epoch")]
+    configuration = json.loads(cell.config_file.read_bytes())
+    del configuration["tracking"]  # a copied sweep is another one in MLflow
     return (
         kept
-        | {name: (cell.folder / name).read_bytes() for name in ("config.json", "TRAINED")}
+        | {
+            "TRAINED": (cell.folder / "TRAINED").read_bytes(),
+            "config.json": json.dumps(configuration).encode(),
+        }
         | {"points": "\n".join(points).encode()}
     )
 

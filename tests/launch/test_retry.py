@@ -14,6 +14,7 @@ from launch.launch_record import ASKED_FILE, describe_options, record_launch, re
 from launch.plan import DataPlaces
 from launch.start import Sweep
 from launch.sweep import main
+from pipeline.cell import Cell
 from tests.done_cells import make_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
 from tests.launch.monitoring.sweeps import make_cells, say
@@ -33,7 +34,8 @@ def again(monkeypatch) -> list[Sweep]:
     """Records what would be launched."""
     asked: list[Sweep] = []
 
-    def launch(options: Sweep) -> int:
+    def launch(options: Sweep, cells: list[Cell]) -> int:
+        assert tuple(cell.name for cell in cells) == options.only
         asked.append(options)
         return 0
 

@@ -189,8 +189,8 @@ def test_sync_uploads_what_was_measured_while_the_store_was_down(bench: Bench) -
     tracker.mirror_results()
     tracker.close("finished")
     measured(bench.cell, {"accuracy": 0.6}, time=EVENING)  # after it, by a process that was killed at once
-    assert sync(bench.cell) == 1
-    assert sync(bench.cell) == 0
+    assert sync(bench.cell).points == 1
+    assert sync(bench.cell).points == 0
     assert (shown(bench)["test/accuracy"], bench.only_run().info.status) == (0.6, "FINISHED")
 
 
@@ -207,7 +207,7 @@ def test_a_store_that_refuses_keeps_the_results_waiting(
         patched.setattr(MlflowClient, "log_batch", away)
         with pytest.raises(TrackingError):
             sync(bench.cell)
-    assert sync(bench.cell) == 1
+    assert sync(bench.cell).points == 1
     assert points(bench, "test/accuracy") == [0.5]
 
 

@@ -97,4 +97,4 @@ def test_the_run_of_a_killed_process_is_resumed(tmp_path: Path) -> None:
     assert histories(tmp_path) == {
         "cell/FINISHED": list(range(max(histories(tmp_path)["cell/FINISHED"]) + 1))
     }
-    assert sync(tmp_path / "sweep" / "cell") == 0
+    assert sync(tmp_path / "sweep" / "cell").points == 0

@@ -10,7 +10,8 @@ import torch
 from mlflow import MlflowClient
 
 from data_prep.errors import LeaseLost, TrackingError
-from pipeline.tracking import sync
+from pipeline.tracking import read_points, sync
+from pipeline.tracking.runs import read_sweep
 from pipeline.tracking.state import UploadState
 from tests.pipeline.tracking.bench import Bench
 from tests.pipeline.tracking.stores import quiet_mlflow
@@ -77,19 +78,28 @@ def test_points_pushed_before_a_kill_are_not_pushed_again(bench: Bench) -> None:
     assert bench.steps("train/loss") == list(range(2501))
 
 
-def test_a_run_whose_files_were_lost_is_found_by_its_cell(bench: Bench) -> None:
+@pytest.mark.parametrize("lost", [("tracking.json", "metrics.jsonl"), ("tracking.json",), ("metrics.jsonl",)])
+def test_a_cell_that_was_made_anew_has_a_new_run_with_exactly_its_own_numbers(
+    bench: Bench, lost: tuple[str, ...]
+) -> None:
     with bench.tracker() as tracker:
         tracker.log("train", 1, {"loss": 1.0})
-    with bench.tracker() as tracker:
-        tracker.log("train", 4, {"loss": 0.25})
-    for name in ("tracking.json", "metrics.jsonl"):
+        tracker.log("train", 2, {"loss": 0.5})
+    old = bench.only_run().info.run_id
+    other = bench.runs / "other sweep" / bench.cell.name
+    with bench.tracker(other, sweep="other sweep", parent_run_id=None) as tracker:  # its run is another's
+        tracker.log("train", 1, {"loss": 3.0})
+    for name in lost:
         (bench.cell / name).unlink()
-    for first in (1, 2):  # the second time with a file that is short, but not empty
-        with bench.tracker() as tracker:
-            wait_for(lambda: bench.state()["run_id"])
-            for step in range(first, first + 3):
-                tracker.log("train", step, {"loss": 1.0 / step})
-    assert bench.steps("train/loss") == [1, 4, 2, 3]  # in the order of time
+    with bench.tracker() as tracker:
+        tracker.log("train", 2, {"loss": 7.0})
+    (run,) = read_sweep(bench.uri, "sweep")
+    assert run.run_id != old
+    kept = [point.metrics["loss"] for point in read_points(bench.cell / "metrics.jsonl")]
+    history = bench.client.get_metric_history(run.run_id, "train/loss")
+    assert [metric.value for metric in history] == kept  # with metrics.jsonl gone, [7.0]
+    assert bench.client.get_run(old).data.tags["replaced_by"] == run.run_id
+    assert len(read_sweep(bench.uri, "other sweep")) == 1
 
 
 def test_an_answer_that_got_lost_doubles_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
