@@ -1,0 +1,85 @@
+"""Sweeps of one name in a store that several people and folders share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.tracking import finish_sweep, start_sweep, stop_sweep
+from pipeline.tracking.runs import newest_sweep, read_sweep, sweeps_named, sweeps_with_id
+from pipeline.tracking.store import connect
+from pipeline.tracking.sweep_identity import SweepIdentity
+from pipeline.tracking.sweep_run import SweepRun
+from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+
+pytestmark = quiet_mlflow
+
+ADA = SweepIdentity(id="aa11" * 8, user="ada", host="n1", folder="/home/ada/runs/full", experiment="x")
+BOB = replace(ADA, id="bb22" * 8, user="bob", folder="/home/bob/runs/full")
+
+
+def add(uri: str, parent: SweepRun, cell: str = "cell", **tags: str) -> str:
+    own = {"sweep": "full", "cell": cell, "mlflow.parentRunId": parent.parent_run_id}
+    return str(connect(uri).create_run(parent.experiment_id, tags=own | tags).info.run_id)
+
+
+def test_two_people_with_one_store_and_one_name_have_a_sweep_each(tmp_path: Path) -> None:
+    uri = fresh_store(tmp_path)
+    parents = {who: start_sweep(uri, "x", "full", {}, who) for who in (ADA, BOB)}
+    runs = {who: add(uri, parent, sweep_id=who.id) for who, parent in parents.items()}
+    assert start_sweep(uri, "x", "full", {}, ADA) == parents[ADA]
+    found = {sweep.id: sweep for sweep in sweeps_named(uri, "full")}
+    assert {each: [run.run_id for run in sweep.runs] for each, sweep in found.items()} == {
+        ADA.id: [runs[ADA]],
+        BOB.id: [runs[BOB]],
+    }
+    assert (found[BOB.id].user, found[BOB.id].folder) == ("bob", BOB.folder)
+    assert [sweep.id for sweep in sweeps_with_id(uri, "bb22b")] == [BOB.id]
+    newest = newest_sweep(uri)
+    assert newest is not None
+    assert newest.id == BOB.id
+
+
+def test_a_sweep_started_over_in_its_folder_replaces_the_former_one(tmp_path: Path) -> None:
+    uri = fresh_store(tmp_path)
+    client = connect(uri)
+    first, other = start_sweep(uri, "x", "full", {}, ADA), start_sweep(uri, "x", "full", {}, BOB)
+    old, another = add(uri, first, sweep_id=ADA.id), add(uri, other, sweep_id=BOB.id)
+    again = replace(ADA, id="cc33" * 8)  # the folder was removed
+    second = start_sweep(uri, "x", "full", {}, again)
+    assert second.is_new
+    assert [
+        client.get_run(run).data.tags.get("replaced_by") for run in (first.parent_run_id, old, another)
+    ] == [
+        second.parent_run_id,
+        second.parent_run_id,
+        None,
+    ]
+    assert {sweep.id for sweep in sweeps_named(uri, "full")} == {again.id, BOB.id}
+
+
+def test_a_sweep_of_an_earlier_version_keeps_its_runs(tmp_path: Path) -> None:
+    uri = fresh_store(tmp_path)
+    old = start_sweep(uri, "x", "full", {})
+    run = add(uri, old)
+    assert start_sweep(uri, "x", "full", {}, BOB).is_new  # its cells name no parent run: it may be anybody's
+    assert start_sweep(uri, "x", "full", {}, ADA, old.parent_run_id) == old
+    own = next(sweep for sweep in sweeps_named(uri, "full") if sweep.id == ADA.id)
+    assert [each.run_id for each in own.runs] == [run]
+
+
+def test_a_stopped_sweep_has_no_running_run_and_a_deleted_one_can_be_finished(tmp_path: Path) -> None:
+    uri = fresh_store(tmp_path)
+    client = connect(uri)
+    parent = start_sweep(uri, "x", "full", {}, ADA)
+    running, finished = add(uri, parent, "one"), add(uri, parent, "two")
+    client.set_terminated(finished, "FINISHED")
+    stop_sweep(uri, parent.parent_run_id)
+    assert [client.get_run(run).info.status for run in (parent.parent_run_id, running, finished)] == [
+        "KILLED",
+        "KILLED",
+        "FINISHED",
+    ]
+    client.delete_run(parent.parent_run_id)
+    finish_sweep(uri, parent.parent_run_id, "finished")
+    assert len(read_sweep(uri, "full")) == 2
