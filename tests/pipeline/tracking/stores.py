@@ -40,6 +40,13 @@ def fresh_store(runs: Path) -> str:
     return tracking_uri(None, runs)
 
 
+def forget_artifact_places() -> None:
+    """As in another process: MLflow's client remembers where the artifacts of a run are."""
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    _artifact_repos_cache.clear()
+
+
 class Server:
     """``mlflow server`` on loopback, over a SQLite file."""
 

@@ -16,7 +16,7 @@ from pipeline.tracking.store import connect
 from pipeline.tracking.upload import Sent
 from tests.pipeline.tracking.bench import Bench
 from tests.pipeline.tracking.measuring import measured
-from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+from tests.pipeline.tracking.stores import forget_artifact_places, fresh_store, quiet_mlflow
 
 pytestmark = quiet_mlflow
 
@@ -73,6 +73,7 @@ def test_another_store_gets_everything_once(finished: Bench, tmp_path: Path) -> 
 def test_moved_together_with_its_store_a_cell_keeps_its_run(finished: Bench) -> None:
     before = finished.only_run().info.run_id
     runs = finished.runs.rename(finished.runs.with_name("elsewhere"))
+    forget_artifact_places()
     uri, cell = tracking_uri(None, runs), runs / "sweep" / finished.cell.name
     sent = sync(cell, to(uri))
     assert (sent.created, sent.points) == (0, 0)

@@ -13,7 +13,7 @@ from data_prep.errors import TrackingError
 from pipeline.tracking import create_store, start_sweep, tracking_uri
 from pipeline.tracking.sqlite_store import make_store, move_artifact_roots
 from pipeline.tracking.store import connect
-from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+from tests.pipeline.tracking.stores import forget_artifact_places, fresh_store, quiet_mlflow
 
 pytestmark = quiet_mlflow
 
@@ -50,6 +50,8 @@ def test_a_store_that_was_moved_or_copied_has_its_artifacts_next_to_it(tmp_path:
     (note := tmp_path / "note.txt").write_text("hello")
     connect(tracking_uri(None, old)).log_artifact(run_id, str(note))
     shutil.copytree(old, new) if copied else old.rename(new)
+
+    forget_artifact_places()
 
     uri = tracking_uri(None, new)
     create_store(uri)
