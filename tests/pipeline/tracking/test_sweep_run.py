@@ -14,8 +14,8 @@ from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 
 pytestmark = quiet_mlflow
 
-ADA = SweepIdentity(id="aa11" * 8, user="ada", host="n1", folder="/home/ada/runs/full", experiment="x")
-BOB = replace(ADA, id="bb22" * 8, user="bob", folder="/home/bob/runs/full")
+ADA = SweepIdentity(id="aa11" * 8, user="ada", host="n1", folder="/ada/runs/full", experiment="x")
+BOB = replace(ADA, id="bb22" * 8, user="bob", folder="/bob/runs/full")
 
 
 def add(uri: str, parent: SweepRun, cell: str = "cell", **tags: str) -> str:
