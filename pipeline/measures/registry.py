@@ -18,6 +18,7 @@ from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
+from pipeline.measures.fid import FID
 from pipeline.measures.frechet_classifier import FrechetClassifier
 from pipeline.measures.generation_accuracy import GenerationAccuracy
 from pipeline.measures.generation_grid import GenerationGrid
@@ -45,6 +46,7 @@ _ALL: tuple[type[Measure], ...] = (
     SingleInterventions,
     GenerationAccuracy,
     FrechetClassifier,
+    FID,
     Naturalness,
     AttributeSwitching,
     ReconstructionGrid,
