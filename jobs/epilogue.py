@@ -75,12 +75,13 @@ def _note_failed_setup(entry: dict[str, Any], attempt: Attempt, line: str, statu
 
 
 def _last_line(log: Path) -> str:
-    """The last line that a batch script wrote to standard error."""
+    """The last line that a batch script wrote to standard error, without its own place in it."""
     try:
         lines = log.read_text(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return re.sub(r"^\S+: line \d+: ", "", last)
 
 
 def _own_entry(units: Path) -> dict[str, Any]:

@@ -162,7 +162,9 @@ def test_it_starts_fast_without_torch():
 
 @pytest.mark.parametrize("status", [1, 0])
 def test_a_setup_line_that_failed_is_the_outcome_of_the_cell(slurm: Path, config: Path, status: int):
-    (slurm / "12_1_0_log.err").write_text("Loading\nmodule: cuda/99 is unknown\n\n")
+    (slurm / "12_1_0_log.err").write_text(
+        "Loading\n/spool/slurm_script: line 9: module: cuda/99 is unknown\n\n"
+    )
     entry: dict[str, object] = {"unit": "train", "config": str(config)}
     assert run_with(slurm, entry, status, "--setup-line", "module load cuda/99") == 2
     cell = CellFolder(config.parent)

@@ -207,7 +207,7 @@ def _on_a_node(
         if line.startswith(_SETUP_FAILED):
             status, _, failed = line.removeprefix(_SETUP_FAILED).partition(" ")
             printed = [text for text in errors.splitlines() if text and not text.startswith("srun: ")]
-            last = printed[-1] if printed else "no message"
+            last = re.sub(r"^\S+: line \d+: ", "", printed[-1]) if printed else "no message"
             return None, Finding(
                 "problem", f"on a node the setup line '{failed}' fails with status {status} ({last})"
             )
