@@ -25,9 +25,9 @@ bench:  ## images/s of the loaders, of a training step and of a preparation
 	@bash setup/setup.sh test
 	$(PYTHON) -m tests.benchmarks
 
-soak:  ## inject faults at random moments into a sweep on a real SLURM (SEED=1 FAULTS=20), and compare it with a reference
+soak:  ## inject faults at random moments into a sweep on a real SLURM (SEED=1 FAULTS=20 CELLS=cells per job), and compare it with a reference
 	@bash setup/setup.sh test
-	$(PYTHON) -m tests.faults.soak --seed $(or $(SEED),1) --faults $(or $(FAULTS),20)
+	$(PYTHON) -m tests.faults.soak --seed $(or $(SEED),1) --faults $(or $(FAULTS),20) $(if $(CELLS),--cells-per-gpu $(CELLS))
 
 cluster-up:  ## start a SLURM of four emulated nodes on this machine, to try --cluster slurm
 	@bash setup/setup.sh test

@@ -9,6 +9,7 @@ from pathlib import Path
 from launch.clusters.backend import Backend
 from launch.clusters.folder_state import to_compute
 from launch.clusters.local import LocalBackend
+from launch.clusters.packing import cells_per_gpu
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound
 from launch.plan import NeededData
@@ -36,9 +37,11 @@ def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend
 
     def allocation(ranks: int, on_gpus: bool) -> Allocation:
         if isinstance(backend, SlurmBackend):
-            return Allocation.by(backend.resources(ranks, on_gpus=on_gpus)[0], ranks)
+            resources, _ = backend.resources(ranks, on_gpus=on_gpus)
+            return Allocation.by(resources, ranks, cells_per_gpu(resources))
         takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
-        return Allocation(ranks, "GPU" if takes_gpus else "CPU", 0.0)
+        sharing = cells_per_gpu(backend.resources) if isinstance(backend, LocalBackend) and takes_gpus else 1
+        return Allocation(ranks, "GPU" if takes_gpus else "CPU", 0.0, sharing)
 
     needed = {str(entry.folder): entry for entry in data}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +30,17 @@ class Allocation:
     what: str
     """``GPU`` or ``CPU``."""
     limit_hours: float
+    cells: int = 1
+    """How many cells share it."""
 
     @classmethod
-    def by(cls, resources: Resources, ranks: int) -> Allocation:
-        """The allocation of a job of ``ranks`` ranks with these resources."""
+    def by(cls, resources: Resources, ranks: int, cells: int = 1) -> Allocation:
+        """The allocation of a job of ``ranks`` ranks with these resources, or of ``cells`` cells that share it."""
         whole = resources.completed()
         nodes = min(whole.nodes or 1, ranks)
         gpus = (whole.gpus.on_node(ranks // nodes).count or 0) * nodes
         devices = gpus or ranks * (whole.cpus_per_task or 1)
-        return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0)
+        return cls(devices, "GPU" if gpus else "CPU", whole.hours or 0.0, cells)
 
 
 def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocation]) -> list[str]:
@@ -46,11 +50,15 @@ def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocat
         cells: those that are not done.
         allocation: (ranks, on GPUs if the cluster has them) → what a job holds.
     """
-    jobs = []
+    counts: Counter[tuple[str, int, bool]] = Counter()
     for cell in cells:
-        training = cell.config.training
-        ranks = [1] if cell.is_trained() else [training.ranks, 1]  # measuring has one rank
-        jobs += [allocation(count, training.device != "cpu") for count in ranks]
+        on_gpus = cell.config.training.device != "cpu"
+        counts["evaluate", 1, on_gpus] += 1
+        counts["train", cell.config.training.ranks, on_gpus] += not cell.is_trained()
+    jobs = []
+    for (_, ranks, on_gpus), count in counts.items():
+        job = allocation(ranks, on_gpus)
+        jobs += [job] * math.ceil(count / job.cells)
     lines = []
     for what in ("GPU", "CPU"):
         of_it = [job for job in jobs if job.what == what]
@@ -81,8 +89,8 @@ def by_recorded_speed(
         Lines: one for GPUs, one for CPUs, and one for cells without a recorded speed.
     """
     speeds: dict[str, dict[int, float]] = {}
-    hours: dict[str, list[tuple[float, int]]] = {}
-    scaled, unknown = 0, []
+    hours: dict[str, list[tuple[float, float]]] = {}
+    scaled, sharing, unknown = 0, 1, []
     for cell in cells:
         training = cell.config.training
         kind = f"{cell.config.model.system}-{cell.config.data.name}"
@@ -93,13 +101,21 @@ def by_recorded_speed(
             unknown.append(kind)
             continue
         job = allocation(training.ranks, training.device != "cpu")
-        hours.setdefault(job.what, []).append((training.epochs * examples / speed / 3600, job.devices))
+        on_gpu = job.what == "GPU"
+        # Cells that share a CPU job have fewer CPUs each.
+        devices = job.devices / job.cells if on_gpu else job.devices
+        hours.setdefault(job.what, []).append((training.epochs * examples / speed / 3600, devices))
+        sharing = max(sharing, job.cells if on_gpu else 1)
         scaled += training.ranks not in speeds[kind]
     lines = [
         f"about {sum(time * devices for time, devices in jobs):,.2f} {what}-hours for the training of {len(jobs)} cells, of"
         f" which the longest takes {max(time for time, _ in jobs):.2f} h, at the speeds recorded in {runs}"
         for what, jobs in hours.items()
     ]
+    if sharing > 1:
+        lines.append(
+            f"so few GPU-hours if each of the {sharing} cells on a GPU is as fast as at the recorded speed"
+        )
     if scaled:
         lines.append(f"{scaled} of these cells scaled linearly from the speed of a different number of ranks")
     if unknown:

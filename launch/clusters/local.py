@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,9 +24,10 @@ from jobs.mps import mps_sentence
 from jobs.outcome import Outcome, attempts, next_action
 from jobs.pack import CELLS_PER_GPU
 from jobs.run import run_unit
+from jobs.trial import Trials
 from launch.clusters.backend import Phase, State, last_error, new_jobs_folder
 from launch.clusters.folder_state import failed
-from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks
+from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks, without_auto
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
@@ -130,9 +136,36 @@ class LocalBackend:
 
     def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None, *, train: bool = True) -> None:
         self._train = train
+        if not self.in_this_process:
+            self.resources = without_auto(
+                self.sweep,
+                self.resources,
+                self._place(cells),
+                lambda counts: self._trials(cells, counts),
+                len(cells),
+            )
         self._waiting = [cell for cell in cells if not is_done(cell)]
         self._states = {cell.name: State("done" if is_done(cell) else "waiting") for cell in cells}
         self._cancelled_before = {cell.name: _times_cancelled(cell) for cell in self._waiting}
+
+    def _place(self, cells: Sequence[Cell]) -> str:
+        what = "a GPU" if any(map(self._takes_gpus, cells)) else f"{processors()} CPU(s)"
+        return f"{what} of {socket.gethostname()}"
+
+    def _trials(self, cells: Sequence[Cell], counts: Sequence[int]) -> Trials | None:
+        """Try how many cells should run at once, on the first GPU or the CPUs of this machine."""
+        files = [cell.config_file for cell in cells if not cell.is_trained()][: max(counts)]
+        if not files:
+            return None
+        result = new_jobs_folder(self.sweep, "trial") / "trials.json"
+        gpus = self._gpus[:1] if any(map(self._takes_gpus, cells)) else []
+        arguments = json.dumps([[str(file) for file in files], str(result), list(counts)])
+        subprocess.run(
+            [sys.executable, "-m", "jobs.trial", arguments],
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)},
+            check=False,
+        )
+        return Trials.read(result)
 
     def states(self) -> dict[str, State]:
         if self.in_this_process:

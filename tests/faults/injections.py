@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.faults.ranks import living_ranks
 from tests.faults.story import held_back
-from tests.faults.sweep import Sweep
+from tests.faults.sweep import ROOT, Sweep
 from tests.pipeline.tracking.stores import Server
 
 
@@ -49,7 +51,12 @@ def kill_a_rank(scene: Scene, cell: Cell) -> None:
 
 
 def stop_a_rank(scene: Scene, cell: Cell) -> None:
-    scene.chance.choice(living_ranks(cell)).signal(signal.SIGSTOP)
+    """Of several ranks, one entirely: the others miss it. Of a single one, all but its watchdog."""
+    rank = scene.chance.choice(living_ranks(cell))
+    if cell.config.training.ranks > 1:
+        rank.signal(signal.SIGSTOP)
+    else:
+        subprocess.Popen([sys.executable, "-m", "tests.faults.main_thread", str(rank.pid)], cwd=ROOT)
 
 
 def kill_a_node(scene: Scene, cell: Cell) -> None:

@@ -11,10 +11,11 @@ if __name__ == "__main__":
 from data_prep.start_up import imports_are_done
 from launch import recipes
 from launch.sweep import main
-from tests.faults.runs import alike, for_soak, impatient, run
+from tests.faults.runs import alike, for_soak, impatient, packed, run
 
 recipes.RECIPES["faults"] = recipes.Recipe("one run", lambda: [run()])
 recipes.RECIPES["faults-alike"] = recipes.Recipe("two runs that are trained alike", lambda: alike(run()))
+recipes.RECIPES["faults-packed"] = recipes.Recipe("three runs of one rank that are trained alike", packed)
 recipes.RECIPES["faults-impatient"] = recipes.Recipe("one run that waits for no rank", lambda: [impatient()])
 recipes.RECIPES["faults-soak"] = recipes.Recipe("four runs of two seeds", for_soak)
 

@@ -31,6 +31,12 @@ def alike(config: RunConfig) -> list[RunConfig]:
     return [config, replace(config, optimiser=replace(config.optimiser, milestones=(1_000_000,)))]
 
 
+def packed() -> list[RunConfig]:
+    """Three such runs on one rank each, which can share a GPU, or a job."""
+    alone = replace(run(), training=replace(run().training, ranks=1))
+    return [*alike(alone), replace(alone, optimiser=replace(alone.optimiser, milestones=(2_000_000,)))]
+
+
 def impatient(seed: int = 0) -> RunConfig:
     """The run, with little patience for a rank that makes no step; it is the same run, bit for bit and by name."""
     config = run(seed)

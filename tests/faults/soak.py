@@ -1,7 +1,8 @@
 """Faults at random moments over one sweep on a real SLURM: ``python -m tests.faults.soak --seed 1 --faults 20``.
 
-A cluster of four nodes and an MLflow server are started for it. Each cell is two ranks on two nodes. At the end each cell
-is compared with the same run left alone: parameters and Adam's moments bit for bit, and every point of every metric.
+A cluster of four nodes and an MLflow server are started for it. Each cell is two ranks on two nodes, or with
+``--cells-per-gpu`` one of several in a job. At the end each cell is compared with the same run left alone: parameters and
+Adam's moments bit for bit, and every point of every metric.
 Exit status: 0 when all are the same, 1 otherwise.
 """
 
@@ -43,7 +44,7 @@ EPOCHS = 160
 SEEDS = 2
 SECONDS_FOR_THE_REST = 1800.0
 """How long the launcher may take after the last fault."""
-_RECIPE = ["--recipe=faults-soak", "--nodes=2", "--hours=2", "--cpus-per-task=1"]
+_RECIPE = ["--recipe=faults-soak", "--hours=2", "--cpus-per-task=1"]
 _LIKELY_TO_END_STEPS = 200
 """A run this near to its end might be over before the fault is done to it."""
 
@@ -217,6 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--seed", type=int, default=1, help="decides what happens where and when (%(default)s)"
     )
     parser.add_argument("--faults", type=int, default=20, help="how many (%(default)s)")
+    parser.add_argument(
+        "--cells-per-gpu", type=int, help="cells that share a job; each then has one rank instead of two"
+    )
     parser.add_argument("--json", type=Path, default=Path("build/soak.json"), help="the report (%(default)s)")
     parser.add_argument(
         "--keep", type=Path, help="a new folder that runs and logs stay in; else they are removed"
@@ -229,10 +233,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = given.keep.absolute()
             folder.mkdir(parents=True)
         report = Report(seed=given.seed)
-        scene = _prepare(folder, random.Random(given.seed), held)
+        ranks = 2 if given.cells_per_gpu is None else 1
+        jobs = ["--nodes=2"] if ranks == 2 else [f"--cells-per-gpu={given.cells_per_gpu}"]
+        scene = _prepare(folder, random.Random(given.seed), held, [*jobs, f"--ranks={ranks}"])
         held.callback(_tell, report, given.json)  # however it ends
         sweeps = soak(scene, deck(scene.chance, given.faults), report)
-        references = _left_alone(folder)
+        references = _left_alone(folder, ranks)
         for sweep in sweeps:
             compare(sweep, references, report)
     return 0 if report.is_good else 1
@@ -244,7 +250,7 @@ def _tell(report: Report, file: Path) -> None:
     print(table(report), flush=True)
 
 
-def _prepare(folder: Path, chance: random.Random, held: contextlib.ExitStack) -> Scene:
+def _prepare(folder: Path, chance: random.Random, held: contextlib.ExitStack, jobs: list[str]) -> Scene:
     """A cluster, a server, and a sweep that is not started yet."""
     cluster = _cluster(held)
     raw = write_raw(folder / "raw")
@@ -256,7 +262,7 @@ def _prepare(folder: Path, chance: random.Random, held: contextlib.ExitStack) ->
     sweep = Sweep(
         runs=folder / "runs",
         name="soak",
-        options=[*_RECIPE, f"--epochs={EPOCHS}"],
+        options=[*_RECIPE, *jobs, f"--epochs={EPOCHS}"],
         raw=raw,
         data_root=folder / "data",
         tracking_uri=server.uri,
@@ -264,11 +270,12 @@ def _prepare(folder: Path, chance: random.Random, held: contextlib.ExitStack) ->
     return Scene(cluster, sweep, server, chance)
 
 
-def _left_alone(folder: Path) -> dict[int, Reference]:
+def _left_alone(folder: Path, ranks: int) -> dict[int, Reference]:
     """What the cells of each seed leave when nothing happens to them."""
     (data_set,) = (manifest.parent for manifest in (folder / "data").glob("*/manifest.json"))
     longer = [
-        replace(run(seed), training=replace(run(seed).training, epochs=EPOCHS)) for seed in range(SEEDS)
+        replace(run(seed), training=replace(run(seed).training, epochs=EPOCHS, ranks=ranks))
+        for seed in range(SEEDS)
     ]
     return {config.seed: undisturbed(config, data_set, folder / "undisturbed") for config in longer}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_a_job_of_several_ranks_has_a_device_per_rank():
 def test_the_upper_bound_counts_training_on_all_ranks_and_measuring_on_one(tmp_path: Path):
     (line,) = upper_bound(cells(2, tmp_path, ranks=4), allocation)
     assert line == "at most 30.0 GPU-hours: 4 jobs that all run until the time limit of 3 h"
+
+
+def test_cells_that_share_a_gpu_cost_one_gpu(tmp_path: Path):
+    def shared(ranks: int, on_gpus: bool) -> Allocation:
+        return replace(allocation(ranks, on_gpus), cells=4)
+
+    (line,) = upper_bound(cells(10, tmp_path), shared)
+    assert line == "at most 18.0 GPU-hours: 6 jobs that all run until the time limit of 3 h"
+    record(tmp_path, 1, ranks=1, speed=1000.0)
+    line, note = by_recorded_speed(cells(8, tmp_path / "new"), lambda _: ROWS, tmp_path, shared)
+    assert f"about {2 * ROWS * EPOCHS / 1000 / 3600:.2f} GPU-hours for the training of 8 cells" in line
+    assert note == "so few GPU-hours if each of the 4 cells on a GPU is as fast as at the recorded speed"
 
 
 @pytest.mark.parametrize(("ranks", "speed"), [(1, 1000.0), (4, 3000.0)])

@@ -7,14 +7,16 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
+from jobs.trial import Trials
 from launch.clusters.backend import State
 from launch.clusters.gpus import Gpus
-from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks
+from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks, without_auto
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.arrays import Array
@@ -32,6 +34,7 @@ from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, 
 from launch.clusters.slurm.stages import Limits, planned
 from launch.clusters.slurm.submission import Submitter
 from launch.clusters.slurm.submit_limits import SubmitLimit, tightest_limit
+from launch.clusters.slurm.trial_job import run_trial_job
 from launch.clusters.slurm.within_limits import submit_within, worth_another_try
 from launch.plan import NeededData
 from pipeline.cell import Cell
@@ -197,6 +200,7 @@ class SlurmBackend:
         Data sets are prepared if cells are to be trained, or if there are no cells at all.
         """
         self._cells, self._train, self.held = list(cells), train, {}
+        self._replace_auto(cells, lock)
         self._states = CellStates(self.sweep, cells)
         self._submit(cells, lock)
         if self.held:
@@ -206,6 +210,33 @@ class SlurmBackend:
                 " submitted as room appears while this command runs, or by the same command later",
                 flush=True,
             )
+
+    def _replace_auto(self, cells: Sequence[Cell], lock: BinaryIO | None) -> None:
+        """Replace ``cells_per_gpu auto`` by a number: that of an earlier launch, or of a job that tries it out now."""
+        given = self._as_given()
+        if given.cells_per_gpu != "auto" or not cells:
+            return
+        on_gpus = any(cell.config.training.device != "cpu" for cell in cells)
+        resources, _ = self.resources(1, on_gpus=on_gpus)
+        what = "a GPU" if resources.gpus.count else f"{resources.cpus_per_task or 1} CPU(s)"
+        place = f"{what} of partition {resources.partition}"
+
+        def trials(counts: Sequence[int]) -> Trials | None:
+            untrained = [cell for cell in cells if not cell.is_trained()]
+            if not untrained:
+                return None
+            waiting = [entry for entry in self._needed if not entry.is_ready()]
+            if waiting:
+                raise LaunchError(
+                    f"cells_per_gpu auto needs the prepared data, and {waiting[0].folder} is not ready yet: prepare it"
+                    " first (python launch/prepare.py --help), or give a number"
+                )
+            submitter = self._submitter(take_snapshot(self.sweep), None if lock is None else lock.fileno())
+            return run_trial_job(submitter, Register(self.sweep), untrained, resources.parameters(1), counts)
+
+        chosen = without_auto(self.sweep, given, place, trials, len(cells)).cells_per_gpu
+        self._asked = replace(self._asked, cells_per_gpu=chosen)
+        self._resolved.clear()
 
     def submit_held(self) -> None:
         """Submit what waits for room in the queue, if there is enough of it by now."""

@@ -10,9 +10,11 @@ from tests.done_cells import make_done
 
 
 def say_which_gpus(unit: str, config_file: Path) -> None:
-    """Record the GPUs that this rank sees, and mark the cell done."""
+    """Record the GPUs that this rank sees, how many cells share them, its threads, and mark the cell done."""
     rank = os.environ["SUBMITIT_LOCAL_LOCALID"]
     (config_file.parent / f"gpus-{rank}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    said = f"{os.environ['TRAITVAE_CELLS_PER_GPU']} {os.environ['OMP_NUM_THREADS']}"
+    (config_file.parent / "shared").write_text(said)
     make_done(CellFolder.of(config_file))
 
 

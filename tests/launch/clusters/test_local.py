@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,11 @@ import torch
 
 from data_prep.errors import Interrupted, LaunchError
 from jobs.outcome import OUTCOME_FILE, attempts
+from jobs.trial import Trial, Trials
 from launch.clusters import local
 from launch.clusters.backend import State
 from launch.clusters.local import LocalBackend
+from launch.clusters.packing import without_auto
 from launch.clusters.resources import Resources
 from launch.clusters.this_machine import gpus_here
 from pipeline.cell import Cell
@@ -145,3 +149,46 @@ def test_ctrl_c_while_measuring_in_this_process_is_not_an_error(
     backend.submit(make_cells(tmp_path, 1))
     with pytest.raises(KeyboardInterrupt):
         backend.states()
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_so_many_cells_share_each_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
+    cells = make_cells(tmp_path, *[1] * 5)
+    backend = backend_of(tmp_path, cells_per_gpu=2)
+    backend.submit(cells)
+    backend.states()
+    assert Counter(gpu for entry in backend._running for gpu in entry.gpus) == {"3": 2, "GPU-5ad": 2}
+    wait_for(lambda: {state.phase for state in backend.states().values()} == {"done"}, 240)
+    assert {(cell.folder / "shared").read_text() for cell in cells} == {"2 1"}
+
+
+def test_without_gpus_so_many_cells_share_the_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
+    monkeypatch.setattr(local, "processors", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cells = make_cells(tmp_path, *[1] * 3)
+    backend = backend_of(tmp_path, cells_per_gpu=2)
+    backend.submit(cells)
+    backend.states()
+    assert len(backend._running) == 2
+    wait_for(lambda: {state.phase for state in backend.states().values()} == {"done"}, 240)
+    assert {(cell.folder / "shared").read_text() for cell in cells} == {"2 4"}
+
+
+def test_a_number_that_was_found_is_kept_for_the_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Sequence[int]] = []
+
+    def trials(counts: Sequence[int]) -> Trials:
+        asked.append(counts)
+        return Trials(chosen=4, tried=[Trial(cells=4, images_per_second=1e3)], mps="no GPU")
+
+    auto = Resources(cells_per_gpu="auto")
+    for place in ("a GPU of here", "a GPU of here", "a GPU of elsewhere"):
+        assert without_auto(tmp_path, auto, place, trials, 6).cells_per_gpu == 4
+    assert asked == [[1, 2, 4], [1, 2, 4]]
+    assert "cells_per_gpu auto: 4 cell(s) at once; images/s of all" in capsys.readouterr().out
+    assert without_auto(tmp_path, auto, "nowhere", lambda counts: None, 6).cells_per_gpu == 1
+    assert without_auto(tmp_path, Resources(), "nowhere", trials, 6) == Resources()
