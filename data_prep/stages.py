@@ -51,6 +51,7 @@ def prepare(
     seed: int = 0,
     rows_per_shard: int | None = None,
     progress: bool = True,
+    place_option: str = "--out",
 ) -> Path:
     """Prepare a data set below ``root``, or find it already prepared; returns its folder.
 
@@ -58,7 +59,7 @@ def prepare(
     the number of processes (None: up to one per core); the result does not depend on it.
     ``formats``: Arrow is always written; ``ffcv`` and ``both`` add a ``.beton`` per split, ``auto`` does where FFCV
     is installed. ``seed`` decides the supervision ranks. Errors are ``UserError`` sentences, or ``OSError`` where the
-    disk is full; the next call resumes from what was finished.
+    disk is full; the next call resumes from what was finished. ``place_option`` is the flag that chose ``root``.
     """
     check_workers(workers)
     source = source_named(name, raw, options)
@@ -66,7 +67,7 @@ def prepare(
     with_betons = wants_betons(formats, folder)
     if is_complete(folder, with_betons) and not (folder / WORK_FOLDER).exists():
         return folder
-    with Progress(shown=progress) as report, naming_unwritable_places(Path(root)):
+    with Progress(shown=progress) as report, naming_unwritable_places(Path(root), place_option):
         waiting = partial(report.say, f"another process is preparing {folder}; waiting for it to end")
         with (
             exclusive_lock(Path(root) / ".locks" / f"{folder.name}.lock", waiting),

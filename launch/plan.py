@@ -48,6 +48,8 @@ class NeededData:
     """Options of the source; the others have their defaults."""
     seed: int = 0
     """Decides the supervision ranks that its shards store."""
+    place_option: str = "--data-root"
+    """The flag that chose the folder above its own."""
 
     def source(self) -> Source:
         """The source of its rows."""
@@ -65,6 +67,7 @@ class NeededData:
             options=self.options,
             root=self.folder.parent,
             formats="ffcv" if self.ffcv else "arrow",
+            place_option=self.place_option,
         )
 
 

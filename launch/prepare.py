@@ -134,7 +134,13 @@ def _needed(options: Prepare) -> NeededData:
     folder = data_set_folder(source, options.out, seed=options.seed).absolute()
     with_ffcv = wants_betons(options.format, folder)
     return NeededData(
-        name=source.name, folder=folder, raw=options.raw, ffcv=with_ffcv, options=settings, seed=options.seed
+        name=source.name,
+        folder=folder,
+        raw=options.raw,
+        ffcv=with_ffcv,
+        options=settings,
+        seed=options.seed,
+        place_option="--out",
     )
 
 

@@ -5,6 +5,7 @@ A system and its adversaries share one of each: all are updated at the same time
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ from pipeline.models.interface import Adversary, DataSpec, HasAdversaries, HasSc
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.world import World
 
+# Buffers are constants: no broadcast per step is needed. Newer versions of torch warn of the option's former name.
+_OPTIONS = inspect.signature(DistributedDataParallel).parameters
+_WITHOUT_BUFFERS: dict[str, Any] = {
+    "forward_sync_buffers" if "forward_sync_buffers" in _OPTIONS else "broadcast_buffers": False
+}
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -78,8 +84,8 @@ class Step:
         if config.training.compile:
             self.model.compile()
         self._forward: nn.Module = self.model
-        if world.is_joined:  # buffers are constants: no broadcast per step needed
-            self._forward = DistributedDataParallel(self.model, broadcast_buffers=False)
+        if world.is_joined:
+            self._forward = DistributedDataParallel(self.model, **_WITHOUT_BUFFERS)
         self._captured: CapturedSteps | None = None
         if uses_graphs(config.training, world):
             self._captured = CapturedSteps(self._update, self._rehearse, recorder())

@@ -181,6 +181,7 @@ def test_what_one_rank_raises_is_the_reason_although_the_others_only_lose_it(
         timeout=BOUND,
     )
     assert ended.returncode != 0
+    assert b"FutureWarning" not in ended.stderr
     assert next_action(cell, "train", copy(0), retries=2) == "give_up"
     sentence = "RuntimeError: shape '[2, 2]' is invalid for input of size 3 ("
     assert (cell.failed() or "").startswith(sentence)

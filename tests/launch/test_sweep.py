@@ -117,6 +117,15 @@ def test_wrong_input_is_reported_in_one_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_cannot_be_written_is_named_with_the_option_that_chose_it(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    places = ["--data-root", str(tmp_path / "file" / "data"), "--runs", str(tmp_path / "runs")]
+    assert sweep("--recipe", "swiss-roll-quick", *places) == 2
+    assert (
+        "cannot be written: Not a directory; choose another place with --data-root" in capsys.readouterr().err
+    )
+
+
 def test_missing_raw_files_are_reported_in_one_sentence(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     places = [

@@ -52,7 +52,7 @@ def data_set_lock(data: NeededData, say: Callable[[str], None]) -> Iterator[None
 
     root = data.folder.parent
     with (
-        naming_unwritable_places(root),
+        naming_unwritable_places(root, data.place_option),
         exclusive_lock(root / ".locks" / f"{data.folder.name}.lock", waiting),
     ):
         yield
