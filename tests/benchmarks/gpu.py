@@ -118,7 +118,7 @@ def measure(asked: OnGPU) -> Results | None:
 
 
 VARIANTS = [
-    "eager", "graphs", "graphs+channels-last", "graphs+float32", "eager+float32",
+    "eager", "graphs", "graphs+channels-last", "graphs+any-kernels", "graphs+float32", "eager+float32",
     "compiled", "compiled+graphs", "compiled+graphs+channels-last",
 ]  # fmt: skip
 

@@ -45,12 +45,13 @@ class Part:
     systems: tuple[str, ...] = ("ccvae-celeba",)
     """presets"""
     variants: tuple[str, ...] = ("eager", "graphs")
-    """how steps are computed: words joined by +, of eager, compiled, graphs, float32, channels-last"""
+    """how steps are computed: words joined by +, of eager, compiled, graphs, float32, channels-last, any-kernels
+    (cuDNN's fastest, which may not repeat their bits)"""
     batch_size: int = 200
     """rows of a batch"""
     rows: int = CELEBA_ROWS
     """pictures of an epoch"""
-    epochs: int = 3
+    epochs: int = 5
     """epochs to train"""
     seconds: float = 2.0
     """of each measurement"""
@@ -100,6 +101,9 @@ def ready_step(system: str, variant: str, asked: Part, world: World) -> tuple[St
     step = Step(run_of(system, variant, asked), FACES, world)
     if "channels-last" in variant.split("+"):
         step.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # A step allows repeatable kernels only.
+    torch.backends.cudnn.deterministic = "any-kernels" not in variant.split("+")
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
     here = random_batch(Steps(batch_size=asked.batch_size, supervision_rate=RATE))
     batch = Batch(
         image=here.image.to(world.device),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -338,7 +339,11 @@ def test_compiled_equals_eager(device: torch.device) -> None:
     command = [sys.executable, "-m", "tests.pipeline.training.compiled_distance", device.type]
     running = [
         subprocess.Popen(
-            [*command, *map(str, part)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, *map(str, part)],
+            env=os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "2"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for part in parts
         if part
