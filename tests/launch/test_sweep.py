@@ -234,7 +234,9 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 @pytest.mark.slurm
 def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    options = [*ON_SLURM, "--ranks", "4", "--nodes", "2", *places]
+    for_small_jobs = ["--small-partition", "urgent", "--small-hours", "0.2"]
+    options = [*ON_SLURM, "--ranks", "4", "--nodes", "2", "--memory-gb", "0", *for_small_jobs, *places]
+    options += ["--setup", "export SITE=loaded", '[ "$SITE" = loaded ]']
     assert sweep("--dry-run", *options) == 0
     described = capsys.readouterr().out
     assert "#SBATCH --nodes=2" in described
@@ -251,8 +253,11 @@ def test_a_sweep_on_slurm_spreads_a_run_over_two_nodes(slurm_cluster, places, tm
     register = Register(tmp_path / "runs" / "tiny")
     assert len(register.in_stages(["train"])) == 1  # one array for both cells
     job = register.jobs_of(cells(tmp_path)[0].name)["train"]
-    ran = slurm_cluster.run(["sacct", "-n", "-P", "-X", "-o", "NNodes,State", "-j", job])
-    assert ran.stdout.strip() == "2|COMPLETED"
+    ran = slurm_cluster.run(["sacct", "-n", "-P", "-X", "-o", "NNodes,Partition,State", "-j", job])
+    assert ran.stdout.strip() == "2|main|COMPLETED"
+    small = [str(entry.job) for entry in register.in_stages(["prepare", "merge", "compare"])]
+    ran = slurm_cluster.run(["sacct", "-n", "-P", "-X", "-o", "Partition,Timelimit", "-j", ",".join(small)])
+    assert set(ran.stdout.split()) == {"urgent|00:12:00"}
     assert {run.data.tags.get("slurm_job_id") is not None for run in finished_runs(tmp_path)} == {True}
 
 

@@ -109,7 +109,9 @@ def test_setup_lines_run_on_the_node_and_one_that_fails_is_a_problem(slurm_clust
     assert {finding.level for finding in findings} == {"ok"}
     asked = Resources(setup=(*fine, "module load cuda/99"))
     findings = check_on_a_node(asked, folder=sweep, data=[], tracking=store, code=ROOT)
-    sentence = r"on a node the setup line 'module load cuda/99' fails with status 127 \(.*module: command not found\)"
+    sentence = (
+        r"on a node the setup line 'module load cuda/99' fails with status 127 \(module: command not found\)"
+    )
     assert re.fullmatch(sentence, problem(findings))
 
 
