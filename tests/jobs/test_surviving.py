@@ -74,7 +74,7 @@ def records(cell: Cell) -> dict[tuple[str, int], dict[str, float]]:
 
 @pytest.mark.slow(30)
 def test_the_older_of_two_live_copies_notices_and_stops_writing(tiny_data_set: Path, tmp_path: Path):
-    config = small_run(tiny_data_set, epochs=40, log_every_steps=1, checkpoint_every_minutes=1e-9)
+    config = small_run(tiny_data_set, epochs=20, log_every_steps=1, checkpoint_every_minutes=1e-9)
     whole, cell = (small_cell(tmp_path / name, config) for name in ("whole", "twice"))
     undisturbed = start(whole, 0)
     assert undisturbed.wait(timeout=BOUND) == 0, (whole.folder / "start0.txt").read_text()
