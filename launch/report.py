@@ -1,0 +1,89 @@
+"""The papers' tables and figures from finished runs: ``python launch/report.py ccvae-table2``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import tyro
+
+from data_prep.errors import LaunchError, report_user_errors
+from launch.command_line import parsed
+from pipeline.reports.finished import finished_runs
+from pipeline.reports.registry import REPORTS, report_named
+from pipeline.reports.write import write_report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Make a table or figure of a paper from finished runs, in the paper's arrangement, with the paper's own numbers.
+
+    Each is written as Markdown, CSV and pictures. Ours are mean and standard deviation over seeds, next to the paper's, with
+    the difference, the runs, what differs from the paper, and for what has no run the command that trains it. Runs are read
+    from their folders, of all sweeps unless one is named; of several that belong to a number the one counts whose
+    settings are nearest to the paper's.
+
+    Examples:
+      python launch/report.py --list
+      python launch/report.py ccvae-table6
+      python launch/report.py ccvae-table2 ccvae-figure7 --sweep drawn-faces-quick
+      python launch/report.py --all --out paper
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
+    """the reports, such as ccvae-table2"""
+    sweep: str | None = None
+    """only runs of this sweep (default: of all sweeps)"""
+    all: bool = False
+    """every report that has a run"""
+    list: bool = False
+    """name all reports, and do nothing else"""
+    runs: Path = Path("runs")
+    """folder of the sweeps"""
+    out: Path | None = None
+    """folder for the reports, one folder each (default: RUNS/reports)"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ``arguments`` without the program's name."""
+    with report_user_errors():
+        report(parsed(Report, arguments, prog="python launch/report.py"))
+
+
+def report(options: Report) -> None:
+    """Print and write the reports.
+
+    Raises:
+        LaunchError: none is named.
+        ConfigError: an unknown report, or no such sweep.
+    """
+    if options.list:
+        width = max(map(len, REPORTS))
+        for name, each in REPORTS.items():
+            print(f"{name:{width}}  {each.source}: {each.shows}")
+        return
+    if not options.names and not options.all:
+        raise LaunchError("no report is named: --list shows them all, --all makes every one that has a run")
+    chosen = list(REPORTS.values()) if options.all else [report_named(name) for name in options.names]
+    runs = finished_runs(options.runs, options.sweep)
+    out = options.out or options.runs / "reports"
+    empty = []
+    for each in chosen:
+        written = write_report(each, runs, out)
+        if options.all and not written.runs:
+            empty.append(each.name)
+            continue
+        print(written.markdown)
+        print(f"written: {', '.join(map(str, written.files))}\n")
+    if empty:
+        print(f"without any run: {', '.join(empty)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Reports: one per table and figure of the papers, made from finished runs."""

@@ -1,0 +1,179 @@
+"""A table of numbers in a paper, in its own arrangement, each with the number of our runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.measures.paper_match import Deviation, Match
+from pipeline.measures.papers import PAPERS, PaperValue, paper_values
+from pipeline.measures.recorded import TEST, numbers_of
+from pipeline.measures.summary import Row, Statistic, summarise
+from pipeline.reports.finished import STAND_INS, FinishedRun
+from pipeline.reports.significance import mann_whitney
+
+
+@dataclass(frozen=True, slots=True)
+class Recipes:
+    """How to train the runs of a report."""
+
+    full: str
+    """The recipe with the paper's settings."""
+    quick: str = ""
+    """A smaller one, on data that need no licence."""
+
+    @property
+    def command(self) -> str:
+        """The command line, and the quick recipe's name."""
+        also = f" (a smaller one, without licence: --recipe {self.quick})" if self.quick else ""
+        return f"python launch/sweep.py --recipe {self.full}{also}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaperTable:
+    """A table of a paper; its rows, columns and values are those of ``paper_tables.csv``."""
+
+    paper: str
+    """Short name, a key of :data:`~pipeline.measures.papers.PAPERS`."""
+    table: str
+    shows: str
+    """One line for ``--list``."""
+    recipes: Mapping[str, Recipes]
+    """By data set of the paper, the recipes that train its runs."""
+
+    @property
+    def name(self) -> str:
+        """``ccvae-table2``."""
+        return f"{self.paper}-table{self.table}"
+
+    @property
+    def source(self) -> str:
+        """Citation and table."""
+        return f"{PAPERS[self.paper]}, table {self.table}"
+
+    @property
+    def values(self) -> list[PaperValue]:
+        """The paper's numbers, row by row."""
+        return [each for each in paper_values() if (each.paper, each.table) == (self.paper, self.table)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One number of the paper, and ours."""
+
+    printed: PaperValue
+    ours: Statistic | None = None
+    """None if no run has it."""
+    values: tuple[float, ...] = ()
+    """One per run."""
+    runs: tuple[FinishedRun, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    """Settings of the runs that are not the paper's."""
+    unmeasured: tuple[FinishedRun, ...] = ()
+    """Trained runs of this entry without the number."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The part of a table with one data set and metric."""
+
+    data: str
+    """Of our runs: the paper's, or data that stand in for it."""
+    entries: tuple[Entry, ...]
+    """In the paper's order."""
+
+    @property
+    def metric(self) -> str:
+        return self.entries[0].printed.metric
+
+    @property
+    def dataset(self) -> str:
+        """The paper's."""
+        return self.entries[0].printed.dataset
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The rows."""
+        return list(dict.fromkeys(entry.printed.model for entry in self.entries))
+
+    @cached_property
+    def settings(self) -> list[str]:
+        """The columns."""
+        return list(dict.fromkeys(entry.printed.setting for entry in self.entries))
+
+    def entry(self, model: str, setting: str) -> Entry | None:
+        """None if the paper has no number there."""
+        found = (e for e in self.entries if (e.printed.model, e.printed.setting) == (model, setting))
+        return next(found, None)
+
+    def compared(self) -> Iterator[tuple[Entry, Entry, float | None]]:
+        """The first model of a column with each other one of it, and the p of their difference; None with few runs."""
+        for setting in self.settings:
+            first, *others = (self.entry(model, setting) for model in self.models)
+            for other in others:
+                if first is not None and first.values and other is not None and other.values:
+                    yield first, other, mann_whitney(first.values, other.values)
+
+
+def panels(table: PaperTable, runs: Iterable[FinishedRun]) -> list[Panel]:
+    """The table on the paper's data, and again on each data set that stands in for them and has runs."""
+    runs, found = list(runs), []
+    places = dict.fromkeys((each.dataset, each.metric) for each in table.values)
+    for dataset, metric in places:
+        printed = [each for each in table.values if (each.dataset, each.metric) == (dataset, metric)]
+        found.append(
+            _panel(dataset, printed, [run for run in runs if run.params.get("data.name") == dataset])
+        )
+        for stand_in in (name for name, original in STAND_INS.items() if original == dataset):
+            instead = [run.in_place_of(dataset) for run in runs if run.params.get("data.name") == stand_in]
+            panel = _panel(stand_in, printed, instead)
+            if any(entry.runs or entry.unmeasured for entry in panel.entries):
+                found.append(panel)
+    return found
+
+
+def _panel(data: str, printed: Sequence[PaperValue], runs: Sequence[FinishedRun]) -> Panel:
+    by_id = {run.run_id: run for run in runs}
+    rows = summarise(runs)
+    return Panel(data, tuple(_entry(value, rows, by_id) for value in printed))
+
+
+def _entry(value: PaperValue, rows: Sequence[Row], runs: dict[str, FinishedRun]) -> Entry:
+    """Of several rows that belong to a number, the one with the fewest deviations, then with the most runs."""
+    candidates = []
+    unmeasured: list[FinishedRun] = []
+    for row in rows:
+        match = _match(value, row)
+        if match is None:
+            continue
+        members = tuple(runs[name] for name in row.run_ids)
+        if value.metric in row.metrics:
+            candidates.append((row, match, members))
+        else:
+            unmeasured += members
+    if not candidates:
+        return Entry(printed=value, unmeasured=tuple(unmeasured))
+    row, match, members = min(candidates, key=lambda each: (len(each[1].deviations), -len(each[2])))
+    numbers = [numbers_of(run).get((TEST, value.metric)) for run in members]
+    instead = [Deviation("data", value.dataset, run.stands_for) for run in members[:1] if run.stands_for]
+    return Entry(
+        printed=value,
+        ours=row.metrics[value.metric],
+        values=tuple(number for number in numbers if number is not None),
+        runs=members,
+        deviations=(*instead, *match.deviations),
+    )
+
+
+def _match(value: PaperValue, row: Row) -> Match | None:
+    """The match by which a row belongs to a number, in whichever table of the paper."""
+    for match in row.papers:
+        setting = match.setting
+        if (setting.paper, setting.model) != (value.paper, value.model):
+            continue
+        rate = value.supervision_rate
+        same = setting.row == value.setting if rate is None else abs(row.supervision_rate - rate) < 1e-9
+        if same and (setting.row is None) == (rate is not None):
+            return match
+    return None

@@ -1,0 +1,63 @@
+"""A paper's table as a figure: ours with error bars next to the paper's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from pipeline.figures.comparison import COLOURS, MARKERS
+from pipeline.reports.paper_table import Panel
+
+
+def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
+    """Write a PNG with one panel per data set and metric that has runs; whether there was any."""
+    shown = [panel for panel in panels if any(entry.ours for entry in panel.entries)]
+    if not shown:
+        return False
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.2 + 4.2 * columns, 0.8 + 3.3 * rows), dpi=150, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for place, panel in enumerate(shown):
+        _draw(axes.flat[place], panel)
+    for ax in axes.flat[len(shown) :]:
+        ax.set_visible(False)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper", fontsize=7)
+    figure.suptitle(title, fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return True
+
+
+def _draw(ax: object, panel: Panel) -> None:
+    from matplotlib.axes import Axes
+
+    assert isinstance(ax, Axes)
+    for number, model in enumerate(panel.models):
+        shift = 0.12 * (number - (len(panel.models) - 1) / 2)
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        printed, ours = [], []
+        for column, setting in enumerate(panel.settings):
+            entry = panel.entry(model, setting)
+            if entry is None:
+                continue
+            printed.append((column + shift, entry.printed.value))
+            if entry.ours is not None:
+                ours.append((column + shift, entry.ours.mean, entry.ours.sd or 0.0))
+        ax.plot(
+            *zip(*printed, strict=True),
+            linestyle="--",
+            marker="x",
+            color=colour,
+            alpha=0.6,
+            label=f"{model}, paper",
+        )
+        x, mean, sd = zip(*ours, strict=True) if ours else ((), (), ())
+        ax.errorbar(x, mean, yerr=sd, marker=marker, color=colour, capsize=3, label=f"{model}, ours")
+    data = panel.data if panel.data == panel.dataset else f"{panel.data} (paper: {panel.dataset})"
+    ax.set_title(f"{panel.metric.replace('_', ' ')}\n{data.replace('_', ' ')}", fontsize=8)
+    ax.set_xticks(range(len(panel.settings)), panel.settings, fontsize=7)
+    ax.tick_params(axis="y", labelsize=7)
+    ax.grid(alpha=0.3)

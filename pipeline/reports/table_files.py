@@ -1,0 +1,141 @@
+"""A paper's table with our numbers as Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from pipeline.measures.paper_match import Deviation
+from pipeline.measures.registry import MEASURES
+from pipeline.measures.tables import mean_and_sd
+from pipeline.reports.paper_table import Entry, Panel, PaperTable
+from pipeline.reports.significance import FEWEST
+
+CSV_HEADER = (
+    *("report", "metric", "data", "paper_data", "model", "setting"),
+    *(
+        "mean",
+        "sd",
+        "n",
+        "paper",
+        "paper_sd",
+        "difference",
+        "p_against_first_row",
+        "differs_in",
+        "runs",
+        "run_ids",
+    ),
+)
+
+
+def as_csv(table: PaperTable, found: Sequence[Panel]) -> str:
+    """One line per number of the paper."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
+    for panel in found:
+        p_values = {id(other): p for _, other, p in panel.compared() if p is not None}
+        for entry in panel.entries:
+            printed, ours = entry.printed, entry.ours
+            line: dict[str, object] = {
+                "report": table.name,
+                "metric": printed.metric,
+                "data": panel.data,
+                "paper_data": printed.dataset,
+                "model": printed.model,
+                "setting": printed.setting,
+                "paper": printed.value,
+                "paper_sd": "" if printed.sd is None else printed.sd,
+                "p_against_first_row": p_values.get(id(entry), ""),
+                "differs_in": "; ".join(map(str, entry.deviations)),
+                "runs": " ".join(run.name for run in entry.runs),
+                "run_ids": " ".join(run.run_id for run in entry.runs),
+            }
+            if ours is not None:
+                sd = "" if ours.sd is None else ours.sd
+                line |= {"mean": ours.mean, "sd": sd, "n": ours.n, "difference": ours.mean - printed.value}
+            writer.writerow(line)
+    return text.getvalue()
+
+
+def as_markdown(table: PaperTable, found: Sequence[Panel]) -> str:
+    """A table per data set and metric, in the paper's rows and columns, with notes below each."""
+    lines = [f"# {table.source}: {table.shows}", ""]
+    for panel in found:
+        marks = _marks(panel)
+        data = panel.data if panel.data == panel.dataset else f"{panel.data}, in place of {panel.dataset}"
+        lines += [f"## {panel.metric} on {data}", ""]
+        lines.append("| | | " + " | ".join(panel.settings) + " |")
+        lines.append("| --- | --- | " + " | ".join(["---:"] * len(panel.settings)) + " |")
+        for model in panel.models:
+            entries = [panel.entry(model, setting) for setting in panel.settings]
+            for heading, cell in (("ours", _ours), ("paper", _paper), ("difference", _difference)):
+                cells = ["" if entry is None else cell(entry, marks) for entry in entries]
+                name = model if heading == "ours" else ""
+                lines.append(f"| {name} | {heading} | {' | '.join(cells)} |")
+        lines += ["", *(f"- {note}" for note in [*_notes(panel, marks), *_what_is_missing(table, panel)]), ""]
+    return "\n".join(lines)
+
+
+def _ours(entry: Entry, marks: dict[tuple[Deviation, ...], str]) -> str:
+    if entry.ours is None:
+        return ""
+    mark = f" {marks[entry.deviations]}" if entry.deviations else ""
+    return f"{mean_and_sd(entry.ours)} (n={entry.ours.n}){mark}"
+
+
+def _paper(entry: Entry, _: object) -> str:
+    return str(entry.printed)
+
+
+def _difference(entry: Entry, _: object) -> str:
+    return "" if entry.ours is None else f"{entry.ours.mean - entry.printed.value:+.3f}"
+
+
+def _marks(panel: Panel) -> dict[tuple[Deviation, ...], str]:
+    """A letter for each set of deviations."""
+    different = dict.fromkeys(entry.deviations for entry in panel.entries if entry.deviations)
+    return {deviations: f"({chr(ord('a') + number)})" for number, deviations in enumerate(different)}
+
+
+def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
+    """What ours are, in what they differ from the paper's, whether systems differ, and the runs."""
+    if not any(entry.ours for entry in panel.entries):
+        return []
+    notes = ["ours: mean ± standard deviation over n runs of different seeds, on split test"]
+    notes += [f"{mark} differs from the paper: {'; '.join(map(str, each))}" for each, mark in marks.items()]
+    compared = list(panel.compared())
+    for first, other, p in compared:
+        if p is not None:
+            name = f"{first.printed.model} and {other.printed.model} at {other.printed.setting}"
+            notes.append(
+                f"Mann–Whitney, {name}: p = {p:.3g} (n = {len(first.values)} and {len(other.values)})"
+            )
+    if any(p is None for *_, p in compared):
+        notes.append(f"systems with fewer than {FEWEST} runs are not compared: too few seeds")
+    for entry in panel.entries:
+        if entry.runs:
+            ids = ", ".join(f"{run.name} ({run.run_id[:8]})" for run in entry.runs)
+            notes.append(f"{entry.printed.model} at {entry.printed.setting}: {ids}")
+    return notes
+
+
+def _what_is_missing(table: PaperTable, panel: Panel) -> list[str]:
+    """The commands that train or measure what has no number."""
+    empty = [entry for entry in panel.entries if entry.ours is None]
+    if not empty:
+        return []
+    unmeasured = sorted({run.folder.parent.name for entry in empty for run in entry.unmeasured})
+    said = []
+    measure = next((name for name, kind in MEASURES.items() if panel.metric in kind.metrics), None)
+    if unmeasured and measure is not None:
+        said += [
+            f"trained, but not measured: python launch/measure.py {sweep} --measures {measure}"
+            for sweep in unmeasured
+        ]
+    untrained = [entry for entry in empty if not entry.unmeasured]
+    if untrained:
+        command = table.recipes[panel.dataset].command
+        said.append(f"{len(untrained)} of {len(panel.entries)} numbers have no run: {command}")
+    return said

@@ -1,0 +1,59 @@
+"""Writes a report: Markdown, CSV and figures in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.files import atomic_write
+from pipeline.reports import figure_files, table_files
+from pipeline.reports.finished import FinishedRun
+from pipeline.reports.paper_figure import PaperFigure, shown_runs
+from pipeline.reports.paper_table import PaperTable, panels
+from pipeline.reports.table_figure import draw_paper_table
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a report has become."""
+
+    markdown: str
+    files: tuple[Path, ...]
+    runs: int
+    """How many of the runs it shows."""
+
+
+def write_report(report: PaperTable | PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    """Write the report of these runs into ``folder / report.name``."""
+    folder = folder / report.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(report, PaperTable):
+        return _write_table(report, runs, folder)
+    return _write_figure(report, runs, folder)
+
+
+def _write_table(table: PaperTable, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    found = panels(table, runs)
+    markdown = table_files.as_markdown(table, found)
+    files = _write_texts(folder, markdown, table_files.as_csv(table, found))
+    if draw_paper_table(found, f"{table.source}: {table.shows}", folder / "report.png"):
+        files.append(folder / "report.png")
+    shown = {run.name for panel in found for entry in panel.entries for run in entry.runs}
+    return Written(markdown, tuple(files), len(shown))
+
+
+def _write_figure(figure: PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    shown = shown_runs(figure, runs)
+    names = figure_files.copy_pictures(shown, folder)
+    markdown = figure_files.as_markdown(figure, shown, names)
+    files = _write_texts(folder, markdown, figure_files.as_csv(figure, shown))
+    return Written(markdown, (*files, *(folder / name for name in names.values())), len(shown))
+
+
+def _write_texts(folder: Path, markdown: str, csv: str) -> list[Path]:
+    files = [folder / "report.md", folder / "report.csv"]
+    for file, text in zip(files, (markdown, csv), strict=True):
+        with atomic_write(file) as part:
+            part.write(text.encode())
+    return files

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from launch.recipes import RECIPES
+from pipeline.measures.papers import paper_values
+from pipeline.measures.recorded import preset_tags
+from pipeline.reports import table_files
+from pipeline.reports.finished import FinishedRun
+from pipeline.reports.paper_table import Panel, PaperTable, panels
+from pipeline.reports.registry import REPORTS
+from pipeline.reports.significance import mann_whitney
+
+
+def table(name: str) -> PaperTable:
+    report = REPORTS[name]
+    assert isinstance(report, PaperTable)
+    return report
+
+
+TABLE_6, TABLE_1 = table("ccvae-table6"), table("ccvae-table1")
+DIGITS = {
+    "data.name": "mnist",
+    "data.options": "()",
+    "data.supervision_schedule": "()",
+    "data.one_per_class": "False",
+    "data.supervision_rate": "0.2",
+    "model.characteristic_size": "10",
+    "model.style_size": "0",
+    "model.label_latents": "()",
+    "training.epochs": "100",
+    "optimiser.learning_rate": "0.0005",
+}
+
+
+def run(system: str, seed: int, accuracy: float | None, **more: str) -> FinishedRun:
+    params = DIGITS | {"model.system": system, "model.latent_size": "10", "seed": str(seed)}
+    params |= {name.replace("__", "."): value for name, value in more.items()}
+    name = f"{system}-{params['data.name']}-seed{seed}-{len(str(more))}"
+    status = {"measure.test.classification": "measured"} if accuracy is not None else {}
+    return FinishedRun(
+        folder=Path("runs/sweep") / name,
+        run_id=f"id-{name}",
+        params=params,
+        metrics={} if accuracy is None else {"test/classification_accuracy": accuracy},
+        tags=preset_tags(system, {}) | status,
+    )
+
+
+def panel_of(found: list[Panel], data: str) -> Panel:
+    return next(panel for panel in found if panel.data == data)
+
+
+def test_every_number_of_a_table_is_in_it_in_the_papers_arrangement() -> None:
+    found = panels(TABLE_6, [])
+    assert [(panel.data, panel.metric) for panel in found] == [
+        ("mnist", "classification_accuracy"),
+        ("fashion_mnist", "classification_accuracy"),
+    ]
+    assert found[0].models == ["ccvae", "m2"]
+    assert found[0].settings == ["f=0.004", "f=0.06", "f=0.2", "f=1.0"]
+    assert [entry.printed.value for panel in found for entry in panel.entries] == [
+        value.value for value in paper_values() if (value.paper, value.table) == ("ccvae", "6")
+    ]
+
+
+def test_ours_is_the_mean_over_seeds_of_the_runs_that_belong_to_the_number() -> None:
+    runs = [run("ccvae", seed, 0.95 + 0.01 * seed) for seed in range(3)]
+    runs.append(run("ccvae", 0, 0.5, training__epochs="3"))  # a deviation: another row counts
+    runs.append(run("ccvae", 0, 0.1, model__style_size="5"))  # another row of no paper
+    runs.append(run("ccvae", 0, 0.1, data__supervision_rate="0.5"))
+    found = panel_of(panels(TABLE_6, runs), "mnist").entry("ccvae", "f=0.2")
+    assert found is not None
+    assert found.ours is not None
+    assert found.ours.mean == pytest.approx(0.96)
+    assert found.ours.sd == pytest.approx(0.01)
+    assert found.values == pytest.approx((0.95, 0.96, 0.97))
+    assert found.runs == tuple(runs[:3])
+    assert not found.deviations
+
+
+def test_a_number_in_two_tables_of_a_paper_is_found_for_both() -> None:
+    runs = [run("m2", 0, 0.9, data__name="fashion_mnist")]
+    for name in ("revae-table1", "revae-table5"):
+        found = panel_of(panels(table(name), runs), "fashion_mnist").entry("m2", "f=0.2")
+        assert found is not None
+        assert found.ours is not None
+
+
+def test_drawn_faces_stand_in_for_celeba_and_say_so() -> None:
+    faces = {
+        "data__name": "drawn_faces",
+        "data__options": "('count=6000',)",
+        "model__style_size": "27",
+        "optimiser__learning_rate": "0.0002",
+    }
+    found = panels(TABLE_1, [run("ccvae", 0, 0.9, **faces)])
+    assert [panel.data for panel in found] == ["celeba", "drawn_faces", "chexpert"]
+    assert all(entry.ours is None for entry in found[0].entries)
+    entry = found[1].entry("ccvae", "f=0.2")
+    assert entry is not None
+    assert entry.ours is not None
+    assert [str(each) for each in entry.deviations] == ["data: paper celeba, here drawn_faces"]
+
+
+def test_files_say_what_differs_what_is_missing_and_which_runs_are_meant() -> None:
+    runs = [
+        run(system, seed, 0.9 + 0.01 * seed + shift)
+        for seed in range(4)
+        for system, shift in (("ccvae", 0), ("m2", -0.2))
+    ]
+    runs += [run("ccvae", 0, None, data__supervision_rate="0.06")]
+    runs += [run("ccvae", 0, 0.8, data__supervision_rate="1", training__epochs="3")]
+    found = panels(TABLE_6, runs)
+    text = table_files.as_markdown(TABLE_6, found)
+    assert "| ccvae | ours |  |  | 0.915 ± 0.013 (n=4) | 0.800 (n=1) (a) |" in text
+    assert "|  | paper | 0.927 | 0.974 | 0.979 | 0.988 |" in text
+    assert "|  | difference |  |  | -0.064 | -0.188 |" in text
+    assert "(a) differs from the paper: epochs: paper 100, here 3" in text
+    assert "Mann–Whitney, ccvae and m2 at f=0.2: p = 0.0286 (n = 4 and 4)" in text
+    assert "trained, but not measured: python launch/measure.py sweep --measures classification" in text
+    assert "4 of 8 numbers have no run: python launch/sweep.py --recipe mnist" in text
+    lines = list(csv.DictReader(io.StringIO(table_files.as_csv(TABLE_6, found))))
+    assert len(lines) == len(TABLE_6.values)
+    (line,) = [each for each in lines if each["mean"] and each["model"] == "m2"]
+    assert line["runs"].split() == [f"sweep/m2-mnist-seed{seed}-2" for seed in range(4)]
+    assert float(line["p_against_first_row"]) == pytest.approx(0.0286, abs=1e-4)
+    assert float(line["difference"]) == pytest.approx(0.715 - 0.968)
+
+
+def test_too_few_seeds_are_no_test() -> None:
+    assert mann_whitney([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]) is None
+    assert mann_whitney([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]) == pytest.approx(2 / 70)
+    assert mann_whitney([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_has_the_papers_numbers_and_recipes_that_exist(name: str) -> None:
+    report = REPORTS[name]
+    datasets = (
+        {value.dataset for value in report.values} if isinstance(report, PaperTable) else report.datasets
+    )
+    assert datasets
+    for dataset in datasets:
+        recipes = report.recipes[dataset]
+        assert recipes.full in RECIPES
+        assert not recipes.quick or recipes.quick in RECIPES
