@@ -25,7 +25,7 @@ from data_prep.errors import TrackingError, report_user_errors
 from data_prep.start_up import imports_are_done
 from launch.chosen_sweep import chosen_sweep, is_of_folder
 from launch.command_line import parsed
-from launch.monitoring.named import SweepFolder, sweeps_in
+from launch.monitoring.named import SweepFolder, holds_cells, sweeps_in
 from launch.terminal_table import print_notes, print_table, wide_enough_console
 from launch.uploads import not_in_store, upload_sweeps
 from pipeline.figures.comparison import draw_comparison
@@ -105,7 +105,8 @@ def compare(options: Compare) -> None:
         for split, names in splits_of(rows).items():
             print_table(name, split, rows, names, console)
         print_notes(unmeasured(rows), console)
-        beside = "comparison" if own or not (options.runs / name).exists() else f"comparison-{sweep.id[:8]}"
+        namesake = not own and holds_cells(options.runs / name)  # its table is not to be overwritten
+        beside = f"comparison-{sweep.id[:8]}" if namesake else "comparison"
         write_files(
             options.out or options.runs / name / beside, name, rows, measured, metrics, options.csv, console
         )

@@ -216,6 +216,42 @@ def test_mistakes_are_reported_in_one_sentence(
     assert not nowhere.exists()
 
 
+def test_a_csv_that_is_a_folder_and_a_deleted_experiment_are_said(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    store.add("full", parent)
+    runs = ["--runs", str(store.runs)]
+    assert f"--csv {tmp_path} is a folder; name a file" in refused([*runs, "--csv", str(tmp_path)], capsys)
+    assert not (store.runs / "full").exists()
+    store.client.delete_experiment(parent.experiment_id)
+    for which in ([], ["--sweep", "full"]):
+        error = refused([*runs, *which], capsys)
+        assert "deleted in MLflow: experiment traitvae; mlflow experiments restore brings it back" in error
+
+
+def test_without_a_terminal_the_table_is_not_cut_and_each_run_is_a_row_of_runs_csv(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    found = [store.add("full", parent, seed=seed, accuracy=0.8 + 0.01 * seed) for seed in (0, 1)]
+    monkeypatch.delenv("COLUMNS")
+    store.compare()
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("fashion_mnist")
+    ]
+    assert "0.805 ± 0.007" in line
+    with (store.runs / "full" / "comparison" / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run_id"] for row in rows] == found
+    assert [(row["seed"], row["model.system"], row["status"]) for row in rows] == [
+        ("0", "ccvae", "FINISHED"),
+        ("1", "ccvae", "FINISHED"),
+    ]
+    assert [float(row["test/classification_accuracy"]) for row in rows] == [0.8, 0.81]
+    assert not [name for name in rows[0] if name.startswith(("tracking.", "train/"))]
+
+
 def test_a_narrow_terminal_shows_fewer_metrics_and_whole_numbers(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

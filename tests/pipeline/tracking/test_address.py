@@ -34,6 +34,20 @@ def test_a_folder_is_refused_in_one_sentence(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("localhost:5000", "has no scheme; for the MLflow server at that address, use http://localhost:5000"),
+        ("[::1]:5000", r"use http://\[::1\]:5000"),
+        ("databricks", "is Databricks', which is not supported"),
+        ("databricks://profile", "is Databricks', which is not supported"),
+    ],
+)
+def test_an_address_that_is_no_store_is_refused_with_what_to_use(uri: str, sentence: str) -> None:
+    with pytest.raises(TrackingError, match=sentence):
+        tracking_uri(uri, Path("runs"))
+
+
+@pytest.mark.parametrize(
     ("uri", "public", "secrets"),
     [
         ("https://ada:pa%20ss@mlflow.example:443/x", "https://mlflow.example:443/x", ["ada", "pa%20ss"]),
