@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import submission
@@ -61,9 +62,12 @@ def queue_of_its_own(slurm_cluster: Cluster) -> Iterator[None]:
     slurm_cluster.wait_idle()
 
 
-def planned_sweep(places: DataPlaces, sweep: Path, seeds: int = 2) -> tuple[list[Cell], list[NeededData]]:
+def planned_sweep(
+    places: DataPlaces, sweep: Path, seeds: int = 2, ranks: int = 2
+) -> tuple[list[Cell], list[NeededData]]:
     """The cells of a sweep, written, and the data set that they need."""
     runs = [replace(run, seed=seed) for run in tiny()[1:] for seed in range(seeds)]
+    runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
     cells = planned_cells(located(runs, places), sweep)
     data = needed_data([cell.config for cell in cells], places)
     return write_cells(cells, TrackingSettings(enabled=False)), data
@@ -261,6 +265,29 @@ def test_what_the_queue_has_room_for_is_submitted_through_a_sites_wrapper_and_th
     monkeypatch.setattr(backend, "_next_try", 0.0)
     backend.states()
     assert not stages(sweep)
+
+
+@pytest.mark.slow(40)
+def test_a_job_tries_how_many_cells_share_a_job_and_the_sweep_keeps_the_number(
+    slurm_cluster: Cluster, places: DataPlaces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweep"
+    cells, data = planned_sweep(places, sweep, ranks=1)
+    auto = Resources(hours=0.5, gpus_per_node=0, cpus_per_task=2, cells_per_gpu="auto")
+    with pytest.raises(LaunchError, match="cells_per_gpu auto needs the prepared data"):
+        launch(cells, data, sweep, auto)
+    data[0].prepare_here()
+    launch(cells, data, sweep, auto)
+    (found,) = json.loads((sweep / "cells_per_gpu.json").read_bytes()).values()
+    assert [one["cells"] for one in found["tried"]] == [1, 2]
+    assert all(one["images_per_second"] for one in found["tried"])
+    assert stages(sweep)["evaluate"] == 2 // found["chosen"]
+    printed = capsys.readouterr().out
+    assert "tries them; waiting for it" in printed
+    assert "images/s of all by number of cells: 1: " in printed
+    launch(cells, data, sweep, auto)
+    assert "tries them" not in capsys.readouterr().out
+    assert len(Register(sweep).in_stages(["trial"])) == 1
 
 
 def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
