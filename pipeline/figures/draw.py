@@ -10,16 +10,23 @@ import numpy as np
 from pipeline.cells.measurements import ARRAYS_FILE, MeasurementKey, results
 from pipeline.figures.bars import draw_latent_separation
 from pipeline.figures.grid import save_grid
+from pipeline.figures.heat_map import draw_log_probability_changes, draw_probability_changes
 from pipeline.figures.latents import draw_latent_histogram
+from pipeline.figures.swap_bars import draw_swap_differences
 from pipeline.measures.image_grid import grids_in
 
 Arrays = Mapping[str, np.ndarray]
 
-DRAWN: dict[str, tuple[str, Callable[[Arrays, Path], None]]] = {
-    "latent_histogram": ("latent_histogram", draw_latent_histogram),
-    "latent_separation": ("latent_separation", draw_latent_separation),
+DRAWN: dict[str, dict[str, Callable[[Arrays, Path], None]]] = {
+    "latent_histogram": {"latent_histogram": draw_latent_histogram},
+    "latent_separation": {"latent_separation": draw_latent_separation},
+    "single_interventions": {
+        "log_probability_changes": draw_log_probability_changes,
+        "probability_changes": draw_probability_changes,
+    },
+    "characteristic_swap": {"swap_differences": draw_swap_differences},
 }
-"""Measure → the name of its figure and what draws it; grids of images need no entry."""
+"""Measure → the names of its figures, and what draws each; grids of images need no entry."""
 
 
 def draw_figures(cell: Path, figures: Path | None = None) -> list[Path]:
@@ -52,7 +59,7 @@ def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path
         drawn.append(folder / f"{name}{settings}.png")
         save_grid(grid, drawn[-1])
     if arrays and key.measure in DRAWN:  # there are none if the measure does not apply
-        name, draw = DRAWN[key.measure]
-        drawn.append(folder / f"{name}{settings}.png")
-        draw(arrays, drawn[-1])
+        for name, draw in DRAWN[key.measure].items():
+            drawn.append(folder / f"{name}{settings}.png")
+            draw(arrays, drawn[-1])
     return drawn

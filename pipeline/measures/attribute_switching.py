@@ -49,6 +49,8 @@ class AttributeSwitching:
         import numpy as np
         import torch
 
+        from pipeline.measures.label_names import value_names
+
         specs = view.examples.data.manifest.labels
         cardinalities = [spec.cardinality for spec in specs]
         parts = list(self._switched(view, cardinalities))
@@ -59,7 +61,7 @@ class AttributeSwitching:
         label, given, read, unchanged = (torch.cat(each, dim=-1) for each in zip(*parts, strict=True))
         found = switching_summary(label, given, read, unchanged, cardinalities)
         names = np.array([spec.name for spec in specs], dtype=np.str_)
-        return judged_by_readers(found, view, labels=names)
+        return judged_by_readers(found, view, labels=names, values=value_names(specs))
 
     def _switched(
         self, view: ModelView, cardinalities: Sequence[int]

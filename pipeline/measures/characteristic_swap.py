@@ -58,6 +58,7 @@ class CharacteristicSwap:
         import torch
 
         from pipeline.measures.judged import all_judged, judged, log_probability_of, values_read
+        from pipeline.measures.label_names import value_names
         from pipeline.measures.label_readers import as_pixels
         from pipeline.measures.swap_differences import random_partners, swap_summary
         from pipeline.models.capabilities import Reconstructs, labels_if_needed
@@ -119,4 +120,4 @@ class CharacteristicSwap:
             [spec.cardinality for spec in specs],
         )
         names = np.array([spec.name for spec in specs], dtype=np.str_)
-        return judged_by_readers(found, view, labels=names)
+        return judged_by_readers(found, view, labels=names, values=value_names(specs))

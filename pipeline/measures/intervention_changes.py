@@ -128,6 +128,7 @@ def intervention_summary(found: Interventions, cardinalities: Sequence[int]) -> 
             # The probabilities of a class label sum to one: with all its values, the matrix is singular.
             conditions = [condition_number(each[np.ix_(binary, binary)]) for each in matrices.numpy()]
             numbers |= spread(f"{kind}_condition_number_{direction}", torch.tensor(conditions))
+            arrays[f"{kind}_condition_number_{direction}"] = np.array(conditions[0])
             if kind == "log_prob":
                 own = matrices.diagonal(dim1=1, dim2=2)
                 numbers |= spread(f"own_log_prob_change_{direction}", own.nanmean(-1))

@@ -70,7 +70,9 @@ def drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if request.getfixturevalue("preset") not in DRAWING:
         monkeypatch.setattr(draw, "save_grid", empty_picture)
         monkeypatch.setattr(
-            draw, "DRAWN", {name: (file, empty_picture) for name, (file, _) in draw.DRAWN.items()}
+            draw,
+            "DRAWN",
+            {measure: dict.fromkeys(figures, empty_picture) for measure, figures in draw.DRAWN.items()},
         )
 
 
