@@ -38,6 +38,7 @@ from pipeline.measures.tables import (
     splits_of,
 )
 from pipeline.tracking import public_uri, tracking_uri
+from pipeline.tracking.measured import NOT_APPLICABLE
 from pipeline.tracking.runs import RecordedRun, list_sweeps
 from pipeline.tracking.sweep_identity import SweepIdentity
 
@@ -115,8 +116,11 @@ def compare(options: Compare) -> None:
         soft_wrap=True,
     )
     print_notes(missing(absent, uri, options.runs, name), console)
-    if not metrics:
-        print_notes(unmeasured(rows), console)
+    if metrics:
+        return
+    print_notes(unmeasured(rows), console)
+    statuses = {status.status for row in rows for status, _ in row.unmeasured}
+    if statuses != {NOT_APPLICABLE}:  # otherwise all is done, and there are only figures
         raise TrackingError(f"no run of the sweep {name!r} is finished and measured yet")
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated
 
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
@@ -85,7 +86,9 @@ class Measure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        described = f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{describe_measures()}"
+        described = (
+            f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{indent(describe_measures(), '  ')}"
+        )
         options = parsed(Measure, arguments, prog="measure.py", description=described)
         raise SystemExit(measure_sweep(options))
 

@@ -369,6 +369,15 @@ def test_a_sweep_in_which_nothing_could_be_measured_says_why(
     assert "no run of the sweep 'full' is finished and measured yet" in told.err
 
 
+def test_a_sweep_whose_measures_all_do_not_apply_is_done(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = store.start("full")
+    store.add("full", parent, measures={"test.fid": "not applicable: it generates nothing"}, metrics={})
+    store.compare()
+    assert "fid on test does not apply to 1 run (ccvae): it generates nothing" in capsys.readouterr().out
+
+
 def test_the_papers_number_is_marked_where_our_run_has_other_settings(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

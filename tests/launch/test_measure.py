@@ -220,7 +220,7 @@ def test_a_missing_data_set_is_reported_in_one_sentence(
 def test_help_lists_every_measure(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(measure_main, "--help") == 0
     printed = capsys.readouterr().out
-    assert "classification: " in printed
+    assert "\n  classification:bins=15: " in printed
     assert "likelihood: " in printed
 
 
