@@ -30,7 +30,7 @@ class CharacteristicSwap:
     of a itself, with no swap; ``partner_...``: the other picture as it is, as if no characteristics were carried over.
     """
 
-    images: int = 1000
+    images: int = 500
     """Of the split, chosen at random; 0 for all."""
     partners: int = 20
     """Of each image, chosen at random among the others."""

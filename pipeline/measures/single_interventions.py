@@ -32,7 +32,7 @@ class SingleInterventions:
     another value is seen. All are means over attributes.
     """
 
-    images: int = 1000
+    images: int = 500
     """Of the split, chosen at random; 0 for all."""
 
     name: ClassVar[str] = "single_interventions"
