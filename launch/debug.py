@@ -24,7 +24,8 @@ from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.command_line import appended
-from launch.plan import DataPlaces, located, make_cells
+from launch.plan import DataPlaces, located, make_cells, write_cells
+from launch.readers import needed_readers, with_readers
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
 from pipeline.measures.plan import is_done
@@ -38,7 +39,7 @@ class Debug:
     """Train and measure one run in this process: one rank, no submitit, breakpoints work.
 
     The run is stored like any other (checkpoints, metrics, figures, MLflow) in the sweep named debug. Ctrl-C stops it after
-    a checkpoint, and the same command resumes from there.
+    a checkpoint, and the same command resumes from there. Measures that rest on label readers get a quickly trained one.
     """
 
     run: tyro.conf.OmitArgPrefixes[RunConfig]
@@ -85,10 +86,12 @@ def debug_run(options: Debug) -> None:
     with exclusive_lock(sweep / "launch.lock"):
         claim_sweep(sweep, options.run.tracking.experiment)
     tracking = replace(options.run.tracking, sweep="debug")
-    runs = [
-        replace(run, training=replace(run.training, ranks=1))
-        for run in located([options.run], options.places)
-    ]
+    one_rank = replace(
+        options.run,
+        training=replace(options.run.training, ranks=1),
+        measures=replace(options.run.measures, quick_readers=True),
+    )
+    runs = with_readers(located([one_rank], options.places), sweep.parent, options.places.raw)
     (cell,) = make_cells(runs, sweep, options.places, tracking)
     if options.fresh:
         shutil.rmtree(cell.folder)
@@ -97,6 +100,9 @@ def debug_run(options: Debug) -> None:
         print(f"this run is done: {cell.folder} (--fresh starts over)")
         return
     try:
+        for reader in write_cells(needed_readers([cell]), tracking):
+            train_cell(reader.config_file)
+            evaluate_cell(reader.config_file)
         train_cell(cell.config_file)
         numbers = evaluate_cell(cell.config_file)
     except Interrupted as stop:

@@ -17,23 +17,30 @@ from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 
 
-def describe(cells: Sequence[Cell], data: Sequence[NeededData], backend: Backend, runs: Path) -> str:
-    """Data sets, cells, what would be submitted, and an estimate, in this order."""
+def describe(
+    cells: Sequence[Cell],
+    data: Sequence[NeededData],
+    backend: Backend,
+    runs: Path,
+    readers: Sequence[Cell] = (),
+) -> str:
+    """Data sets, label readers, cells, what would be submitted, and an estimate, in this order."""
     lines = [
         f"data   {entry.folder} ({'prepared' if entry.is_ready() else 'to be prepared first'})"
         for entry in data
     ]
-    states = {cell.name: _state(cell) for cell in cells}
-    for cell in cells:
+    states = {cell.name: _state(cell) for cell in [*readers, *cells]}
+    for kind, cell in [*(("reader", reader) for reader in readers), *(("cell  ", cell) for cell in cells)]:
         settings = cell.config.training
         lines.append(
-            f"cell   {cell.name}  {settings.epochs} epochs, {settings.ranks} rank(s)  {states[cell.name]}"
+            f"{kind} {cell.name}  {settings.epochs} epochs, {settings.ranks} rank(s)  {states[cell.name]}"
         )
     still_open = [cell for cell in cells if states[cell.name] != "done"]
     lines.append(f"{len(cells)} cells, {len(still_open)} to run; nothing was written")
     if not still_open:
         return "\n".join(lines)
-    lines.append(backend.describe(cells, data))
+    lines.append(backend.describe(cells, data, readers))
+    still_open = [*readers, *still_open]
 
     def allocation(ranks: int, on_gpus: bool) -> Allocation:
         if isinstance(backend, SlurmBackend):

@@ -34,7 +34,8 @@ from launch.launch_record import record_launch
 from launch.monitoring.named import SweepFolder, SweepName
 from launch.monitoring.watch import failures, summary
 from launch.plan import DataPlaces, needed_data
-from launch.start import print_waiting, run_to_the_end
+from launch.readers import needed_readers, of_readers, with_readers, written_readers
+from launch.start import Sweep, print_waiting, run_to_the_end
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import wait_for_store
 from launch.uploads import bring_finished_cells, destination, name_parent
@@ -109,6 +110,7 @@ def _measure_sweep(options: Measure) -> int:
         replace(cell, config=replace(cell.config, measures=_with_options(cell, options))) for cell in trained
     ]
     check_splits(cells)
+    cells = _with_readers(cells, sweep.path.parent)
     to_do = [cell for cell in cells if unsettled(cell)]
     print("\n".join([f"sweep {sweep.path.name}: {len(cells)} trained cells", *describe(cells)]))
     if untrained:
@@ -121,15 +123,19 @@ def _measure_sweep(options: Measure) -> int:
     backend = make_backend(
         options.cluster, sweep.path, options.resources, options.cluster_config, dry_run=options.dry_run
     )
-    data = needed_data([cell.config for cell in to_do], DataPlaces())
+    data, readers = needed_data([cell.config for cell in to_do], DataPlaces()), needed_readers(to_do)
     if options.dry_run:
-        print(f"{backend.describe(to_do, data)}\n{len(to_do)} cells to be measured; nothing was written")
+        print(
+            f"{backend.describe(to_do, data, readers)}\n{len(to_do)} cells to be measured; nothing was written"
+        )
         return 0
 
     uri = tracking_uri(cells[0].config.tracking.uri, sweep.path.parent)
     wait_for_store(uri)
-    backend.check(to_do, data, uri, thorough=options.preflight)
+    backend.check([*readers, *to_do], data, uri, thorough=options.preflight)
     with exclusive_lock(sweep.path / "launch.lock", print_waiting) as lock:
+        for before, cell in zip(trained, cells, strict=True):
+            _write_readers(before, cell.config.measures.readers)
         for cell in to_do:
             cell.reset_failure()
         record_launch(sweep.path, options, [cell.name for cell in to_do], command="measure")
@@ -137,13 +143,16 @@ def _measure_sweep(options: Measure) -> int:
         bring_finished_cells(trained, uri, to)
         for cell in trained:
             name_parent(cell, to)
-        backend.submit(to_do, lock, train=False)
+        with written_readers(readers, uri, cells[0].config.tracking, _as_sweep(options)) as reader_sweeps:
+            backend.submit(to_do, lock, train=False, readers=reader_sweeps)
     if options.detach:
         print(backend.interrupt(again=False))
         return 0
-    states = run_to_the_end(backend, to_do, sweep.path, options.cluster)
-    for line in [*failures(states, sweep.path), summary(states)]:
+    states = run_to_the_end(backend, to_do, sweep.path, options.cluster, reader_sweeps)
+    for line in [*failures(states, [*of_readers(reader_sweeps), *to_do]), summary(states)]:
         print(line)
+    for readers_of_one in reader_sweeps:
+        finish(readers_of_one.folder, readers_of_one.cells)
     finish(sweep.path, trained)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
@@ -212,6 +221,29 @@ def _chosen(sweep: SweepFolder, texts: tuple[str, ...]) -> tuple[list[Cell], lis
 def _with_options(cell: Cell, options: Measure) -> MeasuresConfig:
     own = cell.config.measures
     return replace(own, take=options.measures or own.take, split=options.split or own.split)
+
+
+def _as_sweep(options: Measure) -> Sweep:
+    """The options of ``launch/sweep.py`` that start cells in the same place."""
+    return Sweep(
+        cluster=options.cluster,
+        preflight=options.preflight,
+        runs=options.runs,
+        cluster_config=options.cluster_config,
+        resources=options.resources,
+    )
+
+
+def _with_readers(cells: Sequence[Cell], sweeps: Path) -> list[Cell]:
+    """The cells with the readers of their data named; those of a sweep from before there were readers name none."""
+    runs = with_readers([cell.config for cell in cells], sweeps)
+    return [replace(cell, config=run) for cell, run in zip(cells, runs, strict=True)]
+
+
+def _write_readers(cell: Cell, readers: tuple[str, ...]) -> None:
+    """Write the readers to the cell's ``config.json``, where measuring finds them; the rest of it stays as it is."""
+    measures = replace(cell.config.measures, readers=readers)
+    replace(cell, config=replace(cell.config, measures=measures)).write()
 
 
 def _some(names: Sequence[str]) -> str:

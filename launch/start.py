@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +24,7 @@ from launch.launch_record import record_launch
 from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import DataPlaces, located, needed_data, planned_cells, write_cells
+from launch.readers import ReaderSweep, needed_readers, of_readers, with_readers, written_readers
 from launch.recipes import QUICK, find_recipe
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import record_stop, wait_for_store
@@ -121,23 +122,25 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
         options.cluster, sweep, options.resources, options.cluster_config, dry_run=options.dry_run
     )
     if existing is None:
-        cells = _only(planned_cells(located(runs, options.places), sweep), options.only)
+        runs = with_readers(located(runs, options.places), sweep.parent, options.places.raw)
+        cells = _only(planned_cells(runs, sweep), options.only)
         refuse_edited_cells(cells)
         if not options.restart:
             refuse_other_ranks(cells, sweep, in_this_process=options.cluster == "debug")
     else:
         cells = list(existing)
+    readers = needed_readers(cells)
     data = needed_data([cell.config for cell in cells], options.places)
     if options.dry_run:
         from launch.dry_run import describe
 
-        print(describe(cells, data, backend, options.runs))
+        print(describe(cells, data, backend, options.runs, readers))
         return 0
 
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings.uri, sweep.parent)
     wait_for_store(uri)
-    backend.check(cells, data, uri, thorough=options.preflight)
+    backend.check([*readers, *cells], data, uri, thorough=options.preflight)
     backend.prepare(data)
     sweep.mkdir(parents=True, exist_ok=True)
     # With two launchers at the same moment, the second finds what the first has submitted.
@@ -173,7 +176,8 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
             ),
         )
         try:
-            backend.submit(cells, lock)
+            with written_readers(readers, uri, settings, replace(options, name=None)) as reader_sweeps:
+                backend.submit(cells, lock, readers=reader_sweeps)
         except LaunchError:  # no queued job would record the end of the sweep in the store
             finish_sweep(uri, parent.parent_run_id, "failed")
             raise
@@ -181,25 +185,34 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
         print(backend.interrupt(again=False))
         return 0
     try:
-        states = run_to_the_end(backend, cells, sweep, options.cluster)
+        states = run_to_the_end(backend, cells, sweep, options.cluster, reader_sweeps)
     except SystemExit:  # Ctrl-C; SLURM jobs continue
         if options.cluster != "slurm":
             record_stop(uri, parent.parent_run_id, cells)
         raise
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
-    for line in [*failures(states, sweep), *stopped, summary(states)]:
+    for line in [*failures(states, [*of_readers(reader_sweeps), *cells]), *stopped, summary(states)]:
         print(line)
+    for readers_of_one in reader_sweeps:
+        finish(readers_of_one.folder, readers_of_one.cells)
     finish(sweep, cells)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
 def run_to_the_end(
-    backend: Backend, cells: list[Cell], sweep: Path, cluster: ClusterName
+    backend: Backend,
+    cells: list[Cell],
+    sweep: Path,
+    cluster: ClusterName,
+    readers: Sequence[ReaderSweep] = (),
 ) -> dict[str, State]:
-    """Wait until no cell runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
+    """Wait until no cell or reader runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
     seconds_between_polls = SECONDS_BETWEEN_POLLS[cluster]
     try:
-        with nullcontext() if cluster == "slurm" else announced(sweep), Watch(cells) as watch:
+        with ExitStack() as here, Watch([*of_readers(readers), *cells]) as watch:
+            if cluster != "slurm":
+                for folder in (sweep, *(entry.folder for entry in readers)):
+                    here.enter_context(announced(folder))
             while True:
                 states = backend.states()
                 watch.show(states)

@@ -14,6 +14,7 @@ from data_prep.errors import LaunchError
 
 if TYPE_CHECKING:  # status looks at a sweep without torch
     from launch.plan import NeededData
+    from launch.readers import ReaderSweep
     from pipeline.cell import Cell
 
 ClusterName = Literal["local", "slurm", "debug"]
@@ -46,8 +47,10 @@ class State:
 class Backend(Protocol):
     """Runs the two units of each cell, training and then measuring."""
 
-    def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
-        """What submitting these cells would do, for a dry run."""
+    def describe(
+        self, cells: Sequence[Cell], data: Sequence[NeededData], readers: Sequence[Cell] = ()
+    ) -> str:
+        """What submitting these cells would do, and label readers that are to be trained first, for a dry run."""
         ...
 
     def check(
@@ -68,16 +71,24 @@ class Backend(Protocol):
         """
         ...
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO, *, train: bool = True) -> None:
+    def submit(
+        self,
+        cells: Sequence[Cell],
+        lock: BinaryIO,
+        *,
+        train: bool = True,
+        readers: Sequence[ReaderSweep] = (),
+    ) -> None:
         """Submit these cells; those that are done or already running are found, not started twice.
 
         The measures are those of each cell here (``Cell.measures_config``), not of its ``config.json``. Without
         ``train``, cells that are not trained are left as they are. ``lock`` is the sweep's, held by the caller.
+        ``readers`` are trained in any case, as cells of their own sweeps; measures that rest on them wait for them.
         """
         ...
 
     def states(self) -> dict[str, State]:
-        """The status of each cell, by name; also starts what can start now."""
+        """The status of each cell and reader, by name; also starts what can start now."""
         ...
 
     def is_closing(self) -> bool:

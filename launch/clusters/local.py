@@ -31,6 +31,7 @@ from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks, without
 from launch.clusters.resources import RETRIES, Resources
 from launch.clusters.this_machine import environment, gpus_here, ignoring, kill_with_children, processors
 from launch.plan import NeededData
+from launch.readers import ReaderSweep, untrained_readers
 from launch.stopping import holding_signals_back
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
@@ -55,6 +56,7 @@ _PHASES: dict[str, Phase] = {"train": "training", "evaluate": "measuring"}
 _TAKEN = State("waiting", "another process is running it")
 _UNTRAINED = State("stopped", "not trained; the command that started the sweep trains it")
 _CANCELLED = State("stopped", "cancelled")
+_WAITS_FOR_READERS = State("waiting", "to be measured, when its label readers are trained")
 
 
 class LocalBackend:
@@ -69,8 +71,12 @@ class LocalBackend:
         self._cancelled_before: dict[str, int] = {}
         self._folder: Path | None = None
         self._train = True
+        self._readers: list[Cell] = []
 
-    def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
+    def describe(
+        self, cells: Sequence[Cell], data: Sequence[NeededData], readers: Sequence[Cell] = ()
+    ) -> str:
+        cells = [*readers, *cells]
         if self.in_this_process:
             return "one cell after another, in this process"
         places = [
@@ -134,8 +140,17 @@ class LocalBackend:
         for entry in data:
             entry.prepare_here()
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None, *, train: bool = True) -> None:
+    def submit(
+        self,
+        cells: Sequence[Cell],
+        lock: BinaryIO | None = None,
+        *,
+        train: bool = True,
+        readers: Sequence[ReaderSweep] = (),
+    ) -> None:
         self._train = train
+        self._readers = [reader for sweep in readers for reader in sweep.cells]
+        cells = [*self._readers, *cells]
         if not self.in_this_process:
             self.resources = without_auto(
                 self.sweep,
@@ -237,9 +252,12 @@ class LocalBackend:
                 self._states[cell.name] = _TAKEN
                 continue
             trained, ranks = cell.is_trained(), _ranks(cell)
-            if not (trained or self._train):
+            if not (trained or self._trains(cell)):
                 self._waiting.remove(cell)
                 self._states[cell.name] = _UNTRAINED
+                continue
+            if trained and self._waits_for_readers(cell):
+                self._states[cell.name] = _WAITS_FOR_READERS
                 continue
             on_gpus = self._takes_gpus(cell)
             if not self._has_room(ranks, on_gpus):
@@ -302,6 +320,14 @@ class LocalBackend:
         errors = [str(attempt.get("sentence", "")) for attempt in attempts(cell)]
         return State("waiting", f"to be retried: {errors[-1]}" if errors else "to be retried")
 
+    def _trains(self, cell: Cell) -> bool:
+        return self._train or cell in self._readers
+
+    def _waits_for_readers(self, cell: Cell) -> bool:
+        """Whether readers that the cell's measures rest on are still to be trained by this launcher."""
+        at_work = {reader.folder for reader in [*self._waiting, *(entry.cell for entry in self._running)]}
+        return bool(at_work.intersection(untrained_readers(cell)))
+
     def _is_cancelled(self, cell: Cell) -> bool:
         """Whether someone cancelled the cell since this launcher took it."""
         return _times_cancelled(cell) > self._cancelled_before.get(cell.name, 0)
@@ -316,7 +342,7 @@ class LocalBackend:
         cell = self._waiting.pop(0)
         measures = cell.measures_config()
         try:
-            if self._train:
+            if self._trains(cell):
                 train_cell(cell.config_file)
             evaluate_cell(cell.config_file, take=measures.take, split=measures.split)
         except Interrupted:

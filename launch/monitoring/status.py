@@ -68,7 +68,7 @@ def status(options: Status) -> int:
         return watch(sweep, console)
     seen = read_status(sweep)
     everything = options.all or not console.is_terminal
-    sentences = failures(seen.states, sweep.path)
+    sentences = failures(seen.states, sweep.cells)
     shown = sentences if everything else sentences[:_MOST_SENTENCES]
     room = console.height - _LINES_AROUND_THE_TABLE - 2 * len(shown) - 2 * bool(seen.others)
     console.print(
@@ -125,7 +125,7 @@ def watch(sweep: SweepFolder, console: Console) -> int:
             f"the jobs continue\nto return: {command('status', sweep)} --watch\nto cancel: {command('cancel', sweep)}"
         )
         return seen.exit_status
-    for line in failures(seen.states, sweep.path):
+    for line in failures(seen.states, sweep.cells):
         print(line)
     return seen.exit_status
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -110,10 +109,10 @@ def _progress(cell: CellFolder, state: State, reader: ProgressReader) -> Progres
     return progress if state.phase != "waiting" or progress.epoch else Progress(progress.epochs)
 
 
-def failures(states: Mapping[str, State], sweep: Path) -> list[str]:
+def failures(states: Mapping[str, State], cells: Sequence[CellFolder]) -> list[str]:
     """A line for each failed cell: its message, and where its logs are."""
     return [
-        f"{name} failed: {state.detail} (logs: {sweep / name / 'log'})"
-        for name, state in states.items()
-        if state.phase == "failed"
+        f"{cell.name} failed: {states[cell.name].detail} (logs: {cell.folder / 'log'})"
+        for cell in cells
+        if states[cell.name].phase == "failed"
     ]

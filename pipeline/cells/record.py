@@ -40,6 +40,12 @@ class RunRecord:
             f" {self.training.epochs}",
         )
 
+        check(
+            not self.training.cuda_graphs
+            or (self.optimiser.schedule == "constant" and not self.optimiser.weight_decay),
+            "cuda_graphs needs schedule constant and no weight_decay: a recorded step has a fixed learning rate",
+        )
+
     @property
     def label_seed(self) -> int | None:
         """The seed of the labelled subset.

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+READERS = "readers-"
+"""Prefix of the names of sweeps of label readers, which are trained for other sweeps (``launch/readers.py``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
     """One cell as recorded in MLflow."""
@@ -100,7 +104,7 @@ def sweeps_with_id(uri: str, beginning: str) -> list[RecordedSweep]:
 
 
 def newest_sweep(uri: str) -> RecordedSweep | None:
-    """The sweep that was started last; one with a finished run, if there is any.
+    """The sweep that was started last; one with a finished run, if there is any, and not of label readers.
 
     Raises:
         TrackingError: there is no such store, or it cannot be reached.
@@ -109,6 +113,7 @@ def newest_sweep(uri: str) -> RecordedSweep | None:
     # Only as many sweeps are read as needed: one of a thousand runs takes seconds.
     newest = sorted(parents, key=lambda run: run.info.start_time, reverse=True)
     names = dict.fromkeys(run.data.tags["sweep"] for run in newest)
+    names = dict.fromkeys(sorted(names, key=lambda name: name.startswith(READERS)))
     first = None
     for name in names:
         sweeps = sweeps_named(uri, name)

@@ -106,7 +106,7 @@ class _Run:
             self._epoch(self.progress.step // self.steps)
 
     def _epoch(self, epoch: int) -> None:
-        self.step.begin_epoch(epoch)
+        self.step.begin_epoch(epoch, self.steps)
         began, done_before = time.perf_counter(), self.progress.step
         for batch, batch_size in self.examples.epoch(epoch, first_step=self.progress.step % self.steps):
             terms = self.step(batch, self.progress.step, batch_size)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from pipeline.field_checks import NOT_IDENTITY, check, check_above_zero, check_at_least
+from pipeline.field_checks import NOT_IDENTITY, check, check_above_zero, check_at_least, check_choices
+
+WARM_UP = 0.2
+"""Share of a run's steps in which the learning rate of a one-cycle schedule rises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimiserConfig:
-    """Adam, as in all five papers."""
+    """Adam, as in all five papers; with a weight decay, AdamW."""
 
     learning_rate: float = 5e-4
     """Learning rate."""
@@ -21,6 +24,10 @@ class OptimiserConfig:
     """Epochs after each of which all learning rates (also the adversaries') are multiplied by ``decay``."""
     decay: float = 0.1
     """Factor of the learning rate after a milestone."""
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """`one_cycle`: learning rates rise from 0 during the first fifth of the run's steps, and then fall to 0 at its end."""
+    weight_decay: float = 0.0
+    """Decay of matrices and kernels by this share of the learning rate at each step; biases and norms have none."""
 
     def __post_init__(self) -> None:
         check_above_zero(self, "learning_rate")
@@ -31,10 +38,23 @@ class OptimiserConfig:
             " least 1",
         )
         check(0 < self.decay <= 1, f"decay is {self.decay}; it must be above 0 and at most 1")
+        check_choices(self)
+        check_at_least(0, self, "weight_decay")
+        check(
+            self.schedule == "constant" or not self.milestones,
+            f"schedule {self.schedule} sets the learning rate at every step, so it takes no milestones",
+        )
 
     def decay_in(self, epoch: int) -> float:
         """Factor of the learning rate in an epoch, counted from 0."""
         return self.decay ** sum(milestone <= epoch for milestone in self.milestones)
+
+    def share_at(self, step: int, last_step: int) -> float:
+        """Share of the learning rate at a step, counted from 0, of a run of ``last_step`` steps."""
+        if self.schedule == "constant":
+            return 1.0
+        done = (step + 0.5) / last_step
+        return min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

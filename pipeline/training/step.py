@@ -44,8 +44,13 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
 
 
-def parameter_groups(model: nn.Module, adversaries: tuple[Adversary, ...]) -> list[dict[str, Any]]:
-    """The optimiser's parameter groups: the model's own parameters, then those of each adversary."""
+def parameter_groups(
+    model: nn.Module, adversaries: tuple[Adversary, ...], weight_decay: float = 0.0
+) -> list[dict[str, Any]]:
+    """The optimiser's parameter groups: the model's own parameters, then those of each adversary.
+
+    With a weight decay each is two, since parameters of one axis do not decay.
+    """
     taken = {parameter for adversary in adversaries for parameter in adversary.parameters}
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in model.parameters() if parameter not in taken]}
@@ -53,7 +58,15 @@ def parameter_groups(model: nn.Module, adversaries: tuple[Adversary, ...]) -> li
     for adversary in adversaries:
         own_rate = {} if adversary.learning_rate is None else {"lr": adversary.learning_rate}
         groups.append({"params": list(adversary.parameters), **own_rate})
-    return groups
+    if not weight_decay:
+        return groups
+    return [
+        group
+        | {"params": [each for each in group["params"] if (each.ndim > 1) == decays]}
+        | {"weight_decay": weight_decay if decays else 0.0}
+        for group in groups
+        for decays in (True, False)
+    ]
 
 
 def use_repeatable_kernels() -> None:
@@ -72,8 +85,9 @@ class Step:
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
         self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
-        self.optimiser = torch.optim.Adam(
-            parameter_groups(self.model, self.adversaries),
+        decay = config.optimiser.weight_decay
+        self.optimiser = (torch.optim.AdamW if decay else torch.optim.Adam)(
+            parameter_groups(self.model, self.adversaries, decay),
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
             fused=True,
@@ -117,20 +131,28 @@ class Step:
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(torch.zeros((), device=self.world.device))
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the epoch of the next steps, counted from 0; also called if a run resumes within one."""
+    def begin_epoch(self, epoch: int, steps: int = 1) -> None:
+        """Set the epoch of the next steps, counted from 0; also called if a run resumes within one.
+
+        ``steps``: number of steps of each epoch, which a one-cycle schedule needs.
+        """
+        self._last_step = steps * self.config.training.epochs
         if isinstance(self.model, HasSchedule):
             self.model.begin_epoch(epoch)
-        decay = self.config.optimiser.decay_in(epoch)
+        self._multiply_learning_rates(self.config.optimiser.decay_in(epoch))
+
+    def _multiply_learning_rates(self, factor: float) -> None:
         for group, learning_rate in zip(self.optimiser.param_groups, self._learning_rates, strict=True):
-            if self._captured is not None and group["lr"] != decay * learning_rate:
+            if self._captured is not None and group["lr"] != factor * learning_rate:
                 self._captured.forget()
-            group["lr"] = decay * learning_rate
+            group["lr"] = factor * learning_rate
 
     def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
         """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""
         captured = None if self._captured is None else self._captured.of(batch, batch_size)
         seed_step(self.config.seed, step, self.world.rank)
+        if self.config.optimiser.schedule != "constant":
+            self._multiply_learning_rates(self.config.optimiser.share_at(step, self._last_step))
         return self._update(batch, batch_size) if captured is None else captured(batch)
 
     def _update(self, batch: Batch, batch_size: int) -> Tensor:

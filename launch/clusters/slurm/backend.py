@@ -27,6 +27,7 @@ from launch.clusters.slurm.job_state import is_held
 from launch.clusters.slurm.pending_work import PendingWork, pending_work
 from launch.clusters.slurm.preflight import FOR_SMALL_JOBS, Shape, preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
+from launch.clusters.slurm.queued_readers import training_readers
 from launch.clusters.slurm.register import PREFIX, Held, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S, SbatchRefusal
 from launch.clusters.slurm.site import as_given, resolve, resolve_small
@@ -37,6 +38,7 @@ from launch.clusters.slurm.submit_limits import SubmitLimit, tightest_limit
 from launch.clusters.slurm.trial_job import run_trial_job
 from launch.clusters.slurm.within_limits import submit_within, worth_another_try
 from launch.plan import NeededData
+from launch.readers import ReaderSweep, untrained_readers
 from pipeline.cell import Cell
 from pipeline.cells.lease import forget
 from pipeline.measures.plan import is_done
@@ -66,6 +68,7 @@ class SlurmBackend:
         self.sweep, self.facts = sweep, read_facts() if facts is None else facts
         self._asked, self._config_file = resources, config_file
         self._needed: Sequence[NeededData] = []
+        self._of_readers: list[SlurmBackend] = []
         self._states = CellStates(sweep, [])
         self._cells: list[Cell] = []
         self._train = True
@@ -95,12 +98,17 @@ class SlurmBackend:
 
     # submitting
 
-    def describe(self, cells: Sequence[Cell], data: Sequence[NeededData]) -> str:
-        """The arrays of a sweep that is not submitted yet, with the exact text for sbatch."""
+    def describe(
+        self, cells: Sequence[Cell], data: Sequence[NeededData], readers: Sequence[Cell] = ()
+    ) -> str:
+        """The arrays of a sweep that is not submitted yet, with the exact text for sbatch; those of its readers first."""
         refuse_to_pack_ranks(cells, self._as_given())
+        folders = sorted({reader.folder.parent for reader in readers})
+        before = [self._describe_readers(folder, readers) for folder in folders]
         now = PendingWork(
             train=[cell for cell in cells if not is_done(cell) and not cell.is_trained()],
             measure=[cell for cell in cells if not is_done(cell) and cell.is_trained()],
+            readers={cell.name: ("ID_OF_READERS",) for cell in cells if untrained_readers(cell)},
         )
         preparations = [
             self._preparation(entry, preparing.expected_shards(entry), {})
@@ -120,7 +128,12 @@ class SlurmBackend:
             f"# array {number}: {array.stage}, {array.size}\n{text}\n"
             for number, (array, text) in enumerate(zip(arrays, texts, strict=True), start=1)
         )
-        return "\n".join([*chosen, *described])
+        return "\n".join([*before, *chosen, *described])
+
+    def _describe_readers(self, folder: Path, readers: Sequence[Cell]) -> str:
+        own = [reader for reader in readers if reader.folder.parent == folder]
+        backend = SlurmBackend(folder, self._asked, config_file=self._config_file, facts=self.facts)
+        return f"# label readers, in {folder}; the first array is ID_OF_READERS below\n{backend.describe(own, [])}"
 
     def _of_the_largest(self, cells: Sequence[Cell]) -> tuple[Resources, list[str]]:
         """The resources of the job with the most ranks, and sentences about where they come from."""
@@ -194,11 +207,22 @@ class SlurmBackend:
                 if preparing.merge_at_work(entry, register, queue) is None:
                     preparing.plan_shards(entry)
 
-    def submit(self, cells: Sequence[Cell], lock: BinaryIO | None = None, *, train: bool = True) -> None:
+    def submit(
+        self,
+        cells: Sequence[Cell],
+        lock: BinaryIO | None = None,
+        *,
+        train: bool = True,
+        readers: Sequence[ReaderSweep] = (),
+    ) -> None:
         """Submit what is neither done nor in the queue; the caller holds ``lock``, the sweep's.
 
-        Data sets are prepared if cells are to be trained, or if there are no cells at all.
+        Data sets are prepared if cells are to be trained, or if there are no cells at all. Readers are submitted first,
+        each by a backend of its own sweep, so that measuring can wait for their jobs.
         """
+        if readers and not all(entry.is_ready() for entry in self._needed):
+            self.submit([], lock)  # data are prepared by jobs of this sweep, which then knows why they failed
+        self._of_readers = [self._submitted_readers(sweep) for sweep in readers]
         self._cells, self._train, self.held = list(cells), train, {}
         self._replace_auto(cells, lock)
         self._states = CellStates(self.sweep, cells)
@@ -238,6 +262,13 @@ class SlurmBackend:
         self._asked = replace(self._asked, cells_per_gpu=chosen)
         self._resolved.clear()
 
+    def _submitted_readers(self, sweep: ReaderSweep) -> SlurmBackend:
+        backend = SlurmBackend(sweep.folder, self._asked, config_file=self._config_file, facts=self.facts)
+        folders = {Path(cell.config.data.folder) for cell in sweep.cells}
+        backend._needed = [entry for entry in self._needed if entry.folder in folders]
+        backend.submit(sweep.cells, sweep.lock)
+        return backend
+
     def submit_held(self) -> None:
         """Submit what waits for room in the queue, if there is enough of it by now."""
         register = Register(self.sweep)
@@ -264,6 +295,7 @@ class SlurmBackend:
             own = self._own(register, queue)
             register.recover(own.values())
             now = pending_work(cells, register, own)
+            now.readers = training_readers(cells, queue)
             if not self._train:
                 now.train.clear()
             for cell in [*now.train, *now.measure]:
@@ -357,7 +389,8 @@ class SlurmBackend:
 
     def states(self) -> dict[str, State]:
         """The status of the cells. While SLURM does not answer, the last known one, marked as such."""
-        states = self._states.poll()
+        states = {name: state for backend in self._of_readers for name, state in backend.states().items()}
+        states |= self._states.poll()
         if self.held:
             try:
                 self.submit_held()
@@ -368,7 +401,9 @@ class SlurmBackend:
         return states
 
     def is_closing(self) -> bool:
-        """Whether the job that writes the table is waiting or running."""
+        """Whether the job that writes the table is waiting or running, or that of the readers' table."""
+        if any(backend.is_closing() for backend in self._of_readers):
+            return True
         register = Register(self.sweep)
         try:
             queue = queued(comment=register.tag)

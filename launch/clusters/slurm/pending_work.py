@@ -28,6 +28,8 @@ class PendingWork:
     """Arrays in the queue that measure cells, these or others of the sweep."""
     hopeless: list[str] = field(default_factory=list)
     """Queued jobs that would measure cells whose training failed, or compute other measures than are needed now."""
+    readers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a cell → queued arrays that train the label readers which its measures rest on."""
     running: dict[str, int] = field(default_factory=dict)
     """Queued array → how many of its tasks may run at once."""
 

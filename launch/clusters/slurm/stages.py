@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from jobs.pack import run_pack
 from jobs.run import run_unit
@@ -16,6 +16,9 @@ from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.pending_work import PendingWork
 from launch.finish import finish_on_node
 from pipeline.cell import Cell
+
+Readers: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Name of a cell → queued arrays that train the label readers which its measures rest on."""
 
 
 class ParametersFor(Protocol):
@@ -51,9 +54,10 @@ def planned(
 ) -> list[Array]:
     """The arrays to submit, each after those that it waits for; empty if there is nothing to do.
 
-    Training waits for the merge of its data (``afterok``), measuring for the training of the same cell (``aftercorr``),
-    the comparison for all measuring (``afterany``). With ``max_parallel``, training waits for all preparations to end,
-    each preparation for the previous one, and ``limit_concurrency`` divides the number among the arrays of cells.
+    Training waits for the merge of its data (``afterok``), measuring for the training of the same cell (``aftercorr``) and
+    for that of its label readers (``afterany``), the comparison for all measuring (``afterany``). With ``max_parallel``,
+    training waits for all preparations to end, each preparation for the previous one, and ``limit_concurrency`` divides the
+    number among the arrays of cells.
 
     Args:
         now: the work that is left.
@@ -63,9 +67,9 @@ def planned(
         names: of the cells in the comparison.
     """
     chains = [
-        *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, limits),
-        *_measuring(now.measure, now.measured_before, limits),
-        *_measuring_after(now.measure_after, limits),
+        *_training(now.train, {str(entry.data.folder): entry for entry in preparations}, now.readers, limits),
+        *_measuring(now.measure, now.measured_before, now.readers, limits),
+        *_measuring_after(now.measure_after, now.readers, limits),
     ]
     if limits.max_parallel is not None and chains:
         _hold(max(1, limits.max_parallel // limits.cells_per_task), now, preparations, chains)
@@ -118,21 +122,28 @@ def packs(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
     return [alike[start:end] for start, end in pairwise(bounds)] if most > 1 else [[cell] for cell in cells]
 
 
-def _measures(cell: Cell) -> tuple[str, tuple[str, ...]]:
-    """What is measured, the same for all cells of an array."""
+def _measures(cell: Cell, readers: Readers) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """What is measured, the same for all cells of an array, and the arrays of the readers that it waits for."""
     measures = cell.measures_config()
-    return measures.split, measures.take
+    return measures.split, measures.take, readers.get(cell.name, ())
 
 
-def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], limits: Limits) -> list[Chain]:
-    def alike(cell: Cell) -> tuple[int, bool, str, tuple[str, tuple[str, ...]]]:
+def _after_readers(arrays: Sequence[str]) -> list[Dependency]:
+    """``afterany``: what does not rest on them is measured also if they fail."""
+    return [Dependency("afterany", array) for array in arrays]
+
+
+def _training(
+    cells: Sequence[Cell], preparations: Mapping[str, Preparation], readers: Readers, limits: Limits
+) -> list[Chain]:
+    def alike(cell: Cell) -> tuple[int, bool, str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """What the cells of an array have in common: the shape of their jobs, the data they wait for, the measures."""
         folder = cell.config.data.folder
         needed = folder if folder in preparations else ""
-        return cell.config.training.ranks, _on_gpus(cell), needed, _measures(cell)
+        return cell.config.training.ranks, _on_gpus(cell), needed, _measures(cell, readers)
 
     chains = []
-    for (ranks, on_gpus, folder, _), group in _grouped(cells, alike):
+    for (ranks, on_gpus, folder, (_, _, waits_for)), group in _grouped(cells, alike):
         dependencies = [Dependency("afterok", preparations[folder].ready_after)] if folder else []
         for some in split(packs(group, limits.cells_per_task), limits.max_array):
             train = Array(
@@ -145,15 +156,17 @@ def _training(cells: Sequence[Cell], preparations: Mapping[str, Preparation], li
                 stage="evaluate",
                 units={index: _evaluate(pack, limits) for index, pack in some.items()},
                 parameters=limits.parameters(1, on_gpus=on_gpus),
-                dependencies=[Dependency("aftercorr", train)],
+                dependencies=[Dependency("aftercorr", train), *_after_readers(waits_for)],
             )
             chains.append([train, measure])
     return chains
 
 
-def _measuring(cells: Sequence[Cell], measured_before: Mapping[str, str], limits: Limits) -> list[Chain]:
-    def alike(cell: Cell) -> tuple[bool, str, tuple[str, tuple[str, ...]]]:
-        return _on_gpus(cell), measured_before.get(cell.name, ""), _measures(cell)
+def _measuring(
+    cells: Sequence[Cell], measured_before: Mapping[str, str], readers: Readers, limits: Limits
+) -> list[Chain]:
+    def alike(cell: Cell) -> tuple[bool, str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        return _on_gpus(cell), measured_before.get(cell.name, ""), _measures(cell, readers)
 
     return [
         [
@@ -161,21 +174,26 @@ def _measuring(cells: Sequence[Cell], measured_before: Mapping[str, str], limits
                 stage="evaluate",
                 units={index: _evaluate(pack, limits) for index, pack in some.items()},
                 parameters=limits.parameters(1, on_gpus=on_gpus),
-                dependencies=[Dependency("afterany", before)] if before else [],
+                dependencies=[
+                    *([Dependency("afterany", before)] if before else []),
+                    *_after_readers(waits_for),
+                ],
             )
         ]
-        for (on_gpus, before, _), group in _grouped(cells, alike)
+        for (on_gpus, before, (_, _, waits_for)), group in _grouped(cells, alike)
         for some in split(packs(group, limits.cells_per_task), limits.max_array)
     ]
 
 
-def _measuring_after(trained_by: Mapping[str, Mapping[int, list[Cell]]], limits: Limits) -> list[Chain]:
+def _measuring_after(
+    trained_by: Mapping[str, Mapping[int, list[Cell]]], readers: Readers, limits: Limits
+) -> list[Chain]:
     """Arrays with the indices of the training tasks, so that ``aftercorr`` matches each to its own."""
     chains = []
     for array, cells in trained_by.items():
         index_of = {cell.name: index for index, of_task in cells.items() for cell in of_task}
         in_training = [cell for of_task in cells.values() for cell in of_task]
-        for _, group in _grouped(in_training, _measures):
+        for (_, _, waits_for), group in _grouped(in_training, lambda cell: _measures(cell, readers)):
             tasks: dict[int, list[Cell]] = {}
             for cell in group:
                 tasks.setdefault(index_of[cell.name], []).append(cell)
@@ -184,7 +202,7 @@ def _measuring_after(trained_by: Mapping[str, Mapping[int, list[Cell]]], limits:
                 stage="evaluate",
                 units=dict(sorted(units.items())),
                 parameters=limits.parameters(1, on_gpus=any(map(_on_gpus, group))),
-                dependencies=[Dependency("aftercorr", array)],
+                dependencies=[Dependency("aftercorr", array), *_after_readers(waits_for)],
             )
             chains.append([measure])
     return chains
