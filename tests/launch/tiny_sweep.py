@@ -38,8 +38,22 @@ def diverging() -> list[RunConfig]:
     return [good, replace(bad, optimiser=replace(bad.optimiser, learning_rate=1e18))]
 
 
+def judged() -> list[RunConfig]:
+    """One run, with a measure that rests on a quick label reader."""
+    (run, _) = tiny()
+    return [
+        replace(
+            run,
+            training=TrainingConfig(epochs=1, batch_size=50),
+            measures=MeasuresConfig(take=("classification", "generation_accuracy"), quick_readers=True),
+        )
+    ]
+
+
 recipes.RECIPES["tiny"] = recipes.Recipe("two small runs", tiny)
 recipes.RECIPES["diverging"] = recipes.Recipe("one of two runs diverges", diverging)
+
+recipes.RECIPES["judged"] = recipes.Recipe("one run, judged by a label reader", judged)
 
 if __name__ == "__main__":
     imports_are_done()
