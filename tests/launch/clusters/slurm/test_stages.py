@@ -77,6 +77,23 @@ def test_trained_cells_are_only_measured_and_other_rank_counts_get_their_own_arr
     assert [one.parameters["ntasks_per_node"] for one in arrays[:4]] == [1, 1, 2, 1]
 
 
+def test_measuring_waits_for_the_readers_that_it_rests_on() -> None:
+    judged, plain, trained = cells(3)
+    now = PendingWork(
+        train=[judged, plain],
+        measure=[trained],
+        readers={judged.name: ("41",), trained.name: ("41", "42")},
+    )
+    assert shape(planned(now, [], limits(), SWEEP, ["x"])) == [
+        ("train", 1, []),
+        ("evaluate", 1, ["aftercorr 0"]),
+        ("train", 1, []),
+        ("evaluate", 1, ["aftercorr 2", "afterany 41"]),
+        ("evaluate", 1, ["afterany 41", "afterany 42"]),
+        ("compare", 1, ["afterany 1", "afterany 3", "afterany 4"]),
+    ]
+
+
 def test_nothing_to_do_gives_no_jobs() -> None:
     assert planned(PendingWork(), [], limits(), SWEEP, ["x"]) == []
 
