@@ -13,7 +13,7 @@ from pipeline.models.parts.image_augmentation import Augmentation, blurred
 from pipeline.models.parts.residual_features import ResidualFeatures
 from tests.pipeline.models.every_system import DATA, images, shape
 
-NOTHING = Augmentation(shift=0, flips=False, blur=0, noise=0)
+NOTHING = Augmentation(shift=0.0, flips=False, blur=0.0, noise=0.0)
 
 
 @pytest.mark.parametrize("side", [8, 28, 48, 64, 96, 128])

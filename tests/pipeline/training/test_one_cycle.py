@@ -53,7 +53,7 @@ def test_a_resumed_reader_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path) 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(ConfigError, match="sets the learning rate at every step, so it takes no milestones"):
         replace(CYCLE, milestones=(1,))
-    with pytest.raises(ConfigError, match="weight_decay is -1; it must not be negative"):
-        OptimiserConfig(weight_decay=-1)
+    with pytest.raises(ConfigError, match=r"weight_decay is -1\.0; it must not be negative"):
+        OptimiserConfig(weight_decay=-1.0)
     with pytest.raises(ConfigError, match="cuda_graphs needs schedule constant"):
         RunConfig(optimiser=CYCLE, training=TrainingConfig(cuda_graphs=True))
