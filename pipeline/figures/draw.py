@@ -12,6 +12,7 @@ from pipeline.figures.bars import draw_latent_separation
 from pipeline.figures.grid import save_grid
 from pipeline.figures.heat_map import draw_log_probability_changes, draw_probability_changes
 from pipeline.figures.latents import draw_latent_histogram
+from pipeline.figures.subspaces import draw_subspace_views
 from pipeline.figures.swap_bars import draw_swap_differences
 from pipeline.measures.image_grid import grids_in
 
@@ -24,6 +25,7 @@ DRAWN: dict[str, dict[str, Callable[[Arrays, Path], None]]] = {
         "log_probability_changes": draw_log_probability_changes,
         "probability_changes": draw_probability_changes,
     },
+    "subspace_views": {"subspace_views": draw_subspace_views},
     "characteristic_swap": {"swap_differences": draw_swap_differences},
 }
 """Measure → the names of its figures, and what draws each; grids of images need no entry."""

@@ -1,4 +1,4 @@
-"""Packages that only some measures need: the extra ``measures``."""
+"""Packages that only some measures need: the extras ``measures`` and ``ffcv``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 
 from data_prep.errors import MissingDependencyError
 
-INSTALL = "pip install 'traitvae[measures]' installs it"
 
-
-def optional_package(name: str) -> Any:
+def optional_package(name: str, extra: str = "measures") -> Any:
     """A module of an optional package, imported; ``MissingDependencyError`` if it is not installed."""
     try:
         return importlib.import_module(name)
@@ -18,4 +16,6 @@ def optional_package(name: str) -> Any:
         package = name.partition(".")[0]
         if (error.name or "").partition(".")[0] != package:
             raise
-        raise MissingDependencyError(f"this measure needs {package}; {INSTALL}") from None
+        raise MissingDependencyError(
+            f"this measure needs {package}; pip install 'traitvae[{extra}]' installs it"
+        ) from None

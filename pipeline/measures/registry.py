@@ -18,6 +18,8 @@ from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
+from pipeline.measures.factor_interventions import FactorInterventions
+from pipeline.measures.feature_matching import FeatureMatching
 from pipeline.measures.fid import FID
 from pipeline.measures.frechet_classifier import FrechetClassifier
 from pipeline.measures.generation_accuracy import GenerationAccuracy
@@ -34,6 +36,7 @@ from pipeline.measures.naturalness import Naturalness
 from pipeline.measures.reconstruction import Reconstruction
 from pipeline.measures.reconstruction_grid import ReconstructionGrid
 from pipeline.measures.single_interventions import SingleInterventions
+from pipeline.measures.subspace_views import SubspaceViews
 from pipeline.measures.swap_grid import SwapGrid
 from pipeline.measures.traversal_grid import TraversalGrid
 from pipeline.measures.traversal_plane import TraversalPlane
@@ -44,6 +47,8 @@ _ALL: tuple[type[Measure], ...] = (
     Likelihood,
     CharacteristicSwap,
     SingleInterventions,
+    FactorInterventions,
+    FeatureMatching,
     GenerationAccuracy,
     FrechetClassifier,
     FID,
@@ -56,6 +61,7 @@ _ALL: tuple[type[Measure], ...] = (
     SwapGrid,
     TraversalGrid,
     TraversalPlane,
+    SubspaceViews,
     LatentHistogram,
     LatentSeparation,
     Diversity,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from pipeline.measures.intervention_changes import Interventions
     from pipeline.measures.view import ModelView
-    from pipeline.models.capabilities import KnownLabels
 
 _CONDITION = Metric(unit="ratio", better="lower")
 
@@ -77,6 +76,7 @@ def _interventions(view: ModelView, chosen: Any, cardinalities: list[int]) -> In
     """Every label of each chosen image set to another value, and to the one that is read."""
     import torch
 
+    from pipeline.measures.intervened import intervened_pair
     from pipeline.measures.intervention_changes import (
         Interventions,
         attribute_log_probabilities,
@@ -111,7 +111,7 @@ def _interventions(view: ModelView, chosen: Any, cardinalities: list[int]) -> In
         read_in: dict[str, list[Tensor]] = {"before": [], "after": []}
         for label in range(len(cardinalities)):
             examples.heartbeat()
-            pair = _decoded(model, image, label, read[:, label], given[:, label], labels)
+            pair = intervened_pair(model, image, label, read[:, label], given[:, label], labels)
             for when, picture in zip(seen, pair, strict=True):
                 judgement = judged(readers, picture)
                 seen[when].append(attribute_log_probabilities(judgement, attributes))
@@ -123,14 +123,3 @@ def _interventions(view: ModelView, chosen: Any, cardinalities: list[int]) -> In
     per_image = ("read", "given")
     whole = {name: torch.cat(each, dim=0 if name in per_image else 1) for name, each in parts.items()}
     return Interventions(read_in_reconstruction=whole.pop("read_in_reconstruction", None), **whole)
-
-
-def _decoded(
-    model: Any, image: Tensor, label: int, read: Tensor, given: Tensor, labels: KnownLabels | None
-) -> tuple[Tensor, Tensor]:
-    """The images with a label at one value and at another, by the same random draws."""
-    import torch
-
-    with torch.random.fork_rng([image.device] if image.device.type == "cuda" else []):
-        before = model.intervene(image, label, read.to(torch.uint8), labels=labels)[0]
-    return before, model.intervene(image, label, given.to(torch.uint8), labels=labels)[0]

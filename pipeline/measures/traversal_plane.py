@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
 from pipeline.measures.measure import Measured, Metric
+from pipeline.measures.named_labels import positions_named
 from pipeline.measures.needs import Needs
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class TraversalPlane:
         binary = binary_labels(labels)
         names = [label.name for label in labels]
         if self.labels:
-            binary = _places(self.labels, names, 2, f"{self.name}: labels")
+            binary = positions_named(self.labels, names, f"{self.name}: labels", 2)
             unfit = [names[place] for place in binary if labels[place].cardinality != 2]
             if unfit:
                 raise ConfigError(f"{self.name}: labels names {unfit[0]}, which is not binary")
@@ -87,7 +88,7 @@ class TraversalPlane:
             if spec.cardinality >= 4:
                 chosen = [0, 1, 2, 3]
                 if self.classes:
-                    chosen = _places(self.classes, list(spec.values), 4, f"{self.name}: classes")
+                    chosen = positions_named(self.classes, spec.values, f"{self.name}: classes", 4)
                 grids[figure_of(spec, self.name)] = self._between_classes(view, code, label, chosen)
         return Measured(arrays=as_arrays(grids))
 
@@ -131,19 +132,3 @@ class TraversalPlane:
         first, second, third, fourth = (spec.values[value] for value in classes)
         title = f"{spec.name}: {first} and {second} above, {third} and {fourth} below"
         return grid_of(images, [""] * self.steps, title)
-
-
-def _places(text: str, names: list[str], count: int, origin: str) -> list[int]:
-    """Positions of the named ones, however their case and spaces are written."""
-    plain = [_plain(name) for name in names]
-    asked = [_plain(part) for part in text.split("+")]
-    if len(asked) != count or len(set(asked)) != count:
-        raise ConfigError(f"{origin} is {text!r}; it must be {count} different names joined by '+'")
-    unknown = [part for part in asked if part not in plain]
-    if unknown:
-        raise ConfigError(f"{origin} names {unknown[0]!r}; there are: {', '.join(names)}")
-    return [plain.index(part) for part in asked]
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").strip().lower()
