@@ -16,7 +16,7 @@ from torch.nn import functional
 
 STRENGTHS = tuple(10.0**power for power in range(6))
 """Of the regularisation, for features with standard deviation 1; chosen for each factor on ``valid``."""
-MOST_PIXELS = 16
+MOST_PIXELS = 24
 """Height and width that larger images are reduced to."""
 
 
