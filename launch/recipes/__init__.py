@@ -11,7 +11,18 @@ from launch.recipes.attribute_switching import csvae_table1, csvae_table1_quick
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
+from launch.recipes.revae import (
+    mnist_style,
+    revae_fashion_mnist,
+    revae_fashion_mnist_quick,
+    revae_one_per_class,
+    revae_one_per_class_quick,
+    revae_without_style,
+    revae_without_style_quick,
+)
 from launch.recipes.several_labels import (
+    ccvae_figure8,
+    ccvae_figure8_quick,
     celeba_table1,
     celeba_table1_quick,
     chexpert_table1,
@@ -22,6 +33,14 @@ from launch.recipes.several_labels import (
     drawn_radiographs_quick,
     hair_multiclass,
     hair_multiclass_quick,
+)
+from launch.recipes.study import (
+    study_celeba,
+    study_celeba_quick,
+    study_hair,
+    study_hair_quick,
+    study_hair_schedule,
+    study_hair_schedule_quick,
 )
 from launch.recipes.swiss_roll import swiss_roll, swiss_roll_quick
 from pipeline.config import RunConfig
@@ -37,6 +56,13 @@ class Recipe:
 
 
 RECIPES = {
+    "ccvae-figure8": Recipe(
+        "CCVAE's eq. 8 as printed on CelebA, with and without reparameterised z_c, 100 epochs, 3 seeds",
+        ccvae_figure8,
+    ),
+    "ccvae-figure8-quick": Recipe(
+        "the same on 6,000 drawn faces, 5 epochs: 2 minutes per run", ccvae_figure8_quick
+    ),
     "celeba-table1": Recipe(
         "CCVAE table 1 on CelebA, 18 labels: all systems, 4 rates, 100 epochs, 3 seeds", celeba_table1
     ),
@@ -87,11 +113,54 @@ RECIPES = {
         hair_multiclass_quick,
     ),
     "mnist": Recipe("CCVAE table 6 on MNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", mnist),
+    "mnist-style": Recipe(
+        "CCVAE and M2 on MNIST with 10 latents for style, for figures 22-24 of CCVAE's paper, f = 1, 100 epochs",
+        mnist_style,
+    ),
+    "revae-fashion-mnist": Recipe(
+        "ReVAE tables 1 and 2 on FashionMNIST: CCVAE (4 + 10 latents), M2, M3, 3 rates, 100 epochs, 3 seeds",
+        revae_fashion_mnist,
+    ),
+    "revae-fashion-mnist-quick": Recipe(
+        "the same at f = 0.06 and 0.2, 3 epochs: 1 minute per run", revae_fashion_mnist_quick
+    ),
+    "revae-one-per-class": Recipe(
+        "ReVAE appendix D.2 on MNIST: one label per class, 100 epochs, 3 seeds", revae_one_per_class
+    ),
+    "revae-one-per-class-quick": Recipe("the same on FashionMNIST, 3 epochs", revae_one_per_class_quick),
+    "revae-without-style": Recipe(
+        "ReVAE tables 5 and 6 on MNIST and FashionMNIST: CCVAE (20 and 10 latents), M2, 3 rates, 100 epochs, 3 seeds",
+        revae_without_style,
+    ),
+    "revae-without-style-quick": Recipe(
+        "the same on FashionMNIST at f = 0.06 and 0.2, 3 epochs: 1 minute per run", revae_without_style_quick
+    ),
     "rotated-mnist": Recipe(
         "DIVA with domains on rotated MNIST, each of 6 rotations held out, 500 epochs, 3 seeds", rotated_mnist
     ),
     "rotated-mnist-quick": Recipe(
         "DIVA with domains on rotated MNIST, 75 degrees held out, 20 epochs", rotated_mnist_quick
+    ),
+    "study-celeba": Recipe(
+        "Pilchen et al. on CelebA: CCVAE with binary labels, f = 0.1 and 0.9, 80 epochs, 3 seeds",
+        study_celeba,
+    ),
+    "study-celeba-quick": Recipe(
+        "the same on 6,000 drawn faces, 5 epochs: 2 minutes per run", study_celeba_quick
+    ),
+    "study-hair": Recipe(
+        "Pilchen et al.: hair as a label of 5 values in one latent, and in ten, f = 0.1 and 0.9, 80 epochs, 3 seeds",
+        study_hair,
+    ),
+    "study-hair-quick": Recipe(
+        "the same on 6,000 drawn faces, 5 epochs: 2 minutes per run", study_hair_quick
+    ),
+    "study-hair-schedule": Recipe(
+        "Pilchen et al.: hair in one latent, f = 0.9, 0.5 and 0.1 for 40 epochs each, 3 seeds",
+        study_hair_schedule,
+    ),
+    "study-hair-schedule-quick": Recipe(
+        "the same on 6,000 drawn faces, 2 epochs each", study_hair_schedule_quick
     ),
     "swiss-roll": Recipe(
         "CSVAE on the swiss roll, figure 2 of its paper: both priors, 2300 epochs, 3 seeds", swiss_roll

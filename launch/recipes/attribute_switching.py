@@ -11,10 +11,12 @@ from itertools import product
 
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.models.vae import VAEConfig
+from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RECONSTRUCTION, KL, ADVERSARY = 20.0, 0.2, 10.0
@@ -35,23 +37,25 @@ SYSTEMS: tuple[ModelConfig, ...] = (
 def csvae_table1() -> list[RunConfig]:
     """TFD, CelebA's faces with and without glasses, and with and without facial hair, three seeds."""
     data = [DataConfig(name=name) for name in ("tfd", "celeba_glasses", "celeba_facial_hair")]
-    return _runs(data, epochs=2300, seeds=3)
+    return _runs("csvae-table1", data, epochs=2300, seeds=3)
 
 
 def csvae_table1_quick() -> list[RunConfig]:
     """Drawn faces with and without glasses."""
-    return _runs(
-        [DataConfig(name="drawn_faces", options=("count=6000", "read_as=celeba_glasses"))], epochs=10, seeds=1
-    )
+    data = [DataConfig(name="drawn_faces", options=("count=6000", "read_as=celeba_glasses"))]
+    return _runs("csvae-table1-quick", data, epochs=10, seeds=1, readers=False)
 
 
-def _runs(data: Iterable[DataConfig], *, epochs: int, seeds: int) -> list[RunConfig]:
+def _runs(
+    recipe: str, data: Iterable[DataConfig], *, epochs: int, seeds: int, readers: bool = True
+) -> list[RunConfig]:
     return [
         RunConfig(
             data=entry,
             model=system,
             optimiser=OPTIMISER,
             training=TrainingConfig(epochs=epochs, batch_size=64),
+            measures=MeasuresConfig(take=measures_of(recipe, readers=readers)),
             seed=seed,
         )
         for seed, entry, system in product(range(seeds), data, SYSTEMS)

@@ -7,8 +7,10 @@ from itertools import product
 from data_prep.supervision import PAPER_RATES
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
+from pipeline.reports.registry import measures_of
 from pipeline.training.settings import TrainingConfig
 
 SYSTEMS = (CCVAEConfig, M2Config)
@@ -28,20 +30,21 @@ def fashion_mnist_quick() -> list[RunConfig]:
 
 def fashion_mnist() -> list[RunConfig]:
     """The FashionMNIST half of the table, three seeds."""
-    return _table_6("fashion_mnist")
+    return _table_6("fashion-mnist", "fashion_mnist")
 
 
 def mnist() -> list[RunConfig]:
     """The MNIST half of the table, three seeds."""
-    return _table_6("mnist")
+    return _table_6("mnist", "mnist")
 
 
-def _table_6(data: str) -> list[RunConfig]:
+def _table_6(recipe: str, data: str) -> list[RunConfig]:
     return [
         RunConfig(
             data=DataConfig(name=data, supervision_rate=rate),
             model=system(),
             training=TrainingConfig(epochs=100),
+            measures=MeasuresConfig(take=measures_of(recipe)),
             seed=seed,
         )
         for seed, system, rate in product(range(3), SYSTEMS, PAPER_RATES)

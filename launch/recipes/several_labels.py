@@ -13,12 +13,14 @@ from itertools import product
 from data_prep.supervision import PAPER_RATES
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
 from pipeline.models.registry import ModelConfig
+from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 FACES, RADIOGRAPHS = (18, 27), (5, 40)
@@ -32,53 +34,71 @@ FEW_HAIR_COLOURS = DataConfig(name="drawn_faces", options=("count=6000", "read_a
 
 def celeba_table1() -> list[RunConfig]:
     """The CelebA half of the table, three seeds."""
-    return _paper("celeba", _systems(*FACES))
+    return _paper("celeba-table1", "celeba", _systems(*FACES))
 
 
 def celeba_table1_quick() -> list[RunConfig]:
     """CCVAE for one epoch of CelebA, at two rates."""
-    return _quick(DataConfig(name="celeba"), product(_systems(*FACES)[:1], (0.06, 1.0)), epochs=1)
+    runs = product(_systems(*FACES)[:1], (0.06, 1.0))
+    return _quick("celeba-table1-quick", DataConfig(name="celeba"), runs, epochs=1)
 
 
 def chexpert_table1() -> list[RunConfig]:
     """The CheXpert half of the table, three seeds."""
-    return _paper("chexpert", _systems(*RADIOGRAPHS))
+    return _paper("chexpert-table1", "chexpert", _systems(*RADIOGRAPHS))
 
 
 def chexpert_table1_quick() -> list[RunConfig]:
     """CCVAE for one epoch of the frontal views of CheXpert, at two rates."""
     runs = product(_systems(*RADIOGRAPHS)[:1], (0.06, 1.0))
-    return _quick(DataConfig(name="chexpert"), runs, epochs=1)
+    return _quick("chexpert-table1-quick", DataConfig(name="chexpert"), runs, epochs=1)
 
 
 def drawn_faces() -> list[RunConfig]:
     """The table on 20,000 drawn faces with CelebA's 18 labels, three seeds."""
-    return _paper("drawn_faces", _systems(*FACES))
+    return _paper("drawn-faces", "drawn_faces", _systems(*FACES))
 
 
 def drawn_faces_quick() -> list[RunConfig]:
     """6,000 drawn faces, one seed."""
-    return _quick(FEW_FACES, product(_systems(*FACES), PAPER_RATES), epochs=5)
+    return _quick("drawn-faces-quick", FEW_FACES, product(_systems(*FACES), PAPER_RATES), epochs=5)
 
 
 def drawn_radiographs() -> list[RunConfig]:
     """The table on 20,000 drawn radiographs with CheXpert's five labels, three seeds."""
-    return _paper("drawn_radiographs", _systems(*RADIOGRAPHS))
+    return _paper("drawn-radiographs", "drawn_radiographs", _systems(*RADIOGRAPHS))
 
 
 def drawn_radiographs_quick() -> list[RunConfig]:
     """4,000 drawn radiographs, one seed."""
-    return _quick(FEW_RADIOGRAPHS, product(_systems(*RADIOGRAPHS), PAPER_RATES), epochs=5)
+    runs = product(_systems(*RADIOGRAPHS), PAPER_RATES)
+    return _quick("drawn-radiographs-quick", FEW_RADIOGRAPHS, runs, epochs=5)
 
 
 def hair_multiclass() -> list[RunConfig]:
     """CelebA with its hair as one label of five values, at the rates of Pilchen et al., three seeds."""
-    return _paper("celeba_hair", [CCVAEConfig.celeba()], HAIR_RATES)
+    return _paper("hair-multiclass", "celeba_hair", [CCVAEConfig.celeba()], HAIR_RATES)
 
 
 def hair_multiclass_quick() -> list[RunConfig]:
     """The same on 6,000 drawn faces."""
-    return _quick(FEW_HAIR_COLOURS, product([CCVAEConfig.celeba()], HAIR_RATES), epochs=5)
+    runs = product([CCVAEConfig.celeba()], HAIR_RATES)
+    return _quick("hair-multiclass-quick", FEW_HAIR_COLOURS, runs, epochs=5)
+
+
+def ccvae_figure8() -> list[RunConfig]:
+    """CelebA with eq. 8's gradients as they are printed, ``z_c`` reparameterised in the classifier, and not."""
+    return _paper("ccvae-figure8", "celeba", _as_printed(), (1.0,))
+
+
+def ccvae_figure8_quick() -> list[RunConfig]:
+    """The same on 6,000 drawn faces."""
+    return _quick("ccvae-figure8-quick", FEW_FACES, product(_as_printed(), (1.0,)), epochs=5)
+
+
+def _as_printed() -> list[ModelConfig]:
+    printed = replace(CCVAEConfig.celeba(), weight_gradient="as_printed")
+    return [printed, replace(printed, reparameterise_classifier=True)]
 
 
 def _systems(labels: int, style_size: int) -> list[ModelConfig]:
@@ -92,26 +112,32 @@ def _systems(labels: int, style_size: int) -> list[ModelConfig]:
     ]
 
 
-def _paper(data: str, systems: list[ModelConfig], rates: Iterable[float] = PAPER_RATES) -> list[RunConfig]:
+def _paper(
+    recipe: str, data: str, systems: list[ModelConfig], rates: Iterable[float] = PAPER_RATES
+) -> list[RunConfig]:
     return [
         RunConfig(
             data=DataConfig(name=data, supervision_rate=rate),
             model=system,
             optimiser=OptimiserConfig(learning_rate=2e-4),
             training=TrainingConfig(epochs=100),
+            measures=MeasuresConfig(take=measures_of(recipe)),
             seed=seed,
         )
         for seed, system, rate in product(range(3), systems, rates)
     ]
 
 
-def _quick(data: DataConfig, runs: Iterable[tuple[ModelConfig, float]], *, epochs: int) -> list[RunConfig]:
+def _quick(
+    recipe: str, data: DataConfig, runs: Iterable[tuple[ModelConfig, float]], *, epochs: int
+) -> list[RunConfig]:
     return [
         RunConfig(
             data=replace(data, supervision_rate=rate),
             model=system,
             optimiser=OptimiserConfig(learning_rate=1e-3),
             training=TrainingConfig(epochs=epochs, batch_size=32),
+            measures=MeasuresConfig(take=measures_of(recipe, readers=False)),
         )
         for system, rate in runs
     ]

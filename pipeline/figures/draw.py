@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def draw_result(cell: Path, key: MeasurementKey, figures: Path) -> list[Path]:
 
 
 def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path]:
-    """Draw the figures of a measure's arrays; settings that differ from their defaults are in the file name."""
+    """Draw the figures of a measure's arrays."""
     folder = figures if key.split == "test" else figures / key.split
-    settings = "".join(f"-{name}_{value}" for name, value in sorted(key.settings.items()))
+    settings = settings_in_name(key.settings)
     drawn = []
     for name, grid in grids_in(arrays).items():
         drawn.append(folder / f"{name}{settings}.png")
@@ -65,3 +66,9 @@ def draw_arrays(key: MeasurementKey, arrays: Arrays, figures: Path) -> list[Path
             drawn.append(folder / f"{name}{settings}.png")
             draw(arrays, drawn[-1])
     return drawn
+
+
+def settings_in_name(settings: Mapping[str, object]) -> str:
+    """The settings that differ from their defaults, in the name of a file: ``-labels_Pale_Skin+Young``."""
+    named = (f"-{name}_{value}" for name, value in sorted(settings.items()))
+    return "".join(re.sub(r"[^\w.+=-]+", "_", text) for text in named)

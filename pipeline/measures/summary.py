@@ -181,7 +181,7 @@ def _row(
             if split == TEST and (number := match.number(dataset, rate, metric)) is not None
         ]
         name = metric if split == TEST else f"{metric_prefix(split)}/{metric}"
-        metrics[name] = Statistic(*_mean_and_sd(found), len(found), split, tuple(printed))
+        metrics[name] = statistic(found, split, tuple(printed))
     unmeasured = Counter(
         status
         for run in by_seeds.values()
@@ -204,6 +204,11 @@ def _row(
         papers,
         tuple(unmeasured.items()),
     )
+
+
+def statistic(values: Sequence[float], split: str = TEST, printed: tuple[Printed, ...] = ()) -> Statistic:
+    """Mean and standard deviation of at least one number."""
+    return Statistic(*_mean_and_sd(values), len(values), split, printed)
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.reports.paper_figure import PaperFigure, Shown
 
 
-def copy_pictures(shown: Sequence[Shown], folder: Path) -> dict[Path, str]:
+def copy_pictures(figure: PaperFigure, shown: Sequence[Shown], folder: Path) -> dict[Path, str]:
     """Copy the pictures into a report's folder; returns the name of each there."""
     names = {}
     for each in shown:
+        rate = f"-f{each.rate:g}" if len(figure.rates) > 1 else ""
         for file in each.files:
-            names[file] = f"{each.data}-{each.run.params.get('model.system', '')}-{file.name}"
+            system = each.run.params.get("model.system", "")
+            names[file] = f"{each.run.data}-{system}{rate}-{file.name}"
             shutil.copyfile(file, folder / names[file])
     return names
 
@@ -26,21 +29,38 @@ def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, s
     lines = [f"# {figure.source}: {figure.shows}", ""]
     for each in shown:
         params = each.run.params
-        what = f"{params.get('model.system')} on {each.data}, f = {params.get('data.supervision_rate')}"
+        instead = "" if each.run.data == each.dataset else f", in place of {each.dataset}"
+        what = f"{params.get('model.system')} on {each.run.data}{instead}, f = {each.rate:g}"
         lines += [f"## {what}, {params.get('training.epochs')} epochs", ""]
         lines += [f"![{what}]({names[file]})" for file in each.files]
-        if not each.files:
-            sweep = each.run.folder.parent.name
+        lines += ["", *(f"- {reason}" for reason in each.not_applicable)]
+        if each.missing:
+            sweep, measures = each.run.folder.parent.name, shlex.join(each.missing)
             lines.append(
-                f"trained, but not measured: python launch/measure.py {sweep} --measures {figure.measure}"
+                f"- trained, but not measured: python launch/measure.py {sweep} --measures {measures}"
             )
-        lines += ["", f"- run: {each.run.name} ({each.run.run_id[:8]})", ""]
-    there = {(each.data, each.run.params.get("model.system")) for each in shown}
-    for dataset in figure.datasets:
-        missing = [system for system in figure.systems if (dataset, system) not in there]
-        if missing:
-            lines.append(f"- no run of {', '.join(missing)} on {dataset}: {figure.recipes[dataset].command}")
+        lines += [f"- run: {each.run.name} ({each.run.run_id[:8]})", ""]
+    lines += [f"- {sentence}" for sentence in _what_is_missing(figure, shown)]
     return "\n".join(lines) + "\n"
+
+
+def _what_is_missing(figure: PaperFigure, shown: Sequence[Shown]) -> Iterator[str]:
+    """The systems without a run on the paper's own data, and the command that trains them."""
+    settings = "".join(
+        f", {name.rpartition('.')[2]} = {values[0]}" for name, values in figure.settings.items()
+    )
+    there = {(each.run.data, each.run.params.get("model.system"), each.rate) for each in shown}
+    for dataset in figure.datasets:
+        missing = []
+        for system in figure.systems:
+            have = {rate for data, of, rate in there if (data, of) == (dataset, system)}
+            lacking = [rate for rate in figure.rates if rate not in have]
+            if lacking and have:
+                missing.append(f"{system} at f = {', '.join(f'{rate:g}' for rate in lacking)}")
+            elif lacking or not have:
+                missing.append(system)
+        if missing:
+            yield f"no run of {', '.join(missing)} on {dataset}{settings}: {figure.recipes[dataset].command}"
 
 
 def as_csv(figure: PaperFigure, shown: Sequence[Shown]) -> str:
@@ -53,5 +73,5 @@ def as_csv(figure: PaperFigure, shown: Sequence[Shown]) -> str:
         params = each.run.params
         told = [params.get(name, "") for name in ("model.system", "data.supervision_rate", "training.epochs")]
         numbers = [each.run.metrics.get(name, "") for name in metrics]
-        writer.writerow([figure.name, each.data, *told, each.run.name, each.run.run_id, *numbers])
+        writer.writerow([figure.name, each.run.data, *told, each.run.name, each.run.run_id, *numbers])
     return text.getvalue()

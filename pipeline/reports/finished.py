@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ from pipeline.cells.folder import TRAINED_FILE, CellFolder
 from pipeline.tracking.measured import note_results
 from pipeline.tracking.state import UploadState
 
-STAND_INS = {
+_STAND_INS = {
     "drawn_faces": "celeba",
     "drawn_radiographs": "chexpert",
 }
 """Data that need no licence, and the data set of a paper that they stand in for, with the same labels."""
+_READ_AS = re.compile(r"\bread_as=(\w+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,18 @@ class FinishedRun:
     tags: dict[str, str]
     stands_for: str = ""
     """The data set whose place its own takes in a report; empty if it is the paper's."""
+
+    @property
+    def data(self) -> str:
+        """Name of its own data set."""
+        return self.stands_for or self.params.get("data.name", "")
+
+    @property
+    def original_data(self) -> str:
+        """The data set that its own stands in for (drawn faces: the one that they are read as); empty for others."""
+        read_as = _READ_AS.search(self.params.get("data.options", ""))
+        original = _STAND_INS.get(self.params.get("data.name", ""), "")
+        return read_as[1] if read_as and original else original
 
     @property
     def name(self) -> str:

@@ -1,14 +1,42 @@
-"""A figure of a paper, made of the figures that a measure has drawn of finished runs."""
+"""A figure of a paper, made of the figures that measures have drawn of finished runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.figures.draw import settings_in_name
+from pipeline.measures.measure import settings_off_default
 from pipeline.measures.papers import PAPERS
-from pipeline.reports.finished import STAND_INS, FinishedRun
-from pipeline.reports.paper_table import Recipes
+from pipeline.measures.recorded import TEST
+from pipeline.measures.registry import measure_named
+from pipeline.reports.finished import FinishedRun
+from pipeline.reports.recipes import Recipes
+from pipeline.tracking.measured import NOT_APPLICABLE, measure_statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Pictures that a measure draws, for one or more panels of a figure."""
+
+    measure: str
+    """With its settings if they are not the defaults: ``traversal_plane:labels=Smiling+Male``."""
+    files: str
+    """Beginning of the names of its PNG files in a cell's ``figures/``."""
+    datasets: tuple[str, ...] = ()
+    """Of the paper's, those that it is of; empty for all."""
+
+    def files_of(self, run: FinishedRun) -> list[Path]:
+        """The files that a run has; by default with any settings, else with just these."""
+        wanted = settings_in_name(settings_off_default(measure_named(self.measure)))
+        found = []
+        for file in sorted((run.folder / "figures").glob("*.png")):
+            name, dash, settings = file.stem.partition("-")
+            if name.startswith(self.files) and (not wanted or dash + settings == wanted):
+                found.append(file)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +48,17 @@ class PaperFigure:
     figure: str
     shows: str
     """One line for ``--list``."""
-    measure: str
-    """The measure that draws it, with its settings if they are not the defaults."""
-    files: tuple[str, ...]
-    """Beginnings of the names of its PNG files in a cell's ``figures/``."""
+    pictures: tuple[Pictures, ...]
     systems: tuple[str, ...]
     """In the paper's order."""
     datasets: tuple[str, ...]
     """The paper's; data that stand in for them are shown too."""
     recipes: Mapping[str, Recipes]
     """By data set of the paper, the recipes that train its runs."""
+    rates: tuple[float, ...] = ()
+    """The supervision rates that are shown; empty for the largest that there is."""
+    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values that params of its runs may have, the paper's first, unless their system does not know the param."""
 
     @property
     def name(self) -> str:
@@ -41,39 +70,77 @@ class PaperFigure:
         """Citation and figure."""
         return f"{PAPERS[self.paper]}, figure {self.figure}"
 
+    def pictures_of(self, dataset: str) -> list[Pictures]:
+        """Those of one of its data sets."""
+        return [each for each in self.pictures if not each.datasets or dataset in each.datasets]
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The pictures of one run."""
 
     run: FinishedRun
-    data: str
+    dataset: str
+    """The paper's."""
+    rate: float
     files: tuple[Path, ...]
-    """PNG files in the cell's folder; none if the measure is missing."""
+    """PNG files in the cell's folder."""
+    missing: tuple[str, ...]
+    """Measures that have left no picture."""
+    not_applicable: tuple[str, ...]
+    """Sentences on measures that do not apply."""
 
 
 def shown_runs(figure: PaperFigure, runs: Iterable[FinishedRun]) -> list[Shown]:
-    """One run per data set and system, in the paper's order: with pictures, then the one with the most labels and epochs."""
-    runs, found = list(runs), []
+    """One run per data set, system and rate, in the paper's order.
+
+    The one with the most pictures; of several the one with the most labels, then epochs.
+    """
+    runs = [run for run in runs if _has_settings(figure, run)]
+    found = []
     for dataset in figure.datasets:
-        for data in (dataset, *(name for name, original in STAND_INS.items() if original == dataset)):
+        members = [run for run in runs if dataset in (run.data, run.original_data)]
+        for data in sorted({run.data for run in members}, key=lambda data: data != dataset):
             for system in figure.systems:
-                members = [
-                    Shown(run, data, tuple(_pictures(figure, run)))
-                    for run in runs
-                    if (run.params.get("data.name"), run.params.get("model.system")) == (data, system)
-                ]
-                if members:
-                    found.append(max(members, key=_preference))
+                same = [r for r in members if r.data == data and r.params.get("model.system") == system]
+                found += _one_per_rate(figure, dataset, same)
     return found
 
 
-def _pictures(figure: PaperFigure, run: FinishedRun) -> list[Path]:
-    files = sorted((run.folder / "figures").glob("*.png"))
-    return [file for file in files if file.stem.startswith(figure.files)]
+def _one_per_rate(figure: PaperFigure, dataset: str, runs: list[FinishedRun]) -> Iterator[Shown]:
+    shown = [_shown(figure, dataset, run) for run in runs]
+    groups = [[s for s in shown if math.isclose(s.rate, rate)] for rate in figure.rates] or [shown]
+    yield from (max(group, key=_preference) for group in groups if group)
 
 
-def _preference(shown: Shown) -> tuple[bool, float, int, int]:
+def _has_settings(figure: PaperFigure, run: FinishedRun) -> bool:
+    return all(run.params.get(name, values[0]) in values for name, values in figure.settings.items())
+
+
+def _shown(figure: PaperFigure, dataset: str, run: FinishedRun) -> Shown:
+    files: dict[Path, None] = {}
+    missing: list[str] = []
+    reasons: list[str] = []
+    why_not = {
+        status.measure.partition("/")[0]: status.reason
+        for status in measure_statuses(run.tags)
+        if (status.split, status.status) == (TEST, NOT_APPLICABLE)
+    }
+    for pictures in figure.pictures_of(dataset):
+        of_it = pictures.files_of(run)
+        files |= dict.fromkeys(of_it)
+        name = pictures.measure.partition(":")[0]
+        if name in why_not and not of_it:
+            reasons.append(f"{name} does not apply: {why_not[name]}")
+        elif not of_it:
+            missing.append(pictures.measure)
+    rate = float(run.params.get("data.supervision_rate", "nan"))
+    return Shown(
+        run, dataset, rate, tuple(files), tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(reasons))
+    )
+
+
+def _preference(shown: Shown) -> tuple[int, float, int, int]:
     params = shown.run.params
-    rate, epochs = params.get("data.supervision_rate", "0"), params.get("training.epochs", "0")
-    return bool(shown.files), float(rate), int(epochs), -int(params.get("seed", "0"))
+    epochs, seed = params.get("training.epochs", "0"), params.get("seed", "0")
+    return -len(shown.missing), shown.rate, int(epochs), -int(seed)

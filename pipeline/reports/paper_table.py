@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,25 +10,11 @@ from functools import cached_property
 from pipeline.measures.paper_match import Deviation, Match
 from pipeline.measures.papers import PAPERS, PaperValue, paper_values
 from pipeline.measures.recorded import TEST, numbers_of
-from pipeline.measures.summary import Row, Statistic, summarise
-from pipeline.reports.finished import STAND_INS, FinishedRun
+from pipeline.measures.summary import Row, Statistic, statistic, summarise
+from pipeline.reports.detail import Detail
+from pipeline.reports.finished import FinishedRun
+from pipeline.reports.recipes import Recipes
 from pipeline.reports.significance import mann_whitney
-
-
-@dataclass(frozen=True, slots=True)
-class Recipes:
-    """How to train the runs of a report."""
-
-    full: str
-    """The recipe with the paper's settings."""
-    quick: str = ""
-    """A smaller one, on data that need no licence."""
-
-    @property
-    def command(self) -> str:
-        """The command line, and the quick recipe's name."""
-        also = f" (a smaller one, without licence: --recipe {self.quick})" if self.quick else ""
-        return f"python launch/sweep.py --recipe {self.full}{also}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +28,8 @@ class PaperTable:
     """One line for ``--list``."""
     recipes: Mapping[str, Recipes]
     """By data set of the paper, the recipes that train its runs."""
+    detail: Detail | None = None
+    """Where the numbers of its settings are, if these are classes or factors."""
 
     @property
     def name(self) -> str:
@@ -51,6 +40,11 @@ class PaperTable:
     def source(self) -> str:
         """Citation and table."""
         return f"{PAPERS[self.paper]}, table {self.table}"
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The paper's."""
+        return tuple(dict.fromkeys(value.dataset for value in self.values))
 
     @property
     def values(self) -> list[PaperValue]:
@@ -122,58 +116,77 @@ def panels(table: PaperTable, runs: Iterable[FinishedRun]) -> list[Panel]:
     places = dict.fromkeys((each.dataset, each.metric) for each in table.values)
     for dataset, metric in places:
         printed = [each for each in table.values if (each.dataset, each.metric) == (dataset, metric)]
-        found.append(
-            _panel(dataset, printed, [run for run in runs if run.params.get("data.name") == dataset])
-        )
-        for stand_in in (name for name, original in STAND_INS.items() if original == dataset):
-            instead = [run.in_place_of(dataset) for run in runs if run.params.get("data.name") == stand_in]
-            panel = _panel(stand_in, printed, instead)
+        own = [run for run in runs if run.data == dataset]
+        found.append(_panel(dataset, table, printed, [own]))
+        instead: dict[str, dict[str, list[FinishedRun]]] = defaultdict(lambda: defaultdict(list))
+        for run in runs:
+            if run.original_data == dataset:
+                options = run.params.get("data.options", "")
+                instead[run.data][options].append(run.in_place_of(dataset))
+        for data, by_options in instead.items():
+            panel = _panel(data, table, printed, by_options.values())
             if any(entry.runs or entry.unmeasured for entry in panel.entries):
                 found.append(panel)
     return found
 
 
-def _panel(data: str, printed: Sequence[PaperValue], runs: Sequence[FinishedRun]) -> Panel:
-    by_id = {run.run_id: run for run in runs}
-    rows = summarise(runs)
-    return Panel(data, tuple(_entry(value, rows, by_id) for value in printed))
+def _panel(
+    data: str, table: PaperTable, printed: Sequence[PaperValue], runs: Iterable[Sequence[FinishedRun]]
+) -> Panel:
+    """``runs``: in groups whose data differ, so that no row mixes them."""
+    groups = list(runs)
+    by_id = {run.run_id: run for group in groups for run in group}
+    rows = [row for group in groups for row in summarise(group)]
+    return Panel(data, tuple(_entry(value, table.detail, rows, by_id) for value in printed))
 
 
-def _entry(value: PaperValue, rows: Sequence[Row], runs: dict[str, FinishedRun]) -> Entry:
+def _entry(
+    value: PaperValue, detail: Detail | None, rows: Sequence[Row], runs: dict[str, FinishedRun]
+) -> Entry:
     """Of several rows that belong to a number, the one with the fewest deviations, then with the most runs."""
     candidates = []
     unmeasured: list[FinishedRun] = []
     for row in rows:
-        match = _match(value, row)
+        match = _match(value, detail, row)
         if match is None:
             continue
-        members = tuple(runs[name] for name in row.run_ids)
-        if value.metric in row.metrics:
-            candidates.append((row, match, members))
+        members = [runs[name] for name in row.run_ids]
+        numbers = {run.name: _number(value, detail, run) for run in members}
+        measured = tuple(run for run in members if numbers[run.name] is not None)
+        if measured:
+            found = tuple(number for number in numbers.values() if number is not None)
+            candidates.append((found, match, measured))
         else:
             unmeasured += members
     if not candidates:
         return Entry(printed=value, unmeasured=tuple(unmeasured))
-    row, match, members = min(candidates, key=lambda each: (len(each[1].deviations), -len(each[2])))
-    numbers = [numbers_of(run).get((TEST, value.metric)) for run in members]
-    instead = [Deviation("data", value.dataset, run.stands_for) for run in members[:1] if run.stands_for]
+    values, match, measured = min(candidates, key=lambda each: (len(each[1].deviations), -len(each[2])))
+    instead = [Deviation("data", value.dataset, run.stands_for) for run in measured[:1] if run.stands_for]
     return Entry(
         printed=value,
-        ours=row.metrics[value.metric],
-        values=tuple(number for number in numbers if number is not None),
-        runs=members,
+        ours=statistic(values),
+        values=values,
+        runs=measured,
         deviations=(*instead, *match.deviations),
     )
 
 
-def _match(value: PaperValue, row: Row) -> Match | None:
+def _number(value: PaperValue, detail: Detail | None, run: FinishedRun) -> float | None:
+    """The run's number; None if it is not measured."""
+    if detail is not None and value.setting not in detail.whole:
+        return detail.number(run, value.setting)
+    return numbers_of(run).get((TEST, value.metric))
+
+
+def _match(value: PaperValue, detail: Detail | None, row: Row) -> Match | None:
     """The match by which a row belongs to a number, in whichever table of the paper."""
+    wanted = value.setting if detail is None else detail.row
     for match in row.papers:
         setting = match.setting
         if (setting.paper, setting.model) != (value.paper, value.model):
             continue
         rate = value.supervision_rate
-        same = setting.row == value.setting if rate is None else abs(row.supervision_rate - rate) < 1e-9
+        same = setting.row == wanted if rate is None else abs(row.supervision_rate - rate) < 1e-9
         if same and (setting.row is None) == (rate is not None):
             return match
     return None

@@ -1,133 +1,24 @@
-"""Every report by name."""
+"""Every report by name, and what a recipe's runs serve."""
 
 from __future__ import annotations
 
 import difflib
 
 from data_prep.errors import ConfigError
+from pipeline.measures.papers import PAPERS
+from pipeline.measures.registry import BY_DEFAULT, MEASURES, measure_named
+from pipeline.reports.figures_of_papers import FIGURES
 from pipeline.reports.paper_figure import PaperFigure
-from pipeline.reports.paper_table import PaperTable, Recipes
+from pipeline.reports.paper_table import PaperTable
+from pipeline.reports.tables_of_papers import TABLES
 
-_RECIPES = {
-    "celeba": Recipes("celeba-table1", "drawn-faces-quick"),
-    "chexpert": Recipes("chexpert-table1", "drawn-radiographs-quick"),
-    "fashion_mnist": Recipes("fashion-mnist", "fashion-mnist-quick"),
-    "mnist": Recipes("mnist"),
-    **dict.fromkeys(
-        ("tfd", "celeba_glasses", "celeba_facial_hair"), Recipes("csvae-table1", "csvae-table1-quick")
-    ),
-}
-_FACES_AND_RADIOGRAPHS = ("celeba", "chexpert")
-_CLASSES = ("mnist", "fashion_mnist")
+_IN_ORDER = sorted(FIGURES, key=lambda figure: (list(PAPERS).index(figure.paper), int(figure.figure)))
+_ALL: tuple[PaperTable | PaperFigure, ...] = (*TABLES, *_IN_ORDER)
+REPORTS = {report.name: report for report in _ALL}
+"""By name: tables, then figures, in the order of the papers."""
 
-_TABLES = (
-    PaperTable(paper="ccvae", table="1", shows="classification accuracies", recipes=_RECIPES),
-    PaperTable(
-        paper="ccvae", table="2", shows="how much swaps change what is read of a label", recipes=_RECIPES
-    ),
-    PaperTable(paper="ccvae", table="4", shows="Fréchet distances of generated images", recipes=_RECIPES),
-    PaperTable(
-        paper="ccvae", table="5", shows="whether generated images show their labels", recipes=_RECIPES
-    ),
-    PaperTable(
-        paper="ccvae", table="6", shows="classification accuracies with one class label", recipes=_RECIPES
-    ),
-    PaperTable(
-        paper="ccvae",
-        table="7",
-        shows="generations with one class label, and mutual information",
-        recipes=_RECIPES,
-    ),
-    PaperTable(paper="revae", table="1", shows="classification accuracies", recipes=_RECIPES),
-    PaperTable(
-        paper="revae", table="2", shows="generations: accuracy, mutual information, FID", recipes=_RECIPES
-    ),
-    PaperTable(paper="revae", table="5", shows="classification with all latents in z_c", recipes=_RECIPES),
-    PaperTable(paper="revae", table="6", shows="generation with all latents in z_c", recipes=_RECIPES),
-    PaperTable(paper="revae", table="D.2", shows="one label per class", recipes=_RECIPES),
-    PaperTable(
-        paper="csvae",
-        table="1",
-        shows="whether switched attributes are seen",
-        recipes=_RECIPES,
-    ),
-)
-
-_FIGURES = (
-    PaperFigure(
-        paper="ccvae",
-        figure="3",
-        shows="two labels changed continuously",
-        measure="traversal_plane",
-        files=("traversal_plane",),
-        systems=("diva", "ccvae"),
-        datasets=_FACES_AND_RADIOGRAPHS,
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="5",
-        shows="variance over draws of one label's characteristics",
-        measure="diversity",
-        files=("diversity",),
-        systems=("ccvae",),
-        datasets=_FACES_AND_RADIOGRAPHS,
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="7",
-        shows="swaps of characteristics",
-        measure="swap_grid",
-        files=("swaps",),
-        systems=("ccvae",),
-        datasets=_FACES_AND_RADIOGRAPHS,
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="18",
-        shows="traversals of single labels",
-        measure="traversal_grid",
-        files=("traversals",),
-        systems=("ccvae",),
-        datasets=("celeba",),
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="19",
-        shows="traversals of single labels by DIVA",
-        measure="traversal_grid",
-        files=("traversals",),
-        systems=("diva",),
-        datasets=("celeba",),
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="20",
-        shows="variance over draws of one label's characteristics, more labels",
-        measure="diversity",
-        files=("diversity",),
-        systems=("ccvae",),
-        datasets=("celeba",),
-        recipes=_RECIPES,
-    ),
-    PaperFigure(
-        paper="ccvae",
-        figure="21",
-        shows="the plane between four classes",
-        measure="traversal_plane",
-        files=("traversal_plane",),
-        systems=("ccvae",),
-        datasets=_CLASSES,
-        recipes=_RECIPES,
-    ),
-)
-
-REPORTS: dict[str, PaperTable | PaperFigure] = {report.name: report for report in (*_TABLES, *_FIGURES)}
-"""By name, in the order of the papers."""
+ON_DEMAND = ("fid", "mutual_information")
+"""Measures that need weights or packages that may be missing, and would fail without: no recipe takes them."""
 
 
 def report_named(name: str) -> PaperTable | PaperFigure:
@@ -137,3 +28,33 @@ def report_named(name: str) -> PaperTable | PaperFigure:
     close = difflib.get_close_matches(name, REPORTS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(REPORTS)}"
     raise ConfigError(f"there is no report {name!r}; {hint}")
+
+
+def reports_of(recipe: str) -> tuple[PaperTable | PaperFigure, ...]:
+    """The reports that a recipe trains runs for."""
+    return tuple(report for report in REPORTS.values() if _served(report, recipe))
+
+
+def measures_of(recipe: str, *, readers: bool = True) -> tuple[str, ...]:
+    """The measures of a recipe's runs: the default ones, and what else its reports need, unless it is on demand.
+
+    Without ``readers``, none that rests on label readers, whose training takes longer than that of a quick recipe's runs.
+    """
+    wanted = list(BY_DEFAULT)
+    for report in reports_of(recipe):
+        datasets = _served(report, recipe)
+        if isinstance(report, PaperTable):
+            metrics = {value.metric for value in report.values if value.dataset in datasets}
+            wanted += [name for name, kind in MEASURES.items() if metrics & set(kind.metrics)]
+        else:
+            wanted += [each.measure for dataset in datasets for each in report.pictures_of(dataset)]
+    return tuple(
+        text
+        for text in dict.fromkeys(wanted)
+        if text not in ON_DEMAND and (readers or not measure_named(text).needs.extras)
+    )
+
+
+def _served(report: PaperTable | PaperFigure, recipe: str) -> list[str]:
+    """The data sets of a report that a recipe is of."""
+    return [name for name in report.datasets if recipe in report.recipes[name].names]

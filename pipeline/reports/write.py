@@ -45,7 +45,7 @@ def _write_table(table: PaperTable, runs: Sequence[FinishedRun], folder: Path) -
 
 def _write_figure(figure: PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:
     shown = shown_runs(figure, runs)
-    names = figure_files.copy_pictures(shown, folder)
+    names = figure_files.copy_pictures(figure, shown, folder)
     markdown = figure_files.as_markdown(figure, shown, names)
     files = _write_texts(folder, markdown, figure_files.as_csv(figure, shown))
     return Written(markdown, (*files, *(folder / name for name in names.values())), len(shown))

@@ -1,0 +1,72 @@
+"""The papers' tables; rows, columns and values are those of ``paper_tables.csv``."""
+
+from __future__ import annotations
+
+from pipeline.reports.detail import Detail
+from pipeline.reports.paper_table import PaperTable
+from pipeline.reports.recipes import (
+    OF_CCVAE,
+    OF_CSVAE,
+    OF_REVAE,
+    OF_REVAE_ONE_PER_CLASS,
+    OF_REVAE_WITHOUT_STYLE,
+)
+
+_SWITCHED = Detail(
+    measure="attribute_switching",
+    names="values",
+    numbers="value_switch_accuracy",
+    row="all",
+    whole=("final",),
+    called={"glasses": ("yes",), "facial_hair": ("yes",), "neutral": ("no", "neutral")},
+)
+"""A class is the one that a picture is switched to."""
+
+TABLES = (
+    PaperTable(paper="ccvae", table="1", shows="classification accuracies", recipes=OF_CCVAE),
+    PaperTable(
+        paper="ccvae", table="2", shows="how much swaps change what is read of a label", recipes=OF_CCVAE
+    ),
+    PaperTable(paper="ccvae", table="4", shows="Fréchet distances of generated images", recipes=OF_CCVAE),
+    PaperTable(
+        paper="ccvae", table="5", shows="whether generated images show their labels", recipes=OF_CCVAE
+    ),
+    PaperTable(
+        paper="ccvae", table="6", shows="classification accuracies with one class label", recipes=OF_CCVAE
+    ),
+    PaperTable(
+        paper="ccvae",
+        table="7",
+        shows="generations with one class label, and mutual information",
+        recipes=OF_CCVAE,
+    ),
+    PaperTable(paper="revae", table="1", shows="classification accuracies", recipes=OF_REVAE),
+    PaperTable(
+        paper="revae", table="2", shows="generations: accuracy, mutual information, FID", recipes=OF_REVAE
+    ),
+    PaperTable(
+        paper="revae",
+        table="5",
+        shows="classification with all latents in z_c",
+        recipes=OF_REVAE_WITHOUT_STYLE,
+    ),
+    PaperTable(
+        paper="revae", table="6", shows="generation with all latents in z_c", recipes=OF_REVAE_WITHOUT_STYLE
+    ),
+    PaperTable(paper="revae", table="D.2", shows="one label per class", recipes=OF_REVAE_ONE_PER_CLASS),
+    PaperTable(paper="csvae", table="1", shows="whether switched attributes are seen", recipes=OF_CSVAE),
+    PaperTable(
+        paper="csvae",
+        table="3",
+        shows="whether switched expressions are seen, each",
+        recipes=OF_CSVAE,
+        detail=_SWITCHED,
+    ),
+    PaperTable(
+        paper="csvae",
+        table="4",
+        shows="whether switched attributes are seen, on and off",
+        recipes=OF_CSVAE,
+        detail=_SWITCHED,
+    ),
+)
