@@ -1,4 +1,4 @@
-"""The end of a sweep: its parent run in MLflow is closed, and its table and figure are written."""
+"""The end of a sweep: its parent run in MLflow is closed, and its table, figure and reports are written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError, report_user_errors
 from launch.compare import Compare, compare
+from launch.launch_record import recorded_recipes
+from launch.recipes import QUICK
 from launch.store import wait_for_store
 from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.plan import is_done
+from pipeline.reports.finished import finished_runs
+from pipeline.reports.registry import reports_of
+from pipeline.reports.write import write_report
 from pipeline.tracking import finish_sweep, tracking_uri
 
 
@@ -39,3 +44,15 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
         finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")
     if any(done):
         compare(Compare(sweep=sweep.name, runs=sweep.parent))
+        write_reports(sweep)
+
+
+def write_reports(sweep: Path) -> None:
+    """Write the papers' tables and figures that the sweep's recipes are for, from its own runs, and say where."""
+    reports = {each.name: each for name in recorded_recipes(sweep) for each in reports_of(name or QUICK)}
+    if not reports:
+        return
+    runs = finished_runs(sweep.parent, sweep.name)
+    shown = [name for name, each in reports.items() if write_report(each, runs, sweep / "reports").runs]
+    if shown:
+        print(f"reports in {sweep / 'reports'}: {', '.join(shown)}")

@@ -80,6 +80,12 @@ def recorded_launches(
     return found
 
 
+def recorded_recipes(sweep: Path) -> list[str | None]:
+    """The recipes of the launches in a sweep's folder, oldest first; None for one that named none."""
+    launches = [launch for launch in _read(sweep) if launch.get("command", "sweep") == "sweep"]
+    return list(dict.fromkeys(launch["options"].get("recipe") for launch in launches))
+
+
 def describe_options(options: Any, without: Collection[str] = ()) -> str:
     """The options that differ from their defaults: ``recipe fashion-mnist, hours 2.5``."""
     parts = []

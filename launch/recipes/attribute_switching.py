@@ -43,11 +43,11 @@ def csvae_table1() -> list[RunConfig]:
 def csvae_table1_quick() -> list[RunConfig]:
     """Drawn faces with and without glasses."""
     data = [DataConfig(name="drawn_faces", options=("count=6000", "read_as=celeba_glasses"))]
-    return _runs("csvae-table1-quick", data, epochs=10, seeds=1, readers=False)
+    return _runs("csvae-table1-quick", data, epochs=10, seeds=1, quick=True)
 
 
 def _runs(
-    recipe: str, data: Iterable[DataConfig], *, epochs: int, seeds: int, readers: bool = True
+    recipe: str, data: Iterable[DataConfig], *, epochs: int, seeds: int, quick: bool = False
 ) -> list[RunConfig]:
     return [
         RunConfig(
@@ -55,7 +55,7 @@ def _runs(
             model=system,
             optimiser=OPTIMISER,
             training=TrainingConfig(epochs=epochs, batch_size=64),
-            measures=MeasuresConfig(take=measures_of(recipe, readers=readers)),
+            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=quick),
             seed=seed,
         )
         for seed, entry, system in product(range(seeds), data, SYSTEMS)

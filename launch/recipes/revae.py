@@ -90,7 +90,7 @@ def _quick(recipe: str, models: Iterable[ModelConfig]) -> list[RunConfig]:
             model=model,
             optimiser=OptimiserConfig(learning_rate=5e-4),
             training=TrainingConfig(epochs=3),
-            measures=MeasuresConfig(take=measures_of(recipe, readers=False)),
+            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
         )
         for model, rate in product(models, (0.06, 0.2))
     ]
@@ -102,6 +102,6 @@ def _one_per_class(data: str, epochs: int, seed: int, recipe: str) -> RunConfig:
         model=OnePerClassCCVAEConfig(),
         optimiser=OptimiserConfig(learning_rate=5e-4),
         training=TrainingConfig(epochs=epochs),
-        measures=MeasuresConfig(take=measures_of(recipe, readers=False)),
+        measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
         seed=seed,
     )

@@ -91,7 +91,7 @@ def _quick(
             model=model,
             optimiser=OptimiserConfig(learning_rate=1e-3),
             training=TrainingConfig(epochs=epochs, batch_size=32),
-            measures=MeasuresConfig(take=measures_of(recipe, readers=False)),
+            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
         )
         for model, entry in product(models, data)
     ]

@@ -97,7 +97,7 @@ def shown_runs(figure: PaperFigure, runs: Iterable[FinishedRun]) -> list[Shown]:
     The one with the most pictures; of several the one with the most labels, then epochs.
     """
     runs = [run for run in runs if _has_settings(figure, run)]
-    found = []
+    found: list[Shown] = []
     for dataset in figure.datasets:
         members = [run for run in runs if dataset in (run.data, run.original_data)]
         for data in sorted({run.data for run in members}, key=lambda data: data != dataset):

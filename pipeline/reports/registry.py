@@ -6,7 +6,7 @@ import difflib
 
 from data_prep.errors import ConfigError
 from pipeline.measures.papers import PAPERS
-from pipeline.measures.registry import BY_DEFAULT, MEASURES, measure_named
+from pipeline.measures.registry import BY_DEFAULT, MEASURES
 from pipeline.reports.figures_of_papers import FIGURES
 from pipeline.reports.paper_figure import PaperFigure
 from pipeline.reports.paper_table import PaperTable
@@ -35,11 +35,8 @@ def reports_of(recipe: str) -> tuple[PaperTable | PaperFigure, ...]:
     return tuple(report for report in REPORTS.values() if _served(report, recipe))
 
 
-def measures_of(recipe: str, *, readers: bool = True) -> tuple[str, ...]:
-    """The measures of a recipe's runs: the default ones, and what else its reports need, unless it is on demand.
-
-    Without ``readers``, none that rests on label readers, whose training takes longer than that of a quick recipe's runs.
-    """
+def measures_of(recipe: str) -> tuple[str, ...]:
+    """The measures of a recipe's runs: the default ones, and what else its reports need, unless it is on demand."""
     wanted = list(BY_DEFAULT)
     for report in reports_of(recipe):
         datasets = _served(report, recipe)
@@ -48,11 +45,7 @@ def measures_of(recipe: str, *, readers: bool = True) -> tuple[str, ...]:
             wanted += [name for name, kind in MEASURES.items() if metrics & set(kind.metrics)]
         else:
             wanted += [each.measure for dataset in datasets for each in report.pictures_of(dataset)]
-    return tuple(
-        text
-        for text in dict.fromkeys(wanted)
-        if text not in ON_DEMAND and (readers or not measure_named(text).needs.extras)
-    )
+    return tuple(text for text in dict.fromkeys(wanted) if text not in ON_DEMAND)
 
 
 def _served(report: PaperTable | PaperFigure, recipe: str) -> list[str]:

@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 from launch import report
+from launch.finish import write_reports
+from launch.launch_record import record_launch
+from launch.start import Sweep
 from pipeline.cell import Cell
 from pipeline.cells.measurements import MeasurementKey, Number, Result
 from pipeline.config import RunConfig
@@ -72,6 +75,17 @@ def test_all_makes_what_has_runs_and_names_the_rest(
     (rest,) = [line for line in said.splitlines() if line.startswith("without any run: ")]
     assert "csvae-table1" in rest
     assert "ccvae-table6" not in rest
+
+
+def test_a_sweep_ends_with_the_reports_of_its_recipe_from_its_own_runs(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(runs / "others", 7, 0.1)
+    record_launch(runs / "digits", Sweep(recipe="mnist"), ["ccvae"])
+    write_reports(runs / "digits")
+    folder = runs / "digits" / "reports"
+    assert f"reports in {folder}: ccvae-table6, ccvae-figure21\n" in capsys.readouterr().out
+    assert "0.920 ± 0.028 (n=2)" in (folder / "ccvae-table6" / "report.md").read_text()
 
 
 def test_list_names_every_report(capsys: pytest.CaptureFixture[str]) -> None:

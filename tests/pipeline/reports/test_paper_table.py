@@ -4,9 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from launch.recipes import RECIPES
+from pipeline.cells.measurements import MeasurementKey, Result
 from pipeline.measures.papers import paper_values
 from pipeline.measures.recorded import preset_tags
 from pipeline.reports import table_files
@@ -138,14 +139,42 @@ def test_too_few_seeds_are_no_test() -> None:
     assert mann_whitney([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", REPORTS)
-def test_every_report_has_the_papers_numbers_and_recipes_that_exist(name: str) -> None:
-    report = REPORTS[name]
-    datasets = (
-        {value.dataset for value in report.values} if isinstance(report, PaperTable) else report.datasets
+def test_numbers_of_classes_are_those_of_the_newest_result_and_the_last_column_is_the_whole(
+    tmp_path: Path,
+) -> None:
+    """CSVAE table 4: a picture is switched to glasses, or to none."""
+    key = MeasurementKey(measure="attribute_switching", version=1, split="test")
+    old = MeasurementKey(measure="attribute_switching", version=1, split="test", rests_on={"a": "b"})
+    names = {"values": np.array([["no", "yes"]])}
+    for each, time, shares in ((key, "2026-01-02", [0.7, 0.9]), (old, "2026-01-01", [0.1, 0.2])):
+        Result(key=each, time=time).write(tmp_path, names | {"value_switch_accuracy": np.array([shares])})
+    glasses = {
+        "data.name": "drawn_faces",
+        "data.options": "('count=60', 'read_as=celeba_glasses')",
+        "data.supervision_rate": "1",
+        "model.system": "csvae",
+    }
+    one = FinishedRun(
+        folder=tmp_path,
+        run_id="id",
+        params=DIGITS | glasses,
+        metrics={"test/attribute_switch_accuracy": 0.83},
+        tags=preset_tags("csvae", {}) | {"measure.test.attribute_switching": "measured"},
     )
-    assert datasets
-    for dataset in datasets:
-        recipes = report.recipes[dataset]
-        assert recipes.full in RECIPES
-        assert not recipes.quick or recipes.quick in RECIPES
+    found = panel_of(panels(table("csvae-table4"), [one]), "drawn_faces")
+    assert found.dataset == "celeba_glasses"
+    ours = {setting: found.entry("csvae", setting) for setting in found.settings}
+    assert {s: e.ours.mean for s, e in ours.items() if e is not None and e.ours is not None} == {
+        "glasses": 0.9,
+        "neutral": 0.7,
+        "final": 0.83,
+    }
+
+
+def test_drawn_faces_of_different_numbers_are_not_one_row() -> None:
+    faces = {"data__name": "drawn_faces", "model__style_size": "27", "optimiser__learning_rate": "0.0002"}
+    few = [run("ccvae", seed, 0.6, data__options="('count=60',)", **faces) for seed in range(2)]
+    many = [run("ccvae", seed, 0.9, data__options="('count=600',)", **faces) for seed in range(3)]
+    entry = panel_of(panels(TABLE_1, few + many), "drawn_faces").entry("ccvae", "f=0.2")
+    assert entry is not None
+    assert entry.values == (0.9, 0.9, 0.9)

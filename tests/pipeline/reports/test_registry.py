@@ -1,0 +1,61 @@
+"""Every report can be made: its recipes, measures, labels and systems exist, and recipes take what it needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_prep.sources import source_named
+from launch.recipes import RECIPES
+from pipeline.figures.draw import DRAWN
+from pipeline.measures.registry import MEASURES, measure_named
+from pipeline.models.registry import PRESETS
+from pipeline.reports.paper_figure import PaperFigure
+from pipeline.reports.paper_table import PaperTable
+from pipeline.reports.registry import ON_DEMAND, REPORTS, measures_of, reports_of
+
+FIGURES = [report for report in REPORTS.values() if isinstance(report, PaperFigure)]
+TABLES = [report for report in REPORTS.values() if isinstance(report, PaperTable)]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_has_data_and_recipes_that_exist_and_take_its_measures(name: str) -> None:
+    report = REPORTS[name]
+    assert report.datasets
+    for dataset in report.datasets:
+        for recipe in report.recipes[dataset].names:
+            assert report in reports_of(recipe)
+            taken = {text for run in RECIPES[recipe].runs() for text in run.measures.take}
+            if recipe != "fashion-mnist-quick":  # which stays as quick as it can be
+                assert taken == set(measures_of(recipe))
+            if isinstance(report, PaperFigure) and recipe != "fashion-mnist-quick":
+                assert {each.measure for each in report.pictures_of(dataset)} <= taken
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name.endswith("-quick")])
+def test_a_quick_recipe_takes_quick_readers_if_it_needs_any(recipe: str) -> None:
+    for run in RECIPES[recipe].runs():
+        needed = any(measure_named(text).needs.extras for text in run.measures.take)
+        assert run.measures.quick_readers or not needed
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+def test_the_pictures_of_a_figure_are_drawn_by_systems_that_exist(figure: PaperFigure) -> None:
+    systems = {preset.config().system for preset in PRESETS.values()}
+    assert set(figure.systems) <= systems
+    for pictures in figure.pictures:
+        measure = measure_named(pictures.measure)
+        drawn = DRAWN.get(measure.name, {pictures.files: None})
+        assert pictures.files in drawn
+        labels = getattr(measure, "labels", "")
+        for dataset in pictures.datasets if labels else ():
+            names = {label.name.replace(" ", "_") for label in source_named(dataset).labels()}
+            assert set(labels.split("+")) <= names
+
+
+def test_the_numbers_of_every_table_are_those_of_a_measure() -> None:
+    metrics = {metric for kind in MEASURES.values() for metric in kind.metrics}
+    assert {value.metric for table in TABLES for value in table.values} <= metrics
+
+
+def test_the_recipes_of_this_paper_name_what_only_some_machines_have_nowhere() -> None:
+    assert not {text for name in RECIPES for text in measures_of(name)} & set(ON_DEMAND)
