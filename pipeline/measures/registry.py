@@ -16,6 +16,7 @@ from pipeline.measures.attribute_switching import AttributeSwitching
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.characteristic_swap import CharacteristicSwap
 from pipeline.measures.classification import Classification
+from pipeline.measures.conditional_synthesis import ConditionalSynthesis
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
 from pipeline.measures.factor_interventions import FactorInterventions
@@ -62,6 +63,7 @@ _ALL: tuple[type[Measure], ...] = (
     TraversalGrid,
     TraversalPlane,
     SubspaceViews,
+    ConditionalSynthesis,
     LatentHistogram,
     LatentSeparation,
     Diversity,

@@ -1,0 +1,80 @@
+"""Latents are brightnesses: of the upper half those of labels, of the lower half the style."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.measures.conditional_synthesis import ConditionalSynthesis
+from pipeline.measures.image_grid import ImageGrid, grids_in
+from tests.pipeline.measures.painted import Painted, Painter
+
+
+def grids(model: Painter, world: Painted, **settings: Any) -> dict[str, ImageGrid]:
+    torch.manual_seed(0)
+    return grids_in(ConditionalSynthesis(**settings)(world.view(model)).arrays)
+
+
+class WithoutLabels(Painter):
+    """Has characteristics, but no latents of labels in particular, as systems trained with references."""
+
+    draw: Any = None
+
+    def characteristic_latents(self, image: Tensor, labels: Any = None) -> Tensor:
+        return self.encode(image)[:, :2]
+
+
+class WithLabels(WithoutLabels):
+    draw = Painter.draw
+
+
+def shades(grid: ImageGrid, pixel_row: int) -> np.ndarray:
+    """The brightness (row, column) of a row of pixels, in grey levels."""
+    return grid.images[:, :, 0, pixel_row, 0].astype(int)
+
+
+def test_columns_share_characteristics_and_rows_the_style() -> None:
+    world = Painted.drawn((2, 3), 9)
+    found = grids(WithLabels((2, 3)), world, images=4, draws=30, steps=3)
+    first = found["conditional_synthesis"]
+    assert first.images.shape == (4, 31, 1, 8, 8)
+    assert first.columns[:2] == ["image", "draw 1"]
+    for label in (0, 1):
+        drawn = shades(first, label)[:, 1:]
+        assert (drawn == drawn[0]).all()
+        assert len(set(drawn[0])) > 20
+    style = shades(first, 2)
+    assert (np.abs(style - style[:, :1]) <= 1).all()
+    # Both values of a label are drawn.
+    assert set((shades(first, 0)[0, 1:] > 127).tolist()) == {True, False}
+
+
+def test_characteristics_are_transferred_and_interpolated() -> None:
+    world = Painted.drawn((2, 3), 9)
+    found = grids(WithLabels((2, 3)), world, images=4, steps=3)
+    transfer = found["characteristic_transfer"]
+    above, left = shades(transfer, 0)[0, 1:], shades(transfer, 2)[1:, 0]
+    assert (np.abs(shades(transfer, 0)[1:, 1:] - above) <= 1).all()
+    assert (np.abs(shades(transfer, 2)[1:, 1:] - left[:, None]) <= 1).all()
+    frames = found["characteristic_interpolation"]
+    begin, first, middle, last, end = shades(frames, 1).T
+    assert (np.abs(first - begin) <= 1).all()
+    assert (np.abs(last - end) <= 1).all()
+    assert (np.abs(middle - (begin + end) / 2) <= 1).all()
+    assert (end == np.roll(begin, -1)).all()
+    assert np.ptp(shades(frames, 2)[:, :4], axis=1).max() <= 1
+
+
+def test_a_system_without_latents_of_labels_draws_from_the_standard_normal(monkeypatch) -> None:
+    world = Painted.drawn((2, 3), 3)
+    decoded: list[Tensor] = []
+    model = WithoutLabels((2, 3))
+    monkeypatch.setattr(model, "decode", lambda code: decoded.append(code) or Painter.decode(model, code))
+    found = grids(model, world, images=1, draws=400)
+    assert "characteristic_interpolation" not in found  # there is no next image
+    drawn = decoded[0][0, :, :2]
+    assert abs(float(drawn.mean())) < 0.1
+    assert abs(float(drawn.std()) - 1) < 0.1
