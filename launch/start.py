@@ -244,6 +244,8 @@ def _stopped(backend: Backend) -> str:
 def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
     """The runs of a recipe, modified by the options."""
     runs = find_recipe(recipe).runs()
+    if recipe.endswith("-quick"):
+        runs = [replace(run, measures=replace(run.measures, quick_readers=True)) for run in runs]
     if options.seeds is not None:
         if options.seeds < 1:
             raise LaunchError(f"seeds is {options.seeds}; it must be at least 1")

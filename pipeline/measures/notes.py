@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PaperValue
+from pipeline.measures.reader_metrics import READER_ACCURACY
 from pipeline.measures.summary import Printed, Row
 from pipeline.measures.variants import what_is_common
-from pipeline.tracking.measured import FAILED, MeasureStatus
+from pipeline.tracking.measured import FAILED, MeasureStatus, metric_prefix
 
 Marks: TypeAlias = Mapping[tuple[Deviation, ...], list[str]]
 """Deviations → the mark at a paper's number; no mark without deviations."""
@@ -38,6 +39,7 @@ def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
         for deviations, (mark, *_) in ((d, m) for d, m in marked.items() if m)
     ]
     said += _also_printed(rows, metrics, marked)
+    said += _readers(rows)
     if common := what_is_common(rows):
         said.append(common)
     return said
@@ -61,6 +63,24 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
             f"{status.measure} on {status.split} {ended} {runs} run{'s' * (runs != 1)} ({named}): {status.reason}"
         )
     return said
+
+
+def _readers(rows: Sequence[Row]) -> Iterator[str]:
+    """How well the label readers read that numbers of the rows rest on, for each data set and split."""
+    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for name, quality in row.metrics.items():
+            prefix = name.removesuffix(READER_ACCURACY)
+            if name == prefix or prefix not in ("", f"{metric_prefix(quality.split)}/"):
+                continue
+            spread = any(other.startswith(prefix) and other.endswith("_reader_sd") for other in row.metrics)
+            readers = "an ensemble of label readers" if spread else "one quickly trained label reader"
+            found[row.dataset, quality.split, readers].append(quality.mean)
+    for (dataset, split, readers), shares in sorted(found.items()):
+        yield (
+            f"pictures of {dataset} are judged by {readers}, right on {min(shares):.3f} of the known labels of {split}"
+            f" ({READER_ACCURACY})"
+        )
 
 
 def _also_printed(rows: Sequence[Row], metrics: Sequence[str], marked: Marks) -> list[str]:

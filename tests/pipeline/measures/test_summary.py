@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from pipeline.measures.notes import notes
 from pipeline.measures.summary import metric_names, summarise
 from pipeline.tracking.measured import MeasureStatus
 
@@ -37,6 +38,21 @@ def test_runs_on_other_folders_are_seeds_of_one_row() -> None:
 
 def measured(run_id: str, metrics: dict[str, float], tags: dict[str, str], seed: int = 0) -> Run:
     return Run(run_id, run("", seed, 0.0).params, metrics, {f"measure.{k}": v for k, v in tags.items()})
+
+
+def test_a_note_says_how_well_label_readers_read() -> None:
+    read = {"test/generation_accuracy": 0.7, "test/reader_accuracy": 0.9871}
+    tags = {"test.generation_accuracy": "measured"}
+    quick = summarise([measured("a", read, tags)])
+    full = summarise([measured("a", read | {"test/generation_accuracy_reader_sd": 0.01}, tags)])
+    said = "right on 0.987 of the known labels of test (reader_accuracy)"
+    for rows, readers in (
+        (quick, "one quickly trained label reader"),
+        (full, "an ensemble of label readers"),
+    ):
+        assert f"pictures of mnist are judged by {readers}, {said}" in notes(rows, ["generation_accuracy"])
+    plain = summarise([run("a", 0, 0.9)])
+    assert not any("judged" in note for note in notes(plain, ["classification_accuracy"]))
 
 
 def test_what_is_measured_makes_no_variant() -> None:
