@@ -9,7 +9,7 @@ from pipeline.models.label_reader import LabelReaderConfig
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 MEMBERS = 3
-EPOCHS, QUICK_EPOCHS = 8, 1
+EPOCHS, QUICK_EPOCHS = 12, 1
 """A one-cycle schedule ends with a learning rate of 0, where nothing is left to stop early; chosen on validation splits."""
 CHANNELS, QUICK_CHANNELS = 32, 16
 
