@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.cells.measurements import ARRAYS_FILE, results
-from pipeline.measures.recorded import TEST
+from pipeline.cells.measurements import ARRAYS_FILE
 from pipeline.reports.finished import FinishedRun
 
 
@@ -30,13 +29,9 @@ class Detail:
         """The run's number for a setting, by the newest result on the test split; None if it has none."""
         import numpy as np
 
-        mine = [
-            each for each in results(run.folder) if (each.key.measure, each.key.split) == (self.measure, TEST)
-        ]
-        mine = [each for each in mine if not each.key.settings and each.status == "measured"]
-        if not mine:
+        newest = run.newest_result(self.measure)
+        if newest is None:
             return None
-        newest = max(mine, key=lambda each: (each.key.version, each.time))
         file = newest.key.folder(run.folder) / ARRAYS_FILE
         if not file.is_file():
             return None

@@ -32,8 +32,8 @@ def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, s
         instead = "" if each.run.data == each.dataset else f", in place of {each.dataset}"
         what = f"{params.get('model.system')} on {each.run.data}{instead}, f = {each.rate:g}"
         lines += [f"## {what}, {params.get('training.epochs')} epochs", ""]
-        lines += [f"![{what}]({names[file]})" for file in each.files]
-        lines += ["", *(f"- {reason}" for reason in each.not_applicable)]
+        lines += [f"![{what}]({names[file]})\n" for file in each.files]
+        lines += [f"- {reason}" for reason in each.not_applicable]
         if each.missing:
             sweep, measures = each.run.folder.parent.name, shlex.join(each.missing)
             lines.append(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from data_prep.errors import ConfigError
 from pipeline.cells.folder import TRAINED_FILE, CellFolder
+from pipeline.cells.measurements import Result, results
+from pipeline.measures.recorded import TEST
 from pipeline.tracking.measured import note_results
 from pipeline.tracking.state import UploadState
 
@@ -50,6 +52,16 @@ class FinishedRun:
     def name(self) -> str:
         """Sweep and cell."""
         return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def newest_result(self, measure: str) -> Result | None:
+        """Of a measure with its default settings on the test split, if it applies; None if there is none."""
+        mine = [
+            each
+            for each in results(self.folder)
+            if (each.key.measure, each.key.split, each.status) == (measure, TEST, "measured")
+            and not each.key.settings
+        ]
+        return max(mine, key=lambda each: (each.key.version, each.time), default=None)
 
     def in_place_of(self, dataset: str) -> FinishedRun:
         """The run as if its data were unaltered ones of this name; ``stands_for`` tells."""

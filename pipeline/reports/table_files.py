@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from pipeline.measures.paper_match import Deviation
+from pipeline.measures.reader_metrics import READER_ACCURACY
 from pipeline.measures.registry import MEASURES
 from pipeline.measures.tables import mean_and_sd
 from pipeline.reports.paper_table import Entry, Panel, PaperTable
@@ -104,6 +105,7 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
     if not any(entry.ours for entry in panel.entries):
         return []
     notes = ["ours: mean ± standard deviation over n runs of different seeds, on split test"]
+    notes += _who_reads(panel)
     notes += [f"{mark} differs from the paper: {'; '.join(map(str, each))}" for each, mark in marks.items()]
     compared = list(panel.compared())
     for first, other, p in compared:
@@ -121,6 +123,28 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
     return notes
 
 
+def _who_reads(panel: Panel) -> list[str]:
+    """The label readers that judged the pictures, with how often they are right; nothing for metrics without."""
+    measure = _measure_of(panel.metric)
+    if measure is None or "label_readers" not in MEASURES[measure].needs.extras:
+        return []
+    notes: dict[str, None] = {}
+    for run in (run for entry in panel.entries for run in entry.runs):
+        result = run.newest_result(measure)
+        if result is None:
+            continue
+        names = result.key.rests_on.get("label_readers", "").split("+")
+        who = f"{len(names)} label readers" if len(names) > 1 else "one quickly trained label reader"
+        quality = result.numbers.get(READER_ACCURACY)
+        right = "" if quality is None else f", right on {quality.value:.3f} of the known labels"
+        notes[f"what pictures show is read by {who}{right}"] = None
+    return list(notes)
+
+
+def _measure_of(metric: str) -> str | None:
+    return next((name for name, kind in MEASURES.items() if metric in kind.metrics), None)
+
+
 def _what_is_missing(table: PaperTable, panel: Panel) -> list[str]:
     """The commands that train or measure what has no number."""
     empty = [entry for entry in panel.entries if entry.ours is None]
@@ -128,7 +152,7 @@ def _what_is_missing(table: PaperTable, panel: Panel) -> list[str]:
         return []
     unmeasured = sorted({run.folder.parent.name for entry in empty for run in entry.unmeasured})
     said = []
-    measure = next((name for name, kind in MEASURES.items() if panel.metric in kind.metrics), None)
+    measure = _measure_of(panel.metric)
     if unmeasured and measure is not None:
         said += [
             f"trained, but not measured: python launch/measure.py {sweep} --measures {measure}"

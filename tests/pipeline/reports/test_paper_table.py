@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cells.measurements import MeasurementKey, Result
+from pipeline.cells.measurements import MeasurementKey, Number, Result
 from pipeline.measures.papers import paper_values
 from pipeline.measures.recorded import preset_tags
 from pipeline.reports import table_files
@@ -147,7 +147,10 @@ def test_numbers_of_classes_are_those_of_the_newest_result_and_the_last_column_i
     old = MeasurementKey(measure="attribute_switching", version=1, split="test", rests_on={"a": "b"})
     names = {"values": np.array([["no", "yes"]])}
     for each, time, shares in ((key, "2026-01-02", [0.7, 0.9]), (old, "2026-01-01", [0.1, 0.2])):
-        Result(key=each, time=time).write(tmp_path, names | {"value_switch_accuracy": np.array([shares])})
+        quality = {"reader_accuracy": Number(value=0.75, unit="share", better="higher")}
+        Result(key=each, time=time, numbers=quality).write(
+            tmp_path, names | {"value_switch_accuracy": np.array([shares])}
+        )
     glasses = {
         "data.name": "drawn_faces",
         "data.options": "('count=60', 'read_as=celeba_glasses')",
@@ -169,6 +172,8 @@ def test_numbers_of_classes_are_those_of_the_newest_result_and_the_last_column_i
         "neutral": 0.7,
         "final": 0.83,
     }
+    text = table_files.as_markdown(table("csvae-table4"), [found])
+    assert "read by one quickly trained label reader, right on 0.750 of the known labels" in text
 
 
 def test_drawn_faces_of_different_numbers_are_not_one_row() -> None:
