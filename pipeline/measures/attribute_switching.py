@@ -72,9 +72,10 @@ class AttributeSwitching:
         from pipeline.measures.judged import judged, values_read
         from pipeline.measures.label_changes import all_of
         from pipeline.measures.label_readers import as_pixels
+        from pipeline.measures.switching_points import switching_points
 
         model: Any = view.model
-        examples, points = view.examples, self._points(view, cardinalities)
+        examples, points = view.examples, switching_points(view, cardinalities, self.means)
         chosen = examples.random_rows(self.images or len(examples))
         for start in range(0, len(chosen), examples.batch_size):
             image, known = examples.at(chosen[start : start + examples.batch_size])
@@ -92,26 +93,6 @@ class AttributeSwitching:
                     read = values_read(judged(view.readers, pictures))[..., label]
                     which = torch.full_like(rows, label)
                     yield which.cpu(), given.long().cpu(), read.cpu(), before[:, rows, label].cpu()
-
-    def _points(self, view: ModelView, cardinalities: Sequence[int]) -> dict[int, Tensor]:
-        """The points of each label, a row per value; none of a label with a value that no image of the split has."""
-        from pipeline.models.capabilities import HasLabelLatents
-        from pipeline.models.parts.class_means import class_means
-
-        model: Any = view.model
-        split: str = self.means
-        if split == "auto":
-            split = "valid" if isinstance(model, HasLabelLatents) else "train"
-        if split not in view.examples.data.manifest.splits:
-            raise DoesNotApply(
-                f"the points are taken from the split {split}, which there is not (see means=)"
-            )
-        means = class_means(model, view.on(split).examples.batches(), cardinalities)
-        return {
-            label: model.switching_points(label, means)
-            for label, counts in enumerate(means.counts)
-            if bool((counts > 0).all())
-        }
 
 
 def switching_summary(

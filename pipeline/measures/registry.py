@@ -25,6 +25,7 @@ from pipeline.measures.fid import FID
 from pipeline.measures.frechet_classifier import FrechetClassifier
 from pipeline.measures.generation_accuracy import GenerationAccuracy
 from pipeline.measures.generation_grid import GenerationGrid
+from pipeline.measures.identity_error import IdentityError
 from pipeline.measures.importance_weighted_bound import ImportanceWeightedBound
 from pipeline.measures.intervention_grid import InterventionGrid
 from pipeline.measures.latent_histogram import LatentHistogram
@@ -55,6 +56,7 @@ _ALL: tuple[type[Measure], ...] = (
     FID,
     Naturalness,
     AttributeSwitching,
+    IdentityError,
     ReconstructionGrid,
     GenerationGrid,
     InterventionGrid,
