@@ -13,7 +13,9 @@ from itertools import product
 from launch.recipes.attribute_switching import OPTIMISER
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.csvae import CSVAEConfig
+from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 MODEL = CSVAEConfig(
@@ -25,21 +27,25 @@ def swiss_roll() -> list[RunConfig]:
     """The paper's 2300 epochs on batches of 64, either prior, three seeds."""
     training = TrainingConfig(epochs=2300, batch_size=64, checkpoint_every_epochs=100)
     return [
-        _run(replace(MODEL, attribute_at_origin=at_origin), training, OPTIMISER, seed)
+        _run("swiss-roll", replace(MODEL, attribute_at_origin=at_origin), training, OPTIMISER, seed)
         for seed, at_origin in product(range(3), (True, False))
     ]
 
 
 def swiss_roll_quick() -> list[RunConfig]:
     """Twenty epochs at six times the learning rate, one prior, one seed."""
-    return [_run(MODEL, TrainingConfig(epochs=20, batch_size=50), OptimiserConfig(learning_rate=3e-3), 0)]
+    training, optimiser = TrainingConfig(epochs=20, batch_size=50), OptimiserConfig(learning_rate=3e-3)
+    return [_run("swiss-roll-quick", MODEL, training, optimiser, 0)]
 
 
-def _run(model: CSVAEConfig, training: TrainingConfig, optimiser: OptimiserConfig, seed: int) -> RunConfig:
+def _run(
+    recipe: str, model: CSVAEConfig, training: TrainingConfig, optimiser: OptimiserConfig, seed: int
+) -> RunConfig:
     return RunConfig(
         data=DataConfig(name="swiss_roll"),
         model=model,
         optimiser=optimiser,
         training=training,
+        measures=MeasuresConfig(take=measures_of(recipe)),
         seed=seed,
     )

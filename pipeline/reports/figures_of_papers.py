@@ -7,6 +7,7 @@ from pipeline.reports.recipes import (
     OF_CCVAE,
     OF_CCVAE_WITH_STYLE,
     OF_CSVAE,
+    OF_CSVAE_SWISS_ROLL,
     OF_REVAE,
     OF_STUDY,
     OF_STUDY_HAIR,
@@ -250,27 +251,47 @@ def _csvae(
 
 
 _MANIPULATING = ("cond_vae", "cond_vae_info", "csvae")
+_POINTS = Pictures("subspace_views", "subspace_views")
+_DECODED_POINTS = Pictures("subspace_views", "subspace_grid")
 
 OF_KLYS = (
+    PaperFigure(
+        paper="csvae",
+        figure="2",
+        shows="the swiss roll in Z, in W, and across",
+        pictures=(_POINTS,),
+        systems=("csvae",),
+        datasets=("swiss_roll",),
+        recipes=OF_CSVAE_SWISS_ROLL,
+    ),
     _csvae(
         "3",
-        "glasses and facial hair switched (without the points in the subspaces)",
+        "glasses and facial hair switched, and decoded from points of their subspaces",
         _SWITCHED,
         _DRAWS,
+        _DECODED_POINTS,
+        _POINTS,
         systems=_MANIPULATING,
         datasets=("celeba_glasses", "celeba_facial_hair"),
     ),
     _csvae(
-        "4", "expressions switched (without the points in the subspaces)", _SWITCHED, systems=_MANIPULATING
+        "4",
+        "expressions switched, and decoded from points of their subspaces",
+        _SWITCHED,
+        _DECODED_POINTS,
+        _POINTS,
+        systems=_MANIPULATING,
     ),
     _csvae(
         "8",
-        "all expressions switched (without the points in the subspaces)",
+        "all expressions decoded from points of their subspaces",
         _SWITCHED,
+        _DECODED_POINTS,
+        _POINTS,
         systems=_MANIPULATING,
     ),
     _csvae("10", "expressions switched by several systems", _SWITCHED, systems=("vae", "cond_vae", "csvae")),
-    _csvae("11", "distribution over the subspaces, one latent at a time", _EMBEDDINGS, systems=("csvae",)),
+    _csvae("11", "distribution over the subspaces", _POINTS, systems=("csvae",)),
 )
 
 FIGURES = (*OF_JOY_2021, *OF_JOY_2020, *OF_PILCHEN, *OF_KLYS)

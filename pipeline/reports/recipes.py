@@ -55,3 +55,4 @@ OF_STUDY_SCHEDULE = {"celeba_hair": Recipes("study-hair-schedule", "study-hair-s
 OF_CSVAE = dict.fromkeys(
     ("tfd", "celeba_glasses", "celeba_facial_hair"), Recipes("csvae-table1", "csvae-table1-quick")
 )
+OF_CSVAE_SWISS_ROLL = {"swiss_roll": Recipes("swiss-roll", "swiss-roll-quick")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
         ax.set_visible(False)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside right upper", fontsize=7)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(fill(title, 50 * columns), fontsize=9)  # the legend is next to it
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return True
