@@ -19,6 +19,7 @@ import tyro
 from data_prep.errors import Diverged, Interrupted, report_user_errors
 from data_prep.start_up import imports_are_done
 from jobs.exit_status import exits_as_a_unit
+from jobs.extension import extend_shorter_run
 from jobs.outcome import Outcome, write_outcome
 from jobs.unit import limit_threads, logged, open_data, share_the_gpu, take_rank_from_submitit, tracker_for
 from pipeline.cell import Cell
@@ -67,6 +68,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
         if world.is_rank_zero:
             lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))
             Outcome.clear(cell.folder)
+            extend_shorter_run(cell, data.manifest.digest, lease.check)
             tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
         world.barrier()  # no rank reads a checkpoint before this attempt has the lease
         guarded = {} if lease is None else {"guard": lease.check}
