@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PERSON = "identity"
 """The factor that says which person an image shows; negative if that is not known."""
+COMPARED = ("target_minus_changed", "original_minus_changed", "target_minus_original")
+"""The table's columns, in the order of the metrics."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +28,7 @@ class IdentityError:
     """Squared error, summed over pixels, between a picture switched to a label's value and one of that person that has it.
 
     Over all ordered pairs of pictures of one person with different values of a label. The points that are switched to
-    minimise this error on ``valid``: Adam begins at the system's own ones, from class means.
+    minimise this error (``identity_mse``) on ``valid``: Adam begins at the system's own ones, from class means.
     ``identity_original_changed``: how far the switch goes; ``identity_target_original``: the error of changing nothing.
     """
 
@@ -44,7 +46,7 @@ class IdentityError:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(capabilities=("SwitchesAttribute", "Encodes"), columns=("labels",))
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "identity_target_changed": Metric(unit="squared error", better="lower"),
+        "identity_mse": Metric(unit="squared error", better="lower"),
         "identity_original_changed": Metric(unit="squared error", better="none"),
         "identity_target_original": Metric(unit="squared error", better="none"),
     }
@@ -86,12 +88,16 @@ class IdentityError:
         if not measured:
             raise DoesNotApply("no two images of the split show one person with two values of a label")
         numbers = {name: float(torch.cat(errors).mean()) for name, errors in of_labels.items()}
-        count = sum(map(len, of_labels["identity_target_changed"]))
+        count = sum(map(len, of_labels["identity_mse"]))
         arrays = {
             f"label_{name}": np.array([float(each.mean()) for each in errors])
             for name, errors in of_labels.items()
         }
-        arrays["labels"] = np.array(measured, dtype=np.str_)
+        arrays |= {
+            "labels": np.array(measured, dtype=np.str_),
+            "compared": np.array(COMPARED, dtype=np.str_),
+            "errors": np.array(list(numbers.values())),
+        }
         return Measured(numbers=numbers, counts=dict.fromkeys(numbers, count), arrays=arrays)
 
     def _pairs(self, view: ModelView, label: int, most: int) -> np.ndarray:

@@ -95,14 +95,17 @@ def test_points_that_fit_beat_the_systems_own_and_changing_nothing() -> None:
     # What no point can tell: how the label looks in the second picture.
     shades = (world.labels[:, 0] + world.wobble[:, 0]) / 3
     within = np.mean([shades[world.labels[:, 0] == value].var() for value in range(3)])
-    assert fitted.numbers["identity_target_changed"] == pytest.approx(SIDE * within, rel=0.25)
-    assert fitted.numbers["identity_target_changed"] < 0.2 * none.numbers["identity_target_changed"]
-    assert own.numbers["identity_target_changed"] > 3 * fitted.numbers["identity_target_changed"]
+    assert fitted.numbers["identity_mse"] == pytest.approx(SIDE * within, rel=0.25)
+    assert fitted.numbers["identity_mse"] < 0.2 * none.numbers["identity_mse"]
+    assert own.numbers["identity_mse"] > 3 * fitted.numbers["identity_mse"]
     # Chance.
-    assert none.numbers["identity_target_changed"] == none.numbers["identity_target_original"]
+    assert none.numbers["identity_mse"] == none.numbers["identity_target_original"]
     assert none.numbers["identity_original_changed"] == 0
     assert fitted.numbers["identity_original_changed"] > 0.5 * none.numbers["identity_target_original"]
-    assert fitted.counts["identity_target_changed"] == 300
+    assert fitted.counts["identity_mse"] == 300
+    changed, moved, unchanged = fitted.arrays["errors"]
+    assert fitted.arrays["compared"].tolist()[0] == "target_minus_changed"
+    assert changed == fitted.numbers["identity_mse"] < moved < unchanged
     larger = measured(SwitchesNothing, world, pairs=300, scale=255.0).numbers
     assert larger["identity_target_original"] == pytest.approx(
         255**2 * none.numbers["identity_target_original"]
