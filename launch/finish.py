@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from data_prep.errors import LaunchError, report_user_errors
+from data_prep.errors import LaunchError, TrackingError, report_user_errors
 from launch.compare import Compare, compare
 from launch.launch_record import recorded_recipes
+from launch.readers import ReaderSweep
 from launch.recipes import QUICK
 from launch.store import wait_for_store
 from pipeline.cell import Cell
@@ -23,6 +24,15 @@ def finish_on_node(sweep: str, names: Sequence[str]) -> None:
     """``finish`` as the last job of a sweep on a cluster: a user error is one sentence, and exit status 2."""
     with report_user_errors():
         finish(Path(sweep), [Cell.open(Path(sweep, name, "config.json")) for name in names])
+
+
+def finish_readers(sweeps: Iterable[ReaderSweep]) -> None:
+    """``finish`` each sweep of label readers; what goes wrong with their tables is printed, and stops no other sweep."""
+    for sweep in sweeps:
+        try:
+            finish(sweep.folder, sweep.cells)
+        except TrackingError as error:
+            print(f"no table of {sweep.folder.name}: {error}", flush=True)
 
 
 def finish(sweep: Path, cells: Sequence[Cell]) -> None:

@@ -28,7 +28,7 @@ from launch.clusters import make_backend
 from launch.clusters.backend import ClusterName
 from launch.clusters.resources import Resources
 from launch.command_line import parsed
-from launch.finish import finish
+from launch.finish import finish, finish_readers
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
 from launch.monitoring.named import SweepFolder, SweepName
@@ -151,8 +151,7 @@ def _measure_sweep(options: Measure) -> int:
     states = run_to_the_end(backend, to_do, sweep.path, options.cluster, reader_sweeps)
     for line in [*failures(states, [*of_readers(reader_sweeps), *to_do]), summary(states)]:
         print(line)
-    for readers_of_one in reader_sweeps:
-        finish(readers_of_one.folder, readers_of_one.cells)
+    finish_readers(reader_sweeps)
     finish(sweep.path, trained)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 

@@ -18,7 +18,7 @@ from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.launchers import announced
 from launch.clusters.resources import Resources
 from launch.existing_cells import refuse_edited_cells, refuse_other_ranks
-from launch.finish import finish
+from launch.finish import finish, finish_readers
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
 from launch.monitoring.named import SweepFolder
@@ -193,8 +193,7 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, [*of_readers(reader_sweeps), *cells]), *stopped, summary(states)]:
         print(line)
-    for readers_of_one in reader_sweeps:
-        finish(readers_of_one.folder, readers_of_one.cells)
+    finish_readers(reader_sweeps)
     finish(sweep, cells)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
