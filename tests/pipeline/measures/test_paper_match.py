@@ -76,20 +76,23 @@ def next_to_recipes() -> dict[PaperValue, dict[str, bool]]:
 
 
 CLAIMED = {
-    ("ccvae", "celeba"): ("celeba-table1", "celeba-table1-quick"),
-    ("ccvae", "chexpert"): ("chexpert-table1", "chexpert-table1-quick"),
-    ("ccvae", "fashion_mnist"): ("fashion-mnist", "fashion-mnist-quick"),
-    ("ccvae", "mnist"): ("mnist", ""),
+    ("ccvae", "celeba"): "celeba-table1",
+    ("ccvae", "chexpert"): "chexpert-table1",
+    ("ccvae", "fashion_mnist"): "fashion-mnist",
+    ("ccvae", "mnist"): "mnist",
 }
-"""The recipe that reproduces a paper's table on a data set, and its quick form."""
+"""The recipe that reproduces a paper's table on a data set."""
 
 
 @pytest.mark.parametrize("row", [row for row in paper_values() if row.paper == "ccvae"], ids=str)
-def test_a_row_that_a_recipe_claims_is_found_by_its_runs_and_by_no_others(row: PaperValue) -> None:
-    recipe, quick = CLAIMED[row.paper, row.dataset]
-    found = dict(next_to_recipes()[row])
-    assert found.pop(recipe) is False
-    assert found in ({}, {quick: True})
+def test_a_row_is_found_by_the_recipe_of_its_table_and_no_quick_run_passes_for_it(row: PaperValue) -> None:
+    found = next_to_recipes()[row]
+    assert found[CLAIMED[row.paper, row.dataset]] is False
+    assert all(deviates for name, deviates in found.items() if name.endswith("-quick"))
+    # The other papers' recipes train some of the same runs; only figure 8's differ, by their gradients.
+    assert {name for name, deviates in found.items() if deviates and not name.endswith("-quick")} <= {
+        "ccvae-figure8"
+    }
 
 
 @pytest.mark.parametrize(
