@@ -41,7 +41,7 @@ from launch.store import wait_for_store
 from launch.uploads import bring_finished_cells, destination, name_parent
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Failure, Result
-from pipeline.measures.plan import is_done, planned, unsettled
+from pipeline.measures.plan import is_done, needs_readers, planned, unsettled
 from pipeline.measures.registry import describe as describe_measures
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.tracking import tracking_uri
@@ -234,9 +234,14 @@ def _as_sweep(options: Measure) -> Sweep:
 
 
 def _with_readers(cells: Sequence[Cell], sweeps: Path) -> list[Cell]:
-    """The cells with the readers of their data named; those of a sweep from before there were readers name none."""
-    runs = with_readers([cell.config for cell in cells], sweeps)
-    return [replace(cell, config=run) for cell, run in zip(cells, runs, strict=True)]
+    """The cells, with the readers of their data named where a measure rests on them.
+
+    Those of a sweep from before there were readers name none.
+    """
+    judged = [cell for cell in cells if needs_readers(cell.config.measures)]
+    runs = with_readers([cell.config for cell in judged], sweeps)
+    named = dict(zip((cell.name for cell in judged), runs, strict=True))
+    return [replace(cell, config=named.get(cell.name, cell.config)) for cell in cells]
 
 
 def _write_readers(cell: Cell, readers: tuple[str, ...]) -> None:
