@@ -109,7 +109,7 @@ def test_a_measure_that_gives_other_numbers_now_is_left_to_be_computed_again(
         result.write(tmp_path)
     cell = CellFolder(tmp_path)
     both = MeasuresConfig(take=("classification", "likelihood"))
-    assert [entry.key.measure for entry in unsettled(cell, both)] == ["likelihood"]
+    assert [entry.key.measure for entry in unsettled(cell, both)] == ["classification", "likelihood"]
     assert {result.key.version for result in former_results(log, former(csvae | {"hidden_labels": 0.1}))} == {
         1
     }

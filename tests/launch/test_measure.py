@@ -67,6 +67,7 @@ def of_training(cell: CellFolder) -> dict[str, bytes]:
     points = [line for line in log if json.loads(line)["kind"] in ("train", "epoch")]
     configuration = json.loads(cell.config_file.read_bytes())
     del configuration["tracking"]  # a copied sweep is another one in MLflow
+    del configuration["measures"]["readers"]  # which a launcher names
     return (
         kept
         | {

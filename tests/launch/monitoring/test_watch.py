@@ -190,7 +190,7 @@ def test_many_cells_do_not_report_every_epoch(tmp_path, capsys):
     assert [line.split()[-1] for line in lines] == ["1/100", "10/100"]
 
 
-def test_a_failed_cell_is_reported_with_the_path_of_its_logs(five, tmp_path):
-    (line,) = failures(five[1], tmp_path)
+def test_a_failed_cell_is_reported_with_the_path_of_its_logs(five):
+    (line,) = failures(five[1], five[0])
     assert "seed2" in line
     assert line.endswith(f"{five[0][2].folder / 'log'})")

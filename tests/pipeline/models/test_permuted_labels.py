@@ -40,6 +40,7 @@ OF_ATTRIBUTES: dict[str, dict[str, tuple[str, int, int]]] = {
         "label_decoder.4.weight": ("values", 0, 1),
         "label_decoder.4.bias": ("values", 0, 1),
     },
+    "label_reader": {"head.weight": ("values", 0, 1), "head.bias": ("values", 0, 1)},
     "csvae": {
         "decoder.0.weight": ("subspaces", 1, 1),
         "subspace_encoder.weight": ("attributes", 1, 1),
