@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
+from launch.recipes.runs import run
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.models.vae import VAEConfig
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RECONSTRUCTION, KL, ADVERSARY = 20.0, 0.2, 10.0
@@ -43,20 +42,12 @@ def csvae_table1() -> list[RunConfig]:
 def csvae_table1_quick() -> list[RunConfig]:
     """Drawn faces with and without glasses."""
     data = [DataConfig(name="drawn_faces", options=("count=6000", "read_as=celeba_glasses"))]
-    return _runs("csvae-table1-quick", data, epochs=10, seeds=1, quick=True)
+    return _runs("csvae-table1-quick", data, epochs=10, seeds=1)
 
 
-def _runs(
-    recipe: str, data: Iterable[DataConfig], *, epochs: int, seeds: int, quick: bool = False
-) -> list[RunConfig]:
+def _runs(recipe: str, data: Iterable[DataConfig], *, epochs: int, seeds: int) -> list[RunConfig]:
+    training = TrainingConfig(epochs=epochs, batch_size=64)
     return [
-        RunConfig(
-            data=entry,
-            model=system,
-            optimiser=OPTIMISER,
-            training=TrainingConfig(epochs=epochs, batch_size=64),
-            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=quick),
-            seed=seed,
-        )
+        run(recipe, entry, system, training, OPTIMISER, seed=seed)
         for seed, entry, system in product(range(seeds), data, SYSTEMS)
     ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import product
 
 from data_prep.supervision import PAPER_RATES
+from launch.recipes.runs import run
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import TrainingConfig
 
 SYSTEMS = (CCVAEConfig, M2Config)
@@ -39,13 +38,8 @@ def mnist() -> list[RunConfig]:
 
 
 def _table_6(recipe: str, data: str) -> list[RunConfig]:
+    training = TrainingConfig(epochs=100)
     return [
-        RunConfig(
-            data=DataConfig(name=data, supervision_rate=rate),
-            model=system(),
-            training=TrainingConfig(epochs=100),
-            measures=MeasuresConfig(take=measures_of(recipe)),
-            seed=seed,
-        )
+        run(recipe, DataConfig(name=data, supervision_rate=rate), system(), training, seed=seed)
         for seed, system, rate in product(range(3), SYSTEMS, PAPER_RATES)
     ]

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
+from launch.recipes.runs import run
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.ccvae_one_per_class import OnePerClassCCVAEConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.registry import ModelConfig
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RATES = (0.004, 0.06, 0.2)
+ADAM = OptimiserConfig(learning_rate=5e-4)
 WITH_STYLE: tuple[ModelConfig, ...] = (
     CCVAEConfig.revae(),
     M2Config(latent_size=10),
@@ -70,38 +70,26 @@ def revae_one_per_class_quick() -> list[RunConfig]:
 
 
 def _runs(recipe: str, runs: Iterable[tuple[str, ModelConfig, float]], seeds: int = 3) -> list[RunConfig]:
+    training = TrainingConfig(epochs=100)
     return [
-        RunConfig(
-            data=DataConfig(name=data, supervision_rate=rate),
-            model=model,
-            optimiser=OptimiserConfig(learning_rate=5e-4),
-            training=TrainingConfig(epochs=100),
-            measures=MeasuresConfig(take=measures_of(recipe)),
-            seed=seed,
-        )
+        run(recipe, DataConfig(name=data, supervision_rate=rate), model, training, ADAM, seed=seed)
         for seed, (data, model, rate) in product(range(seeds), runs)
     ]
 
 
 def _quick(recipe: str, models: Iterable[ModelConfig]) -> list[RunConfig]:
     return [
-        RunConfig(
-            data=DataConfig(name="fashion_mnist", supervision_rate=rate),
-            model=model,
-            optimiser=OptimiserConfig(learning_rate=5e-4),
-            training=TrainingConfig(epochs=3),
-            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
+        run(
+            recipe,
+            DataConfig(name="fashion_mnist", supervision_rate=rate),
+            model,
+            TrainingConfig(epochs=3),
+            ADAM,
         )
         for model, rate in product(models, (0.06, 0.2))
     ]
 
 
 def _one_per_class(data: str, epochs: int, seed: int, recipe: str) -> RunConfig:
-    return RunConfig(
-        data=DataConfig(name=data, supervision_rate=0.0, one_per_class=True),
-        model=OnePerClassCCVAEConfig(),
-        optimiser=OptimiserConfig(learning_rate=5e-4),
-        training=TrainingConfig(epochs=epochs),
-        measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
-        seed=seed,
-    )
+    one_of_each = DataConfig(name=data, supervision_rate=0.0, one_per_class=True)
+    return run(recipe, one_of_each, OnePerClassCCVAEConfig(), TrainingConfig(epochs=epochs), ADAM, seed=seed)

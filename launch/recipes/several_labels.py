@@ -11,16 +11,15 @@ from dataclasses import replace
 from itertools import product
 
 from data_prep.supervision import PAPER_RATES
+from launch.recipes.runs import run
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
 from pipeline.models.registry import ModelConfig
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 FACES, RADIOGRAPHS = (18, 27), (5, 40)
@@ -115,15 +114,9 @@ def _systems(labels: int, style_size: int) -> list[ModelConfig]:
 def _paper(
     recipe: str, data: str, systems: list[ModelConfig], rates: Iterable[float] = PAPER_RATES
 ) -> list[RunConfig]:
+    training, optimiser = TrainingConfig(epochs=100), OptimiserConfig(learning_rate=2e-4)
     return [
-        RunConfig(
-            data=DataConfig(name=data, supervision_rate=rate),
-            model=system,
-            optimiser=OptimiserConfig(learning_rate=2e-4),
-            training=TrainingConfig(epochs=100),
-            measures=MeasuresConfig(take=measures_of(recipe)),
-            seed=seed,
-        )
+        run(recipe, DataConfig(name=data, supervision_rate=rate), system, training, optimiser, seed=seed)
         for seed, system, rate in product(range(3), systems, rates)
     ]
 
@@ -131,13 +124,8 @@ def _paper(
 def _quick(
     recipe: str, data: DataConfig, runs: Iterable[tuple[ModelConfig, float]], *, epochs: int
 ) -> list[RunConfig]:
+    training, optimiser = TrainingConfig(epochs=epochs, batch_size=32), OptimiserConfig(learning_rate=1e-3)
     return [
-        RunConfig(
-            data=replace(data, supervision_rate=rate),
-            model=system,
-            optimiser=OptimiserConfig(learning_rate=1e-3),
-            training=TrainingConfig(epochs=epochs, batch_size=32),
-            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
-        )
+        run(recipe, replace(data, supervision_rate=rate), system, training, optimiser)
         for system, rate in runs
     ]

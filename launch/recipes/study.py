@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
+from launch.recipes.runs import run
 from launch.recipes.several_labels import FEW_FACES, FEW_HAIR_COLOURS
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 RATES = (0.1, 0.9)
@@ -69,15 +68,9 @@ def _at_rates(data: DataConfig) -> list[DataConfig]:
 def _runs(
     recipe: str, data: Iterable[DataConfig], models: Iterable[CCVAEConfig], *, epochs: int
 ) -> list[RunConfig]:
+    training, optimiser = TrainingConfig(epochs=epochs), OptimiserConfig(learning_rate=2e-4)
     return [
-        RunConfig(
-            data=entry,
-            model=model,
-            optimiser=OptimiserConfig(learning_rate=2e-4),
-            training=TrainingConfig(epochs=epochs),
-            measures=MeasuresConfig(take=measures_of(recipe)),
-            seed=seed,
-        )
+        run(recipe, entry, model, training, optimiser, seed=seed)
         for seed, model, entry in product(range(3), models, data)
     ]
 
@@ -85,13 +78,5 @@ def _runs(
 def _quick(
     recipe: str, data: Iterable[DataConfig], models: Iterable[CCVAEConfig], *, epochs: int
 ) -> list[RunConfig]:
-    return [
-        RunConfig(
-            data=entry,
-            model=model,
-            optimiser=OptimiserConfig(learning_rate=1e-3),
-            training=TrainingConfig(epochs=epochs, batch_size=32),
-            measures=MeasuresConfig(take=measures_of(recipe), quick_readers=True),
-        )
-        for model, entry in product(models, data)
-    ]
+    training, optimiser = TrainingConfig(epochs=epochs, batch_size=32), OptimiserConfig(learning_rate=1e-3)
+    return [run(recipe, entry, model, training, optimiser) for model, entry in product(models, data)]

@@ -11,13 +11,13 @@ from dataclasses import replace
 from itertools import product
 
 from launch.recipes.attribute_switching import OPTIMISER
+from launch.recipes.runs import run
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
-from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.csvae import CSVAEConfig
-from pipeline.reports.registry import measures_of
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
+DATA = DataConfig(name="swiss_roll")
 MODEL = CSVAEConfig(
     latent_size=2, hidden_width=64, adversary_width=64, likelihood_scale=1 / 30, hidden_labels=0.0
 )
@@ -27,7 +27,7 @@ def swiss_roll() -> list[RunConfig]:
     """The paper's 2300 epochs on batches of 64, either prior, three seeds."""
     training = TrainingConfig(epochs=2300, batch_size=64, checkpoint_every_epochs=100)
     return [
-        _run("swiss-roll", replace(MODEL, attribute_at_origin=at_origin), training, OPTIMISER, seed)
+        run("swiss-roll", DATA, replace(MODEL, attribute_at_origin=at_origin), training, OPTIMISER, seed=seed)
         for seed, at_origin in product(range(3), (True, False))
     ]
 
@@ -35,17 +35,4 @@ def swiss_roll() -> list[RunConfig]:
 def swiss_roll_quick() -> list[RunConfig]:
     """Twenty epochs at six times the learning rate, one prior, one seed."""
     training, optimiser = TrainingConfig(epochs=20, batch_size=50), OptimiserConfig(learning_rate=3e-3)
-    return [_run("swiss-roll-quick", MODEL, training, optimiser, 0)]
-
-
-def _run(
-    recipe: str, model: CSVAEConfig, training: TrainingConfig, optimiser: OptimiserConfig, seed: int
-) -> RunConfig:
-    return RunConfig(
-        data=DataConfig(name="swiss_roll"),
-        model=model,
-        optimiser=optimiser,
-        training=training,
-        measures=MeasuresConfig(take=measures_of(recipe)),
-        seed=seed,
-    )
+    return [run("swiss-roll-quick", DATA, MODEL, training, optimiser)]

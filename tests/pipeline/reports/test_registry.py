@@ -6,6 +6,7 @@ import pytest
 
 from data_prep.sources import source_named
 from launch.recipes import RECIPES
+from launch.start import Sweep, chosen_runs
 from pipeline.figures.draw import DRAWN
 from pipeline.measures.registry import MEASURES, measure_named
 from pipeline.models.registry import PRESETS
@@ -32,10 +33,13 @@ def test_every_report_has_data_and_recipes_that_exist_and_take_its_measures(name
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name.endswith("-quick")])
-def test_a_quick_recipe_takes_quick_readers_if_it_needs_any(recipe: str) -> None:
-    for run in RECIPES[recipe].runs():
-        needed = any(measure_named(text).needs.extras for text in run.measures.take)
-        assert run.measures.quick_readers or not needed
+def test_a_quick_recipe_takes_quick_readers(recipe: str) -> None:
+    assert all(run.measures.quick_readers for run in chosen_runs(Sweep(), recipe))
+
+
+def test_a_full_recipe_takes_the_ensemble() -> None:
+    full = [name for name in RECIPES if not name.endswith("-quick")]
+    assert not any(run.measures.quick_readers for name in full for run in chosen_runs(Sweep(), name))
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)

@@ -9,9 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,21 @@ FEW = [Case("ccvae", "digits"), Case("m2", "mixed"), Case("csvae", "digits")]
 on_both = pytest.mark.parametrize("device", ["cpu", GPU], indirect=True)
 
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+def places(
+    names: str, on_cpu: Iterable[tuple[object, ...]], on_gpu: Iterable[tuple[object, ...]]
+) -> pytest.MarkDecorator:
+    """Values of these parameters on the CPU, which needs few, and on a GPU."""
+    here = [(*values, "cpu") for values in on_cpu]
+    there = [pytest.param(*values, "cuda", marks=pytest.mark.gpu) for values in on_gpu]
+    return pytest.mark.parametrize(f"{names}, device", [*here, *there], indirect=["device"], ids=str)
+
+
 def cases(on_cpu: list[Case]) -> pytest.MarkDecorator:
     """Every system on a GPU, and these cases on the CPU."""
-    there = [pytest.param(case, "cuda", marks=pytest.mark.gpu) for case in ON_GPU]
-    return pytest.mark.parametrize(
-        ("case", "device"), [*((case, "cpu") for case in on_cpu), *there], indirect=["device"], ids=str
-    )
+    return places("case", product(on_cpu), product(ON_GPU))
 
 
 @pytest.fixture
@@ -112,11 +122,8 @@ def parameters(step: Step) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in step.model.named_parameters()}
 
 
-@cases(ONE_OF_EACH)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", pytest.param("float16", marks=pytest.mark.gpu)])
+@places("case, precision", product(ONE_OF_EACH, ["bfloat16"]), product(ON_GPU, PRECISIONS))
 def test_every_system_trains_in_every_precision(case: Case, device: torch.device, precision: str) -> None:
-    if device.type == "cpu" and precision != "bfloat16":
-        pytest.skip("bfloat16 is enough on a CPU")
     step = start(case, device, precision)
     before = parameters(step)
     terms = some_steps(case, step, device)
@@ -176,15 +183,12 @@ def test_objectives_and_gradients_are_those_of_the_cpu(
     assert (gradient_there - gradient).norm() / gradient.norm() < GRADIENT
 
 
-@cases(FEW)
+@places("case, precision", product(FEW, ["float32"]), product(ON_GPU, PRECISIONS))
 @pytest.mark.usefixtures("graphs")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", pytest.param("float16", marks=pytest.mark.gpu)])
 def test_captured_steps_are_the_steps_bit_for_bit_and_both_repeat(
     case: Case, device: torch.device, precision: str
 ) -> None:
     """The same random numbers, kernels that repeat their bits, and moments that begin at zero."""
-    if device.type == "cpu" and precision != "float32":
-        pytest.skip("float32 is enough on a CPU")
     found = []
     for captured in (False, True, False):
         step = start(case, device, precision, cuda_graphs=captured)
@@ -194,16 +198,15 @@ def test_captured_steps_are_the_steps_bit_for_bit_and_both_repeat(
     assert_bitwise_equal(found[0], found[1])
 
 
-@on_both
+@places(
+    "system, captured, precision",
+    product(["csvae"], [False, True], ["auto"]),  # others are in test_resume.py and test_graphs.py
+    product(["ccvae", "m2", "csvae"], [False, True], ["auto", "float16"]),
+)
 @pytest.mark.usefixtures("graphs")
-@pytest.mark.parametrize("system", ["ccvae", "m2", "csvae"])
-@pytest.mark.parametrize("captured", [False, True])
-@pytest.mark.parametrize("precision", ["auto", pytest.param("float16", marks=pytest.mark.gpu)])
 def test_a_run_resumes_bit_for_bit(
     tiny_data_set: Path, tmp_path: Path, device: torch.device, system: str, captured: bool, precision: str
 ) -> None:
-    if device.type == "cpu" and (precision == "float16" or system != "csvae"):
-        pytest.skip("others are in test_resume.py and test_graphs.py")
     config = small_run(tiny_data_set, system=system, epochs=3, cuda_graphs=captured, precision=precision)
     config = replace(config, training=replace(config.training, checkpoint_every_minutes=1e-9))
     data, world = DataSet(tiny_data_set), World(rank=0, size=1, device=device)
@@ -246,12 +249,9 @@ def test_what_fits_is_resident_on_the_device(tiny_data_set: Path, device: torch.
     assert loader._images.device.type == device.type
 
 
-@cases(FEW)
+@places("case, captured", product(FEW, [False]), product(ON_GPU, [False, True]))
 @pytest.mark.usefixtures("graphs")
-@pytest.mark.parametrize("captured", [False, True])
 def test_no_step_of_any_system_waits_for_the_device(case: Case, device: torch.device, captured: bool) -> None:
-    if device.type == "cpu" and captured:
-        pytest.skip("shown by the steps above")
     for precision in ("float32", *(["float16"] if device.type == "cuda" else [])):
         step = start(case, device, precision, cuda_graphs=captured)
         some_steps(case, step, device)  # captures
