@@ -44,7 +44,7 @@ def describe(
 
     def allocation(ranks: int, on_gpus: bool) -> Allocation:
         if isinstance(backend, SlurmBackend):
-            resources, _ = backend.resources(ranks, on_gpus=on_gpus)
+            resources, _ = backend.jobs.of(ranks, on_gpus=on_gpus)
             return Allocation.by(resources, ranks, cells_per_gpu(resources))
         takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
         sharing = cells_per_gpu(backend.resources) if isinstance(backend, LocalBackend) and takes_gpus else 1
@@ -71,7 +71,7 @@ def _may_get_gpus(backend: SlurmBackend, cells: Sequence[Cell]) -> bool:
     """Whether the number of GPUs depends on a cluster that does not answer."""
     if backend.facts.not_known is None or all(cell.config.training.device == "cpu" for cell in cells):
         return False
-    return not backend.gpus_are_given()
+    return not backend.jobs.gpus_are_given()
 
 
 def _state(cell: Cell) -> str:

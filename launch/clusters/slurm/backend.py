@@ -7,34 +7,31 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from jobs.trial import Trials
 from launch.clusters.backend import State
-from launch.clusters.gpus import Gpus
-from launch.clusters.packing import cells_per_gpu, refuse_to_pack_ranks, without_auto
+from launch.clusters.packing import refuse_to_pack_ranks, without_auto
 from launch.clusters.resources import Resources
 from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.arrays import Array
 from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.data import Preparation
 from launch.clusters.slurm.facts import ClusterFacts, read_facts
+from launch.clusters.slurm.job_resources import JobResources, want_gpus
 from launch.clusters.slurm.job_state import is_held
 from launch.clusters.slurm.pending_work import PendingWork, pending_work
-from launch.clusters.slurm.preflight import FOR_SMALL_JOBS, Shape, preflight
+from launch.clusters.slurm.preflight import preflight
 from launch.clusters.slurm.queue import QueuedJob, cancel, queued
 from launch.clusters.slurm.queued_readers import training_readers
 from launch.clusters.slurm.register import PREFIX, Held, Register
 from launch.clusters.slurm.sbatch import PATIENCE_S, SbatchRefusal
-from launch.clusters.slurm.site import as_given, resolve, resolve_small
 from launch.clusters.slurm.snapshot import CODE, code_content, snapshot_folder, take_snapshot
-from launch.clusters.slurm.stages import Limits, planned
+from launch.clusters.slurm.stages import planned
 from launch.clusters.slurm.submission import Submitter
-from launch.clusters.slurm.submit_limits import SubmitLimit, tightest_limit
 from launch.clusters.slurm.trial_job import run_trial_job
 from launch.clusters.slurm.within_limits import submit_within, worth_another_try
 from launch.plan import NeededData
@@ -66,7 +63,7 @@ class SlurmBackend:
                 " --cluster local"
             )
         self.sweep, self.facts = sweep, read_facts() if facts is None else facts
-        self._asked, self._config_file = resources, config_file
+        self.jobs = JobResources(resources, config_file, self.facts)
         self._needed: Sequence[NeededData] = []
         self._of_readers: list[SlurmBackend] = []
         self._states = CellStates(sweep, [])
@@ -75,26 +72,6 @@ class SlurmBackend:
         self.held: dict[str, Held] = {}
         """Cells and shards whose jobs wait for room in the queue, by name."""
         self._next_try = 0.0
-        self._resolved: dict[tuple[int, bool], tuple[Resources, list[str]]] = {}
-
-    def resources(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
-        """The resources of a job of ``ranks`` ranks, and sentences about where they come from."""
-        key = ranks, on_gpus
-        if key not in self._resolved:
-            self._resolved[key] = resolve(self._asked, self._config_file, self.facts, ranks, on_gpus=on_gpus)
-        return self._resolved[key]
-
-    def gpus_are_given(self) -> bool:
-        """Whether the user or a file requests GPUs, or none."""
-        return as_given(self._asked, self._config_file)[0].gpus != Gpus()
-
-    def small_job(self) -> Resources:
-        """Resources of a job that writes a shard, a manifest or a table."""
-        return resolve_small(self._asked, self._config_file, self.facts)[0]
-
-    def _as_given(self) -> Resources:
-        """What was given on the command line and in the site's files, not completed by what the cluster has."""
-        return as_given(self._asked, self._config_file)[0]
 
     # submitting
 
@@ -102,7 +79,7 @@ class SlurmBackend:
         self, cells: Sequence[Cell], data: Sequence[NeededData], readers: Sequence[Cell] = ()
     ) -> str:
         """The arrays of a sweep that is not submitted yet, with the exact text for sbatch; those of its readers first."""
-        refuse_to_pack_ranks(cells, self._as_given())
+        refuse_to_pack_ranks(cells, self.jobs.as_given())
         folders = sorted({reader.folder.parent for reader in readers})
         before = [self._describe_readers(folder, readers) for folder in folders]
         now = PendingWork(
@@ -119,11 +96,11 @@ class SlurmBackend:
             for array in entry.arrays[:-1]:
                 array.not_known = preparing.why_not_counted(entry.data)
         names = [cell.name for cell in cells]
-        arrays = planned(now, preparations, self._limits(), self.sweep, names)
+        arrays = planned(now, preparations, self.jobs.limits(), self.sweep, names)
         submitter = self._submitter(snapshot_folder(self.sweep, code_content()), lock=None)
         texts = submitter.describe(arrays)
         still_open = [*now.train, *now.measure]
-        chosen = self._of_the_largest(still_open)[1] if still_open else []
+        chosen = self.jobs.of_the_largest(still_open)[1] if still_open else []
         described = (
             f"# array {number}: {array.stage}, {array.size}\n{text}\n"
             for number, (array, text) in enumerate(zip(arrays, texts, strict=True), start=1)
@@ -132,28 +109,23 @@ class SlurmBackend:
 
     def _describe_readers(self, folder: Path, readers: Sequence[Cell]) -> str:
         own = [reader for reader in readers if reader.folder.parent == folder]
-        backend = SlurmBackend(folder, self._asked, config_file=self._config_file, facts=self.facts)
+        backend = SlurmBackend(folder, self.jobs.asked, config_file=self.jobs.config_file, facts=self.facts)
         return f"# label readers, in {folder}; the first array is ID_OF_READERS below\n{backend.describe(own, [])}"
-
-    def _of_the_largest(self, cells: Sequence[Cell]) -> tuple[Resources, list[str]]:
-        """The resources of the job with the most ranks, and sentences about where they come from."""
-        ranks = max(cell.config.training.ranks for cell in cells)
-        return self.resources(ranks, on_gpus=any(cell.config.training.device != "cpu" for cell in cells))
 
     def check(
         self, cells: Sequence[Cell], data: Sequence[NeededData], tracking: str, *, thorough: bool
     ) -> None:
         """Print what was chosen; run the preflight checks unless jobs of this sweep are already in the queue."""
         still_open = [cell for cell in cells if not is_done(cell)]
-        refuse_to_pack_ranks(still_open, self._as_given())
+        refuse_to_pack_ranks(still_open, self.jobs.as_given())
         if not still_open or self._own(Register(self.sweep), self._poll_patiently()):
             return
-        for sentence in self._of_the_largest(still_open)[1]:
+        for sentence in self.jobs.of_the_largest(still_open)[1]:
             print(sentence)
         if not thorough:
             return
         findings = preflight(
-            self._shapes(still_open),
+            self.jobs.shapes(still_open),
             self.facts,
             sweep=self.sweep,
             data=[entry.folder for entry in data],
@@ -167,34 +139,6 @@ class SlurmBackend:
         problems = [finding.sentence for finding in findings if finding.level == "problem"]
         if problems:
             raise LaunchError(f"{'; '.join(problems)} (--no-preflight skips this check)")
-
-    def _shapes(self, cells: Sequence[Cell]) -> list[Shape]:
-        """The kinds of jobs that these cells need."""
-        training = [cell for cell in cells if not cell.is_trained()]
-        shapes = []
-        if training:
-            ranks = max(cell.config.training.ranks for cell in training)
-            resources, _ = self._of_the_largest(training)
-            shapes.append(Shape(what="training", resources=resources, ranks=ranks, jobs=len(training)))
-        on_gpus = any(cell.config.training.device != "cpu" for cell in cells)
-        measuring, _ = self.resources(1, on_gpus=on_gpus)
-        return [
-            *shapes,
-            Shape(what="measuring", resources=measuring, ranks=1, jobs=len(cells)),
-            self.shape_of_small_jobs(1, FOR_SMALL_JOBS),
-        ]
-
-    def shape_of_small_jobs(self, jobs: int, remedy: str) -> Shape:
-        """So many jobs that write shards, manifests or tables; ``remedy``: what to do if sbatch refuses them."""
-        return Shape(
-            what="shards and tables, without GPUs"
-            if not self.small_job().gpus.count
-            else "shards and tables",
-            resources=self.small_job(),
-            ranks=1,
-            jobs=jobs,
-            remedy=remedy,
-        )
 
     def prepare(self, data: Sequence[NeededData]) -> None:
         """Plan each data set that is not ready; its shards are written by jobs."""
@@ -237,11 +181,10 @@ class SlurmBackend:
 
     def _replace_auto(self, cells: Sequence[Cell], lock: BinaryIO | None) -> None:
         """Replace ``cells_per_gpu auto`` by a number: that of an earlier launch, or of a job that tries it out now."""
-        given = self._as_given()
+        given = self.jobs.as_given()
         if given.cells_per_gpu != "auto" or not cells:
             return
-        on_gpus = any(cell.config.training.device != "cpu" for cell in cells)
-        resources, _ = self.resources(1, on_gpus=on_gpus)
+        resources, _ = self.jobs.of(1, on_gpus=want_gpus(cells))
         what = "a GPU" if resources.gpus.count else f"{resources.cpus_per_task or 1} CPU(s)"
         place = f"{what} of partition {resources.partition}"
 
@@ -259,11 +202,12 @@ class SlurmBackend:
             return run_trial_job(submitter, Register(self.sweep), untrained, resources.parameters(1), counts)
 
         chosen = without_auto(self.sweep, given, place, trials, len(cells)).cells_per_gpu
-        self._asked = replace(self._asked, cells_per_gpu=chosen)
-        self._resolved.clear()
+        self.jobs.set_cells_per_gpu(chosen)
 
     def _submitted_readers(self, sweep: ReaderSweep) -> SlurmBackend:
-        backend = SlurmBackend(sweep.folder, self._asked, config_file=self._config_file, facts=self.facts)
+        backend = SlurmBackend(
+            sweep.folder, self.jobs.asked, config_file=self.jobs.config_file, facts=self.facts
+        )
         folders = {Path(cell.config.data.folder) for cell in sweep.cells}
         backend._needed = [entry for entry in self._needed if entry.folder in folders]
         backend.submit(sweep.cells, sweep.lock)
@@ -276,7 +220,7 @@ class SlurmBackend:
         ready = [cell for cell in self._cells if cell.failed() is None and is_held(cell, register)]
         if self._cells and not ready:
             return
-        limit = self._submit_limit()
+        limit = self.jobs.submit_limit()
         if limit is None and time.monotonic() < self._next_try:
             return
         if limit is not None and not worth_another_try(limit, len(self.held)):
@@ -305,7 +249,7 @@ class SlurmBackend:
             merges.update({id(entry.ready_after): entry.data for entry in preparations})
             old = [job for entry in register.in_stages(["compare"]) if (job := f"{entry.job}_0") in own]
             compared = {cell.name for cell in self._cells} | _measured(register, now.measured_by)
-            arrays = planned(now, preparations, self._limits(), self.sweep, compared)
+            arrays = planned(now, preparations, self.jobs.limits(), self.sweep, compared)
             if old and [array.stage for array in arrays] == ["compare"]:
                 return []
             if arrays:
@@ -325,16 +269,9 @@ class SlurmBackend:
             for entry in self._needed:
                 if not entry.is_ready():
                     locks.enter_context(preparing.data_set_lock(entry, print))
-            self.held = later | submit_within(self._submit_limit, plan, submit)
+            self.held = later | submit_within(self.jobs.submit_limit, plan, submit)
             self._next_try = time.monotonic() + SECONDS_BETWEEN_TRIES
             register.hold((cell.name for cell in self._cells), self.held)
-
-    def _submit_limit(self) -> SubmitLimit | None:
-        """The limit that leaves the least room for this sweep's jobs; None if none is known."""
-        resources = [self.small_job(), *(chosen for chosen, _ in self._resolved.values())]
-        charged = {(entry.account, entry.qos) for entry in resources}
-        known = [tightest_limit(self.facts, account, qos) for account, qos in charged]
-        return min((limit for limit in known if limit is not None), key=lambda one: one.room, default=None)
 
     def _preparations(self, register: Register, queue: Mapping[str, QueuedJob]) -> list[Preparation]:
         """How each data set that is not ready will be prepared."""
@@ -353,35 +290,17 @@ class SlurmBackend:
     def _preparation(
         self, data: NeededData, shards: preparing.Shards, at_work: Mapping[str, str]
     ) -> Preparation:
-        limits = self._limits()
+        limits = self.jobs.limits()
         return preparing.preparation(
             data, limits.small_job, limits.max_array, limits.max_parallel, shards, at_work
         )
-
-    def _limits(self) -> Limits:
-        def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:
-            return self.resources(ranks, on_gpus=on_gpus)[0].parameters(ranks)
-
-        small_job = self.small_job()
-        return Limits(
-            parameters=parameters,
-            small_job=small_job.parameters(1),
-            max_array=max(1, self.facts.max_array_size),
-            max_parallel=small_job.max_parallel,
-            cells_per_gpu=cells_per_gpu(self._as_given()),
-            retries=self._retries(),
-        )
-
-    def _retries(self) -> int:
-        retries = self.small_job().retries
-        return 0 if retries is None else retries
 
     def _submitter(self, code: Path, lock: int | None) -> Submitter:
         return Submitter(
             sweep=self.sweep,
             job_name=f"traitvae-{self.sweep.name}",
             code=code,
-            retries=self._retries(),
+            retries=self.jobs.retries(),
             lock=lock,
         )
 

@@ -104,10 +104,10 @@ def _backend(
 
 
 def _look_before(backend: SlurmBackend, data: NeededData) -> None:
-    resources = backend.small_job()
+    resources = backend.jobs.of_small_job()
     remedy = "choose another --partition, or give each job a GPU (--gpus 1)"
     findings = [
-        sbatch_finding(backend.shape_of_small_jobs(len(expected_shards(data)), remedy), backend.facts)
+        sbatch_finding(backend.jobs.shape_of_small_jobs(len(expected_shards(data)), remedy), backend.facts)
     ]
     if findings[0].level != "problem":
         code = take_snapshot(backend.sweep)
