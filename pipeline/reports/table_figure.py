@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import fill
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from pipeline.figures.comparison import COLOURS, MARKERS
 from pipeline.reports.paper_table import Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
@@ -16,6 +18,8 @@ def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
     shown = [panel for panel in panels if any(entry.ours for entry in panel.entries)]
     if not shown:
         return False
+    from matplotlib.figure import Figure  # takes long, and most who import this draw nothing
+
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.2 + 4.2 * columns, 0.8 + 3.3 * rows), dpi=150, layout="constrained")
@@ -32,10 +36,7 @@ def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
     return True
 
 
-def _draw(ax: object, panel: Panel) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(ax, Axes)
+def _draw(ax: Axes, panel: Panel) -> None:
     for number, model in enumerate(panel.models):
         shift = 0.12 * (number - (len(panel.models) - 1) / 2)
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]

@@ -1,4 +1,4 @@
-"""The runs that faults are injected into: some twenty seconds each on two idle CPUs, with a checkpoint every second."""
+"""The runs that faults are injected into: some fifteen seconds each on two idle CPUs, with a checkpoint every second."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ HANG_SECONDS = 15.0
 
 
 def run(seed: int = 0) -> RunConfig:
-    """600 small steps on two ranks."""
+    """900 small steps on two ranks: a fault takes some seconds, in which hundreds are made."""
     return RunConfig(
         data=DataConfig(name="idx_folder", supervision_rate=0.5),
         model=SMALL["m2"],
         training=TrainingConfig(
-            epochs=20, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
+            epochs=30, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
         ),
         measures=MeasuresConfig(take=NUMBERS),
         seed=seed,

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 from pipeline.tracking import read_points
+from tests.faults.ranks import living_ranks
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,8 +101,11 @@ class Sweep:
         return self.cells[number]
 
     def wait_for_step(self, cell: Cell, step: int, bound_s: float = 240.0) -> None:
-        """Return when training has passed a step."""
-        wait_for(lambda: newest_record(cell) >= step, bound_s, self.story)
+        """Return when training has passed a step, and all of its ranks are alive: a restart may not have begun yet."""
+        ranks = cell.config.training.ranks
+        wait_for(
+            lambda: newest_record(cell) >= step and len(living_ranks(cell)) >= ranks, bound_s, self.story
+        )
 
     def wait_for_words(self, cell: Cell, words: str, times: int = 1, bound_s: float = 240.0) -> None:
         """Return when the log of rank 0 of a cell's training contains a text ``times`` times."""
