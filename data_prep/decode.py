@@ -18,63 +18,95 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from data_prep.damage import DamagedPicture, check_png, whole_jpeg
+
 Mode = Literal["L", "RGB"]
 Box = tuple[int, int, int, int]
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""Pillow's names of the formats that are read, whatever a file is called."""
+
 _MOST_PIXELS = 1 << 26  # a chest radiograph at full resolution has 2^23
-_JPEG_END = b"\xff\xd9"
+_WHITE = (255, 255, 255, 255)
 
 
-class DamagedPicture(ValueError):
-    """The bytes are not a complete picture; the text completes a sentence that begins with the file's name."""
-
-
-def decode_jpeg(
-    content: bytes, *, mode: Mode, size: tuple[int, int], crop: Box | None = None
+def decode_picture(
+    content: bytes,
+    *,
+    mode: Mode,
+    size: tuple[int, int],
+    crop: Box | None = None,
+    formats: tuple[str, ...] = FORMATS,
+    lenient: bool = False,
 ) -> NDArray[np.uint8]:
-    """Pixels uint8 (C, H, W) of a JPEG file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if it is incomplete.
+    """Pixels uint8 (C, H, W) of a picture file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if incomplete.
 
     ``size`` is (H, W). ``crop`` is (left, upper, right, lower) in pixels of the file and is cut out first. A picture
-    of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B); an orientation in its metadata is not followed.
+    of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B). ``formats`` and ``lenient`` as in ``opened``.
+    """
+    picture = opened(content, formats=formats, lenient=lenient)
+    if crop is not None and (crop[2] > picture.width or crop[3] > picture.height):
+        raise DamagedPicture(
+            f"has {picture.width} x {picture.height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"
+        )
+    pixels = picture if picture.mode == mode else picture.convert(mode)
+    if crop is not None:
+        pixels = pixels.crop(crop)
+    array = np.asarray(pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def opened(content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool = False) -> Image.Image:
+    """A picture file, decoded in full and of 8 bits per channel; ``DamagedPicture`` if it is none, or incomplete.
+
+    16-bit grey is scaled to 8 bits; transparent parts become white; an orientation in the metadata is not followed.
+    ``lenient`` takes what the decoder makes of a damaged file if it can make anything of it.
     """
     try:
-        with Image.open(BytesIO(content), formats=("JPEG",)) as picture:
-            width, height = picture.size
-            if width * height > _MOST_PIXELS:
-                raise DamagedPicture(f"says that it has {width} x {height} pixels, which is too many")
-            if crop is not None and (crop[2] > width or crop[3] > height):
+        with Image.open(BytesIO(content), formats=formats) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
                 raise DamagedPicture(
-                    f"has {width} x {height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"
+                    f"says that it has {picture.width} x {picture.height} pixels, which is too many"
                 )
+            if not lenient and picture.format == "PNG":
+                check_png(content)
+            if not lenient and picture.format in ("JPEG", "MPO"):
+                pixels = whole_jpeg(content, picture.mode)
+                if pixels is not None:
+                    return Image.fromarray(pixels)
             picture.load()
-            # Pillow notices every truncation except that of the last two bytes.
-            if _JPEG_END not in content[-1024:] and _JPEG_END not in content:
-                raise DamagedPicture("is truncated: the end marker of a JPEG file is missing")
-            pixels = picture if picture.mode == mode else picture.convert(mode)
-            if crop is not None:
-                pixels = pixels.crop(crop)
-            array = np.asarray(pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+            return _of_8_bits(picture)
     except UnidentifiedImageError:
-        raise DamagedPicture(f"is not a JPEG file: it begins with {content[:4].hex() or 'nothing'}") from None
+        raise DamagedPicture(_not_a_picture(content, formats)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DamagedPicture("claims an impossible number of pixels") from None
     except DamagedPicture:
         raise
     # Pillow's parsers raise all kinds of exceptions on damaged input; each means that the picture is damaged.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        EOFError,
-        ArithmeticError,
-    ) as error:
+    except Exception as error:
         raise DamagedPicture(
             f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
         ) from None
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def _of_8_bits(picture: Image.Image) -> Image.Image:
+    """A loaded picture in mode L, or whatever Pillow converts to RGB without loss of range."""
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
+        deep = np.asarray(picture).astype(np.int64)
+        return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise DamagedPicture("has pixels of 32 bits, whose range is not known: convert it to 8 or 16 bits")
+    if picture.has_transparency_data:
+        on_white = Image.new("RGBA", picture.size, _WHITE)
+        return Image.alpha_composite(on_white, picture.convert("RGBA")).convert("RGB")
+    return picture
+
+
+def _not_a_picture(content: bytes, formats: tuple[str, ...]) -> str:
+    kind = "a JPEG file" if formats == ("JPEG",) else "a picture file"
+    if content.lstrip()[:5].lower() in (b"<html", b"<!doc"):
+        return f"is not {kind} but an HTML page, as a failed download leaves it"
+    return f"is not {kind}: it begins with {content[:4].hex() or 'nothing'}"
 
 
 @contextmanager

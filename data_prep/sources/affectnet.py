@@ -26,7 +26,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import DamagedPicture, refusing_bombs
+from data_prep.damage import DamagedPicture
+from data_prep.decode import refusing_bombs
 from data_prep.errors import RawDataError
 from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec

@@ -12,21 +12,18 @@ all is black; pictures are shrunk with an area filter before they are rotated, t
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.decode import DamagedPicture
+from data_prep.damage import DamagedPicture
+from data_prep.decode import opened
 
 SIDE = 96
 POINTS = 68
 
 _ROUNDS = 8
 _SHAPE_SHARE, _MIDDLE = 0.75, (0.5, 0.56)
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
-_MOST_PIXELS = 1 << 26
 
 
 def mean_shape(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -55,9 +52,14 @@ def similarity(landmarks: NDArray[np.floating], shape: NDArray[np.float64]) -> t
     return complex(a), complex(there.mean() - a * here.mean())
 
 
-def aligned(content: bytes, landmarks: NDArray[np.floating], shape: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A picture file → its face (3, 96, 96), with the landmarks (68, 2) aligned to ``shape``; ``DamagedPicture``."""
-    picture = _decoded(content)
+def aligned(
+    content: bytes, landmarks: NDArray[np.floating], shape: NDArray[np.float64], *, lenient: bool = False
+) -> NDArray[np.uint8]:
+    """A picture file → its face (3, 96, 96), with the landmarks (68, 2) aligned to ``shape``; ``DamagedPicture``.
+
+    ``lenient`` as in ``opened``.
+    """
+    picture = opened(content, lenient=lenient).convert("RGB")
     a, b = similarity(landmarks, shape)
     # The corners of the result, mapped into the picture, bound the part that is needed.
     corners = np.array([(x - b) / a for x in (0, SIDE, SIDE * 1j, SIDE + SIDE * 1j)])
@@ -82,23 +84,6 @@ def aligned(content: bytes, landmarks: NDArray[np.floating], shape: NDArray[np.f
         (SIDE, SIDE), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
     )
     return np.asarray(face).transpose(2, 0, 1)
-
-
-def _decoded(content: bytes) -> Image.Image:
-    try:
-        with Image.open(BytesIO(content), formats=_FORMATS) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
-                raise DamagedPicture(
-                    f"says that it has {picture.width} x {picture.height} pixels, which is too many"
-                )
-            return picture.convert("RGB")
-    except DamagedPicture:
-        raise
-    # Pillow's parsers raise all kinds of exceptions on damaged input; each means that the picture is damaged.
-    except Exception as error:
-        raise DamagedPicture(
-            f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from None
 
 
 def _complex(points: NDArray[np.floating]) -> NDArray[np.complex128]:

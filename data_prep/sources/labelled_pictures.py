@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import Box, DamagedPicture, Mode, decode_jpeg, refusing_bombs
+from data_prep.damage import DamagedPicture
+from data_prep.decode import Box, Mode, decode_picture, refusing_bombs
 from data_prep.errors import RawDataError
 from data_prep.files import checksum
 from data_prep.manifest import LabelSpec
@@ -173,7 +174,7 @@ class LabelledPictures:
                     content = read(name, place)
                     if len(content) != place["size"]:
                         raise DamagedPicture("has a different size than when the preparation began")
-                    images[i] = decode_jpeg(content, mode=self.mode, size=self.size, crop=self.crop)
+                    images[i] = decode_picture(content, mode=self.mode, size=self.size, crop=self.crop)
                 except (DamagedPicture, OSError) as error:
                     where = f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]})"
                     raise RawDataError(f"{where} {why_not_read(error)}") from None

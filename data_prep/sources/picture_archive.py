@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import DamagedPicture
+from data_prep.damage import DamagedPicture
 from data_prep.errors import RawDataError
 from data_prep.sources.picture_files import MOST_BYTES, PLACE, Places, Read, first_not_among
 from data_prep.sources.text_tables import ArchivedText, Names

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import DamagedPicture
+from data_prep.damage import DamagedPicture
 from data_prep.errors import RawDataError
 from data_prep.sources.text_tables import Names
 

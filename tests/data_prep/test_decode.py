@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.decode import DamagedPicture, decode_jpeg, refusing_bombs
+from data_prep.damage import DamagedPicture
+from data_prep.decode import decode_picture, opened, refusing_bombs
 from tests.data_prep.sources.raw_pictures import jpeg
 
 CONTENT = jpeg(109, 89, seed=1)
@@ -49,10 +50,14 @@ def portrait(height: int, width: int) -> Image.Image:
     return Image.open(path).crop((170, 60, 170 + width, 60 + height))
 
 
-def as_jpeg(picture: Image.Image, **options: object) -> bytes:
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     file = BytesIO()
-    picture.save(file, "JPEG", quality=90, **options)
+    picture.save(file, kind, **options)
     return file.getvalue()
+
+
+def as_jpeg(picture: Image.Image, **options: object) -> bytes:
+    return saved(picture, "JPEG", quality=90, **options)
 
 
 def triangle_weights(before: int, after: int) -> NDArray[np.float64]:
@@ -66,7 +71,7 @@ def triangle_weights(before: int, after: int) -> NDArray[np.float64]:
 def test_a_photograph_goes_through_the_celeba_path_as_documented() -> None:
     """178 x 218 → 64 x 64: the golden values of a real face, and a transcription of the resize from first principles."""
     content = as_jpeg(portrait(218, 178))
-    decoded = decode_jpeg(content, mode="RGB", size=(64, 64))
+    decoded = decode_picture(content, mode="RGB", size=(64, 64))
     assert decoded.shape == (3, 64, 64)
     full = np.asarray(Image.open(BytesIO(content)), dtype=np.float64)
     slow = np.einsum("yh,xw,hwc->cyx", triangle_weights(218, 64), triangle_weights(178, 64), full)
@@ -81,19 +86,21 @@ def test_a_large_picture_is_decoded_in_full_not_at_an_eighth() -> None:
     content = as_jpeg(picture)
     full = Image.open(BytesIO(content)).resize((32, 24), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(
-        decode_jpeg(content, mode="RGB", size=(24, 32)), np.asarray(full).transpose(2, 0, 1)
+        decode_picture(content, mode="RGB", size=(24, 32)), np.asarray(full).transpose(2, 0, 1)
     )
     reduced = Image.open(BytesIO(content))
     reduced.draft("RGB", (50, 40))
     quick = np.asarray(reduced.resize((32, 24), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-    assert (quick != decode_jpeg(content, mode="RGB", size=(24, 32))).any(), "the shortcut gives other pixels"
+    assert (quick != decode_picture(content, mode="RGB", size=(24, 32))).any(), (
+        "the shortcut gives other pixels"
+    )
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_grey_and_colour_are_decoded_as_requested(mode: str, progressive: bool) -> None:
     content = as_jpeg(portrait(218, 178).convert(mode), progressive=progressive)
-    grey, colour = (decode_jpeg(content, mode=m, size=(64, 64)) for m in ("L", "RGB"))
+    grey, colour = (decode_picture(content, mode=m, size=(64, 64)) for m in ("L", "RGB"))
     assert grey.shape == (1, 64, 64)
     assert colour.shape == (3, 64, 64)
     weighted = np.tensordot([0.299, 0.587, 0.114], colour, axes=1)
@@ -105,17 +112,17 @@ def test_a_crop_is_taken_before_the_resize() -> None:
     picture = portrait(218, 178)
     whole = Image.open(BytesIO(as_jpeg(picture)))
     expected = whole.crop((15, 40, 163, 188)).resize((64, 64), Image.Resampling.BILINEAR)
-    found = decode_jpeg(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
+    found = decode_picture(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
     np.testing.assert_array_equal(found, np.asarray(expected).transpose(2, 0, 1))
     with pytest.raises(DamagedPicture, match="has 178 x 218 pixels, too few"):
-        decode_jpeg(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 179, 188))
+        decode_picture(as_jpeg(picture), mode="RGB", size=(64, 64), crop=(15, 40, 179, 188))
 
 
 @many
 @given(length=st.integers(0, len(CONTENT) - 1))
 def test_every_truncation_is_refused(length: int) -> None:
-    with pytest.raises(DamagedPicture, match=r"truncated|not a JPEG|cannot be decoded"):
-        decode_jpeg(CONTENT[:length], mode="RGB", size=(64, 64))
+    with pytest.raises(DamagedPicture, match=r"truncated|not a picture|cannot be decoded"):
+        decode_picture(CONTENT[:length], mode="RGB", size=(64, 64))
 
 
 @many
@@ -128,7 +135,7 @@ def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
         content[position : position + 1] = data.draw(st.binary(max_size=3))
     with refusing_bombs():
         try:
-            assert decode_jpeg(bytes(content), mode="RGB", size=(64, 64)).shape == (3, 64, 64)
+            assert decode_picture(bytes(content), mode="RGB", size=(64, 64)).shape == (3, 64, 64)
         except DamagedPicture as error:
             assert str(error).isprintable()  # noqa: PT017
 
@@ -136,15 +143,60 @@ def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
 @many
 @given(content=st.binary(max_size=200))
 def test_content_that_is_not_a_picture_is_refused(content: bytes) -> None:
-    with pytest.raises(DamagedPicture, match=r"not a JPEG file|cannot be decoded"):
-        decode_jpeg(content, mode="L", size=(64, 64))
+    with pytest.raises(DamagedPicture, match=r"not a picture file|cannot be decoded"):
+        decode_picture(content, mode="L", size=(64, 64))
 
 
-def test_another_format_is_refused(tmp_path: Path) -> None:
-    file = BytesIO()
-    portrait(30, 30).save(file, "PNG")
-    with pytest.raises(DamagedPicture, match="not a JPEG file: it begins with 89504e47"):
-        decode_jpeg(file.getvalue(), mode="RGB", size=(64, 64))
+def test_other_formats_are_read_unless_excluded() -> None:
+    picture = portrait(30, 30)
+    expected = np.asarray(picture).transpose(2, 0, 1)
+    for kind in ("PNG", "BMP", "TIFF"):
+        content = saved(picture, kind)
+        np.testing.assert_array_equal(decode_picture(content, mode="RGB", size=(30, 30)), expected)
+        with pytest.raises(DamagedPicture, match="not a JPEG file: it begins with"):
+            opened(content, formats=("JPEG",))
+    with pytest.raises(DamagedPicture, match="an HTML page"):
+        opened(b"<html><body>quota exceeded</body></html>")
+
+
+def test_16_bit_grey_is_scaled_and_transparent_parts_become_white() -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for kind in ("PNG", "TIFF"):
+        deep = saved(Image.fromarray(grey.astype(np.uint16) * 257), kind)
+        np.testing.assert_array_equal(decode_picture(deep, mode="L", size=(16, 16))[0], grey)
+    with pytest.raises(DamagedPicture, match="32 bits"):
+        opened(saved(Image.fromarray(grey.astype(np.float32)), "TIFF"))
+    half = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    half.paste((0, 0, 200, 255), (0, 0, 2, 4))
+    for picture in (half, half.quantize(4)):
+        pixels = decode_picture(saved(picture, "PNG"), mode="RGB", size=(4, 4))
+        np.testing.assert_array_equal(pixels[:, 0, [0, 3]].T, [[0, 0, 200], [255, 255, 255]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damage_of_the_same_length_is_found(seed: int) -> None:
+    """A hole of zeros and a scrambled block in a JPEG file, and a single flipped bit in a PNG file."""
+    start, generator = CONTENT.index(b"\xff\xda") + 14, np.random.default_rng(seed)
+    place = int(generator.integers(start, len(CONTENT) - 300))
+    hole, scrambled, flipped = (
+        bytearray(CONTENT),
+        bytearray(CONTENT),
+        bytearray(saved(portrait(40, 40), "PNG")),
+    )
+    hole[place : place + 64] = bytes(64)
+    scrambled[place : place + 256] = generator.bytes(256)
+    flipped[int(generator.integers(8, len(flipped)))] ^= 1 << seed
+    for content in (hole, scrambled, flipped):
+        with pytest.raises(DamagedPicture, match=r"damaged|truncated"):
+            opened(bytes(content))
+    assert opened(bytes(hole), lenient=True).size == (89, 109)
+
+
+def test_zeros_that_an_optimised_file_holds_are_no_damage() -> None:
+    for progressive in (False, True):
+        flat = saved(Image.new("L", (512, 512), 128), "JPEG", optimize=True, progressive=progressive)
+        assert bytes(16) in flat
+        assert np.ptp(np.asarray(opened(flat))) == 0
 
 
 @pytest.mark.parametrize("size", [(8200, 8200), (12000, 12000), (65535, 65535)])
@@ -153,4 +205,4 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(size: 
     start = content.index(b"\xff\xc0") + 5
     content[start : start + 4] = size[0].to_bytes(2, "big") + size[1].to_bytes(2, "big")
     with refusing_bombs(), pytest.raises(DamagedPicture, match=r"too many|impossible number"):
-        decode_jpeg(bytes(content), mode="RGB", size=(64, 64))
+        decode_picture(bytes(content), mode="RGB", size=(64, 64))

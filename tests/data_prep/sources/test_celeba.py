@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data_prep.celeba_names import ATTRIBUTES, CCVAE_LABELS
-from data_prep.decode import decode_jpeg
+from data_prep.decode import decode_picture
 from data_prep.files import checksum
 from data_prep.manifest import Manifest
 from data_prep.progress import Progress
@@ -63,7 +63,7 @@ def test_rows_are_the_pictures_and_the_18_labels_of_ccvae(raw: Path, tmp_path: P
             np.testing.assert_array_equal(rows.labels[:, position], column(label)[members])
         for image, i in zip(rows.image, members, strict=True):
             np.testing.assert_array_equal(
-                image, decode_jpeg(jpeg(218, 178, int(i)), mode="RGB", size=(64, 64))
+                image, decode_picture(jpeg(218, 178, int(i)), mode="RGB", size=(64, 64))
             )
         assert rows.observed.all()
         rows.check((3, 64, 64), [2] * 18, 0)
@@ -174,7 +174,7 @@ def test_csvae_subsets_have_all_with_the_attribute_and_a_multiple_without(
 def test_csvae_pictures_are_cropped_before_they_are_resized(raw: Path, tmp_path: Path) -> None:
     rows = all_rows("celeba_glasses", raw, tmp_path)["train"]
     for image, number in zip(rows.image, numbers(rows), strict=True):
-        expected = decode_jpeg(jpeg(218, 178, number), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
+        expected = decode_picture(jpeg(218, 178, number), mode="RGB", size=(64, 64), crop=(15, 40, 163, 188))
         np.testing.assert_array_equal(image, expected)
 
 
