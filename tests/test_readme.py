@@ -92,7 +92,13 @@ def test_step_by_step(checkout: Path):
     assert not (checkout / "mlruns").exists()
 
     server = subprocess.Popen(
-        [sys.executable, "-m", *shlex.split(command_with("mlflow server")), "--workers", "1"],  # not 4: quicker
+        [
+            sys.executable,
+            "-m",
+            *shlex.split(command_with("mlflow server")),
+            "--workers",
+            "1",
+        ],  # not 4: quicker
         cwd=checkout,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
