@@ -38,13 +38,19 @@ def decode_picture(
     crop: Box | None = None,
     formats: tuple[str, ...] = FORMATS,
     lenient: bool = False,
+    file_size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Pixels uint8 (C, H, W) of a picture file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if incomplete.
 
     ``size`` is (H, W). ``crop`` is (left, upper, right, lower) in pixels of the file and is cut out first. A picture
-    of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B). ``formats`` and ``lenient`` as in ``opened``.
+    of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B). ``formats`` and ``lenient`` as in ``opened``;
+    ``file_size`` is the (width, height) that a picture must have.
     """
     picture = opened(content, formats=formats, lenient=lenient)
+    if file_size is not None and picture.size != file_size:
+        raise DamagedPicture(
+            f"has {picture.width} x {picture.height} pixels where {file_size[0]} x {file_size[1]} are expected"
+        )
     if crop is not None and (crop[2] > picture.width or crop[3] > picture.height):
         raise DamagedPicture(
             f"has {picture.width} x {picture.height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
 from data_prep.sources.affectnet_lists import ListedFaces, read_faces
-from data_prep.sources.picture_files import MOST_BYTES
+from data_prep.sources.picture_checksums import MOST_BYTES
 
 _LISTS = ("training.csv", "Manually_Annotated_file_lists/training.csv")
 _PICTURES = (

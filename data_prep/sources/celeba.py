@@ -11,16 +11,22 @@ from numpy.typing import NDArray
 
 from data_prep.celeba_names import CCVAE_LABELS
 from data_prep.decode import Box
-from data_prep.errors import RawDataError
+from data_prep.faults import OnError, SeveralFaults
 from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
+from data_prep.sources.celeba_files import find_celeba
 from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
-from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
-from data_prep.sources.picture_archive import PictureArchive
-from data_prep.sources.picture_files import PictureFiles, PictureFolder
+from data_prep.sources.labelled_pictures import (
+    BOTH,
+    Damaged,
+    LabelledPictures,
+    Listing,
+    WhichPictures,
+    listed,
+)
 from data_prep.sources.picture_index import Pictures
-from data_prep.sources.raw_files import cache_folder, find_in
-from data_prep.sources.text_tables import NamedRows, TextFile, check_same_names
+from data_prep.sources.raw_files import cache_folder
+from data_prep.sources.text_tables import NamedRows, TextFile, not_named_by
 
 HAIR = ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 _FACIAL_HAIR = ("No_Beard", "Mustache", "Goatee")
@@ -31,14 +37,9 @@ CSVAE_CROP: Box = (15, 40, 163, 188)
 _SIZE = (64, 64)
 _HOME = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 _LICENCE = "non-commercial research only, under the agreement on its home page; no redistribution"
-_LISTS = {"list_attr_celeba": "the attributes", "list_eval_partition": "the splits"}
-_FOLDERS = tuple(
-    f"{inside}{part}" for inside in ("", "celeba/", "CelebA/") for part in ("", "Anno/", "Eval/", "Img/")
-)
-"""Where pictures and lists are found: side by side, or in the folders of the home page."""
-_PICTURES = "img_align_celeba"
-_ARCHIVES = ("archive", "celeba-dataset", "celeba", "CelebA")
-"""Usual names of archives that hold pictures and lists, such as Kaggle's."""
+_FILE_SIZE = (178, 218)
+"""(width, height) of the aligned pictures: in others, such as those in the wild, the crops would miss the faces."""
+_NO_SPLIT = "in no split"
 
 ROWS = 202_599
 """Rows of all of CelebA: files of that length with the official names should be the official ones."""
@@ -56,38 +57,53 @@ Labelling = Callable[[Attributes], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """Attributes → labels and observed (n, L)"""
 
 
-def celeba(raw: Path | None) -> LabelledPictures:
+def celeba(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
     """The 18 labels of CCVAE; uncropped pictures resized to 64 x 64, none left out (Joy et al. 2021, C.1)."""
     return _celeba(
-        "celeba", "CelebA", raw, CCVAE_LABELS, [_binary(name) for name in CCVAE_LABELS], _as_they_are, _all
-    )
-
-
-def celeba_hair(raw: Path | None) -> LabelledPictures:
-    """One label of five hair values, unknown where none or several of them are set, and CCVAE's other labels."""
-    others = [name for name in CCVAE_LABELS if name not in HAIR]
-    labels = [LabelSpec("Hair", len(HAIR), HAIR), *(_binary(name) for name in others)]
-    return _celeba("celeba_hair", "CelebA", raw, (*HAIR, *others), labels, _hair_and_others, _all)
-
-
-def celeba_glasses(raw: Path | None) -> LabelledPictures:
-    """All faces with glasses and twice as many without, cropped (Klys et al. 2018, 5.2.2)."""
-    return _celeba(
-        "celeba_glasses", "CelebA-Glasses", raw, ("Eyeglasses",), [_binary("Eyeglasses")], _as_they_are,
-        _with_and_without_glasses, CSVAE_CROP,
+        "celeba", "CelebA", raw, CCVAE_LABELS, [_binary(name) for name in CCVAE_LABELS], _as_they_are, _all,
+        pictures=pictures, damaged=damaged,
     )  # fmt: skip
 
 
-def celeba_facial_hair(raw: Path | None) -> LabelledPictures:
+def celeba_hair(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
+    """One label of five hair values, unknown where none or several of them are set, and CCVAE's other labels."""
+    others = [name for name in CCVAE_LABELS if name not in HAIR]
+    labels = [LabelSpec("Hair", len(HAIR), HAIR), *(_binary(name) for name in others)]
+    return _celeba(
+        "celeba_hair", "CelebA", raw, (*HAIR, *others), labels, _hair_and_others, _all,
+        pictures=pictures, damaged=damaged,
+    )  # fmt: skip
+
+
+def celeba_glasses(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
+    """All faces with glasses and twice as many without, cropped (Klys et al. 2018, 5.2.2)."""
+    return _celeba(
+        "celeba_glasses", "CelebA-Glasses", raw, ("Eyeglasses",), [_binary("Eyeglasses")], _as_they_are,
+        _with_and_without_glasses, CSVAE_CROP, pictures=pictures, damaged=damaged,
+    )  # fmt: skip
+
+
+def celeba_facial_hair(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
     """All faces with beard, mustache or goatee and as many without, cropped (Klys et al. 2018, 5.2.2)."""
     return _celeba(
         "celeba_facial_hair", "CelebA-FacialHair", raw, _FACIAL_HAIR, [_binary("Facial_Hair")],
         lambda attributes: _known(_facial_hair(attributes)[:, None]),
         lambda names, attributes: _with_and_without(names, _facial_hair(attributes), times=1), CSVAE_CROP,
+        pictures=pictures, damaged=damaged,
     )  # fmt: skip
 
 
-def celeba_glasses_facial_hair(raw: Path | None) -> LabelledPictures:
+def celeba_glasses_facial_hair(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
     """The faces of ``celeba_glasses`` and ``celeba_facial_hair`` together, with both labels (Klys et al. 2018, 5.2.2)."""
 
     def both(attributes: Attributes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -99,13 +115,13 @@ def celeba_glasses_facial_hair(raw: Path | None) -> LabelledPictures:
 
     return _celeba(
         "celeba_glasses_facial_hair", "CelebA-GlassesFacialHair", raw, ("Eyeglasses", *_FACIAL_HAIR),
-        [_binary("Eyeglasses"), _binary("Facial_Hair")], both, union, CSVAE_CROP,
+        [_binary("Eyeglasses"), _binary("Facial_Hair")], both, union, CSVAE_CROP, pictures=pictures, damaged=damaged,
     )  # fmt: skip
 
 
 def _celeba(
     name: str, title: str, raw: Path | None, attributes: Sequence[str], labels: Sequence[LabelSpec],
-    labelling: Labelling, choice: Choice, crop: Box | None = None,
+    labelling: Labelling, choice: Choice, crop: Box | None = None, *, pictures: WhichPictures, damaged: Damaged,
 ) -> LabelledPictures:  # fmt: skip
     return LabelledPictures(
         name=name,
@@ -116,17 +132,37 @@ def _celeba(
         mode="RGB",
         size=_SIZE,
         crop=crop,
+        file_size=_FILE_SIZE,
+        pictures=pictures,
+        damaged=damaged,
         raw=raw,
-        find=partial(_find, attributes=tuple(attributes), labelling=labelling, choice=choice),
+        find=partial(
+            _find, attributes=tuple(attributes), labelling=labelling, choice=choice, pictures=pictures
+        ),
     )
 
 
-def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, choice: Choice) -> Listing:
+def _find(
+    raw: Path | None,
+    on_error: OnError,
+    attributes: Sequence[str],
+    labelling: Labelling,
+    choice: Choice,
+    pictures: WhichPictures,
+) -> Listing:
     """Read both lists and choose the rows, split by split."""
-    paths, files = _raw_files(raw or cache_folder("celeba"))
-    shown = read_attributes(paths["list_attr_celeba"], attributes)
-    partition = read_partition(paths["list_eval_partition"])
-    check_same_names(shown, partition)
+    paths, files = find_celeba(raw or cache_folder("celeba"), _LICENCE, _HOME)
+    shown = read_attributes(paths["list_attr_celeba"], attributes, on_error)
+    partition = read_partition(paths["list_eval_partition"], on_error)
+    named, left_out, official = shown.names, {}, len(shown) == ROWS
+    without_split = not_named_by(shown, partition)
+    if len(without_split):
+        if pictures == "all":
+            on_error(_without_split(shown, partition, without_split))
+        left_out[_NO_SPLIT] = len(without_split)
+        shown = shown[np.setdiff1d(np.arange(len(shown)), without_split)]
+    # Rows of the partition that name nothing else are passed over: it is often whole where the rest is a part.
+    partition = partition[np.isin(partition.names, shown.names)]
     splits = {
         split: _chosen(shown, np.flatnonzero(partition.values[:, 0] == number), labelling, choice)
         for number, split in enumerate(SPLITS)
@@ -135,8 +171,21 @@ def _find(raw: Path | None, attributes: Sequence[str], labelling: Labelling, cho
         files=files,
         splits=splits,
         lists=dict.fromkeys(splits, shown.path),
-        all_names=shown.names,
-        official=_official([*paths.values(), files.path]) if len(shown) == ROWS else {},
+        all_names=named,
+        official=_official([*paths.values(), files.path]) if official else {},
+        left_out=left_out,
+    )
+
+
+def _without_split(shown: NamedRows, partition: NamedRows, rows: NDArray[np.int64]) -> SeveralFaults:
+    sentences = [
+        f"{shown.path}, line {shown.lines[row]} names {shown.names[row].decode()}, which {partition.path} does not"
+        for row in rows
+    ]
+    both = len(shown) - len(rows)
+    return SeveralFaults(
+        f"{sentences[0]} ({len(rows):,} of {len(shown):,} rows); {BOTH} takes the {both:,} that both name",
+        sentences,
     )
 
 
@@ -149,53 +198,6 @@ def _chosen(shown: NamedRows, rows: NDArray[np.int64], labelling: Labelling, cho
     taken = rows[choice(shown.names[rows].tolist(), shown.values[rows])]
     labels, observed = labelling(shown.values[taken])
     return listed(shown.names[taken], shown.lines[taken], labels, observed)
-
-
-def _raw_files(raw: Path) -> tuple[dict[str, TextFile], PictureFiles]:
-    """The lists, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing.
-
-    Lists that are not in the folder are looked for in the archive.
-    """
-    paths: dict[str, TextFile] = {}
-    if not raw.is_file():
-        spellings = {
-            name: [f"{f}{name}{suffix}" for f in _FOLDERS for suffix in (".txt", ".csv")] for name in _LISTS
-        }
-        paths |= find_in(raw, spellings)
-    files = _pictures(raw)
-    if isinstance(files, PictureArchive):
-        for name in _LISTS:
-            inside = (
-                None if name in paths else files.text_file(f"{name}.txt") or files.text_file(f"{name}.csv")
-            )
-            if inside is not None:
-                paths[name] = inside
-    missing = [f"{name}.txt or .csv ({what})" for name, what in _LISTS.items() if name not in paths]
-    if files is None:
-        missing.insert(
-            0,
-            f"{_PICTURES}.zip, or the folder {_PICTURES} (the pictures), or one archive.zip with everything",
-        )
-    if missing or files is None:
-        raise RawDataError(
-            f"{raw} lacks {', '.join(missing)} of CelebA, which is for {_LICENCE}: get it from {_HOME} and put it "
-            f"there, or name the folder that holds it with --raw"
-        )
-    return paths, files
-
-
-def _pictures(raw: Path) -> PictureFiles | None:
-    """The folder or else the archive of the pictures."""
-    if raw.is_file():
-        return PictureArchive(raw)
-    found = [raw / folder / _PICTURES for folder in _FOLDERS]
-    for pictures in found:
-        if pictures.is_dir():
-            nested = pictures / _PICTURES  # as in one popular copy
-            return PictureFolder(nested if nested.is_dir() else pictures)
-    packed = (path.with_suffix(".zip") for path in [*found, *(raw / name for name in _ARCHIVES)])
-    archive = next((path for path in packed if path.is_file()), None)
-    return None if archive is None else PictureArchive(archive)
 
 
 def _binary(name: str) -> LabelSpec:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.faults import OnError, raising
 from data_prep.hash_order import hash64
 from data_prep.manifest import LabelSpec
-from data_prep.sources.labelled_pictures import LabelledPictures, Listing, listed
-from data_prep.sources.picture_archive import PictureArchive
-from data_prep.sources.picture_files import PictureFiles, PictureFolder
+from data_prep.sources.chexpert_files import find_chexpert
+from data_prep.sources.labelled_pictures import Damaged, LabelledPictures, Listing, WhichPictures, listed
 from data_prep.sources.picture_index import Pictures
-from data_prep.sources.raw_files import cache_folder, find_in
+from data_prep.sources.raw_files import cache_folder
 from data_prep.sources.text_tables import NamedRows, Names, RowCollector, TextFile, quoted, read_table
 
 LABELS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
@@ -28,10 +28,19 @@ Blank = Literal["zeros", "unobserved"]
 Views = Literal["frontal", "all"]
 
 _BLANK, _UNCERTAIN = -2, -1
-_VALUES = {"": _BLANK, "-1": _UNCERTAIN, "-1.0": _UNCERTAIN, "0": 0, "0.0": 0, "1": 1, "1.0": 1}
+_VALUES = {
+    "": _BLANK,
+    "-1": _UNCERTAIN,
+    "-1.0": _UNCERTAIN,
+    "0": 0,
+    "0.0": 0,
+    "1": 1,
+    "1.0": 1,
+} | dict.fromkeys(("nan", "NaN", "NAN", "NA", "N/A", "null", "NULL", "None", "none"), _BLANK)
+"""What pandas and others write for a blank is one."""
 _VIEWS = {"frontal": 1, "lateral": 0}
 _PATH, _VIEW = "path", "frontal/lateral"
-_NAME = re.compile(r"(patient\w+)/study\w+/[\w.\-]+\.jpe?g", re.ASCII | re.IGNORECASE)
+_NAME = re.compile(r"(patient\w+)/study\w+/[\w.\-]+\.(jpe?g|png)", re.ASCII | re.IGNORECASE)
 
 _SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """of the patients of ``train.csv``"""
@@ -40,13 +49,16 @@ OFFICIAL_VALID = "official_valid"
 
 _HOME = "https://stanfordmlgroup.github.io/competitions/chexpert/"
 _LICENCE = "Stanford University Dataset Research Use Agreement (non-commercial research, no redistribution)"
-_PARTS = ("train", "valid")
-_FOLDERS = ("", "CheXpert-v1.0-small/", "CheXpert-v1.0/")
-_ARCHIVES = ("CheXpert-v1.0-small.zip", "CheXpert-v1.0.zip", "archive.zip")
 
 
 def chexpert(
-    raw: Path | None, *, uncertain: Uncertain = "unobserved", blank: Blank = "zeros", views: Views = "frontal"
+    raw: Path | None,
+    *,
+    uncertain: Uncertain = "unobserved",
+    blank: Blank = "zeros",
+    views: Views = "frontal",
+    pictures: WhichPictures = "all",
+    damaged: Damaged = "refuse",
 ) -> LabelledPictures:
     """Five labels, grey pictures brought to 64 x 64.
 
@@ -62,15 +74,17 @@ def chexpert(
         label_specs=tuple(LabelSpec(name, 2, ("no", "yes")) for name in LABELS),
         mode="L",
         size=(64, 64),
-        options={"uncertain": uncertain, "blank": blank, "views": views},
+        own_options={"uncertain": uncertain, "blank": blank, "views": views},
+        pictures=pictures,
+        damaged=damaged,
         raw=raw,
         find=partial(_find, uncertain=uncertain, blank=blank, views=views),
     )
 
 
-def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) -> Listing:
-    lists, files = _raw_files(raw or cache_folder("chexpert"))
-    train = read_labels(lists["train"], "train")
+def _find(raw: Path | None, on_error: OnError, uncertain: Uncertain, blank: Blank, views: Views) -> Listing:
+    lists, files = find_chexpert(raw or cache_folder("chexpert"), _LICENCE, _HOME)
+    train = read_labels(lists["train"], "train", on_error)
     split_of, names = _splits_of(train.names), [train.names]
     splits = {
         split: _chosen(train, split_of == number, uncertain, blank, views)
@@ -78,7 +92,7 @@ def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) ->
     }
     list_of = dict.fromkeys(splits, train.path)
     if "valid" in lists:
-        valid = read_labels(lists["valid"], "valid")
+        valid = read_labels(lists["valid"], "valid", on_error)
         everybody = np.ones(len(valid), dtype=np.bool_)
         splits[OFFICIAL_VALID] = _chosen(valid, everybody, uncertain, blank, views)
         list_of[OFFICIAL_VALID] = valid.path
@@ -86,38 +100,11 @@ def _find(raw: Path | None, uncertain: Uncertain, blank: Blank, views: Views) ->
     return Listing(files=files, splits=splits, lists=list_of, all_names=np.concatenate(names))
 
 
-def _raw_files(folder: Path) -> tuple[dict[str, TextFile], PictureFiles]:
-    """The lists by part, and the folder or else the archive of the pictures; ``RawDataError`` says what is missing."""
-    if folder.is_file():
-        return _in_archive(folder)
-    found = find_in(folder, {part: [f"{f}{part}.csv" for f in _FOLDERS] for part in _PARTS})
-    if "train" in found:
-        root = found["train"].parent
-        lists: dict[str, TextFile] = {part: path for part, path in found.items() if path.parent == root}
-        return lists, PictureFolder(root, tuple(lists))
-    packed = find_in(folder, {"archive": _ARCHIVES})
-    if not packed:
-        raise RawDataError(
-            f"{folder} lacks train.csv of CheXpert, which is under the {_LICENCE}: register at {_HOME} and put "
-            "CheXpert-v1.0-small or CheXpert-v1.0 (train.csv, valid.csv, train, valid), or its .zip, there, or name the "
-            "folder that holds it with --raw"
-        )
-    return _in_archive(packed["archive"])
-
-
-def _in_archive(path: Path) -> tuple[dict[str, TextFile], PictureFiles]:
-    archive = PictureArchive(path, depth=4)
-    inside = {part: archive.text_file(f"{part}.csv") for part in _PARTS}
-    if inside["train"] is None:
-        raise RawDataError(f"{archive.path} lacks train.csv of CheXpert")
-    return {part: path for part, path in inside.items() if path is not None}, archive
-
-
-def read_labels(path: TextFile, part: str) -> NamedRows:
+def read_labels(path: TextFile, part: str, on_error: OnError = raising) -> NamedRows:
     """Values (n, 6) of a CheXpert list: 1, 0, -1 (uncertain) or -2 (blank) per label, then whether it is frontal.
 
-    Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in any folder.
-    ``RawDataError`` naming the file and line that is wrong.
+    Names are ``<part>/patient00001/study1/view1_frontal.jpg``, in any folder. Each error names the file and line that
+    is wrong.
     """
     table = read_table(path, commas=True)
     first, header = next(table)
@@ -133,25 +120,27 @@ def read_labels(path: TextFile, part: str) -> NamedRows:
     label_columns = [columns[label.lower()] for label in LABELS]
     rows = RowCollector(path, len(LABELS) + 1)
     for line, fields in table:
-        if len(fields) != len(header):
-            raise RawDataError(
-                f"{path}, line {line} has {len(fields)} fields for the {len(header)} columns of line {first}"
-            )
-        view = _VIEWS.get(fields[view_column].lower())
-        if view is None:
-            raise RawDataError(
-                f"{path}, line {line}: the view is {quoted(fields[view_column])}, neither Frontal nor Lateral"
-            )
         try:
+            if len(fields) != len(header):
+                raise RawDataError(
+                    f"{path}, line {line} has {len(fields)} fields for the {len(header)} columns of line {first}"
+                )
+            view = _VIEWS.get(fields[view_column].lower())
+            if view is None:
+                raise RawDataError(
+                    f"{path}, line {line}: the view is {quoted(fields[view_column])}, neither Frontal nor Lateral"
+                )
+            wrong = next((column for column in label_columns if fields[column] not in _VALUES), None)
+            if wrong is not None:
+                raise RawDataError(
+                    f"{path}, line {line}: {header[wrong]} is {quoted(fields[wrong])}, but only "
+                    "1, 0, -1 and blank are allowed"
+                )
             values = [_VALUES[fields[column]] for column in label_columns]
-        except KeyError:
-            column = next(c for c in label_columns if fields[c] not in _VALUES)
-            raise RawDataError(
-                f"{path}, line {line}: {header[column]} is {quoted(fields[column])}, but only "
-                "1, 0, -1 and blank are allowed"
-            ) from None
-        rows.add(line, _name(path, line, fields[path_column], part), (*values, view))
-    return rows.rows()
+            rows.add(line, _name(path, line, fields[path_column], part), (*values, view))
+        except RawDataError as error:
+            on_error(error)
+    return rows.rows(on_error)
 
 
 def _name(path: TextFile, line: int, text: str, part: str) -> str:

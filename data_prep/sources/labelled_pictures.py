@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.damage import DamagedPicture
-from data_prep.decode import Box, Mode, decode_picture, refusing_bombs
+from data_prep.decode import Box, Mode, decode_picture
 from data_prep.errors import RawDataError
+from data_prep.faults import DamagedPictures, Fault, OnError, SeveralFaults, raising
 from data_prep.files import checksum
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
-from data_prep.sources.picture_archive import PictureArchive
-from data_prep.sources.picture_files import GONE, PLACE, PictureFiles, PictureFolder, why_not_read
+from data_prep.sources.picture_files import PLACE, PictureFiles
 from data_prep.sources.picture_index import PictureIndex, Pictures
+from data_prep.sources.picture_parts import opened_files
+from data_prep.sources.picture_reading import decoded
+from data_prep.sources.raw_files import archives_in
 from data_prep.sources.text_tables import Names, TextFile
+
+WhichPictures = Literal["all", "both"]
+"""``all``: every picture is named by the lists and is there; ``both``: what is on one side only is left out."""
+Damaged = Literal["refuse", "leave_out", "use"]
+"""What to do with a damaged picture; ``use`` takes what the decoder makes of it, if it can make anything of it."""
+
+BOTH = "--option pictures=both"
+NOT_THERE, NOT_NAMED, DAMAGED = (
+    "named by a list, but not there",
+    "there, but not named by the lists",
+    "damaged",
+)
+"""Reasons why a picture was left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +53,8 @@ class Listing:
     """sorted: of every picture that the lists name, used or not"""
     official: Mapping[Path, str] = field(default_factory=dict)
     """file that should be the official one → its MD5; a mismatch is only a warning"""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """reason → number of pictures"""
 
 
 def listed(
@@ -57,8 +74,7 @@ class LabelledPictures:
     """Picture files with labels from lists.
 
     The digest of such a source covers the content of its lists (names, splits, labels, in whichever file format) and
-    each file's name and size: reading 10^7 pictures to check whether they are already prepared would take hours. A
-    picture that is damaged without a change of size is caught by the decoder or the archive's checksum.
+    of its pictures, so that a repaired picture is noticed, and so that a folder and its zip archive give the same data set.
     """
 
     name: str
@@ -71,10 +87,19 @@ class LabelledPictures:
     """(H, W)"""
     crop: Box | None = None
     """(left, upper, right, lower): cut out before the resize"""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    file_size: tuple[int, int] | None = None
+    """(width, height) of every picture file, if they all have the same"""
+    pictures: WhichPictures = "all"
+    damaged: Damaged = "refuse"
+    own_options: Mapping[str, Any] = field(default_factory=dict)
+    """besides ``pictures`` and ``damaged``"""
     raw: Path | None
-    find: Callable[[Path | None], Listing]
+    find: Callable[[Path | None, OnError], Listing]
     """reads the lists in the folder that the user names, or in the usual place; ``RawDataError`` if they are missing"""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {**self.own_options, "pictures": self.pictures, "damaged": self.damaged}
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -89,57 +114,110 @@ class LabelledPictures:
     @cached_property
     def _listing(self) -> Listing:
         """The lists, and the places of the pictures they name; ``RawDataError`` if one is missing."""
-        found = self.find(self.raw)
+        return self._list(raising)
+
+    def _list(self, on_error: OnError) -> Listing:
+        """What is on both sides; what is on one side only is an error unless it is to be left out."""
+        found = self.find(self.raw, on_error)
+        lists = " and ".join(dict.fromkeys(str(path) for path in found.lists.values()))
         if not any(len(rows) for rows in found.splits.values()):
             raise RawDataError(f"{self.title} in {found.files.path} has no picture for {self.name}")
-        splits = {}
+        if not len(found.splits["train"]):
+            raise RawDataError(f"{lists} leave no picture for training: the split train is empty")
+        splits, missing = {}, 0
         for split, rows in found.splits.items():
             if not len(rows):
                 continue
             places, there = found.files.places(rows.names)
-            if not there.all():
-                missing = np.flatnonzero(~there)
-                row = missing[np.argmin(rows.lines[missing])]
-                raise RawDataError(
-                    f"{found.files.name_of(bytes(rows.names[row]))} is missing, but is named in {found.lists[split]}, "
-                    f"line {rows.lines[row]} ({len(missing)} of {len(rows)} in {split} are missing)"
-                )
-            splits[split] = replace(rows, places=places)
-        return replace(found, splits=splits)
+            if not there.all() and self.pictures == "all":
+                on_error(self._missing(found, split, rows, ~there))
+            missing += int(np.sum(~there))
+            splits[split] = replace(rows, places=places)[there]
+        if not len(splits["train"]):
+            raise RawDataError(f"{found.files.path} has none of the pictures for training that {lists} name")
+        extra = found.files.unlisted(found.all_names)
+        if extra and self.pictures == "all":
+            on_error(self._surplus(found, extra, lists))
+        left_out = {**found.left_out, NOT_THERE: missing, NOT_NAMED: len(extra)}
+        splits = {split: rows for split, rows in splits.items() if len(rows)}
+        return replace(found, splits=splits, left_out={why: n for why, n in left_out.items() if n})
+
+    def _missing(self, found: Listing, split: str, rows: Pictures, gone: NDArray[np.bool_]) -> SeveralFaults:
+        missing = np.flatnonzero(gone)
+        missing = missing[np.argsort(rows.lines[missing])]
+        sentences = [
+            f"{found.files.name_of(bytes(rows.names[row]))} is missing, but is named in {found.lists[split]}, "
+            f"line {rows.lines[row]}"
+            for row in missing
+        ]
+        return SeveralFaults(
+            f"{sentences[0]} ({len(missing):,} of {len(rows):,} in {split} are missing); {BOTH} takes the "
+            f"{len(rows) - len(missing):,} that are there{archives_in(found.files.path.parent)}",
+            sentences,
+        )
+
+    def _surplus(self, found: Listing, extra: Sequence[bytes], lists: str) -> SeveralFaults:
+        names = [found.files.name_of(name) for name in extra]
+        others = f" ({len(extra):,} such pictures)" if extra[1:] else ""
+        return SeveralFaults(
+            f"{names[0]} is not named by {lists}: the list is shorter than the pictures{others}; "
+            f"{BOTH} takes those that the lists name",
+            [f"{name} is not named by {lists}" for name in names],
+        )
 
     def checksums(self) -> Mapping[str, str]:
-        lists, sizes = hashlib.sha256(), hashlib.sha256()
+        lists, content = hashlib.sha256(), hashlib.sha256()
         for split, rows in self._listing.splits.items():
-            for digest in (lists, sizes):
+            for digest in (lists, content):
                 digest.update(f"{split} {len(rows)}\n".encode())
                 # The width of a numpy string array is that of its longest string, which differs between splits.
                 digest.update(b"\n".join(rows.names.tolist()))
             lists.update(np.ascontiguousarray(rows.labels).tobytes())
             lists.update(np.ascontiguousarray(rows.observed).tobytes())
-            sizes.update(np.ascontiguousarray(rows.places["size"], dtype="<i8").tobytes())
+            content.update(_content(rows))
         return {
             "lists": f"sha256:{lists.hexdigest()}",
-            "names and sizes of pictures": f"sha256:{sizes.hexdigest()}",
+            "names and content of pictures": f"sha256:{content.hexdigest()}",
         }
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> LabelledPictures:
         """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         found = self._listing
         progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
-        extra = found.files.unlisted(found.all_names)
-        if extra is not None:
-            lists = " and ".join(dict.fromkeys(str(path) for path in found.lists.values()))
-            raise RawDataError(
-                f"{found.files.name_of(extra.encode())} is not named by {lists}: the list is shorter than the pictures"
-            )
         for path, md5 in found.official.items():
             if checksum(path, "md5") != md5:
                 progress.say(
                     f"warning: {path} has the name and the length of {self.title}'s official file but not its MD5 ({md5});  "
                     "unless you changed or repacked it yourself, download it again"
                 )
-        PictureIndex.write(scratch, found.files.path, found.splits, found.lists)
+        return self._indexed(found, scratch)
+
+    def surveyed(self, scratch: Path, on_error: OnError) -> LabelledPictures:
+        """As ``verified``, with every error in the lists passed on, and with what can be used in spite of them."""
+        return self._indexed(self._list(on_error), scratch)
+
+    def _indexed(self, found: Listing, scratch: Path) -> LabelledPictures:
+        PictureIndex.write(scratch, found.files.record(), found.splits, found.lists, found.left_out)
         return replace(self, raw=scratch)
+
+    def without(self, faults: Sequence[Fault]) -> LabelledPictures:
+        """The same without some pictures, counted as damaged; for what ``verified`` returned."""
+        index = self._index
+        assert index is not None
+        splits = {}
+        for split in index.splits:
+            rows = index.split(split)
+            kept = np.ones(len(rows), dtype=np.bool_)
+            kept[[fault.row for fault in faults if fault.split == split]] = False
+            splits[split] = rows[kept]
+        left_out = {**index.left_out, DAMAGED: len(faults)}
+        PictureIndex.write(index.folder, index.pictures, splits, index.lists, left_out)
+        return replace(self)
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Reason → number of pictures that are in no split for it."""
+        return (self._listing if self._index is None else self._index).left_out
 
     def splits(self) -> Mapping[str, int]:
         if self._index is not None:
@@ -147,37 +225,51 @@ class LabelledPictures:
         return {split: len(rows) for split, rows in self._listing.splits.items()}
 
     def ids(self, split: str) -> list[str]:
-        return [name.decode() for name in self._pictures(split).names.tolist()]
+        return [name.decode() for name in self._rows_of(split).names.tolist()]
 
     def label_column(self, split: str) -> NDArray[np.uint8] | None:
         """The classes if there is a single, fully observed label; rows with several labels are ranked by id alone."""
-        rows = self._pictures(split)
+        rows = self._rows_of(split)
         if len(self.label_specs) > 1 or not rows.observed.all():
             return None
         return np.array(rows.labels[:, 0])
 
+    def made_from(self, split: str, start: int, stop: int) -> bytes:
+        """All of the raw files that decides rows ``start`` to ``stop`` of a split."""
+        rows = self._rows_of(split)[start:stop]
+        return b"\n".join(
+            [*rows.names.tolist(), rows.labels.tobytes(), rows.observed.tobytes(), _content(rows)]
+        )
+
     def rows(self, split: str, start: int, stop: int) -> Rows:
-        """Rows of a plan written by ``verified``; nothing else of the lists or the archive is read."""
+        """Rows of a plan written by ``verified``; nothing else of the lists or the archive is read.
+
+        ``DamagedPictures`` names all of these rows that are damaged.
+        """
         index = self._index
         if index is None:
             raise RawDataError(
                 f"{self.raw} holds no plan of {self.name}; only the tasks of a plan read its pictures"
             )
         pictures = index.split(split)[start:stop]
-        files = opened_files(index.pictures)
-        images = np.empty((len(pictures), *self.image_shape()), dtype=np.uint8)
-        # Element by element, a mapped array is several times slower than a plain one over the same bytes.
-        names, places = pictures.names.tolist(), np.asarray(pictures.places)
-        with refusing_bombs(), files.opened() as read:
-            for i, (name, place) in enumerate(zip(names, places, strict=True)):
-                try:
-                    content = read(name, place)
-                    if len(content) != place["size"]:
-                        raise DamagedPicture("has a different size than when the preparation began")
-                    images[i] = decode_picture(content, mode=self.mode, size=self.size, crop=self.crop)
-                except (DamagedPicture, OSError) as error:
-                    where = f"{files.name_of(name)} ({index.lists[split]}, line {pictures.lines[i]})"
-                    raise RawDataError(f"{where} {why_not_read(error)}") from None
+        decode = partial(
+            decode_picture,
+            mode=self.mode,
+            size=self.size,
+            crop=self.crop,
+            lenient=self.damaged == "use",
+            file_size=self.file_size,
+        )
+        images, faults = decoded(pictures, opened_files(index.pictures), decode, self.image_shape())
+        if faults:
+            raise DamagedPictures(
+                [
+                    Fault(
+                        split, start + row, picture, f"{index.lists[split]}, line {pictures.lines[row]}", why
+                    )
+                    for row, picture, why in faults
+                ]
+            )
         n = len(pictures)
         return Rows(
             image=images,
@@ -185,7 +277,7 @@ class LabelledPictures:
             observed=np.array(pictures.observed),
             reference=np.zeros(n, dtype=np.bool_),
             factors=np.zeros((n, 0), dtype=np.float32),
-            ids=[name.decode() for name in names],
+            ids=[name.decode() for name in pictures.names.tolist()],
         )
 
     def where_raw(self) -> str:
@@ -196,12 +288,11 @@ class LabelledPictures:
         """The index of a plan, if ``raw`` is what ``verified`` wrote."""
         return PictureIndex.open(self.raw) if self.raw is not None and PictureIndex.is_in(self.raw) else None
 
-    def _pictures(self, split: str) -> Pictures:
+    def _rows_of(self, split: str) -> Pictures:
         return self._listing.splits[split] if self._index is None else self._index.split(split)
 
 
-def opened_files(path: Path) -> PictureFiles:
-    """The folder or archive at ``path``; ``RawDataError`` if it has disappeared since the plan."""
-    if not path.exists():
-        raise RawDataError(f"{path} {GONE}")
-    return PictureFolder(path) if path.is_dir() else PictureArchive(path)
+def _content(rows: Pictures) -> bytes:
+    """Size and CRC-32 of each picture: the same for a file of a folder and of a zip archive."""
+    sizes, crcs = (np.ascontiguousarray(rows.places[column]) for column in ("size", "crc"))
+    return sizes.astype("<i8").tobytes() + crcs.astype("<u4").tobytes()

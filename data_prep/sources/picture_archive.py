@@ -10,18 +10,20 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.damage import DamagedPicture
 from data_prep.errors import RawDataError
-from data_prep.sources.picture_files import MOST_BYTES, PLACE, Places, Read, first_not_among
+from data_prep.sources.picture_checksums import MOST_BYTES
+from data_prep.sources.picture_files import ENDINGS, PLACE, Places, Read, is_passed_over, not_among, stem
 from data_prep.sources.text_tables import ArchivedText, Names
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -34,36 +36,49 @@ _RATIO_FROM = 1 << 20
 
 @dataclass(frozen=True)
 class PictureArchive:
-    """The ``.jpg`` files of a zip archive, in any of its folders.
+    """The picture files of a zip archive, in any of its folders.
 
-    They are named by the last ``depth`` parts of their path: the file name, or with the folders above it.
+    They are named by the last ``depth`` parts of their path (the file name, or with the folders above it), or, if it is
+    None, by all of it.
     """
 
     path: Path
-    depth: int = 1
+    depth: int | None = 1
+    endings: tuple[str, ...] = ENDINGS
+    """what their names end with, in lower case"""
+    folders: tuple[str, ...] = ()
+    """only pictures in one of these folders, wherever it is in the archive; where none is in one, all"""
+
+    def listed(self) -> tuple[Names, Places]:
+        """All pictures: names (n,), sorted, and places (n,)."""
+        return self._directory
 
     def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
         found, places = self._directory
         position = np.minimum(np.searchsorted(found, names), len(found) - 1)
-        return places[position], found[position] == names
+        there = found[position] == names
+        if not there.all():  # perhaps with another ending, as in CelebA's PNG pictures
+            by_stem = {stem(name): i for i, name in enumerate(found.tolist())}
+            missing = np.flatnonzero(~there)
+            others = [by_stem.get(stem(name), -1) for name in names[missing].tolist()]
+            position[missing], there[missing] = others, np.array(others) >= 0
+        return places[position], there
 
-    def unlisted(self, names: Names) -> str | None:
-        extra = first_not_among(self._directory[0], names)
-        return None if extra is None else extra.decode()
+    def unlisted(self, names: Names) -> list[bytes]:
+        return not_among(self._directory[0].tolist(), names)
 
     @cached_property
     def _directory(self) -> tuple[Names, Places]:
         """Names, sorted, and places; ``RawDataError`` naming the archive and the invalid entry."""
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                entries = [entry for entry in archive.infolist() if self._is_picture(entry)]
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-            raise self._unreadable(error) from None
+        with self._opened() as archive:
+            entries = [entry for entry in archive.infolist() if self._is_picture(entry)]
+        inside = [e for e in entries if set(_parts(e.filename)[:-1]) & set(self.folders)]
+        entries = inside or entries
         if not entries:
-            raise RawDataError(f"{self.path} holds no .jpg files")
+            raise RawDataError(f"{self.path} holds no picture files")
         names = np.array([self._own_name(entry).encode() for entry in entries], dtype=np.bytes_)
         places = np.array(
-            [(e.file_size, e.compress_size, e.header_offset, e.CRC, e.compress_type) for e in entries],
+            [(e.file_size, e.compress_size, e.header_offset, e.CRC, e.compress_type, 0, 0) for e in entries],
             dtype=PLACE,
         )
         order = np.argsort(names, kind="stable")
@@ -73,32 +88,40 @@ class PictureArchive:
             raise RawDataError(f"{self.path} holds {names[twice[0]].decode()} twice")
         return names, places
 
-    def text_file(self, name: str) -> ArchivedText | None:
-        """The file of this name closest to the archive's root, to be read as text."""
+    def has_folders(self) -> bool:
+        """Whether any picture is in one of ``folders``."""
+        with self._opened() as archive:
+            return any(set(_parts(name)[:-1]) & set(self.folders) for name in archive.namelist())
+
+    def text_file(self, *names: str) -> ArchivedText | None:
+        """The file of one of these names closest to the archive's root, to be read as text; earlier names first."""
+        with self._opened() as archive:
+            entries = [n for n in archive.namelist() if not is_passed_over(_parts(n))]
+        for name in names:
+            found = [n for n in entries if _parts(n)[-1].lower() == name.lower()]
+            if found:
+                return ArchivedText(self.path, min(found, key=lambda n: (n.count("/"), n)))
+        return None
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
         try:
             with zipfile.ZipFile(self.path) as archive:
-                found = [
-                    n for n in archive.namelist() if n.rpartition("/")[2] == name and "__MACOSX" not in n
-                ]
+                yield archive
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-            raise self._unreadable(error) from None
-        return ArchivedText(self.path, min(found, key=lambda n: (n.count("/"), n))) if found else None
-
-    def _unreadable(self, error: Exception) -> RawDataError:
-        reason = getattr(error, "strerror", None) or error or type(error).__name__
-        return RawDataError(f"{self.path} cannot be read: {reason}; is it complete?")
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
+            raise RawDataError(f"{self.path} cannot be read: {reason}; is it complete?") from None
 
     def _own_name(self, entry: zipfile.ZipInfo) -> str:
-        return "/".join(entry.filename.replace("\\", "/").split("/")[-self.depth :])
+        parts = _parts(entry.filename)
+        return "/".join(parts if self.depth is None else parts[-self.depth :])
 
     def _is_picture(self, entry: zipfile.ZipInfo) -> bool:
         """Whether an entry is one of the pictures; ``RawDataError`` if the entry looks malicious or unreadable."""
-        parts = entry.filename.replace("\\", "/").split("/")
+        parts = _parts(entry.filename)
         if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
             raise RawDataError(f"{self.path} holds {entry.filename!r}, a path outside its folder")
-        if entry.is_dir() or not entry.filename.lower().endswith((".jpg", ".jpeg")):
-            return False
-        if parts[-1].startswith(".") or "__MACOSX" in parts:
+        if entry.is_dir() or not entry.filename.lower().endswith(self.endings) or is_passed_over(parts):
             return False
         if entry.flag_bits & _ENCRYPTED:
             raise RawDataError(
@@ -130,7 +153,14 @@ class PictureArchive:
             yield read
 
     def name_of(self, name: bytes) -> str:
-        return f"{name.decode()} in {self.path}"
+        return f"{name.decode(errors='backslashreplace')} in {self.path}"
+
+    def record(self) -> Mapping[str, Any]:
+        return {"archive": str(self.path)}
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace("\\", "/").split("/")
 
 
 def _unpacked(descriptor: int, place: np.void) -> bytes:

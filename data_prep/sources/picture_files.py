@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,23 +15,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.damage import DamagedPicture
-from data_prep.errors import RawDataError
+from data_prep.sources.picture_checksums import MOST_BYTES, stats_and_checksums
 from data_prep.sources.text_tables import Names
 
-PLACE = np.dtype([("size", "<i8"), ("packed", "<i8"), ("offset", "<i8"), ("crc", "<u4"), ("method", "<u2")])
-"""Location and size of a picture's bytes: all but ``size`` is for archives."""
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""What the names of picture files end with, in lower case."""
+
+PLACE = np.dtype(
+    [
+        ("size", "<i8"), ("packed", "<i8"), ("offset", "<i8"), ("crc", "<u4"), ("method", "<u2"), ("ending", "u1"),
+        ("part", "u1"),
+    ]
+)  # fmt: skip
+"""Location, size and CRC-32 of a picture's bytes.
+
+``packed``, ``offset`` and ``method`` are for archives; ``ending`` says which other ending than its name's a file of a
+folder has, and ``part`` is for pictures that are in several folders or archives.
+"""
 
 Places = NDArray[Any]
 """Array of ``PLACE``."""
 
-MOST_BYTES = 64 << 20
-"""A picture file that claims to be larger is damaged, or an attack."""
-
 GONE = "no longer exists, or not on this machine"
 """For a file that existed when the plan was made."""
 
+CHANGED = "has changed since the preparation began"
+
 Read = Callable[[bytes, np.void], bytes]
 """Name and place of a picture → its bytes; ``DamagedPicture`` or ``OSError`` if they cannot be read."""
+
+_OTHER_ENDINGS = (b"", *(e.encode() for ending in ENDINGS for e in (ending, ending.upper())))
+_SYSTEM_FOLDERS = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found"))
+_COPY = re.compile(r".*-(Copy\d+|checkpoint)\.\w+", re.IGNORECASE | re.DOTALL)
 
 
 @runtime_checkable
@@ -45,8 +62,8 @@ class PictureFiles(Protocol):
         """Places (n,) of the pictures of these names (sorted, each once), and which of them exist (n,)."""
         ...
 
-    def unlisted(self, names: Names) -> str | None:
-        """Name of a picture that exists but is not among ``names`` (sorted, each once), if there is one."""
+    def unlisted(self, names: Names) -> list[bytes]:
+        """Names of pictures that exist but are not among ``names`` (sorted, each once), sorted."""
         ...
 
     def opened(self) -> AbstractContextManager[Read]:
@@ -57,52 +74,93 @@ class PictureFiles(Protocol):
         """The name to show to a person."""
         ...
 
+    def record(self) -> Mapping[str, Any]:
+        """JSON from which ``opened_files`` makes an equal object."""
+        ...
+
+
+def is_passed_over(parts: Sequence[str]) -> bool:
+    """Whether a path is what systems and notebooks leave: hidden, in a folder such as ``@eaDir``, a notebook's copy."""
+    return any(part.startswith(".") or part in _SYSTEM_FOLDERS for part in parts) or bool(
+        parts and _COPY.fullmatch(parts[-1])
+    )
+
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Picture files below a folder, named by their path in it (with slashes)."""
+    """Picture files below a folder, named by their path in it (with slashes).
+
+    A file may have another ending than its name, as in CelebA's PNG pictures.
+    """
 
     path: Path
     parts: tuple[str, ...] = ("",)
     """the folders below ``path`` that belong to the source; others are ignored"""
 
     def places(self, names: Names) -> tuple[Places, NDArray[np.bool_]]:
-        places, there = np.zeros(len(names), dtype=PLACE), np.zeros(len(names), dtype=np.bool_)
-        sizes, root = places["size"], os.fsencode(self.path) + b"/"
-        for i, name in enumerate(names.tolist()):
-            try:
-                sizes[i] = os.stat(root + name).st_size
-                there[i] = True
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise RawDataError(f"{self.name_of(name)} cannot be read: {error.strerror}") from None
+        """Reads every file once for its CRC-32; what was read is remembered as long as the files do not change."""
+        places = np.zeros(len(names), dtype=PLACE)
+        files, there = self._files(names, places)
+        places["size"], places["crc"] = stats_and_checksums(self.path, files)
         return places, there
 
-    def unlisted(self, names: Names) -> str | None:
+    def unlisted(self, names: Names) -> list[bytes]:
         """Folders are listed one at a time, so the memory needed is that of the largest folder."""
+        extra: list[bytes] = []
         for part in self.parts:
-            for folder, _, files in os.walk(self.path / part):
+            for folder, folders, files in os.walk(self.path / part):
+                folders[:] = [name for name in folders if not is_passed_over([name])]
                 prefix = os.path.relpath(folder, self.path).replace(os.sep, "/") + "/"
                 prefix = "" if prefix == "./" else prefix
-                found = np.array([os.fsencode(prefix + f) for f in files if _is_picture(f)], dtype=np.bytes_)
-                if len(found) and (extra := first_not_among(found, names)) is not None:
-                    return os.fsdecode(extra)
-        return None
+                found = [os.fsencode(prefix + f) for f in files if is_picture(f) and not is_passed_over([f])]
+                extra += not_among(found, names)
+        return sorted(extra)
 
     @contextmanager
     def opened(self) -> Iterator[Read]:
         root = os.fsencode(self.path) + b"/"
 
         def read(name: bytes, place: np.void) -> bytes:
+            ending = int(place["ending"])
+            file_name = stem(name) + _OTHER_ENDINGS[ending] if ending else name
+            size = int(place["size"])
+            if size > MOST_BYTES:
+                raise DamagedPicture(f"has {size} bytes, which no picture does")
             # Reading one byte more than expected shows whether the file has grown; the buffer is allocated at once.
-            with open(root + name, "rb", buffering=0) as file:
-                return file.read(min(int(place["size"]) + 1, MOST_BYTES))
+            with open(root + file_name, "rb", buffering=0) as file:
+                return file.read(size + 1)
 
         yield read
 
     def name_of(self, name: bytes) -> str:
-        return str(self.path / os.fsdecode(name))
+        return f"{self.path}/{name.decode(errors='backslashreplace')}"
+
+    def record(self) -> Mapping[str, Any]:
+        return {"folder": str(self.path)}
+
+    def _files(self, names: Names, places: Places) -> tuple[list[bytes | None], NDArray[np.bool_]]:
+        """The file of each name below ``path``, None if there is none; the ending it has instead goes into ``places``."""
+        root, endings = os.fsencode(self.path) + b"/", places["ending"]
+        files: list[bytes | None] = list(names.tolist())
+
+        @cache
+        def in_folder(folder: bytes) -> dict[bytes, int]:
+            """Stem → ending of the picture files in a folder, listed when the first of its pictures is missing."""
+            try:
+                entries = os.listdir(root + folder)
+            except OSError:
+                return {}
+            ending_of = {ending: number for number, ending in enumerate(_OTHER_ENDINGS) if ending}
+            return {stem(e): ending_of[_ending(e)] for e in entries if _ending(e) in ending_of}
+
+        for i, name in enumerate(names.tolist()):
+            if os.path.lexists(root + name):
+                continue
+            folder, _, file_name = name.rpartition(b"/")
+            ending = in_folder(folder).get(stem(file_name), 0)
+            endings[i] = ending
+            files[i] = stem(name) + _OTHER_ENDINGS[ending] if ending else None
+        return files, np.array([file is not None for file in files], dtype=np.bool_)
 
 
 def why_not_read(error: DamagedPicture | OSError) -> str:
@@ -112,12 +170,29 @@ def why_not_read(error: DamagedPicture | OSError) -> str:
     return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
-def first_not_among(found: Names, names: Names) -> bytes | None:
-    """The first of ``found`` (any order) that is not among ``names`` (sorted, at least one)."""
-    position = np.minimum(np.searchsorted(names, found), len(names) - 1)
-    extra = found[names[position] != found]
-    return bytes(np.sort(extra)[0]) if len(extra) else None
+def not_among(found: Iterable[bytes], names: Names) -> list[bytes]:
+    """Those of ``found`` (any order) that are not among ``names`` (sorted, at least one), whatever their endings."""
+    array = np.array(list(found), dtype=np.bytes_)
+    if not len(array):
+        return []
+    position = np.minimum(np.searchsorted(names, array), len(names) - 1)
+    extra = array[names[position] != array].tolist()
+    if not extra:
+        return []
+    stems = {stem(name) for name in names.tolist()}
+    return sorted(name for name in extra if stem(name) not in stems)
 
 
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith((".jpg", ".jpeg")) and not name.startswith(".")
+def is_picture(name: str) -> bool:
+    """Whether a file name ends like a picture's."""
+    return name.lower().endswith(ENDINGS)
+
+
+def stem(name: bytes) -> bytes:
+    """A file's name without its ending."""
+    before, dot, ending = name.rpartition(b".")
+    return before if dot and b"/" not in ending else name
+
+
+def _ending(name: bytes) -> bytes:
+    return name[len(stem(name)) :]

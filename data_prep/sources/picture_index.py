@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, rows: slice) -> Pictures:
+    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Pictures:
         return Pictures(**{column: getattr(self, column)[rows] for column in _COLUMNS})
 
 
@@ -49,23 +50,35 @@ class PictureIndex:
     """An index on the disk, opened."""
 
     folder: Path
-    pictures: Path
-    """folder or archive of the picture files"""
+    pictures: Mapping[str, Any]
+    """record of the picture files"""
     splits: Mapping[str, int]
     """split → rows"""
     lists: Mapping[str, str]
     """split → the list that the line numbers refer to"""
+    left_out: Mapping[str, int]
+    """reason → number of pictures that are not in any split for it"""
 
     @staticmethod
     def write(
-        folder: Path, pictures: Path, splits: Mapping[str, Pictures], lists: Mapping[str, TextFile]
+        folder: Path,
+        pictures: Mapping[str, Any],
+        splits: Mapping[str, Pictures],
+        lists: Mapping[str, TextFile | str],
+        left_out: Mapping[str, int],
     ) -> PictureIndex:
+        """Write it below ``folder``; one that is there already is replaced."""
         for split, rows in splits.items():
             for column in _COLUMNS:
                 with atomic_write(folder / f"{split}-{column}.npy") as file:
                     np.save(file, getattr(rows, column))
         counts = {split: len(rows) for split, rows in splits.items()}
-        record = {"pictures": str(pictures), "splits": counts, "lists": {s: str(p) for s, p in lists.items()}}
+        record = {
+            "pictures": dict(pictures),
+            "splits": counts,
+            "lists": {split: str(path) for split, path in lists.items()},
+            "left_out": dict(left_out),
+        }
         with atomic_write(folder / _FILE) as file:
             file.write(json.dumps(record, indent=1).encode())
         return PictureIndex.open(folder)
@@ -81,7 +94,11 @@ class PictureIndex:
         try:
             record = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             return PictureIndex(
-                folder, Path(record["pictures"]), dict(record["splits"]), dict(record["lists"])
+                folder,
+                dict(record["pictures"]),
+                dict(record["splits"]),
+                dict(record["lists"]),
+                dict(record["left_out"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RawDataError(

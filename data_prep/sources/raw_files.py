@@ -32,6 +32,18 @@ def find_in(folder: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, P
     return found
 
 
+def archives_in(folder: Path) -> str:
+    """For the end of a message about something that is missing: the archives that are there and may hold it."""
+    if not folder.is_dir():
+        return ""
+    endings = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
+    found = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(endings))
+    if not found:
+        return ""
+    others = f" and {len(found) - 3} more" if found[3:] else ""
+    return f" ({', '.join(found[:3])}{others} lies there: is it unpacked, and completely?)"
+
+
 def find_all(
     name: str, spellings: Mapping[str, Sequence[str]], *, named: Path | None, places: Sequence[Path]
 ) -> dict[str, Path] | None:

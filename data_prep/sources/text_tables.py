@@ -1,8 +1,9 @@
-"""Tables in text files as found in practice: blanks or commas, any line ending, with or without a byte order mark."""
+"""Tables in text files as found in practice: blanks, commas, semicolons or tabs, any line ending, packed or not."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import zipfile
 import zlib
 from array import array
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.faults import OnError, raising
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ TextFile = Path | ArchivedText
 Names = NDArray[Any]
 """Bytes of UTF-8 text of any width (to run-time type checkers, ``NDArray[np.bytes_]`` means one fixed width)."""
 
+_SEPARATORS = (",", ";", "\t")
+_PAGES = ("<!doctype", "<html", "<?xml")
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 16
 _LONGEST_QUOTED = 80
@@ -50,31 +54,54 @@ def quoted(text: str) -> str:
 def read_table(path: TextFile, *, commas: bool | None = None) -> Iterator[tuple[int, list[str]]]:
     """Line number (from 1) and fields of each line of a table that is not blank.
 
-    Fields are separated by commas (with quotes as in CSV) if the first line has one, or if ``commas`` says so, else by
-    blanks. ``RawDataError`` naming the file and line where it is not a table. Reads a line at a time.
+    Fields are separated by commas or semicolons (with quotes as in CSV) if the first line has one, else by blanks.
+    ``commas``: it must be a CSV, so also by tabs but not by blanks (True), or by blanks alone (False). ``RawDataError``
+    naming the file and line where it is not a table. Reads a line at a time.
     """
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
         raise RawDataError(f"{path} is empty")
-    if commas is None:
-        commas = "," in first[1]
+    if first[1].lstrip().lower().startswith(_PAGES):
+        raise RawDataError(f"{path} is an HTML page, as a failed download leaves it, and not a list")
+    marks = _SEPARATORS if commas else _SEPARATORS[:2]  # tabs are blanks unless it must be a CSV
+    separator = next((mark for mark in marks if mark in first[1]), "," if commas else None)
     lines = chain([first], lines)
-    if not commas:
+    if separator is None or commas is False:
         for number, line in lines:
             yield number, line.split()
         return
     for number, line in lines:
         # These lists have no fields with line breaks, so each line is parsed on its own.
         try:
-            fields = next(csv.reader([line], strict=True, skipinitialspace=True))
+            fields = next(csv.reader([line], delimiter=separator, strict=True, skipinitialspace=True))
         except csv.Error as error:
             raise RawDataError(f"{path}, line {number}: {error}") from None
         yield number, [field.strip() for field in fields]
 
 
+def text_file_at(path: Path) -> TextFile:
+    """A text file, or the one in a zip archive; one that ends with ``.gz`` is unpacked as it is read."""
+    if path.suffix.lower() != ".zip":
+        return path
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [
+                name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name
+            ]
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise RawDataError(f"{path} cannot be read: {error}; is it complete?") from None
+    if len(entries) != 1:
+        raise RawDataError(f"{path} holds {len(entries)} files where one list is expected")
+    return ArchivedText(path, entries[0])
+
+
 @contextmanager
 def _opened(path: TextFile) -> Iterator[TextIO]:
+    if isinstance(path, Path) and path.suffix.lower() == ".gz":
+        with gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=None) as unpacked:
+            yield unpacked
+        return
     if isinstance(path, Path):
         with path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline=None) as file:
             yield file
@@ -125,6 +152,9 @@ class NamedRows:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __getitem__(self, rows: NDArray[Any]) -> NamedRows:
+        return NamedRows(self.path, self.names[rows], self.lines[rows], self.values[rows])
+
 
 class RowCollector:
     """Collects the rows of a list with little memory: the names' bytes, and a byte per value."""
@@ -145,8 +175,11 @@ class RowCollector:
         if len(self._names) == _BLOCK:
             self._pack()
 
-    def rows(self) -> NamedRows:
-        """All rows; ``RawDataError`` naming the line if a name occurs twice, or if there is no row."""
+    def rows(self, on_error: OnError = raising) -> NamedRows:
+        """All rows; an error naming the line if a name occurs twice, of which the first then counts.
+
+        ``RawDataError`` if there is no row.
+        """
         self._pack()
         if not len(self):
             raise RawDataError(f"{self._path} has no rows")
@@ -157,12 +190,14 @@ class RowCollector:
             order = np.argsort(names, kind="stable")
             names, lines, values = names[order], lines[order], values[order]
             twice = np.flatnonzero(names[1:] == names[:-1])
-            if len(twice):
-                row = twice[np.argmin(lines[twice + 1])]
-                raise RawDataError(
-                    f"{self._path}, line {lines[row + 1]}: {names[row].decode()} occurs twice "
-                    f"(first in line {lines[row]})"
+            for row in twice[np.argsort(lines[twice + 1], kind="stable")]:
+                on_error(
+                    RawDataError(
+                        f"{self._path}, line {lines[row + 1]}: {names[row].decode()} occurs twice "
+                        f"(first in line {lines[row]})"
+                    )
                 )
+            names, lines, values = (np.delete(column, twice + 1, axis=0) for column in (names, lines, values))
         return NamedRows(self._path, names, lines, values)
 
     def _pack(self) -> None:
@@ -171,14 +206,9 @@ class RowCollector:
             self._names = []
 
 
-def check_same_names(one: NamedRows, other: NamedRows) -> None:
-    """``RawDataError`` naming file, line and picture unless both lists name the same pictures."""
+def not_named_by(one: NamedRows, other: NamedRows) -> NDArray[np.int64]:
+    """The rows of one list whose pictures the other does not name, in the order of their lines."""
     if np.array_equal(one.names, other.names):
-        return
-    for here, there in ((one, other), (other, one)):
-        extra = np.flatnonzero(~np.isin(here.names, there.names, assume_unique=True))
-        if len(extra):
-            row = extra[np.argmin(here.lines[extra])]
-            raise RawDataError(
-                f"{here.path}, line {here.lines[row]} names {here.names[row].decode()}, which {there.path} does not"
-            )
+        return np.zeros(0, dtype=np.int64)
+    extra = np.flatnonzero(~np.isin(one.names, other.names, assume_unique=True))
+    return extra[np.argsort(one.lines[extra], kind="stable")]

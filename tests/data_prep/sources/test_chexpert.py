@@ -11,6 +11,7 @@ import pytest
 
 from data_prep.decode import decode_picture
 from data_prep.errors import ConfigError, RawDataError
+from data_prep.faults import raising
 from data_prep.manifest import Manifest
 from data_prep.progress import Progress
 from data_prep.rows import Rows
@@ -79,6 +80,8 @@ def test_uncertain_is_unobserved_and_blank_is_no_by_default(raw: Path) -> None:
         "uncertain": "unobserved",
         "blank": "zeros",
         "views": "frontal",
+        "pictures": "all",
+        "damaged": "refuse",
     }
 
 
@@ -118,7 +121,7 @@ def test_splits_are_about_8_1_1_of_the_patients_and_keep_when_patients_are_added
         (root / "train.csv").write_text(
             "\n".join([CHEXPERT_HEADER, *(chexpert_row(n, ["1"] * 5) for n in names)])
         )
-        listing = source_named("chexpert", root).find(root)  # type: ignore[attr-defined]
+        listing = source_named("chexpert", root).find(root, raising)  # type: ignore[attr-defined]
         split_of = {
             name.decode(): split for split, rows in listing.splits.items() for name in rows.names.tolist()
         }
@@ -137,7 +140,7 @@ def test_options_are_part_of_the_digest_and_stored_in_the_plan(raw: Path, tmp_pa
         )  # fmt: skip
         assert find_prepared("chexpert", raw, tmp_path, options=options, rows_per_shard=20) == folder
         manifest = Manifest.load(folder)
-        assert manifest.options == {"uncertain": "unobserved", "blank": "zeros", "views": "frontal"} | options
+        assert manifest.options == dict(source_named("chexpert", raw).options) | options
         used = manifest.splits["train"].labels_used["1.0"]
         rows = manifest.splits["train"].rows
         assert (min(used) < rows) == (options != {"uncertain": "ones"})

@@ -99,6 +99,6 @@ def test_a_picture_damaged_in_its_archive_is_named(with_lists: Path, tmp_path: P
 
 
 def test_a_picture_that_an_archive_holds_twice_is_refused(with_lists: Path, tmp_path: Path) -> None:
-    archive_with(with_lists, {"again/000005.jpg": jpeg(218, 178, 9)})
+    archive_with(with_lists, {"again/img_align_celeba/000005.jpg": jpeg(218, 178, 9)})
     with pytest.raises(RawDataError, match=r"img_align_celeba.zip holds 000005.jpg twice"):
         prepared("celeba", with_lists, tmp_path / "data")
