@@ -17,6 +17,8 @@ from pipeline.measures.summary import Row
 from pipeline.measures.tables import SHOWN, TEXT_COLUMNS, body, headings, not_shown
 
 _WIDTH_WITHOUT_TERMINAL = 300
+_HYPHENATED = {"classification": "classi-\nfication", "difference": "differ-\nence"}
+"""Headings that are wider than their columns."""
 
 
 def wide_enough_console() -> Console:
@@ -30,13 +32,17 @@ def wide_enough_console() -> Console:
 def print_table(
     sweep: str, split: str, rows: Sequence[Row], metrics: Sequence[str], console: Console
 ) -> None:
-    """The table of a sweep on a split, with as many metrics as fit the terminal, and where the others are."""
+    """The table of a sweep on a split, with as many metrics as fit the terminal, and where the others are.
+
+    An accuracy says nothing without what the majority would score, so that this column stays with it.
+    """
     title = sweep if split == TEST else f"{sweep}, split {split}"
     rows = [row for row in rows if any(name in row.metrics for name in metrics)]
     shown = len(metrics[:SHOWN])
+    least = 2 if "majority_baseline" in metrics[:2] else 1
     table = _table(title, rows, metrics[:shown])
     unbounded = console.options.update(max_width=10_000)
-    while shown > 1 and Measurement.get(console, unbounded, table).maximum > console.width:
+    while shown > least and Measurement.get(console, unbounded, table).maximum > console.width:
         shown -= 1
         table = _table(title, rows, metrics[:shown])
     if Measurement.get(console, unbounded, table).maximum > console.width:
@@ -52,12 +58,14 @@ def print_notes(sentences: Sequence[str], console: Console) -> None:
 
 
 def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: bool = False) -> Table:
-    """A table whose numbers are never truncated; a narrow one wraps names and papers' deviations."""
+    """A table whose numbers are never truncated; a narrow one wraps names and standard deviations."""
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     names = headings(rows, metrics)
     for heading in names:
         justify: JustifyMethod = "left" if heading in (*TEXT_COLUMNS, "paper") else "right"
         broken = heading.replace("_", "\n").replace("/", "/\n")
+        for word, halves in _HYPHENATED.items() if narrow else ():
+            broken = broken.replace(word, halves)
         folds = narrow and heading in TEXT_COLUMNS
         table.add_column(broken, justify=justify, no_wrap=not folds, overflow="fold")
     for line in body(rows, metrics):
@@ -68,5 +76,5 @@ def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: b
 
 def _in_lines(heading: str, cell: str) -> str:
     if heading in TEXT_COLUMNS:
-        return cell.replace("_", "_\n").replace("=", "=\n")
-    return cell.replace(" ± ", "\n± ") if heading == "paper" else cell
+        return cell.replace("_", "\n_").replace("=", "=\n")
+    return cell.replace(" ± ", "\n± ")
