@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_prep.errors import MissingDependencyError
+from data_prep.manifest import MANIFEST_FILE, Manifest
 from data_prep.plan import data_set_folder
 from data_prep.shards.beton import INSTALL_FFCV, ffcv_is_installed
 from data_prep.sources import source_named
@@ -16,6 +17,7 @@ from data_prep.sources.source import Source
 from data_prep.stages import is_complete, prepare
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
+from pipeline.models.parts.image_vae import ImageVAEConfig, settled
 from pipeline.tracking import TrackingSettings
 
 
@@ -72,16 +74,24 @@ class NeededData:
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
-    """The runs with the canonical name of their data set and its folder."""
-    found: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+    """The runs with the canonical name of their data set, its folder, and their networks as cells record them.
+
+    Raises:
+        ConfigError: a run's networks do not fit its images.
+    """
+    found: dict[tuple[str, tuple[str, ...]], tuple[Source, Path]] = {}
     located_runs = []
     for run in runs:
         key = run.data.name, run.data.options
         if key not in found:  # finding the folder may require reading all raw files
             source = source_named(run.data.name, places.raw, parsed_options(run.data.options))
-            found[key] = (source.name, str(places.folder(source)))
-        name, folder = found[key]
-        located_runs.append(replace(run, data=replace(run.data, name=name, folder=folder)))
+            found[key] = source, places.folder(source)
+        source, folder = found[key]
+        model = run.model
+        if isinstance(model, ImageVAEConfig):
+            model = settled(model, _image_shape(source, folder))
+        data = replace(run.data, name=source.name, folder=str(folder))
+        located_runs.append(replace(run, data=data, model=model))
     return located_runs
 
 
@@ -139,3 +149,10 @@ def make_cells(
 def _digest(folder: Path) -> str:
     """The digest at the end of a data set's folder name, which is known before it is prepared."""
     return folder.name.rpartition("-")[2]
+
+
+def _image_shape(source: Source, folder: Path) -> tuple[int, int, int]:
+    """Of the prepared data set if it is there: a source may have to read raw files, which may be gone."""
+    if (folder / MANIFEST_FILE).is_file():
+        return Manifest.load(folder).image_shape
+    return source.image_shape()

@@ -9,7 +9,6 @@ from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.models.parts.image_vae import Network
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 
 _PLAIN = CCVAEConfig(label_marginal="exact", bounded_weight=False, weight_limit=None)
@@ -42,7 +41,7 @@ def estimators_drawn_faces() -> list[RunConfig]:
     return _runs(faces, network="mlp", style_size=27, epochs=8)
 
 
-def _runs(data: DataConfig, *, network: Network, style_size: int, epochs: int) -> list[RunConfig]:
+def _runs(data: DataConfig, *, network: str, style_size: int, epochs: int) -> list[RunConfig]:
     return [
         RunConfig(
             data=replace(data, supervision_rate=rate),

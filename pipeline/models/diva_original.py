@@ -29,9 +29,8 @@ from data_prep.errors import ConfigError
 from pipeline.field_checks import check_at_least
 from pipeline.models.diva import AnyDivaConfig, Diva
 from pipeline.models.interface import DataSpec
-from pipeline.models.parts.image_vae import Network, choose_network
 from pipeline.models.parts.label_layout import latents_per_label
-from pipeline.networks import convolutional_encoder, mlp
+from pipeline.networks.choice import NetworkName
 
 DIGIT_SIDE = 28
 """Height and width of the input images of the authors' encoders."""
@@ -42,10 +41,9 @@ class DivaOriginalConfig(AnyDivaConfig):
     """DIVA with domains; the defaults are its authors' for rotated MNIST."""
 
     system: Annotated[Literal["diva_original"], tyro.conf.Suppress] = "diva_original"
-    network: Network = "auto"
-    """Encoders and decoder; `auto`: the convolutional ones of CCVAE's table 3 for images of 64 x 64 pixels, else an MLP as
-    decoder, with convolutional encoders as DIVA's authors' for images of 28 x 28 pixels, and MLPs for others (a
-    warning above 32 x 32)."""
+    network: NetworkName = "auto"
+    """Encoders and decoder, as for other systems, except that `auto` takes DIVA's authors' convolutional encoders for
+    images of 28 x 28 pixels (the decoder is an MLP)."""
     domain_label: int = 1
     """Index of the label that is the domain, from 0 (1 for rotated-mnist)."""
     characteristic_size: int = 64
@@ -103,11 +101,9 @@ class SeparateEncoders(nn.Module):
 def encoder(config: DivaOriginalConfig, data: DataSpec, outputs: int) -> nn.Module:
     """An encoder of images with ``outputs`` outputs."""
     channels, *size = data.image_shape
-    if choose_network(config.network, data, config.system) == "convolutional":
-        return convolutional_encoder(channels, outputs)
     if config.network == "auto" and size == [DIGIT_SIDE, DIGIT_SIDE]:
         return digit_encoder(channels, outputs)
-    return mlp([data.pixels, config.hidden_width, config.hidden_width, outputs])
+    return config.networks(data).encoder(outputs)
 
 
 def digit_encoder(channels: int, outputs: int) -> nn.Sequential:

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
@@ -33,20 +33,11 @@ from pipeline.models.parts.densities import (
     standard_gaussian_kl,
     standard_gaussian_log_density,
 )
-from pipeline.models.parts.image_vae import ImageVAEConfig, choose_network, pixel_density
+from pipeline.models.parts.image_vae import ImageVAEConfig, pixel_density
 from pipeline.models.parts.label_codes import LabelCodes, known_or_predicted, log_likelihood_of
 from pipeline.models.parts.label_latents import IntervenesByLatents, SwapsByLatents
 from pipeline.models.parts.likelihood_bound import BoundOfLosses
-from pipeline.networks import (
-    CONVOLUTIONAL_FEATURES,
-    ConditionedConvolutionalDecoder,
-    ConditionedMLP,
-    convolutional_encoder,
-    convolutional_features,
-    mlp,
-    one_hot,
-    split_mean_and_scale,
-)
+from pipeline.networks import one_hot, split_mean_and_scale
 
 LabelEstimator = Literal["auto", "enumerated", "score_function", "straight_through"]
 """Estimator of the expectation over unobserved labels.
@@ -119,19 +110,12 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         self.estimator = choose_estimator(config.label_estimator, codes.labels, number)
         self.partly_observed = data.partly_observed and codes.labels > 1
         self.pixel_density = pixel_density(config, data)
-        self.features: nn.Module = nn.Identity()
-        self.decoder: nn.Module
-        if choose_network(config.network, data, "m2") == "convolutional":
-            channels, width = data.image_shape[0], CONVOLUTIONAL_FEATURES
-            self.classifier = convolutional_encoder(channels, codes.width)
-            self.features = convolutional_features(channels)
-            self.encoder = ConditionedMLP(width, codes.width, [width, 2 * config.latent_size])
-            self.decoder = ConditionedConvolutionalDecoder(config.latent_size, codes.width, channels)
-        else:
-            pixels, width = data.pixels, config.hidden_width
-            self.classifier = mlp([pixels, width, width, codes.width])
-            self.encoder = ConditionedMLP(pixels, codes.width, [width, width, 2 * config.latent_size])
-            self.decoder = ConditionedMLP(config.latent_size, codes.width, [width, width, pixels])
+        networks = config.networks(data)
+        classifier, features = networks.encoder(codes.width), networks.features()
+        # In the order in which checkpoints have Adam's moments.
+        self.features, self.classifier = features.network, classifier
+        self.encoder = networks.encoder_after(features, codes.width, 2 * config.latent_size)
+        self.decoder = networks.conditioned_decoder(config.latent_size, codes.width)
         self.register_buffer("log_prior", codes.log_prior(data))
         if self.estimator == "enumerated":
             self.register_buffer("combinations", codes.combinations(), persistent=False)

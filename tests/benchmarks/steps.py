@@ -26,7 +26,7 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.registry import PRESETS
-from pipeline.networks import ConvolutionalDecoder, convolutional_encoder
+from pipeline.networks.convolutional import Convolutional
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.settings import TrainingConfig
 from pipeline.training.step import Step
@@ -178,7 +178,8 @@ def system_step(preset: str, batch: Batch, variant: Variant, steps: int) -> Work
 def bare_step(batch: Batch, variant: Variant, steps: int) -> Work:
     """The same networks and optimiser as CCVAE's, with nothing of its objective but the reconstruction."""
     latents = LABELS + CCVAEConfig.celeba().style_size
-    networks = nn.ModuleList([convolutional_encoder(3, 2 * latents), ConvolutionalDecoder(latents, 3)])
+    family = Convolutional(FACES.image_shape)
+    networks = nn.ModuleList([family.encoder(2 * latents), family.decoder(latents)])
     encoder, decoder = networks
     if variant.channels_last:
         networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
-from data_prep.errors import ConfigError
 from pipeline.field_checks import check_above_zero, check_at_least, check_choices
 from pipeline.models.capabilities import KnownLabels
 from pipeline.models.interface import DataSpec, to_image, to_pixels
@@ -22,20 +20,12 @@ from pipeline.models.parts.densities import (
     laplace_log_density,
 )
 from pipeline.models.parts.likelihood_bound import BoundOfLosses
-from pipeline.networks import (
-    CONVOLUTIONAL_SIDE,
-    ConvolutionalDecoder,
-    convolutional_encoder,
-    mlp,
-    split_mean_and_scale,
-)
+from pipeline.networks import split_mean_and_scale
+from pipeline.networks.choice import NetworkName, check_network, networks_for, recorded
+from pipeline.networks.families import Networks
 
-log = logging.getLogger(__name__)
-
-Network = Literal["auto", "mlp", "convolutional"]
-"""``auto``: convolutional for images of 64 × 64 pixels (CelebA, CheXpert), else mlp, which is logged."""
-LARGEST_SIDE_FOR_MLP = 32
-"""Of larger images (TFD, AffectNet) no paper uses MLPs, so there is a warning if ``auto`` selects them."""
+LAPLACE_SIDE = 64
+"""Height and width of images of which ``auto`` takes a Laplace density, also in grey."""
 Likelihood = Literal["auto", "bernoulli", "laplace", "gaussian"]
 """``auto``: laplace for images in colour and for those of 64 × 64 pixels, else bernoulli (MNIST, FashionMNIST)."""
 
@@ -45,46 +35,11 @@ _SCALED_DENSITIES = {
 }
 
 
-def is_of_convolutional_size(data: DataSpec) -> bool:
-    """Whether the images have the size of the convolutional networks."""
-    return data.image_shape[1:] == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE)
-
-
-def choose_network(choice: Network, data: DataSpec, system: str) -> Literal["mlp", "convolutional"]:
-    """Resolve ``auto``; ConfigError if convolutional networks are requested but do not fit."""
-    if choice == "convolutional" and not is_of_convolutional_size(data):
-        _, height, width = data.image_shape
-        raise ConfigError(
-            f"{system}: network=convolutional needs images of 64 x 64 pixels; these have {height} x {width}"
-        )
-    if choice == "auto":
-        _log_choice(system, data.image_shape)
-        return "convolutional" if is_of_convolutional_size(data) else "mlp"
-    return choice
-
-
-@cache
-def _log_choice(system: str, image_shape: tuple[int, int, int]) -> None:
-    """Once for all models of a process."""
-    _, height, width = image_shape
-    if (height, width) == (CONVOLUTIONAL_SIDE, CONVOLUTIONAL_SIDE):
-        log.info("%s: network=auto is convolutional, for images of 64 x 64 pixels", system)
-    elif max(height, width) <= LARGEST_SIDE_FOR_MLP:
-        log.info("%s: network=auto is mlp, for images of %d x %d pixels", system, height, width)
-    else:
-        log.warning(
-            "%s: network=auto is mlp, for images of %d x %d pixels: there are convolutional networks for 64 x 64 only",
-            system,
-            height,
-            width,
-        )
-
-
 def choose_likelihood(choice: Likelihood, data: DataSpec) -> Literal["bernoulli", "laplace", "gaussian"]:
     """Resolve ``auto``."""
     if choice == "auto":
-        in_colour = data.image_shape[0] > 1
-        return "laplace" if in_colour or is_of_convolutional_size(data) else "bernoulli"
+        channels, *size = data.image_shape
+        return "laplace" if channels > 1 or size == [LAPLACE_SIDE, LAPLACE_SIDE] else "bernoulli"
     return choice
 
 
@@ -93,9 +48,10 @@ class ImageVAEConfig:
     """The fields of the networks; a system's own class names it in ``system`` and adds its own."""
 
     system: Annotated[str, tyro.conf.Suppress]
-    network: Network = "auto"
-    """Encoder and decoder; `auto`: the convolutional ones of table 3 for images of 64 x 64 pixels, else MLPs, with a
-    warning for images larger than 32 x 32 (TFD, AffectNet), of which no paper has MLPs."""
+    network: NetworkName = "auto"
+    """Encoder and decoder: `mlp`; `convolutional`, those of CCVAE's table 3 at any of the data sets' sizes; `pixel_norm`,
+    those of Rb-VAE's figure 7. `auto`: MLPs for images of up to 32 x 32 pixels (MNIST, FashionMNIST), else convolutional
+    (TFD at 48, CelebA, CheXpert and transformed MNIST at 64, AffectNet at 96)."""
     hidden_width: int = 600
     """Width of the two hidden layers of MLP encoders and decoders."""
     likelihood: Likelihood = "auto"
@@ -105,8 +61,22 @@ class ImageVAEConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_network(self.system, self.network)
         check_at_least(1, self, "hidden_width")
         check_above_zero(self, "likelihood_scale")
+
+    def networks(self, data: DataSpec) -> Networks:
+        """The networks for such images; ConfigError if the family has none."""
+        return networks_for(self.network, data.image_shape, width=self.hidden_width, system=self.system)
+
+
+AnyImageVAEConfig = TypeVar("AnyImageVAEConfig", bound=ImageVAEConfig)
+
+
+def settled(config: AnyImageVAEConfig, image_shape: tuple[int, int, int]) -> AnyImageVAEConfig:
+    """The configuration as a cell with such images records it; ConfigError if there are no such networks."""
+    networks_for(config.network, image_shape, width=config.hidden_width, system=config.system)
+    return replace(config, network=recorded(config.network, image_shape))
 
 
 def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, Tensor], Tensor]:
@@ -128,16 +98,9 @@ class ImageVAE(BoundOfLosses):
         outputs = 2 * latents if encoder_outputs is None else encoder_outputs
         self.image_shape = data.image_shape
         self.pixel_density = pixel_density(config, data)
-        self.encoder: nn.Module
-        self.decoder: nn.Module
-        if choose_network(config.network, data, config.system) == "convolutional":
-            channels = data.image_shape[0]
-            self.encoder = convolutional_encoder(channels, outputs)
-            self.decoder = ConvolutionalDecoder(latents, channels)
-        else:
-            width = config.hidden_width
-            self.encoder = mlp([data.pixels, width, width, outputs])
-            self.decoder = mlp([latents, width, width, data.pixels])
+        networks = config.networks(data)
+        self.encoder = networks.encoder(outputs)
+        self.decoder = networks.decoder(latents)
 
     def posterior(self, pixels: Float[Tensor, "batch pixel"]) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``q(z | x)``, each of shape (batch, latent)."""

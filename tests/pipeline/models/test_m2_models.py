@@ -97,7 +97,7 @@ def code(labels: list[int]) -> torch.Tensor:
 @torch.no_grad()
 def test_images_are_read_changed_and_mixed_by_their_most_probable_labels() -> None:
     model = tiny_m2(M2Config(latent_size=2, hidden_width=8), MIXED)
-    first = model.classifier[0]
+    first = next(model.classifier.children())
     assert isinstance(first, nn.Linear)
     first.weight.mul_(8)  # so that images differ in their labels
     log_q = model.classify(IMAGE)

@@ -106,7 +106,10 @@ def test_generated_images_come_from_the_labels_posterior(draws: InjectedDraws) -
         ({"latent_size": 0}, "mvae: latent_size is 0; it must be at least 1"),
         ({"label_width": 0}, "mvae: label_width is 0; it must be at least 1"),
         ({"label_weight": -1.0}, "mvae: label_weight is -1.0; it must not be negative"),
-        ({"network": "transformer"}, "mvae: network is 'transformer'; it must be auto, mlp or convolutional"),
+        (
+            {"network": "transformer"},
+            "mvae: network is 'transformer'; it must be auto, mlp, convolutional or pixel_norm",
+        ),
     ],
 )
 @pytest.mark.usefixtures("no_type_checks")

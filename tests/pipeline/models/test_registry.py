@@ -203,7 +203,7 @@ def test_the_smallest_meaningful_settings_are_accepted() -> None:
         (
             CCVAEConfig(network="convolutional"),
             (2, 2),
-            "ccvae: network=convolutional needs images of 64 x 64 pixels; these have 28 x 28",
+            "ccvae: network=convolutional needs square images .*; these have 36 x 28 pixels",
         ),
     ],
 )
@@ -211,7 +211,7 @@ def test_unsupported_data_is_refused(
     config: SystemConfig, cardinalities: tuple[int, ...], sentence: str
 ) -> None:
     shape = DataSpec(
-        image_shape=(1, 28, 28),
+        image_shape=(1, 36, 28),
         cardinalities=cardinalities,
         label_frequencies=tuple((0.5, 0.5) for _ in cardinalities),
     )

@@ -1,4 +1,4 @@
-"""Which networks and which density of pixels a data set gets, and models of 64 × 64 images."""
+"""Which density of pixels a data set gets, and models of 64 × 64 images."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from torch import nn
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec
-from pipeline.models.parts import image_vae
 from pipeline.models.parts.densities import laplace_log_density
-from pipeline.models.parts.image_vae import choose_likelihood, choose_network
+from pipeline.models.parts.image_vae import choose_likelihood
 from pipeline.models.registry import PRESETS
 from tests.pipeline.models.injected_draws import noise
 
@@ -28,49 +27,20 @@ def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...] = (2,)) ->
 
 
 @pytest.mark.parametrize(
-    ("image", "network", "likelihood"),
+    ("image", "likelihood"),
     [
-        ((3, 64, 64), "convolutional", "laplace"),
-        ((1, 64, 64), "convolutional", "laplace"),
-        ((3, 28, 28), "mlp", "laplace"),
-        ((1, 28, 28), "mlp", "bernoulli"),
-        ((1, 48, 48), "mlp", "bernoulli"),
+        ((3, 64, 64), "laplace"),
+        ((1, 64, 64), "laplace"),
+        ((3, 28, 28), "laplace"),
+        ((1, 28, 28), "bernoulli"),
+        ((1, 48, 48), "bernoulli"),
     ],
 )
-def test_auto_is_decided_by_the_shape_of_the_image(
-    image: tuple[int, int, int], network: str, likelihood: str
-) -> None:
+def test_auto_is_decided_by_the_shape_of_the_image(image: tuple[int, int, int], likelihood: str) -> None:
     data = shape(image)
-    assert choose_network("auto", data, "ccvae") == network
     assert choose_likelihood("auto", data) == likelihood
-    assert choose_network("mlp", data, "ccvae") == "mlp"
-    assert {choose_likelihood("bernoulli", data), choose_likelihood("laplace", data)} == {
-        "bernoulli",
-        "laplace",
-    }
-
-
-@pytest.mark.parametrize(
-    ("image", "level", "sentence"),
-    [
-        ((3, 64, 64), "INFO", "ccvae: network=auto is convolutional, for images of 64 x 64 pixels"),
-        ((1, 28, 28), "INFO", "ccvae: network=auto is mlp, for images of 28 x 28 pixels"),
-        (
-            (1, 48, 48),
-            "WARNING",
-            "ccvae: network=auto is mlp, for images of 48 x 48 pixels: there are convolutional networks for 64 x 64 only",
-        ),
-    ],
-)
-def test_what_auto_takes_is_logged_once(
-    image: tuple[int, int, int], level: str, sentence: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    image_vae._log_choice.cache_clear()
-    with caplog.at_level("INFO"):
-        for _ in range(2):
-            choose_network("auto", shape(image), "ccvae")
-        choose_network("mlp", shape(image), "m2")
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, sentence)]
+    assert choose_likelihood("bernoulli", data) == "bernoulli"
+    assert choose_likelihood("laplace", data) == "laplace"
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,0 +1,85 @@
+"""The family of networks that a run names, and what ``auto`` stands for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated
+
+import tyro
+
+from data_prep.errors import ConfigError
+from pipeline.networks.convolutional import Convolutional, halvings
+from pipeline.networks.families import ImageShape, Networks
+from pipeline.networks.perceptrons import Perceptrons
+from pipeline.networks.pixel_norm import PixelNormalised
+
+log = logging.getLogger(__name__)
+
+CONVOLUTIONS: dict[str, Callable[[ImageShape], Networks]] = {
+    "convolutional": Convolutional,
+    "pixel_norm": PixelNormalised,
+}
+NetworkName = Annotated[str, tyro.conf.arg(metavar="{auto,mlp,convolutional,pixel_norm}")]
+NAMES = ("auto", "mlp", *CONVOLUTIONS)
+LARGEST_SIDE_FOR_MLP = 32
+"""Of larger images no paper uses MLPs."""
+TABLE_3_SIDE = 64
+"""Height and width of the images of CCVAE's table 3."""
+
+
+def check_network(system: str, choice: str) -> None:
+    """ConfigError unless it can name a family of networks."""
+    if choice not in NAMES:
+        raise ConfigError(
+            f"{system}: network is {choice!r}; it must be {', '.join(NAMES[:-1])} or {NAMES[-1]}"
+        )
+
+
+def networks_for(choice: str, image_shape: ImageShape, *, width: int, system: str) -> Networks:
+    """The chosen family for images of this shape; ``width`` is that of the hidden layers of MLPs.
+
+    Raises:
+        ConfigError: it has none for this shape.
+    """
+    name = auto(image_shape) if choice == "auto" else choice
+    if choice == "auto":
+        _log_choice(system, image_shape)
+    if name == "mlp":
+        return Perceptrons(image_shape, width)
+    try:
+        return CONVOLUTIONS[name](image_shape)
+    except ConfigError as error:
+        raise ConfigError(f"{system}: {error}") from None
+
+
+def auto(image_shape: ImageShape) -> str:
+    """What ``auto`` stands for: convolutions for images that are larger than 32 × 32, MLPs for others."""
+    is_large = max(image_shape[1:]) > LARGEST_SIDE_FOR_MLP
+    return "convolutional" if is_large and halvings(image_shape) is not None else "mlp"
+
+
+def recorded(choice: str, image_shape: ImageShape) -> str:
+    """A choice as cells record it: ``auto`` is spelled out where it was an MLP before there were convolutions of that size.
+
+    So a cell from then, which says ``auto``, is not mistaken for one of now.
+    """
+    _, *size = image_shape
+    meant_an_mlp = choice == "auto" and size != [TABLE_3_SIDE, TABLE_3_SIDE]
+    return "convolutional" if meant_an_mlp and auto(image_shape) == "convolutional" else choice
+
+
+@cache
+def _log_choice(system: str, image_shape: ImageShape) -> None:
+    """Once for all models of a process."""
+    name, (_, height, width) = auto(image_shape), image_shape
+    if name == "mlp" and max(height, width) > LARGEST_SIDE_FOR_MLP:
+        log.warning(
+            "%s: network=auto is mlp, for images of %d x %d pixels, of which no paper has MLPs",
+            system,
+            height,
+            width,
+        )
+    else:
+        log.info("%s: network=auto is %s, for images of %d x %d pixels", system, name, height, width)
