@@ -24,6 +24,8 @@ class Batch:
     """Whether the label is known *and* may be used at the run's supervision rate."""
     labelled: int
     """Number of leading rows with at least one ``observed`` label."""
+    rows_of_ranks: tuple[int, ...] = ()
+    """Rows of each rank's share of the full batch, in the order of ranks; empty if this is not a share of anything."""
     further: FurtherColumnsOfRows | None = field(default=None, repr=False, compare=False)
     """Source of the properties below: read at first use, at no cost to a model that does not use them."""
 

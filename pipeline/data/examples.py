@@ -96,6 +96,7 @@ class TrainingExamples:
             labels=self._labels.index_select(0, rows),
             observed=used.index_select(0, rows),
             labelled=share.labelled,
+            rows_of_ranks=share.rows_of_ranks,
             further=FurtherColumnsOfRows(self._further, share.rows, rows),
         )
 

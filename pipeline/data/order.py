@@ -14,6 +14,7 @@ The rules, which hold for every loader:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -31,6 +32,8 @@ class Share:
     """Number of leading labelled rows."""
     batch_size: int
     """Rows of the full batch, over all ranks."""
+    rows_of_ranks: tuple[int, ...]
+    """Rows of each rank's part of the batch; they differ by at most one."""
 
 
 def epoch_order(labelled: Bool[np.ndarray, " row"], seed: int, epoch: int) -> Int64[np.ndarray, " row"]:
@@ -65,15 +68,15 @@ def shares(
     dealt = []
     for step in range(steps):
         start, stop = len(order) * step // steps, len(order) * (step + 1) // steps
-        own = order[
-            start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size
-        ]
+        cuts = [start + (stop - start) * number // world_size for number in range(world_size + 1)]
+        own = order[cuts[rank] : cuts[rank + 1]]
         has_label = labelled[own]
         dealt.append(
             Share(
                 rows=np.concatenate([own[has_label], own[~has_label]]),
                 labelled=int(has_label.sum()),
                 batch_size=stop - start,
+                rows_of_ranks=tuple(after - before for before, after in pairwise(cuts)),
             )
         )
     return dealt

@@ -33,6 +33,8 @@ class DataSpec:
     """Share of each value among all observed labels of the training split, at any supervision rate: ``p(y)``."""
     partly_observed: bool = True
     """Whether an example can have only some of its labels observed; if not, less is computed."""
+    training_rows: int | None = None
+    """Number of rows of the training split, which is not that of a batch; None if unknown."""
 
     neutral_values: tuple[int | None, ...] = ()
     """For each multi-class label the value that is the absence of all others, if there is one, such as TFD's neutral
@@ -45,6 +47,7 @@ class DataSpec:
             image_shape=manifest.image_shape,
             cardinalities=tuple(label.cardinality for label in manifest.labels),
             label_frequencies=train.label_frequencies,
+            training_rows=train.rows,
             # A rate applies to entire examples: only labels missing from the data set make them partly observed.
             partly_observed=any(used < train.rows for used in train.labels_used.get("1.0", (0,))),
             neutral_values=tuple(
@@ -159,6 +162,18 @@ class HasSchedule(Protocol):
         So state that depends on it need not be in a checkpoint. It must not change shapes, which would recompile.
         """
         ...
+
+
+@runtime_checkable
+class CouplesBatch(Protocol):
+    """Has an objective of each example that depends on the others of its batch, on whichever rank they are.
+
+    Their statistics are those of ``rows_of_all_ranks`` (``pipeline.models.parts.full_batch``), so that training does not
+    depend on the number of ranks.
+    """
+
+    smallest_batch: int
+    """Number of rows below which a batch tells nothing; a run with smaller ones is refused."""
 
 
 @runtime_checkable

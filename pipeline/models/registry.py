@@ -8,10 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pipeline.models.beta_tcvae import BetaTCVAEConfig
+from pipeline.models.beta_vae import BetaVAEConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.ccvae_one_per_class import OnePerClassCCVAEConfig
 from pipeline.models.cond_vae import CondVAEConfig, CondVAEInfoConfig
 from pipeline.models.csvae import CSVAEConfig
+from pipeline.models.dip_vae import DipVAEIConfig, DipVAEIIConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.label_reader import LabelReaderConfig
@@ -32,6 +35,10 @@ SystemConfig = (
     | CondVAEConfig
     | CondVAEInfoConfig
     | CSVAEConfig
+    | BetaVAEConfig
+    | BetaTCVAEConfig
+    | DipVAEIConfig
+    | DipVAEIIConfig
     | LabelReaderConfig
 )
 ModelConfig = Annotated[SystemConfig, Field(discriminator="system")]
@@ -84,6 +91,17 @@ PRESETS = {
         "CSVAE: a subspace for each attribute (Klys et al. 2018); unlabelled examples contribute the bound of log p(x) and"
         " the entropy term, and do not train the adversary",
         CSVAEConfig,
+    ),
+    "beta_vae": Preset("beta-VAE: a plain VAE whose KL counts more (Higgins et al. 2017)", BetaVAEConfig),
+    "beta_tcvae": Preset(
+        "beta-TCVAE: a VAE with a penalty on the total correlation of its latents (Chen et al. 2018)",
+        BetaTCVAEConfig,
+    ),
+    "dip_vae_i": Preset(
+        "DIP-VAE-I: a VAE whose posterior means are pulled to covariance I (Kumar et al. 2018)", DipVAEIConfig
+    ),
+    "dip_vae_ii": Preset(
+        "DIP-VAE-II: a VAE whose latents are pulled to covariance I (Kumar et al. 2018)", DipVAEIIConfig
     ),
     "label_reader": Preset(
         "an independent classifier of pictures, which judges what other systems draw; no VAE",

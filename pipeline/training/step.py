@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import Adversary, DataSpec, HasAdversaries, HasSchedule, Losses
+from pipeline.models.interface import Adversary, CouplesBatch, DataSpec, HasAdversaries, HasSchedule, Losses
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.world import World
 
@@ -69,6 +69,16 @@ def parameter_groups(
     ]
 
 
+def _check_batch_size(model: nn.Module, config: RunConfig) -> None:
+    """ConfigError if the model compares the examples of a batch, and a batch has too few."""
+    size = config.training.batch_size
+    if isinstance(model, CouplesBatch) and size < model.smallest_batch:
+        raise ConfigError(
+            f"{config.model.system} compares the examples of a batch: batch_size is {size}; it must be at least"
+            f" {model.smallest_batch}"
+        )
+
+
 def use_repeatable_kernels() -> None:
     """Have cuDNN choose, without trying which is fastest, among kernels that give the same bits each time."""
     torch.backends.cudnn.benchmark = False
@@ -84,6 +94,7 @@ class Step:
         self.precision = choose_precision(config.training.precision, world.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = config.model.build(data).to(world.device)
+        _check_batch_size(self.model, config)
         self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
         decay = config.optimiser.weight_decay
         self.optimiser = (torch.optim.AdamW if decay else torch.optim.Adam)(

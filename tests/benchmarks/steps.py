@@ -36,7 +36,10 @@ from tests.benchmarks.clock import rates, show
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 LABELS = 18
 FACES = DataSpec(
-    image_shape=(3, 64, 64), cardinalities=(2,) * LABELS, label_frequencies=((0.7, 0.3),) * LABELS
+    image_shape=(3, 64, 64),
+    cardinalities=(2,) * LABELS,
+    label_frequencies=((0.7, 0.3),) * LABELS,
+    training_rows=160_000,
 )
 PAPER = "ccvae-celeba"
 BARE = "encoder + decoder + Adam"

@@ -15,16 +15,18 @@ from data_prep.manifest import Manifest
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
+from pipeline.models.beta_tcvae import BetaTCVAEConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.m2 import M2Config
 from pipeline.tracking import TrackingSettings
 from pipeline.training.settings import TrainingConfig
 
-SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig] = {
+SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig | BetaTCVAEConfig] = {
     "ccvae": CCVAEConfig(hidden_width=32, predictive_samples=10),
     "m2": M2Config(hidden_width=32),
     "csvae": CSVAEConfig(hidden_width=32, adversary_width=16),
+    "beta_tcvae": BetaTCVAEConfig(hidden_width=32),
 }
 
 NUMBERS = ("classification", "likelihood")

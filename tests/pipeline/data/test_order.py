@@ -42,6 +42,8 @@ def test_batches_differ_by_one_row_and_no_rank_is_empty(problem):
     sizes = [sum(len(own[step].rows) for own in dealt) for step in range(len(dealt[0]))]
     assert max(sizes) - min(sizes) <= 1
     assert all(share.batch_size == size for own in dealt for share, size in zip(own, sizes, strict=True))
+    rows = list(zip(*[[len(share.rows) for share in own] for own in dealt], strict=True))
+    assert all([share.rows_of_ranks for share in own] == rows for own in dealt)
     assert all(len(share.rows) >= 1 for own in dealt for share in own)
 
 

@@ -42,6 +42,7 @@ def shape(image: tuple[int, int, int], cardinalities: tuple[int, ...], *, partly
             for count in cardinalities
         ),
         partly_observed=partly_observed,
+        training_rows=1000,
     )
 
 

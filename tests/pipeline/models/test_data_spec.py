@@ -52,6 +52,7 @@ def test_single_labels_are_known_to_be_there_only_where_no_example_lacks_one(
     assert shape.partly_observed == partly
     assert shape.image_shape == (3, 4, 5)
     assert shape.pixels == 60
+    assert shape.training_rows == 10
     assert shape.cardinalities == (2, 3)
     for label, frequencies in enumerate(((0.7, 0.3), (0.5, 0.3, 0.2))):
         torch.testing.assert_close(shape.log_label_prior(label).exp(), torch.tensor(frequencies))

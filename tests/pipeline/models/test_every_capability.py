@@ -79,6 +79,11 @@ CAN = {
     "cond_vae": ALWAYS | CHANGES | ATTRIBUTES | PATHS,
     "cond_vae_info": ALWAYS | CHANGES | ATTRIBUTES | PATHS | {"HasAdversaries"},
     "csvae": ALWAYS | CHANGES | ATTRIBUTES | OWN_LATENTS | PATHS | {"HasAdversaries"},
+    # No latent of theirs belongs to a label.
+    "beta_vae": ALWAYS | WEIGHS,
+    "beta_tcvae": ALWAYS | WEIGHS | {"CouplesBatch"},
+    "dip_vae_i": ALWAYS | WEIGHS | {"CouplesBatch"},
+    "dip_vae_ii": ALWAYS | WEIGHS | {"CouplesBatch"},
     "label_reader": READS,  # no VAE: it judges the others
 }
 """What each system can do, and what it needs of the loop and of whoever measures it, by the names of the protocols."""
@@ -87,7 +92,7 @@ CAN = {
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_system_states_what_it_can_do(case: Case) -> None:
     model = small_model_of(case)
-    protocols = (*CAPABILITIES, interface.HasSchedule, interface.HasAdversaries)
+    protocols = (*CAPABILITIES, interface.HasSchedule, interface.HasAdversaries, interface.CouplesBatch)
     assert {each.__name__ for each in protocols if isinstance(model, each)} == CAN[case.system]
 
 

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from data_prep.errors import ConfigError
+from pipeline.models.beta_tcvae import BetaTCVAEConfig
+from pipeline.models.beta_vae import BetaVAEConfig
 from pipeline.models.ccvae import CCVAEBoundConfig, CCVAEConfig
 from pipeline.models.ccvae_one_per_class import OnePerClassCCVAEConfig
 from pipeline.models.cond_vae import CondVAEConfig
 from pipeline.models.csvae import CSVAEConfig
+from pipeline.models.dip_vae import DipVAEIConfig, DipVAEIIConfig
 from pipeline.models.diva import DivaConfig
 from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.interface import DataSpec
@@ -31,7 +34,8 @@ ROTATED_MNIST = DataSpec(
     label_frequencies=(tuple([0.1] * 10), tuple([0.2] * 5)),
 )
 
-WITHOUT_CLASSIFIER = ("vae", "cond_vae", "cond_vae_info", "csvae")
+WITHOUT_LABELS = ("vae", "beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii")
+WITHOUT_CLASSIFIER = (*WITHOUT_LABELS, "cond_vae", "cond_vae_info", "csvae")
 """The papers of these predict no label from an image."""
 
 
@@ -49,6 +53,11 @@ def test_presets_are_the_papers_models() -> None:
     assert configs["m3"] == M3Config()
     assert configs["diva"] == DivaConfig()
     assert configs["vae"] == VAEConfig(reconstruction_weight=1.0, kl_weight=1.0)
+    assert configs["beta_vae"] == BetaVAEConfig(beta=4.0)
+    assert configs["beta_tcvae"] == BetaTCVAEConfig(beta=6.0)
+    # λ_d is 10 λ_od in DIP-VAE-I, and λ_od in DIP-VAE-II.
+    assert configs["dip_vae_i"] == DipVAEIConfig(covariance_weight=10.0, variance_factor=10.0)
+    assert configs["dip_vae_ii"] == DipVAEIIConfig(covariance_weight=10.0, variance_factor=1.0)
     csvae = configs["csvae"]
     assert isinstance(csvae, CSVAEConfig)
     assert (csvae.reconstruction_weight, csvae.subspace_kl_weight, csvae.kl_weight) == (20, 1, 0.2)

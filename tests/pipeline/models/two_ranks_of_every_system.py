@@ -1,4 +1,4 @@
-"""Gradients of every system from one batch on two ranks, and from the whole batch in one process: one start for all."""
+"""Losses and gradients of every system from one batch on two ranks, and from the batch in one process: one start for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 5
 
 
 def gradients_of_every_system(folder: Path) -> dict[str, tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    """For each case the gradient on two ranks and in one process, by parameter."""
+    """For each case the gradient on two ranks and in one process, by parameter, and the loss as ``loss``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,6 +45,7 @@ def _rank(rank: int, port: int, result: Path) -> None:
             labels=whole.labels[own],
             observed=whole.observed[own],
             labelled=2 if rank == 0 else 0,
+            rows_of_ranks=(CUT, ROWS - CUT),
         )
         together = DistributedDataParallel(model, broadcast_buffers=False)
         for _ in range(2):  # a parameter without a gradient would show in the second pass
@@ -62,5 +63,9 @@ def _rank(rank: int, port: int, result: Path) -> None:
 def gradient(model: nn.Module, forward: nn.Module, batch: Batch, ranks: int) -> dict[str, Tensor]:
     """As ``Step`` has it: of the mean over the whole batch, whoever holds it."""
     model.zero_grad()
-    (-forward(batch).total_objective.sum() * (ranks / ROWS)).backward()
-    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}  # type: ignore[union-attr]
+    loss = -forward(batch).total_objective.sum() * (ranks / ROWS)
+    loss.backward()
+    mean = loss.detach()
+    dist.all_reduce(mean)
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}  # type: ignore[union-attr]
+    return found | {"loss": mean / 2}
