@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,8 @@ class Manifest:
     rows_per_shard: int
     regions: bool = False
     """whether the shards say which pixels each label may change"""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """reason → number of pictures that are in no split for it, as the options say"""
     format_version: int = FORMAT_VERSION
 
     @staticmethod
@@ -196,5 +198,6 @@ def _manifest_from(record: Mapping[str, Any]) -> Manifest:
         sources={str(k): str(v) for k, v in record["sources"].items()},
         seed=int(record["seed"]),
         rows_per_shard=int(record["rows_per_shard"]),
-        regions=bool(record.get("regions", False)),  # earlier manifests do not mention them
+        regions=bool(record.get("regions", False)),  # earlier manifests mention neither
+        left_out={str(why): int(count) for why, count in record.get("left_out", {}).items()},
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.damaged_rows import LeavesOut, damaged_rows
 from data_prep.errors import DataSetError
+from data_prep.faults import Fault
 from data_prep.files import atomic_write
 from data_prep.manifest import content_digest
 from data_prep.progress import Progress
@@ -53,6 +55,8 @@ class Plan:
     rows_per_shard: int
     splits: dict[str, int]
     """split → rows"""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """reason → number of pictures that are in no split for it"""
 
     @property
     def tasks(self) -> tuple[ShardTask, ...]:
@@ -124,6 +128,11 @@ def make_plan(
     work = folder / WORK_FOLDER
     decided = identity(source, seed=seed, rows_per_shard=rows_per_shard)
     ready = source.verified(work / "raw", progress, workers)
+    if isinstance(ready, LeavesOut) and source.options.get("damaged") == "leave_out":
+        faults = [fault for fault in damaged_rows(ready, workers, progress) if isinstance(fault, Fault)]
+        if faults:
+            progress.say(f"{len(faults):,} damaged pictures are left out, the first: {faults[0]}")
+            ready = ready.without(faults)
     plan = Plan(
         name=source.name,
         raw=str((ready.raw or work).absolute()),
@@ -133,6 +142,7 @@ def make_plan(
         seed=seed,
         rows_per_shard=decided["rows_per_shard"],
         splits=dict(ready.splits()),
+        left_out=dict(ready.left_out) if isinstance(ready, LeavesOut) else {},
     )
     for split in plan.splits:
         classes = ready.label_column(split)

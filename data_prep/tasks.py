@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from data_prep.errors import DataSetError
 from data_prep.files import atomic_write, checksum
-from data_prep.manifest import Manifest, ShardSpec, SplitSpec
+from data_prep.manifest import FORMAT_VERSION, Manifest, ShardSpec, SplitSpec
 from data_prep.plan import Plan, ShardTask, ranks_of
 from data_prep.shards.arrow import write_shard
+from data_prep.sources.source import Source
 from data_prep.supervision import PAPER_RATES, labels_used_at
+
+
+@runtime_checkable
+class TellsContent(Protocol):
+    """A source that can tell what its rows are made from without making them."""
+
+    def made_from(self, split: str, start: int, stop: int) -> bytes:
+        """All of the raw files that decides rows ``start`` to ``stop`` of a split; empty if that is not known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class ShardRecord:
     """rate as text → per label, rows whose label is used"""
     regions: bool = False
     """whether its rows have them"""
+    made_from: str = ""
+    """SHA-256 of all that decides its bytes; empty if its source does not tell"""
 
 
 def run_shard(index: int, plan_file: Path) -> ShardRecord:
@@ -52,10 +66,27 @@ def run_shard(index: int, plan_file: Path) -> ShardRecord:
             str(f): labels_used_at(f, rank, rows.observed).sum(axis=0).tolist() for f in PAPER_RATES
         },
         regions=rows.regions is not None,
+        made_from=made_from(plan, work, task, source, list(rows.ids)),
     )
-    with atomic_write(_record_file(work, task)) as file:
-        file.write(json.dumps(dataclasses.asdict(record)).encode())
+    write_record(work, task, record)
     return record
+
+
+def made_from(plan: Plan, work: Path, task: ShardTask, source: Source, ids: list[str]) -> str:
+    """SHA-256 of all that decides the bytes of a shard; empty if the source does not tell what its rows are made from.
+
+    ``ids`` are those of the task's rows.
+    """
+    if not isinstance(source, TellsContent):
+        return ""
+    content = source.made_from(task.split, task.start, task.stop)
+    if not content:
+        return ""
+    decided = [FORMAT_VERSION, plan.name, plan.options, plan.seed, source.image_shape()]
+    digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode())
+    digest.update(content)
+    digest.update(ranks_of(plan, work, task, ids).tobytes())
+    return digest.hexdigest()
 
 
 def merge(plan_file: Path) -> Manifest:
@@ -63,7 +94,7 @@ def merge(plan_file: Path) -> Manifest:
     plan, work = Plan.load(plan_file), plan_file.parent
     records: dict[str, list[ShardRecord]] = {split: [] for split in plan.splits}
     for task in plan.tasks:
-        record = _read_record(_record_file(work, task))
+        record = read_record(_record_file(work, task))
         if record is None:
             raise DataSetError(
                 f"{work.parent / task.file} is not written yet; run its task again before the merge"
@@ -82,16 +113,24 @@ def merge(plan_file: Path) -> Manifest:
         seed=plan.seed,
         rows_per_shard=plan.rows_per_shard,
         regions=all(record.regions for found in records.values() for record in found),
+        left_out=plan.left_out,
     )
     manifest.save(work.parent)
     return manifest
+
+
+def write_record(work: Path, task: ShardTask, record: ShardRecord) -> None:
+    """Write the record of a finished shard; from then on it counts."""
+    with atomic_write(_record_file(work, task)) as file:
+        file.write(json.dumps(dataclasses.asdict(record)).encode())
 
 
 def _record_file(work: Path, task: ShardTask) -> Path:
     return work / f"{task.file}.json"
 
 
-def _read_record(file: Path) -> ShardRecord | None:
+def read_record(file: Path) -> ShardRecord | None:
+    """The record of a finished shard; None if there is none, or a damaged one."""
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         return ShardRecord(**record | {"spec": ShardSpec(**record["spec"])})
@@ -101,7 +140,7 @@ def _read_record(file: Path) -> ShardRecord | None:
 
 def finished_shard(work: Path, path: Path) -> ShardRecord | None:
     """The record of a shard that an earlier run finished, if the file still matches it."""
-    record = _read_record(work / f"{path.name}.json")
+    record = read_record(work / f"{path.name}.json")
     if record is None or not path.is_file() or checksum(path) != record.spec.sha256:
         return None
     return record

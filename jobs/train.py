@@ -21,7 +21,15 @@ from data_prep.start_up import imports_are_done
 from jobs.exit_status import exits_as_a_unit
 from jobs.extension import extend_shorter_run
 from jobs.outcome import Outcome, write_outcome
-from jobs.unit import limit_threads, logged, open_data, share_the_gpu, take_rank_from_submitit, tracker_for
+from jobs.unit import (
+    check_splits,
+    limit_threads,
+    logged,
+    open_data,
+    share_the_gpu,
+    take_rank_from_submitit,
+    tracker_for,
+)
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
@@ -59,6 +67,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
     limit_threads()
     keep_freed_memory()
     data, settings = open_data(cell), cell.config.training
+    check_splits(cell, data)
     with (
         process_group(settings.ranks, settings.device, settings.hang_seconds) as world,
         ExitStack() as of_first,

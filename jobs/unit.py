@@ -88,6 +88,19 @@ def open_data(cell: Cell) -> DataSet:
     return data
 
 
+def check_splits(cell: Cell, data: DataSet) -> None:
+    """ConfigError unless the data set has the splits that the cell is trained and measured on, before it is trained."""
+    there = ", ".join(data.manifest.splits)
+    if "train" not in data.manifest.splits:
+        raise ConfigError(f"{data.folder} has no split train; there are: {there}")
+    measures = cell.config.measures
+    if measures.take and measures.split not in data.manifest.splits:
+        raise ConfigError(
+            f"{data.folder} has no split {measures.split}, which the run is to be measured on; there are: {there}; "
+            "measure it on one of these with --split"
+        )
+
+
 def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
     """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run."""
     params, tags = _described(cell)

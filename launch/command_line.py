@@ -25,6 +25,11 @@ Kind = Literal["switch", "single", "several", "pairs"]
 _FLAG = re.compile(r"--(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.S)
 
 
+def described(metavar: str) -> Any:
+    """For an option that is None by default, whose docstring says what happens then: ``(default: None)`` is left out."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
 def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, description: str = "") -> T:
     """The options of a program.
 

@@ -25,7 +25,7 @@ class Inspect:
     """the data set: OUT/NAME-DIGEST"""
     verify: bool = False
     """compare the SHA-256 of every file with the manifest"""
-    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
     """path of the contact sheet (default: FOLDER.png)"""
 
 
@@ -68,7 +68,21 @@ def print_summary(folder: Path) -> None:
         ffcv = "-" if split.beton is None else split.beton.file
         table.add_row(split.name, f"{split.rows:,}", *used, str(len(split.shards)), ffcv, f"{size:.1f}")
     _console().print(table)
+    for reason, count in manifest.left_out.items():
+        print(f"left out: {count:,} pictures ({reason})")
+    if "test" not in manifest.splits:
+        print("warning: there is no split test; a run is measured on it unless --split says otherwise")
+    _warn_of_unused_values(manifest)
     print(folder)
+
+
+def _warn_of_unused_values(manifest: Manifest) -> None:
+    """Name the values of labels that no row of the training split has, as where classes are counted from 1."""
+    frequencies = manifest.splits["train"].label_frequencies if "train" in manifest.splits else ()
+    for label, shares in zip(manifest.labels, frequencies, strict=False):
+        unused = [value for value, share in zip(label.values, shares, strict=True) if share == 0]
+        if unused and any(shares):
+            print(f"warning: no training row has {label.name} = {', '.join(unused)}")
 
 
 def _print_origin(manifest: Manifest) -> None:

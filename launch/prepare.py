@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import inspect
 import sys
 import time
 from collections.abc import Sequence
@@ -20,15 +21,17 @@ if __name__ == "__main__":
 
 import tyro
 
+from data_prep.checking import check, write_findings
 from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
+from data_prep.progress import Progress
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
 from data_prep.stages import find_prepared, prepare, wants_betons
 from data_prep.start_up import imports_are_done
 from launch.clusters.slurm.shard_jobs import ShardJobs
-from launch.command_line import parsed
+from launch.command_line import described, parsed
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
 from launch.stopping import stopping_as_with_ctrl_c
 
@@ -47,16 +50,20 @@ class Prepare:
     To inspect a prepared data set:  python launch/prepare.py inspect FOLDER --help
     """
 
-    name: tyro.conf.Positional[str]
-    """fashion-mnist, mnist, celeba, chexpert, ... (an unknown name lists all), or idx-folder (images
-    of your own, in four files named like MNIST's)"""
-    raw: Path | None = None
-    """folder of the raw files, packed (.gz, .zip) or not; for CelebA and CheXpert also a single .zip with everything"""
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """one of the sources above"""
+    raw: Annotated[Path | None, described("FOLDER")] = None
+    """folder of the raw files, packed (.gz, .zip) or not; for pictures also a single .zip with everything (default: where
+    they are usually found)"""
     option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """an option of the source, can be repeated: --option uncertain=ones (--dry-run lists them)"""
+    """an option of the source, can be repeated: --option count=5000 takes a part of any source (--dry-run lists them)"""
+    check: bool = False
+    """open every picture and read every line of the lists, and list all that is wrong; exit status 1 if anything is"""
+    csv: Annotated[Path | None, described("FILE")] = None
+    """with --check: write what is wrong into a CSV file, too (default: no file)"""
     out: Path = Path("data")
     """folder for the data set's folder"""
-    workers: int | None = None
+    workers: Annotated[int | None, described("N")] = None
     """number of processes (default: up to one per core); the result does not depend on it"""
     format: Literal["auto", "arrow", "ffcv", "both"] = "auto"
     """Arrow shards are always written; FFCV files are made from them: ffcv and both add them or fail, arrow leaves
@@ -69,8 +76,8 @@ class Prepare:
     """where to run: on this machine, or as jobs of its SLURM cluster (one per shard, and one that merges them)"""
     detach: bool = False
     """exit as soon as the jobs are submitted (slurm)"""
-    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
+    cluster_config: Annotated[Path | None, described("FILE")] = None
+    """TOML file of a site's defaults (default: ~/.config/traitvae/cluster.toml, slurm)"""
     slurm: tyro.conf.OmitArgPrefixes[ShardJobs] = field(default_factory=ShardJobs)
 
 
@@ -82,8 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             inspect_data_set(parsed(Inspect, given[1:], prog="prepare.py inspect"))
             return
         _refuse_options_of_sources(given)
-        options = parsed(Prepare, given, prog="prepare.py")
+        options = parsed(Prepare, given, prog="prepare.py", description=_description())
         _check_cluster(options)
+        if options.check:
+            _look(options)
+            return
         if options.dry_run:
             _describe(options)
             return
@@ -94,6 +104,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_summary(folder)
         untouched = (folder / MANIFEST_FILE).stat().st_mtime_ns < before
         print(f"{'already prepared' if untouched else 'prepared'}: {time.monotonic() - began:.1f} s")
+
+
+def _description() -> str:
+    """What the program does, and each source with a line."""
+    about = inspect.cleandoc(Prepare.__doc__ or "")
+    width = max(map(len, SOURCES))
+    lines = [
+        f"  {name.replace('_', '-'):{width}}  {(make.__doc__ or '').splitlines()[0].replace('``', '')}"
+        for name, make in SOURCES.items()
+    ]
+    return "\n".join([about, "", "Sources:", *lines])
+
+
+def _look(options: Prepare) -> None:
+    """List all that is wrong with the raw files; exit status 1 if anything is."""
+    with Progress(shown=True) as progress:
+        found = check(
+            options.name,
+            raw=options.raw,
+            options=parsed_options(options.option),
+            workers=options.workers,
+            progress=progress,
+        )
+    for finding in found.findings:
+        print(finding)
+    if options.csv is not None:
+        write_findings(options.csv, found.findings)
+        print(f"all of it as a table: {options.csv}")
+    rows = ", ".join(f"{count:,} in {split}" for split, count in found.rows.items()) or "none"
+    print(f"rows that can be used or were looked at: {rows}; {len(found.findings):,} things are wrong")
+    if found.findings:
+        raise SystemExit(1)
 
 
 def _prepared(options: Prepare) -> Path:
@@ -149,6 +191,10 @@ def _check_cluster(options: Prepare) -> None:
         options.detach or options.cluster_config or options.slurm != ShardJobs()
     ):
         raise ConfigError("options of SLURM jobs were given without --cluster slurm")
+    if options.csv is not None and not options.check:
+        raise ConfigError("--csv is for --check")
+    if options.check and options.cluster != "local":
+        raise ConfigError("--check runs on this machine: leave --cluster out")
     if options.cluster == "slurm" and options.workers is not None:
         raise ConfigError(
             "--workers is for this machine; with SLURM, --max-parallel limits the shards written at once"
@@ -173,7 +219,7 @@ def _describe(options: Prepare) -> None:
         for label in source.labels():
             print(f"label:   {label.name}: {', '.join(label.values)}")
     for option, values in described_options(SOURCES[source.name]).items():
-        print(f"option:  {option}={source.options[option]} ({values})")
+        print(f"option:  {option}={source.options.get(option, 'not given')} ({values})")
     print(f"raw:     {missing or source.where_raw()}")
     with_ffcv = wants_betons(options.format, folder)
     print(f"formats: {'Arrow and FFCV' if with_ffcv else 'Arrow'}")

@@ -18,7 +18,8 @@ from data_prep.sources.celeba import (
 from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
 from data_prep.sources.mnist import fashion_mnist, fashion_mnist_held_out, idx_folder, mnist
-from data_prep.sources.options import Option, checked_options, option_names
+from data_prep.sources.options import PART_OPTIONS, Option, checked_options, option_names, takes_parts
+from data_prep.sources.part import PartOfSource
 from data_prep.sources.rotated_mnist import rotated_mnist
 from data_prep.sources.source import Source
 from data_prep.sources.swiss_roll import swiss_roll
@@ -72,14 +73,26 @@ def source_named(name: str, raw: Path | None = None, options: Mapping[str, Optio
         raise ConfigError(
             f"{raw} is not a folder (nor a .zip archive); --raw names the folder that holds the raw files"
         )
-    make = SOURCES[canonical]
+    make, place = SOURCES[canonical], None if raw is None else Path(raw).expanduser().absolute()
     given = checked_options(canonical, make, options or {})
-    return make(None if raw is None else Path(raw).expanduser().absolute(), **given)
+    part = {name: int(given.pop(name)) for name in PART_OPTIONS if name in given and name in _part_of(make)}
+    source = make(place, **given)
+    if "count" not in part:
+        if part:
+            raise ConfigError(f"{canonical}: count_seed is for a part: give count, too")
+        return source
+    return PartOfSource(source=source, raw=place, **part)
 
 
 def settable_options(source: Source) -> dict[str, Option]:
     """What ``source_named`` needs, besides the raw files, to make this source again."""
-    return {name: source.options[name] for name in option_names(SOURCES[source.name])}
+    names = option_names(SOURCES[source.name])
+    return {name: source.options[name] for name in names if name in source.options}
+
+
+def _part_of(make: Callable[..., Source]) -> frozenset[str]:
+    """The options of a part, unless the source has its own ``count``."""
+    return frozenset(PART_OPTIONS) if takes_parts(make) else frozenset()
 
 
 def _is_folder_or_archive(path: Path) -> bool:

@@ -210,5 +210,5 @@ def _id(face: Any) -> str:
 
 
 def affectnet(raw: Path | None, *, reference: Reference = "folder", seed: int = 0) -> AffectNet:
-    """Rb-VAE's AffectNet; ``raw`` is the folder of its list, its pictures and the folder ``neutral``."""
+    """AffectNet's faces, aligned, 96 x 96, with neutral reference faces in the folder ``neutral`` (Ruiz et al. 2019)."""
     return AffectNet(raw=raw, reference=reference, seed=seed)

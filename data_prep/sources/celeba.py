@@ -60,7 +60,7 @@ Labelling = Callable[[Attributes], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 def celeba(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:
-    """The 18 labels of CCVAE; uncropped pictures resized to 64 x 64, none left out (Joy et al. 2021, C.1)."""
+    """CelebA: the 18 labels of CCVAE; uncropped pictures resized to 64 x 64, none left out (Joy et al. 2021, C.1)."""
     return _celeba(
         "celeba", "CelebA", raw, CCVAE_LABELS, [_binary(name) for name in CCVAE_LABELS], _as_they_are, _all,
         pictures=pictures, damaged=damaged,
@@ -70,7 +70,7 @@ def celeba(
 def celeba_hair(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:
-    """One label of five hair values, unknown where none or several of them are set, and CCVAE's other labels."""
+    """CelebA: one label of five hair values, unknown where none or several are set, and CCVAE's other labels."""
     others = [name for name in CCVAE_LABELS if name not in HAIR]
     labels = [LabelSpec("Hair", len(HAIR), HAIR), *(_binary(name) for name in others)]
     return _celeba(
@@ -82,7 +82,7 @@ def celeba_hair(
 def celeba_glasses(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:
-    """All faces with glasses and twice as many without, cropped (Klys et al. 2018, 5.2.2)."""
+    """CelebA: all faces with glasses and twice as many without, cropped (Klys et al. 2018, 5.2.2)."""
     return _celeba(
         "celeba_glasses", "CelebA-Glasses", raw, ("Eyeglasses",), [_binary("Eyeglasses")], _as_they_are,
         _with_and_without_glasses, CSVAE_CROP, pictures=pictures, damaged=damaged,
@@ -92,7 +92,7 @@ def celeba_glasses(
 def celeba_facial_hair(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:
-    """All faces with beard, mustache or goatee and as many without, cropped (Klys et al. 2018, 5.2.2)."""
+    """CelebA: all faces with beard, mustache or goatee and as many without, cropped (Klys et al. 2018, 5.2.2)."""
     return _celeba(
         "celeba_facial_hair", "CelebA-FacialHair", raw, _FACIAL_HAIR, [_binary("Facial_Hair")],
         lambda attributes: _known(_facial_hair(attributes)[:, None]),
@@ -104,7 +104,7 @@ def celeba_facial_hair(
 def celeba_glasses_facial_hair(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:
-    """The faces of ``celeba_glasses`` and ``celeba_facial_hair`` together, with both labels (Klys et al. 2018, 5.2.2)."""
+    """CelebA: the faces of the two subsets above, with both labels (Klys et al. 2018, 5.2.2)."""
 
     def both(attributes: Attributes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         return _known(np.stack([attributes[:, 0], _facial_hair(attributes[:, 1:])], axis=1))

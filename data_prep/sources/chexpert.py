@@ -60,7 +60,7 @@ def chexpert(
     pictures: WhichPictures = "all",
     damaged: Damaged = "refuse",
 ) -> LabelledPictures:
-    """Five labels, grey pictures brought to 64 x 64.
+    """CheXpert: five labels, grey radiographs of 64 x 64, split by patient (Joy et al. 2021, C.2).
 
     ``uncertain``: what -1 counts as. ``blank``: what an unmentioned finding counts as. The splits
     are by patient: a hash of the patient's name decides, so no patient is in two of them, and a subset of the data (the

@@ -170,7 +170,7 @@ def drawn_radiographs(
     raw: Path | None, *, count: int = 20_000, seed: int = 0, uncertain: Uncertain = "unobserved", blank: Blank = "zeros",
     views: Views = "frontal",
 ) -> DrawnPictures:  # fmt: skip
-    """Chest radiographs with CheXpert's five labels, in the form of ``chexpert`` with these options."""
+    """Drawn chest radiographs with CheXpert's five labels, in the form of ``chexpert`` with these options."""
     return DrawnPictures(
         name="drawn_radiographs",
         title="drawn radiographs",
@@ -186,7 +186,7 @@ def drawn_radiographs(
 def drawn_faces(
     raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba"
 ) -> DrawnPictures:
-    """Portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``)."""
+    """Drawn portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``)."""
     return DrawnPictures(
         name="drawn_faces",
         title="drawn faces",

@@ -123,7 +123,7 @@ class LabelledPictures:
         if not any(len(rows) for rows in found.splits.values()):
             raise RawDataError(f"{self.title} in {found.files.path} has no picture for {self.name}")
         if not len(found.splits["train"]):
-            raise RawDataError(f"{lists} leave no picture for training: the split train is empty")
+            raise RawDataError(f"{lists}: no picture is in the split train, so there is nothing to train on")
         splits, missing = {}, 0
         for split, rows in found.splits.items():
             if not len(rows):
@@ -209,7 +209,10 @@ class LabelledPictures:
             rows = index.split(split)
             kept = np.ones(len(rows), dtype=np.bool_)
             kept[[fault.row for fault in faults if fault.split == split]] = False
-            splits[split] = rows[kept]
+            if kept.any():
+                splits[split] = rows[kept]
+        if "train" not in splits:
+            raise DamagedPictures(faults, "; without them there is no picture for training")
         left_out = {**index.left_out, DAMAGED: len(faults)}
         PictureIndex.write(index.folder, index.pictures, splits, index.lists, left_out)
         return replace(self)

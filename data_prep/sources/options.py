@@ -13,9 +13,20 @@ Option = str | int | float | bool
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+PART_OPTIONS = ("count", "count_seed")
+"""Options of every source that has no ``count`` of its own: how many rows, and which."""
+_PART_TYPES: dict[str, Any] = dict.fromkeys(PART_OPTIONS, int)
+_PART_TEXTS = {"count": "int (default all rows)", "count_seed": "int (default 0): which rows count takes"}
+
+
+def takes_parts(make: Callable[..., Any]) -> bool:
+    """Whether ``count`` takes a part of a source, and is not its own option."""
+    return "count" not in _parameters(make)
+
+
 def option_names(make: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a source's options."""
-    return tuple(_parameters(make))
+    return (*_parameters(make), *(PART_OPTIONS if takes_parts(make) else ()))
 
 
 def described_options(make: Callable[..., Any]) -> dict[str, str]:
@@ -28,7 +39,7 @@ def described_options(make: Callable[..., Any]) -> dict[str, str]:
         marked = [f"{value} (default)" if value == default else value for value in values]
         text = " or ".join([", ".join(marked[:-1]), marked[-1]] if marked[1:] else marked)
         described[name] = text if default in values else f"{text} (default {default})"
-    return described
+    return described | (_PART_TEXTS if takes_parts(make) else {})
 
 
 def parsed_options(texts: Sequence[str]) -> dict[str, Option]:
@@ -49,14 +60,13 @@ def checked_options(
     source: str, make: Callable[..., Any], options: Mapping[str, Option]
 ) -> dict[str, Option]:
     """The options in the types that ``make`` declares; ``ConfigError`` naming one that is unknown or invalid."""
-    known, hints = _parameters(make), get_type_hints(make)
+    known, hints = option_names(make), _PART_TYPES | get_type_hints(make)
     checked = {}
     for name, value in options.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {close[0]}? " if close else ""
-            there = f"its options: {', '.join(known)}" if known else "it has none"
-            raise ConfigError(f"{source} has no option {name!r}: {meant}{there}")
+            raise ConfigError(f"{source} has no option {name!r}: {meant}its options: {', '.join(known)}")
         checked[name] = _converted(source, name, value, hints[name])
     return checked
 

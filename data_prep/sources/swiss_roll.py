@@ -123,5 +123,5 @@ def _id(split: str, row: int) -> str:
 
 
 def swiss_roll(raw: Path | None, *, seed: int = 0) -> SwissRoll:
-    """CSVAE's toy data; ``raw`` is ignored."""
+    """The swiss roll, CSVAE's toy data, computed without raw files (Klys et al. 2018, 5.1)."""
     return SwissRoll(seed=seed)

@@ -186,5 +186,5 @@ def _id(number: int) -> str:
 
 
 def tfd(raw: Path | None, *, seed: int = 0) -> TorontoFaces:
-    """CSVAE's Toronto Face Database; ``raw`` is the folder of ``TFD_48x48.mat`` or ``TFD_96x96.mat``."""
+    """The Toronto Face Database, from TFD_48x48.mat or TFD_96x96.mat (Klys et al. 2018, 5.2.1)."""
     return TorontoFaces(raw=raw, seed=seed)

@@ -9,29 +9,30 @@ from typing import Annotated
 import tyro
 
 from launch.clusters.resources import Resources
+from launch.command_line import described
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardJobs:
     """Resources of the jobs; what is not given is read from the cluster, or left to it. Each has one CPU."""
 
-    partition: str | None = None
+    partition: Annotated[str | None, described("NAME")] = None
     """partition (default: the cluster's)"""
-    account: str | None = None
+    account: Annotated[str | None, described("NAME")] = None
     """account to charge (default: the user's)"""
-    qos: str | None = None
-    """quality of service"""
-    constraint: str | None = None
-    """required features of the nodes"""
-    gpus: int | str | None = None
+    qos: Annotated[str | None, described("NAME")] = None
+    """quality of service (default: the cluster's)"""
+    constraint: Annotated[str | None, described("FEATURES")] = None
+    """required features of the nodes (default: none)"""
+    gpus: Annotated[int | str | None, described("GPUS")] = None
     """GPUs of a job, such as 1 or a100:1, for partitions that demand one (default: none)"""
-    memory_gb: float | None = None
+    memory_gb: Annotated[float | None, described("GB")] = None
     """memory of a job in GB (default: the cluster's)"""
-    hours: float | None = None
+    hours: Annotated[float | None, described("HOURS")] = None
     """time limit of a job, which writes one shard (default: the partition's, at most 24)"""
-    max_parallel: int | None = None
+    max_parallel: Annotated[int | None, described("N")] = None
     """number of shards written at the same time (default: as many as the cluster allows)"""
-    retries: int | None = None
+    retries: Annotated[int | None, described("N")] = None
     """how often a crashed job is restarted (default: 2)"""
     sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true`"""
