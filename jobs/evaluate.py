@@ -96,8 +96,7 @@ def _evaluate(
         share_the_gpu(device)
         with tracker_for(cell, data, lease.check) as tracker:
             state = checkpoint.load_newest(cell.checkpoints, device)
-            last_step = cell.config.last_step(data.manifest.splits["train"].rows)
-            if state is None or state["step"] != last_step:
+            if state is None or state["step"] != cell.last_step():
                 lease.check()
                 cell.mark_untrained()
                 raise RunError(

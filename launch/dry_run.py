@@ -11,7 +11,7 @@ from launch.clusters.folder_state import to_compute
 from launch.clusters.local import LocalBackend
 from launch.clusters.packing import cells_per_gpu
 from launch.clusters.slurm.backend import SlurmBackend
-from launch.estimate import Allocation, by_recorded_speed, training_rows, upper_bound
+from launch.estimate import Allocation, by_recorded_speed, training_images, upper_bound
 from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
@@ -53,8 +53,11 @@ def describe(
     needed = {str(entry.folder): entry for entry in data}
 
     @cache
-    def rows(folder: str) -> int | None:
-        return training_rows(needed[folder])
+    def images_of(folder: str, with_references: bool) -> int | None:
+        return training_images(needed[folder], with_references=with_references)
+
+    def images(cell: Cell) -> int | None:
+        return images_of(cell.config.data.folder, cell.config.draws_references)
 
     if isinstance(backend, SlurmBackend):
         if _may_get_gpus(backend, still_open):
@@ -64,7 +67,7 @@ def describe(
             return "\n".join(lines)
         lines += upper_bound(still_open, allocation)
     to_train = [cell for cell in still_open if states[cell.name] == "to be trained"]
-    return "\n".join([*lines, *by_recorded_speed(to_train, rows, runs, allocation)])
+    return "\n".join([*lines, *by_recorded_speed(to_train, images, runs, allocation)])
 
 
 def _may_get_gpus(backend: SlurmBackend, cells: Sequence[Cell]) -> bool:

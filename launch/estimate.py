@@ -11,11 +11,13 @@ from statistics import median
 
 from data_prep.errors import UserError
 from data_prep.manifest import Manifest
+from data_prep.shards.arrow import count_references
 from launch.clusters.resources import Resources
 from launch.monitoring.progress import ProgressReader
 from launch.plan import NeededData
 from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
+from pipeline.data.order import images_per_epoch
 
 _MOST_READ = 12
 """Number of recorded cells to read for one system and data set, the newest first."""
@@ -73,7 +75,7 @@ def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocat
 
 def by_recorded_speed(
     cells: Sequence[Cell],
-    rows: Callable[[str], int | None],
+    images: Callable[[Cell], int | None],
     runs: Path,
     allocation: Callable[[int, bool], Allocation],
 ) -> list[str]:
@@ -81,7 +83,7 @@ def by_recorded_speed(
 
     Args:
         cells: those that are not trained.
-        rows: data set's folder → rows of its training split; None if unknown.
+        images: cell → images that it trains on in an epoch; None if unknown.
         runs: the folder of all sweeps; cells of the same system and data set in it count.
         allocation: as in ``upper_bound``.
 
@@ -96,7 +98,7 @@ def by_recorded_speed(
         kind = f"{cell.config.model.system}-{cell.config.data.name}"
         if kind not in speeds:
             speeds[kind] = recorded_speeds(kind, runs)
-        speed, examples = _speed_on(training.ranks, speeds[kind]), rows(cell.config.data.folder)
+        speed, examples = _speed_on(training.ranks, speeds[kind]), images(cell)
         if speed is None or examples is None:
             unknown.append(kind)
             continue
@@ -151,11 +153,16 @@ def _recorded(kind: str, runs: Path) -> Iterable[Path]:
                 yield folder / "metrics.jsonl"
 
 
-def training_rows(data: NeededData) -> int | None:
-    """Rows of the training split: of the prepared data set, or of its raw files if they exist."""
+def training_images(data: NeededData, *, with_references: bool) -> int | None:
+    """Images of an epoch: rows of the training split of the prepared data set, or of its raw files if they exist.
+
+    ``with_references``: for systems that draw references, which is known of prepared data sets only.
+    """
     try:
-        if data.is_ready():
-            return Manifest.load(data.folder).splits["train"].rows
-        return data.source().splits()["train"]
+        if not data.is_ready():
+            return None if with_references else data.source().splits()["train"]
+        manifest = Manifest.load(data.folder)
+        references = count_references(data.folder, manifest, "train") if with_references else None
+        return images_per_epoch(manifest.splits["train"].rows, references)
     except (UserError, OSError, KeyError):
         return None

@@ -128,6 +128,11 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> tuple[Shard, ...
     return tuple(shards)
 
 
+def count_references(folder: Path, manifest: Manifest, split: str) -> int:
+    """Number of rows of a split that are members of the reference set; ``DataSetError`` as ``open_split``."""
+    return sum(int(shard.reference.sum()) for shard in open_split(folder, manifest, split))
+
+
 def _fixed_size(array: NDArray[np.generic]) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(_numbers(array.reshape(-1)), int(np.prod(array.shape[1:])))
 

@@ -98,7 +98,14 @@ class CellFolder:
         record = self.record()
         if record is None or not Path(record.data.folder, MANIFEST_FILE).is_file():
             return None
-        return record.last_step(Manifest.load(Path(record.data.folder)).splits["train"].rows)
+        folder = Path(record.data.folder)
+        manifest = Manifest.load(folder)
+        references = None
+        if record.draws_references:
+            from data_prep.shards.arrow import count_references  # late: it takes Arrow
+
+            references = count_references(folder, manifest, "train")
+        return record.last_step(manifest.splits["train"].rows, references)
 
     def failed(self) -> str | None:
         """The reason why the cell was given up; None if it was not."""

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from pipeline.data.order import steps_per_epoch
+from pipeline.data.order import steps_per_epoch, steps_with_references
 from pipeline.data.settings import DataConfig
 from pipeline.field_checks import NOT_IDENTITY, check, check_at_least
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import OptimiserConfig, TrainingConfig
 from pipeline.validation import FORBID_UNKNOWN
+
+DRAW_REFERENCES = frozenset({"rb_vae", "srb_vae", "mathieu"})
+"""Systems whose batches have as many images of the reference set as others (``pipeline.data.order``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +59,25 @@ class RunRecord:
             return None
         return self.seed if self.data.label_seed is None else self.data.label_seed
 
-    def last_step(self, rows: int) -> int:
-        """Number of steps of the run on a training split of ``rows`` rows."""
-        return steps_per_epoch(rows, self.training.batch_size, self.training.ranks) * self.training.epochs
+    @property
+    def draws_references(self) -> bool:
+        """Whether its batches have as many images of the reference set as others."""
+        model = self.model
+        system = model.get("system") if isinstance(model, dict) else getattr(model, "system", None)
+        return system in DRAW_REFERENCES
+
+    def last_step(self, rows: int, references: int | None = None) -> int:
+        """Number of steps of the run on a training split of ``rows`` rows.
+
+        ``references``: how many of them are of the reference set, if the system draws them.
+        """
+        batch_size, ranks = self.training.batch_size, self.training.ranks
+        steps = (
+            steps_per_epoch(rows, batch_size, ranks)
+            if references is None
+            else steps_with_references(rows - references, batch_size, ranks)
+        )
+        return steps * self.training.epochs
 
 
 def incidental_fields(section: type[Any] = RunRecord, prefix: str = "") -> Iterator[str]:

@@ -26,6 +26,8 @@ class Batch:
     """Number of leading rows with at least one ``observed`` label."""
     rows_of_ranks: tuple[int, ...] = ()
     """Rows of each rank's share of the full batch, in the order of ranks; empty if this is not a share of anything."""
+    references: int = 0
+    """Number of leading rows of the reference set, in a batch for a system that draws them; 0 in all others."""
     further: FurtherColumnsOfRows | None = field(default=None, repr=False, compare=False)
     """Source of the properties below: read at first use, at no cost to a model that does not use them."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from data_prep.errors import ConfigError
@@ -14,7 +15,7 @@ from pipeline.data.batch import Batch
 from pipeline.data.dataset import DataSet
 from pipeline.data.further_columns import FurtherColumns, FurtherColumnsOfRows
 from pipeline.data.loaders import make_loader, rows_on_device
-from pipeline.data.order import Share, shares
+from pipeline.data.order import Share, shares, shares_with_references
 from pipeline.world import World
 
 
@@ -25,13 +26,31 @@ class TrainingExamples:
         self.config, self.world = config, world
         self._data, self._columns = data, data.columns("train", config.label_seed)
         self.rows = len(self._columns.labels)
+        self._reference = self._reference_set() if config.draws_references else None
         self._labels = torch.from_numpy(self._columns.labels).to(world.device)
         self._use_labels_at(config.data.supervision_rate_in(0))
         self._further = FurtherColumns(data, "train", world.device)
         self._loader = make_loader(config.data.loader, data, "train", world.device)
 
+    @property
+    def references(self) -> int | None:
+        """Rows of the reference set, if the system draws them."""
+        return None if self._reference is None else int(self._reference.sum())
+
+    def _reference_set(self) -> Bool[np.ndarray, " row"]:
+        """Which rows are members of the reference set; ConfigError if there are none, or no others."""
+        reference = self._data.column("train", "reference")
+        system, name = self.config.model.system, self._data.manifest.name
+        if not reference.any():
+            raise ConfigError(f"{system} learns from a reference set, and {name} has none")
+        if reference.all():
+            raise ConfigError(f"{system} needs images outside of the reference set, and {name} has none")
+        return reference
+
     def _use_labels_at(self, rate: float) -> None:
         used = self._columns.used_labels(rate, one_per_class=self.config.data.one_per_class)
+        if self._reference is not None:
+            used = np.zeros_like(used)  # it sees no labels
         self._rate, self._labelled = rate, np.asarray(used.any(axis=1))
         self._used = torch.from_numpy(used).to(self.world.device)
 
@@ -40,19 +59,34 @@ class TrainingExamples:
         rate = self.config.data.supervision_rate_in(epoch)
         if rate != self._rate:
             self._use_labels_at(rate)
-        own = shares(
-            self._labelled,
-            batch_size=self.config.training.batch_size,
-            seed=self.config.seed,
-            epoch=epoch,
-            rank=self.world.rank,
-            world_size=self.world.size,
-        )[first_step:]
+        own = self._shares(epoch)[first_step:]
         used = self._used
         orders = [share.rows for share in own]
         rows = rows_on_device(orders, self.world.device)
         for share, on_device, image in zip(own, rows, self._loader.images(orders), strict=True):
             yield self._batch(share, on_device, image, used), share.batch_size
+
+    def _shares(self, epoch: int) -> list[Share]:
+        """This rank's part of each batch of an epoch."""
+        config, world = self.config, self.world
+        size, seed = config.training.batch_size, config.seed
+        if self._reference is not None:
+            return shares_with_references(
+                self._reference,
+                batch_size=size,
+                seed=seed,
+                epoch=epoch,
+                rank=world.rank,
+                world_size=world.size,
+            )
+        return shares(
+            self._labelled,
+            batch_size=size,
+            seed=seed,
+            epoch=epoch,
+            rank=world.rank,
+            world_size=world.size,
+        )
 
     def of_each_class(self) -> Batch:
         """A labelled example of each class, in the order of the classes: the one with the smallest supervision rank.
@@ -97,6 +131,7 @@ class TrainingExamples:
             observed=used.index_select(0, rows),
             labelled=share.labelled,
             rows_of_ranks=share.rows_of_ranks,
+            references=share.references or 0,
             further=FurtherColumnsOfRows(self._further, share.rows, rows),
         )
 

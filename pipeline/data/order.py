@@ -9,6 +9,10 @@ The rules, which hold for every loader:
 * Labelled rows are spread evenly: any contiguous part of the order has its share of them, rounded down or up.
 * A batch is split into contiguous parts, one per rank; so the content of a batch does not depend on the
   number of ranks.
+
+A system that draws references (Ruiz et al. 2019, Algorithm 1) has other batches: as many images of the reference set as
+others. An epoch is each of the others once, each with a reference image; so a reference image is seen
+``others / references`` times, rounded down or up (twice per epoch of transformed MNIST, 15 times of AffectNet).
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ class Share:
     """Rows of the full batch, over all ranks."""
     rows_of_ranks: tuple[int, ...]
     """Rows of each rank's part of the batch; they differ by at most one."""
+    references: int | None = None
+    """Number of leading rows of the reference set, for a system that draws them."""
 
 
 def epoch_order(labelled: Bool[np.ndarray, " row"], seed: int, epoch: int) -> Int64[np.ndarray, " row"]:
@@ -78,5 +84,55 @@ def shares(
                 batch_size=stop - start,
                 rows_of_ranks=tuple(after - before for before, after in pairwise(cuts)),
             )
+        )
+    return dealt
+
+
+def images_per_epoch(rows: int, references: int | None) -> int:
+    """Images that an epoch shows of a split; ``references``: its rows of the reference set, if the system draws them."""
+    return rows if references is None else 2 * (rows - references)
+
+
+def steps_with_references(pairs: int, batch_size: int, world_size: int) -> int:
+    """Number of batches of an epoch of ``pairs``, each an image outside of the reference set and one of it.
+
+    Raises:
+        ConfigError: there are fewer pairs than ranks.
+    """
+    if pairs < world_size:
+        raise ConfigError(
+            f"the split has {pairs} rows outside of its reference set for {world_size} ranks; use at most {pairs} ranks"
+        )
+    return min(-(-2 * pairs // batch_size), pairs // world_size)
+
+
+def pairs_with_references(
+    reference: Bool[np.ndarray, " row"], seed: int, epoch: int
+) -> Int64[np.ndarray, "pair 2"]:
+    """Each row outside of the reference set once, in random order, after a reference row.
+
+    Reference rows are drawn in turns, a new random order for each turn.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    others = generator.permutation(np.flatnonzero(~reference))
+    members = np.flatnonzero(reference)
+    turns = [generator.permutation(members) for _ in range(-(-len(others) // len(members)))]
+    return np.stack([np.concatenate(turns)[: len(others)], others], axis=1)
+
+
+def shares_with_references(
+    reference: Bool[np.ndarray, " row"], *, batch_size: int, seed: int, epoch: int, rank: int, world_size: int
+) -> list[Share]:
+    """This rank's part of one epoch of a system that draws references, and that sees no labels."""
+    pairs = pairs_with_references(reference, seed, epoch)
+    steps = steps_with_references(len(pairs), batch_size, world_size)
+    dealt = []
+    for step in range(steps):
+        start, stop = len(pairs) * step // steps, len(pairs) * (step + 1) // steps
+        own = pairs[
+            start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size
+        ]
+        dealt.append(
+            Share(rows=own.T.flatten(), labelled=0, batch_size=2 * (stop - start), references=len(own))
         )
     return dealt

@@ -166,7 +166,17 @@ class EncodesFactors(Protocol):
         ...
 
     def latents_of(self, label: int) -> slice:
-        """Which of them represent a label of the data set."""
+        """Which of them represent a label of the data set; all of them if the system does not know its labels."""
+        ...
+
+
+@runtime_checkable
+class HasReference(EncodesFactors, Encodes, Protocol):
+    """Learns from a reference set, whose images have the same characteristics, such as a neutral expression."""
+
+    @property
+    def reference_characteristics(self) -> Float[Tensor, " own"]:
+        """The characteristics of all images of the reference set."""
         ...
 
 

@@ -21,6 +21,9 @@ from pipeline.models.label_reader import LabelReaderConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
 from pipeline.models.mvae import MVAEConfig
+from pipeline.models.rb_vae import RbVAEConfig
+from pipeline.models.srb_vae import SRbVAEConfig
+from pipeline.models.svae import SVAEConfig
 from pipeline.models.vae import VAEConfig
 
 SystemConfig = (
@@ -39,6 +42,9 @@ SystemConfig = (
     | BetaTCVAEConfig
     | DipVAEIConfig
     | DipVAEIIConfig
+    | RbVAEConfig
+    | SRbVAEConfig
+    | SVAEConfig
     | LabelReaderConfig
 )
 ModelConfig = Annotated[SystemConfig, Field(discriminator="system")]
@@ -103,6 +109,12 @@ PRESETS = {
     "dip_vae_ii": Preset(
         "DIP-VAE-II: a VAE whose latents are pulled to covariance I (Kumar et al. 2018)", DipVAEIIConfig
     ),
+    "rb_vae": Preset(
+        "Rb-VAE: a reference set in which the target factors are constant tells them from the others (Ruiz et al. 2019)",
+        RbVAEConfig,
+    ),
+    "srb_vae": Preset("sRb-VAE: Rb-VAE learned against two discriminators (Ruiz et al. 2019)", SRbVAEConfig),
+    "svae": Preset("sVAE: a symmetric VAE, learned against a discriminator (Pu et al. 2018)", SVAEConfig),
     "label_reader": Preset(
         "an independent classifier of pictures, which judges what other systems draw; no VAE",
         LabelReaderConfig,

@@ -70,6 +70,7 @@ def recorder() -> Record:
 class _Shape(NamedTuple):
     rows: int
     labelled: int
+    references: int
     batch_size: int
 
 
@@ -91,7 +92,7 @@ class CapturedSteps:
 
         It is recorded at the first use, and draws random numbers for that: seeds are set afterwards.
         """
-        shape = _Shape(len(batch), batch.labelled, batch_size)
+        shape = _Shape(len(batch), batch.labelled, batch.references, batch_size)
         if shape not in self._captured:
             if len(self._captured) == MOST_SHAPES:
                 self.forget()
@@ -109,6 +110,7 @@ class CapturedSteps:
             labels=batch.labels.clone(),
             observed=batch.observed.clone(),
             labelled=batch.labelled,
+            references=batch.references,
         )
         replay = self._record(lambda: self._rehearse(own, batch_size), lambda: self._update(own, batch_size))
 

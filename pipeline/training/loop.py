@@ -16,10 +16,12 @@ from pipeline.cells.lease import no_guard
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
+from pipeline.data.order import images_per_epoch
 from pipeline.models.interface import DataSpec, KeepsExamples
 from pipeline.tracking.metric_log import Kind
 from pipeline.training import checkpoint
 from pipeline.training.interruption import StopRequest, stop_requests
+from pipeline.training.players import EpochsWon
 from pipeline.training.progress import Objectives, Progress
 from pipeline.training.step import Step
 from pipeline.training.watchdog import unwatched
@@ -91,12 +93,14 @@ class _Run:
         self.config, self.checkpoints, self.world, self.record = config, checkpoints, world, record
         self.step, self.examples, self.stop = step, examples, stop
         self.guard, self.heartbeat = guard, heartbeat
-        self.last_step = config.last_step(examples.rows)
+        self.last_step = config.last_step(examples.rows, examples.references)
+        self.images = images_per_epoch(examples.rows, examples.references)
         self.steps = self.last_step // config.training.epochs
 
     def run(self) -> None:
         self.step.warm_up(self.examples.first())
         self.objective_row = self.step.term_names.index("objective")
+        self.won = EpochsWon()
         self.progress = self._resume()
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.objectives = Objectives(self.objective_row)
@@ -116,12 +120,12 @@ class _Run:
             self.heartbeat()
             ends = self.progress.step % self.steps == 0
             if ends or self.progress.step % self.config.training.log_every_steps == 0:
-                self._record("train", self.progress.since_record, {"epoch": self.progress.step / self.steps})
+                self._record()
             if not ends and self.progress.step % STEPS_BETWEEN_STOP_CHECKS == 0:
                 self._handle_requests()
         seconds, done = time.perf_counter() - began, self.progress.step - done_before
-        speed = self.examples.rows * (done / self.steps) / seconds
-        self._record("epoch", self.progress.since_epoch, {"epoch": epoch + 1.0, "images_per_second": speed})
+        speed = self.images * (done / self.steps) / seconds
+        self._record_epoch(epoch + 1, speed)
         log.info("epoch %d of %d, %.0f images/s", epoch + 1, self.config.training.epochs, speed)
         last = self.progress.step == self.last_step
         if last or (epoch + 1) % self.config.training.checkpoint_every_epochs == 0:
@@ -144,8 +148,19 @@ class _Run:
                 else f"stopped before its first step of {self.last_step}; run the same command to start"
             )
 
-    def _record(self, kind: Kind, sums: Tensor, also: dict[str, float]) -> None:
-        """Sum the terms over ranks, read them, pass them to rank 0's record, and reset the sums."""
+    def _record_epoch(self, epoch: int, speed: float) -> None:
+        means = self._means(self.progress.since_epoch)
+        also = {"epoch": float(epoch), "images_per_second": speed} | self.won.count(means, epoch)
+        if self.world.is_rank_zero:
+            self.record("epoch", self.progress.step, means | also)
+
+    def _record(self) -> None:
+        means = self._means(self.progress.since_record)
+        if self.world.is_rank_zero:
+            self.record("train", self.progress.step, means | {"epoch": self.progress.step / self.steps})
+
+    def _means(self, sums: Tensor) -> dict[str, float]:
+        """Sum the terms over ranks, read them as means, and reset the sums; Diverged if the objective is not finite."""
         totals = self.world.all_reduce_sum(sums.clone()).tolist()
         sums.zero_()
         means = {
@@ -157,8 +172,7 @@ class _Run:
             raise self._diverged(means["objective"])
         self.recorded_step = self.progress.step
         self.objectives.forget()
-        if self.world.is_rank_zero:
-            self.record(kind, self.progress.step, means | also)
+        return means
 
     def _diverged(self, objective: float) -> Diverged:
         """The error that names the first step since the last record at which a rank's objective was not finite."""
@@ -183,6 +197,8 @@ class _Run:
             raise Diverged(f"a parameter is not finite after step {self.progress.step}; {self._advice()}")
         if self.world.is_rank_zero:
             state = self.step.state() | {"step": self.progress.step, "sums": sums}
+            if self.won.counts:
+                state["epochs_won"] = self.won.counts
             keep = self.config.training.keep_checkpoints
             checkpoint.save(self.checkpoints, self.progress.step, state, keep, self.guard)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
@@ -198,5 +214,9 @@ class _Run:
             return Progress(0, zeros)
         state = checkpoint.load(self.checkpoints, step, self.world.device)
         self.step.restore(state)
+        self.won = EpochsWon(state.get("epochs_won"))
         log.info("resuming from step %d of %d", step, self.last_step)
-        return Progress(step, state["sums"][self.world.rank].clone())
+        sums = state["sums"][self.world.rank].clone()
+        if len(sums[0]) != len(self.step.term_names):  # a checkpoint of a version that recorded fewer terms
+            sums = sums.new_zeros(2, len(self.step.term_names), 2)
+        return Progress(step, sums)

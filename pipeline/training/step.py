@@ -18,6 +18,7 @@ from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.interface import Adversary, CouplesBatch, DataSpec, HasAdversaries, HasSchedule, Losses
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
+from pipeline.training.players import GRADIENT_NORM, gradient_norms, players
 from pipeline.world import World
 
 # Buffers are constants: no broadcast per step is needed. Newer versions of torch warn of the option's former name.
@@ -96,6 +97,7 @@ class Step:
         self.model: nn.Module = config.model.build(data).to(world.device)
         _check_batch_size(self.model, config)
         self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
+        self._players = players(self.model, self.adversaries)
         decay = config.optimiser.weight_decay
         self.optimiser = (torch.optim.AdamW if decay else torch.optim.Adam)(
             parameter_groups(self.model, self.adversaries, decay),
@@ -122,7 +124,8 @@ class Step:
         its first pass: a resumed run would otherwise sum gradients in a different order than an uninterrupted one.
         """
         losses = self._losses(batch)
-        self.term_names = tuple(losses.terms)
+        norms = (f"{GRADIENT_NORM}{name}" for name, _ in self._players)
+        self.term_names = (*losses.terms, *norms)
         names = tuple(adversary.name for adversary in self.adversaries)
         if set(names) != set(losses.adversaries):
             raise ValueError(f"adversaries {names}, objectives of {sorted(losses.adversaries)}")
@@ -170,11 +173,14 @@ class Step:
         losses = self._losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(self._loss(losses, batch_size)).backward()
+        if self._players:
+            self.scaler.unscale_(self.optimiser)
+        norms = gradient_norms(self._players)
         self._let_adam_be_captured(self._captured is not None)
         self.scaler.step(self.optimiser)
         self._let_adam_be_captured(False)
         self.scaler.update()
-        return torch.stack([losses.terms[name] for name in self.term_names])
+        return torch.stack([*losses.terms.values(), *norms])
 
     def _rehearse(self, batch: Batch, batch_size: int) -> None:
         """All of an update but the optimiser's part."""

@@ -20,7 +20,7 @@ from pipeline.models.parts.densities import (
     laplace_log_density,
 )
 from pipeline.models.parts.likelihood_bound import BoundOfLosses
-from pipeline.networks import split_mean_and_scale
+from pipeline.networks import full_precision, split_mean_and_scale
 from pipeline.networks.choice import NetworkName, check_network, networks_for, recorded
 from pipeline.networks.families import Networks
 
@@ -117,6 +117,10 @@ class ImageVAE(BoundOfLosses):
     ) -> Float[Tensor, "*more batch"]:
         """``log p(x | z)``, summed over pixels."""
         return self.pixel_density(pixels, self.decoder(z))
+
+    def mean_pixels(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows pixel"]:
+        """Mean images in [0, 1], as rows of pixels."""
+        return full_precision(self.decoder(code)).sigmoid()
 
     def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:
         """Mean images in [0, 1]."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.models.capabilities import HasCentres, HasLabelLatents, KnownLabels
+from pipeline.models.capabilities import Encodes, HasCentres, HasLabelLatents, KnownLabels
 from pipeline.models.parts.latent_algebra import straight_path, swapped, traversal, with_latents
 
 
@@ -31,7 +31,7 @@ class IntervenesByLatents:
         return self.decode(with_latents(code, self.latents_of(label), own))
 
 
-class HasCharacteristics(HasLabelLatents, Protocol):
+class HasCharacteristics(Encodes, Protocol):
     """A swap takes part of the code from one image, the rest from another."""
 
     @property

@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.errors import ConfigError
-from pipeline.data.order import epoch_order, shares, steps_per_epoch
+from pipeline.data.order import (
+    epoch_order,
+    pairs_with_references,
+    shares,
+    shares_with_references,
+    steps_per_epoch,
+    steps_with_references,
+)
 
 
 @st.composite
@@ -95,3 +102,62 @@ def test_labelled_rows_are_drawn_from_everywhere_in_turn():
 def test_fewer_rows_than_ranks_is_refused():
     with pytest.raises(ConfigError, match="3 rows for 4 ranks"):
         steps_per_epoch(3, 4, 4)
+
+
+@st.composite
+def reference_problems(draw: st.DrawFn) -> dict:
+    world_size = draw(st.integers(1, 4))
+    others, members = draw(st.integers(world_size, 120)), draw(st.integers(1, 150))
+    mask = np.zeros(others + members, dtype=bool)
+    mask[np.random.default_rng(draw(st.integers(0, 99))).permutation(len(mask))[:members]] = True
+    return {
+        "reference": mask,
+        "batch_size": draw(st.integers(2, 80)),
+        "seed": draw(st.integers(0, 9)),
+        "epoch": draw(st.integers(0, 9)),
+        "world_size": world_size,
+    }
+
+
+@settings(max_examples=40)
+@given(reference_problems())
+def test_with_references_every_other_row_is_seen_once_and_each_reference_as_often_as_its_share_says(problem):
+    mask = problem["reference"]
+    dealt = [shares_with_references(**problem, rank=rank) for rank in range(problem["world_size"])]
+    times = np.bincount(np.concatenate([share.rows for own in dealt for share in own]), minlength=len(mask))
+    assert (times[~mask] == 1).all()
+    each = (~mask).sum() / mask.sum()
+    assert times[mask].min() == np.floor(each)
+    assert times[mask].max() == np.ceil(each)
+    steps = steps_with_references(int((~mask).sum()), problem["batch_size"], problem["world_size"])
+    assert {len(own) for own in dealt} == {steps}
+
+
+@settings(max_examples=40)
+@given(reference_problems())
+def test_with_references_each_rank_has_as_many_of_them_as_others_first(problem):
+    mask = problem["reference"]
+    for own in (shares_with_references(**problem, rank=rank) for rank in range(problem["world_size"])):
+        for share in own:
+            assert share.references == len(share.rows) / 2 >= 1
+            assert mask[share.rows[: share.references]].all()
+            assert not mask[share.rows[share.references :]].any()
+            assert share.labelled == 0
+
+
+@settings(max_examples=40)
+@given(reference_problems())
+def test_with_references_a_batch_does_not_depend_on_the_number_of_ranks(problem):
+    pairs = pairs_with_references(problem["reference"], problem["seed"], problem["epoch"])
+    dealt = [shares_with_references(**problem, rank=rank) for rank in range(problem["world_size"])]
+    in_turn = [own[step].rows.reshape(2, -1).T for step in range(len(dealt[0])) for own in dealt]
+    assert np.array_equal(np.concatenate(in_turn), pairs)
+    for step in range(len(dealt[0])):
+        assert {own[step].batch_size for own in dealt} == {sum(len(own[step].rows) for own in dealt)}
+
+
+def test_there_must_be_a_pair_for_each_rank():
+    with pytest.raises(
+        ConfigError, match="3 rows outside of its reference set for 4 ranks; use at most 3 ranks"
+    ):
+        steps_with_references(3, 8, 4)

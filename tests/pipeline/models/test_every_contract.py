@@ -37,8 +37,8 @@ def model_of(case: Case) -> nn.Module:
     return case.build(network="mlp", style_size=3)
 
 
-def cases_with(*able: type, without: type | None = None) -> pytest.MarkDecorator:
-    """Those whose models can do all of these, and not another."""
+def cases_with(*able: type | tuple[type, ...], without: type | None = None) -> pytest.MarkDecorator:
+    """Those whose models can do all of these (one of those in a tuple), and not another."""
 
     def belongs(case: Case) -> bool:
         model = model_of(case)
@@ -180,7 +180,7 @@ def test_without_latents_of_labels_an_intervention_keeps_what_it_is_told_of_the_
 
 
 @pytest.mark.parametrize("labelled", [False, True])
-@cases_with(capabilities.SwapsCharacteristics, capabilities.HasLabelLatents)
+@cases_with(capabilities.SwapsCharacteristics, (capabilities.HasLabelLatents, capabilities.EncodesFactors))
 @torch.no_grad()
 def test_a_swap_takes_characteristics_and_style_exactly_from_one_image_each(
     case: Case, labelled: bool
@@ -201,7 +201,7 @@ def test_a_swap_takes_characteristics_and_style_exactly_from_one_image_each(
 
 
 @pytest.mark.parametrize("labelled", [False, True])
-@cases_with(capabilities.SwapsCharacteristics, without=capabilities.HasLabelLatents)
+@cases_with(capabilities.SwapsCharacteristics, without=capabilities.EncodesFactors)
 @torch.no_grad()
 def test_without_latents_of_labels_a_swap_encodes_one_image_under_the_labels_of_the_other(
     case: Case, labelled: bool

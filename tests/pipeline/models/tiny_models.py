@@ -74,10 +74,12 @@ def repeated(image: Tensor, times: int, label: Tensor | None = None) -> Batch:
     return batch_of(image.expand(times, -1), labels, 0 if label is None else times)
 
 
-def gradients(value: Tensor, model: nn.Module) -> dict[str, Tensor]:
+def gradients(value: Tensor, model: nn.Module, *, keep_graph: bool = False) -> dict[str, Tensor]:
     """Gradient of a scalar for every parameter by name; zeros where none flows."""
     names, parameters = zip(*model.named_parameters(), strict=True)
-    found = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+    found = torch.autograd.grad(
+        value, parameters, retain_graph=keep_graph, allow_unused=True, materialize_grads=True
+    )
     return dict(zip(names, found, strict=True))
 
 

@@ -46,6 +46,7 @@ def _rank(rank: int, port: int, result: Path) -> None:
             observed=whole.observed[own],
             labelled=2 if rank == 0 else 0,
             rows_of_ranks=(CUT, ROWS - CUT),
+            references=2 if rank == 0 else 0,
         )
         together = DistributedDataParallel(model, broadcast_buffers=False)
         for _ in range(2):  # a parameter without a gradient would show in the second pass
