@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.drawing.drawing import Box
+from data_prep.drawing.faces.expression import is_neutral
 from data_prep.drawing.kinds import drawing_named
 from data_prep.drawing.raw_folder import check_numbers, draw_raw_folder
 from data_prep.errors import RawDataError
@@ -34,6 +35,7 @@ from data_prep.sources.raw_files import cache_folder
 FacesAs = Literal[
     "celeba", "celeba_hair", "celeba_glasses", "celeba_facial_hair", "celeba_glasses_facial_hair"
 ]
+FacesReference = Literal["none", "neutral"]
 _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
     "celeba": celeba,
     "celeba_hair": celeba_hair,
@@ -83,6 +85,8 @@ class DrawnPictures:
     raw: Path | None
     """a folder drawn earlier that the user names, or the one written by ``verified``"""
     read_as: Callable[[Path | None], LabelledPictures]
+    is_reference: Callable[[Mapping[str, float]], bool] | None = None
+    """factors of a picture → whether it is a member of the reference set; None if there is no such set"""
 
     def __post_init__(self) -> None:
         check_numbers(self.count, self.seed)
@@ -138,8 +142,15 @@ class DrawnPictures:
         indices = [drawing.index_of(name, self.count) for name in rows.ids]
         factors = [drawing.factors_of(self.seed, index) for index in indices]
         regions = [self._regions(*drawing.regions_of(self.seed, index)) for index in indices]
+        reference = rows.reference
+        if self.is_reference is not None:
+            named = [dict(zip(drawing.factors, values, strict=True)) for values in factors]
+            reference = np.array([self.is_reference(each) for each in named], dtype=np.bool_)
         return replace(
-            rows, factors=np.array(factors, dtype=np.float32), regions=np.array(regions, dtype=np.int16)
+            rows,
+            factors=np.array(factors, dtype=np.float32),
+            regions=np.array(regions, dtype=np.int16),
+            reference=reference,
         )
 
     def _regions(self, size: tuple[int, int], boxes: Mapping[str, Box]) -> list[Box]:
@@ -184,16 +195,24 @@ def drawn_radiographs(
 
 
 def drawn_faces(
-    raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba"
-) -> DrawnPictures:
-    """Drawn portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``)."""
+    raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba",
+    reference: FacesReference = "none",
+) -> DrawnPictures:  # fmt: skip
+    """Drawn portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``).
+
+    ``reference=neutral``: those with a neutral expression are the reference set.
+    """
+    options = {"count": count, "seed": seed, "read_as": read_as}
+    if reference != "none":  # left out otherwise, as in data sets from before this option
+        options["reference"] = reference
     return DrawnPictures(
         name="drawn_faces",
         title="drawn faces",
         kind="faces",
-        options={"count": count, "seed": seed, "read_as": read_as},
+        options=options,
         count=count,
         seed=seed,
         raw=raw,
         read_as=_AS[read_as],
+        is_reference=is_neutral if reference == "neutral" else None,
     )

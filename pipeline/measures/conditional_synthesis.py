@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionalSynthesis:
-    """Figures ``conditional_synthesis``, ``characteristic_transfer`` and ``characteristic_interpolation``.
+    """Figures ``conditional_synthesis``, ``characteristic_transfer``, ``characteristic_`` and ``reference_interpolation``.
 
     As figures 4, 5 and 8 to 10 of Ruiz et al. 2019: every row has the style of one image. In the first, a column has the
     same characteristics ``e`` throughout, drawn from the prior: ``N(0, I)``, or for a system with latents of labels
     ``p(e | y)`` of labels that are drawn independently at their frequencies in training. In the second they are those of
-    the image above, in the third they go in a straight line from those of the row's image to those of the next one.
+    the image above, in the third they go in a straight line from those of the row's image to those of the next one, in
+    the fourth, for systems with a reference set, from those of that set (a neutral expression) to those of the row's image.
     """
 
     images: int = 6
@@ -48,6 +49,7 @@ class ConditionalSynthesis:
         import torch
 
         from pipeline.measures.image_grid import as_arrays, grid_of
+        from pipeline.models.capabilities import HasReference
         from pipeline.models.parts.latent_algebra import straight_path
 
         model: Any = view.model
@@ -89,6 +91,14 @@ class ConditionalSynthesis:
                 names,
                 "Interpolation: style of the left image, characteristics from its own to those of the right image",
                 ["from", *[""] * self.steps, "to"],
+            )
+        if isinstance(model, HasReference):
+            frames = straight_path(model.reference_characteristics.expand_as(own), own, self.steps)
+            grids["reference_interpolation"] = grid_of(
+                torch.cat([shown, decoded(frames.transpose(0, 1))], dim=1),
+                names,
+                "Interpolation: style of the image, characteristics from those of the reference set to its own",
+                ["image", "reference", *[""] * (self.steps - 2), "own"],
             )
         return Measured(arrays=as_arrays(grids))
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from data_prep.manifest import Manifest
+from data_prep.sources.options import Option
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Result
+from pipeline.cells.record import DRAW_REFERENCES
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
 from pipeline.figures import draw
@@ -21,7 +23,7 @@ from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
 from pipeline.training.settings import TrainingConfig
 from tests.data_prep.fixtures import prepared
-from tests.pipeline.models.every_system import REFUSED, narrow
+from tests.pipeline.models.every_system import REFUSED, SEES_NO_LABELS, narrow
 from tests.pipeline.models.test_every_capability import CAN
 from tests.pipeline.runs import small_cell
 
@@ -29,15 +31,28 @@ RATES = {"digits": 0.0, "radiographs": 0.5, "mixed": 1.0}
 """Kind of data → the supervision rate of the run on it: none, some and all rows have labels."""
 LIKE_VAE = ("beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii")
 """Systems that differ from ``vae`` in nothing but their objective: they are run on the fastest data only."""
+REFERENCES = "mixed"
+"""The kind of data that has a reference set."""
+
+
+def draws_references(preset: str) -> bool:
+    return PRESETS[preset].config().system in DRAW_REFERENCES
+
+
+def sees_labels(preset: str) -> bool:
+    """Whether it is the first preset of a system that sees labels, or ``vae``."""
+    return preset == PRESETS[preset].config().system and preset not in (*LIKE_VAE, *SEES_NO_LABELS)
+
+
 CASES = [
     (preset, data)
     for preset in PRESETS
     for data in RATES
     if (preset, data) not in REFUSED
-    and (data == "digits" or preset == PRESETS[preset].config().system)
-    and (data == "digits" or preset not in LIKE_VAE)
+    and (data == REFERENCES if draws_references(preset) else data == "digits" or sees_labels(preset))
 ]
-"""A system's further presets are run on the fastest data only."""
+"""Presets of a system besides the first, and systems that see no labels, are run on the fastest data only."""
+FACES: dict[str, Option] = {"count": 40, "read_as": "celeba_hair", "reference": "neutral"}
 FIGURES = {
     "reconstructions": {"Reconstructs"},
     "conditional_generations": {"GeneratesFromLabels"},
@@ -54,14 +69,14 @@ DRAWING = ("ccvae", "csvae")
 
 @pytest.fixture(scope="module")
 def data_sets(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A class label; five labels, some unobserved; sixteen labels in colour, one of them with five values."""
+    """A class label; five labels, some unobserved; sixteen labels in colour, one with five values, and references."""
     root = tmp_path_factory.mktemp("every-system")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_CACHE_HOME", str(root / "cache"))
         return {
             "digits": tiny_data_set,
             "radiographs": prepared("drawn_radiographs", None, root, options={"count": 100}),
-            "mixed": prepared("drawn_faces", None, root, options={"count": 40, "read_as": "celeba_hair"}),
+            "mixed": prepared("drawn_faces", None, root, options=FACES),
         }
 
 

@@ -27,6 +27,10 @@ class WithoutLabels(Painter):
         return self.encode(image)[:, :2]
 
 
+class WithReference(WithoutLabels):
+    reference_characteristics = torch.tensor([0.2, 0.6])
+
+
 class WithLabels(WithoutLabels):
     draw = Painter.draw
 
@@ -83,3 +87,15 @@ def test_a_system_without_latents_of_labels_draws_from_the_standard_normal() -> 
     drawn = model.codes[0][0, :, :2]
     assert abs(float(drawn.mean())) < 0.1
     assert abs(float(drawn.std()) - 1) < 0.1
+
+
+def test_a_reference_becomes_the_image_itself() -> None:
+    found = grids(WithReference((2, 3)), Painted.drawn((2, 3), 9), images=4, steps=3)
+    frames = found["reference_interpolation"]
+    for row, value in ((0, 0.2), (1, 0.6)):
+        own, first, middle, last = shades(frames, row).T
+        assert (np.abs(first - 255 * value) <= 1).all()
+        assert (np.abs(middle - (first + last) / 2) <= 1).all()
+        assert (np.abs(last - own) <= 1).all()
+    assert np.ptp(shades(frames, 2), axis=1).max() <= 1
+    assert "reference_interpolation" not in grids(WithoutLabels((2, 3)), Painted.drawn((2, 3), 9))
