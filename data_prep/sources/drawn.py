@@ -202,7 +202,7 @@ def drawn_faces(
 
     ``reference=neutral``: those with a neutral expression are the reference set.
     """
-    options = {"count": count, "seed": seed, "read_as": read_as}
+    options: dict[str, Any] = {"count": count, "seed": seed, "read_as": read_as}
     if reference != "none":  # left out otherwise, as in data sets from before this option
         options["reference"] = reference
     return DrawnPictures(

@@ -157,7 +157,7 @@ def test_the_bound_is_below_the_likelihood_by_the_divergence_of_the_posterior(
     config = RbVAEConfig(**settings)
     model = tiny(config)
     assert isinstance(model, RbVAE)
-    model.reference_target += 0.8
+    model.reference_target.add_(0.8)
     other = SRbVAEConfig(**settings).build(TINY)
     other.load_state_dict(model.state_dict(), strict=False)
     reference = RbVAEReference(model, config)
