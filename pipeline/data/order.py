@@ -37,7 +37,7 @@ class Share:
     batch_size: int
     """Rows of the full batch, over all ranks."""
     rows_of_ranks: tuple[int, ...]
-    """Rows of each rank's part of the batch; they differ by at most one."""
+    """Rows of each rank's part of the batch; they differ by at most one (with references by two)."""
     references: int | None = None
     """Number of leading rows of the reference set, for a system that draws them."""
 
@@ -129,10 +129,15 @@ def shares_with_references(
     dealt = []
     for step in range(steps):
         start, stop = len(pairs) * step // steps, len(pairs) * (step + 1) // steps
-        own = pairs[
-            start + (stop - start) * rank // world_size : start + (stop - start) * (rank + 1) // world_size
-        ]
+        cuts = [start + (stop - start) * number // world_size for number in range(world_size + 1)]
+        own = pairs[cuts[rank] : cuts[rank + 1]]
         dealt.append(
-            Share(rows=own.T.flatten(), labelled=0, batch_size=2 * (stop - start), references=len(own))
+            Share(
+                rows=own.T.flatten(),
+                labelled=0,
+                batch_size=2 * (stop - start),
+                rows_of_ranks=tuple(2 * (after - before) for before, after in pairwise(cuts)),
+                references=len(own),
+            )
         )
     return dealt
