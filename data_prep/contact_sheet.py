@@ -15,7 +15,7 @@ from data_prep.label_table import Value, values_of
 from data_prep.manifest import Manifest
 from data_prep.shards.arrow import Shard, open_split
 
-_PICTURES_PER_LINE = 12
+PICTURES_PER_LINE = 12
 _GAP = 2
 _LEAST_WIDTH = 640
 _FONT_SIZE = 13
@@ -31,9 +31,16 @@ def write_contact_sheet(folder: Path, path: Path, split: str) -> None:
     lines = [(value.name, _line(shards, value)) for value in _values(manifest)]
     shown = [(name, line) for name, line in lines if line is not None]
     if not shown:  # no label is observed: show the first pictures
-        shown = [
-            ("", _pictures([shards[0].image[i] for i in range(min(len(shards[0]), _PICTURES_PER_LINE))]))
-        ]
+        shown = [("", _pictures([shards[0].image[i] for i in range(min(len(shards[0]), PICTURES_PER_LINE))]))]
+    _write(path, shown)
+
+
+def write_sheet_of(path: Path, lines: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> None:
+    """Write a PNG with a named row for each line of images (C, H, W) of one size."""
+    _write(path, [(name, _pictures(images)) for name, images in lines])
+
+
+def _write(path: Path, shown: Sequence[tuple[str, NDArray[np.uint8]]]) -> None:
     sheet = np.concatenate([line for _, line in shown])
     image = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).convert("RGB")
     scale = max(1, -(-_LEAST_WIDTH // image.width))
@@ -64,13 +71,13 @@ def _with_names(image: Image.Image, names: Sequence[str]) -> Image.Image:
 
 def _line(shards: Sequence[Shard], value: Value) -> NDArray[np.uint8] | None:
     """The first rows with this value side by side, uint8 (H + gap, width, C); None if there are none."""
-    images = list(islice(_images_with(shards, value), _PICTURES_PER_LINE))
+    images = list(islice(_images_with(shards, value), PICTURES_PER_LINE))
     return _pictures(images) if images else None
 
 
 def _pictures(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     channels, height, width = images[0].shape
-    line = np.zeros((height + _GAP, _PICTURES_PER_LINE * (width + _GAP), channels), dtype=np.uint8)
+    line = np.zeros((height + _GAP, PICTURES_PER_LINE * (width + _GAP), channels), dtype=np.uint8)
     for column, image in enumerate(images):
         left = column * (width + _GAP)
         line[:height, left : left + width] = image.transpose(1, 2, 0)

@@ -22,12 +22,25 @@ from data_prep.damage import DamagedPicture, check_png, whole_jpeg
 
 Mode = Literal["L", "RGB"]
 Box = tuple[int, int, int, int]
+Part = Box | Literal["centre"]
+"""(left, upper, right, lower) in pixels of the file, or the largest square in its middle."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Pillow's names of the formats that are read, whatever a file is called."""
 
 _MOST_PIXELS = 1 << 26  # a chest radiograph at full resolution has 2^23
 _WHITE = (255, 255, 255, 255)
+ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientation → what makes the picture upright."""
 
 
 def decode_picture(
@@ -35,38 +48,46 @@ def decode_picture(
     *,
     mode: Mode,
     size: tuple[int, int],
-    crop: Box | None = None,
+    crop: Part | None = None,
     formats: tuple[str, ...] = FORMATS,
     lenient: bool = False,
+    upright: bool = False,
     file_size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Pixels uint8 (C, H, W) of a picture file, C being 1 for mode L and 3 for RGB; ``DamagedPicture`` if incomplete.
 
-    ``size`` is (H, W). ``crop`` is (left, upper, right, lower) in pixels of the file and is cut out first. A picture
-    of another mode is converted (grey = 0.299 R + 0.587 G + 0.114 B). ``formats`` and ``lenient`` as in ``opened``;
-    ``file_size`` is the (width, height) that a picture must have.
+    ``size`` is (H, W). ``crop`` is cut out first. A picture of another mode is converted (grey = 0.299 R + 0.587 G +
+    0.114 B). ``formats``, ``lenient`` and ``upright`` as in ``opened``; ``file_size`` is the (width, height) that a
+    picture must have.
     """
-    picture = opened(content, formats=formats, lenient=lenient)
+    picture = opened(content, formats=formats, lenient=lenient, upright=upright)
     if file_size is not None and picture.size != file_size:
         raise DamagedPicture(
             f"has {picture.width} x {picture.height} pixels where {file_size[0]} x {file_size[1]} are expected"
         )
-    if crop is not None and (crop[2] > picture.width or crop[3] > picture.height):
-        raise DamagedPicture(
-            f"has {picture.width} x {picture.height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"
-        )
+    return resized(picture, mode=mode, size=size, crop=crop)
+
+
+def resized(
+    picture: Image.Image, *, mode: Mode, size: tuple[int, int], crop: Part | None = None
+) -> NDArray[np.uint8]:
+    """Pixels uint8 (C, H, W) of an opened picture; arguments as in ``decode_picture``."""
+    box = _box(crop, picture.size)
     pixels = picture if picture.mode == mode else picture.convert(mode)
-    if crop is not None:
-        pixels = pixels.crop(crop)
+    if box is not None:
+        pixels = pixels.crop(box)
     array = np.asarray(pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
-def opened(content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool = False) -> Image.Image:
+def opened(
+    content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool = False, upright: bool = False
+) -> Image.Image:
     """A picture file, decoded in full and of 8 bits per channel; ``DamagedPicture`` if it is none, or incomplete.
 
-    16-bit grey is scaled to 8 bits; transparent parts become white; an orientation in the metadata is not followed.
-    ``lenient`` takes what the decoder makes of a damaged file if it can make anything of it.
+    16-bit grey is scaled to 8 bits; transparent parts become white. ``lenient`` takes what the decoder makes of a
+    damaged file if it can make anything of it. ``upright`` turns the picture as the orientation in its metadata says
+    (which Pillow always does for a TIFF file).
     """
     try:
         with Image.open(BytesIO(content), formats=formats) as picture:
@@ -79,9 +100,9 @@ def opened(content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool 
             if not lenient and picture.format in ("JPEG", "MPO"):
                 pixels = whole_jpeg(content, picture.mode)
                 if pixels is not None:
-                    return Image.fromarray(pixels)
+                    return _turned(Image.fromarray(pixels), picture) if upright else Image.fromarray(pixels)
             picture.load()
-            return _of_8_bits(picture)
+            return _turned(_of_8_bits(picture), picture) if upright else _of_8_bits(picture)
     except UnidentifiedImageError:
         raise DamagedPicture(_not_a_picture(content, formats)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -93,6 +114,28 @@ def opened(content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool 
         raise DamagedPicture(
             f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
         ) from None
+
+
+def _turned(pixels: Image.Image, picture: Image.Image) -> Image.Image:
+    """The pixels of a picture file as its EXIF orientation says."""
+    if "exif" not in picture.info or picture.format == "TIFF":
+        return pixels
+    turn = _TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _box(crop: Part | None, size: tuple[int, int]) -> Box | None:
+    """The part of a picture of ``size`` (width, height); ``DamagedPicture`` if the picture is too small for it."""
+    width, height = size
+    if crop == "centre":
+        side = min(size)
+        left, upper = (width - side) // 2, (height - side) // 2
+        return left, upper, left + side, upper + side
+    if crop is not None and (crop[2] > width or crop[3] > height):
+        raise DamagedPicture(
+            f"has {width} x {height} pixels, too few for the part from {crop[:2]} to {crop[2:]}"
+        )
+    return crop
 
 
 def _of_8_bits(picture: Image.Image) -> Image.Image:

@@ -22,13 +22,16 @@ if __name__ == "__main__":
 import tyro
 
 from data_prep.checking import check, write_findings
+from data_prep.contact_sheet import PICTURES_PER_LINE, write_sheet_of
 from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
-from data_prep.stages import find_prepared, prepare, wants_betons
+from data_prep.sources.part import PartOfSource
+from data_prep.sources.source import Guessing
+from data_prep.stages import find_prepared, naming_unwritable_places, prepare, wants_betons
 from data_prep.start_up import imports_are_done
 from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.command_line import described, parsed
@@ -53,10 +56,13 @@ class Prepare:
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """one of the sources above"""
     raw: Annotated[Path | None, described("FOLDER")] = None
-    """folder of the raw files, packed (.gz, .zip) or not; for pictures also a single .zip with everything (default: where
-    they are usually found)"""
-    option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """an option of the source, can be repeated: --option count=5000 takes a part of any source (--dry-run lists them)"""
+    """folder of the raw files, packed (.gz, .zip) or not; for pictures also a single .zip with everything, for your own
+    also one .parquet or .npz file (default: where they are usually found)"""
+    option: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(aliases=["--options"], metavar="NAME=VALUE ..."),
+    ] = ()
+    """options of the source: --option count=5000 takes a part of any source (--dry-run lists them)"""
     check: bool = False
     """open every picture and read every line of the lists, and list all that is wrong; exit status 1 if anything is"""
     csv: Annotated[Path | None, described("FILE")] = None
@@ -72,6 +78,8 @@ class Prepare:
     """decides which rows are labelled at a supervision rate, in runs with this label seed; those with another compute it"""
     dry_run: bool = False
     """print what would be done and submitted, and do nothing"""
+    sheet: Annotated[Path | None, described("PNG")] = None
+    """with --dry-run of pictures: draw some for each value of each label, as they would be prepared (default: no sheet)"""
     cluster: Literal["local", "slurm"] = "local"
     """where to run: on this machine, or as jobs of its SLURM cluster (one per shard, and one that merges them)"""
     detach: bool = False
@@ -89,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             inspect_data_set(parsed(Inspect, given[1:], prog="prepare.py inspect"))
             return
         _refuse_options_of_sources(given)
-        options = parsed(Prepare, given, prog="prepare.py", description=_description())
+        options = parsed(Prepare, _one_option_each(given), prog="prepare.py", description=_description())
         _check_cluster(options)
         if options.check:
             _look(options)
@@ -191,6 +199,8 @@ def _check_cluster(options: Prepare) -> None:
         options.detach or options.cluster_config or options.slurm != ShardJobs()
     ):
         raise ConfigError("options of SLURM jobs were given without --cluster slurm")
+    if options.sheet is not None and not options.dry_run:
+        raise ConfigError("--sheet is for --dry-run: prepare.py inspect FOLDER draws what is prepared")
     if options.csv is not None and not options.check:
         raise ConfigError("--csv is for --check")
     if options.check and options.cluster != "local":
@@ -205,6 +215,9 @@ def _describe(options: Prepare) -> None:
     settings = parsed_options(options.option)
     source = source_named(options.name, options.raw, settings)
     print(f"{source.title} ({source.home}; licence: {source.licence})")
+    telling = source.source if isinstance(source, PartOfSource) else source
+    if isinstance(telling, Guessing):
+        _tell(telling, options)
     folder, missing = options.out / f"{source.name}-DIGEST", None
     try:
         folder = data_set_folder(source, options.out, seed=options.seed)
@@ -215,9 +228,10 @@ def _describe(options: Prepare) -> None:
         print(f"folder:  {folder}, once the raw files exist")
     with suppress(RawDataError):  # for some sources these are known without the raw files
         print_shape(source.image_shape())
-    with suppress(RawDataError):
-        for label in source.labels():
-            print(f"label:   {label.name}: {', '.join(label.values)}")
+    if not isinstance(telling, Guessing):
+        with suppress(RawDataError):
+            for label in source.labels():
+                print(f"label:   {label.name}: {', '.join(label.values)}")
     for option, values in described_options(SOURCES[source.name]).items():
         print(f"option:  {option}={source.options.get(option, 'not given')} ({values})")
     print(f"raw:     {missing or source.where_raw()}")
@@ -227,6 +241,27 @@ def _describe(options: Prepare) -> None:
         from launch.clusters.slurm.preparing import describe
 
         print(describe(_needed(options), options.slurm.resources(), options.cluster_config))
+
+
+def _tell(source: Guessing, options: Prepare) -> None:
+    """What was taken for what, before anything is refused; and a contact sheet on request."""
+    with suppress(RawDataError):  # which is the line on the raw files
+        print("\n".join(source.told()))
+    if options.sheet is not None:
+        with naming_unwritable_places(options.sheet, "--sheet"):
+            write_sheet_of(options.sheet, source.examples(PICTURES_PER_LINE))
+        print(f"contact sheet: {options.sheet}")
+
+
+def _one_option_each(given: Sequence[str]) -> list[str]:
+    """``--option a=1 b=2`` as ``--option a=1 --option b=2``: the name of the source may follow."""
+    separate, follows = list[str](), False
+    for text in given:
+        if follows and "=" in text and not text.startswith("--"):
+            separate.append("--option")
+        separate.append(text)
+        follows = separate[-2:-1] in (["--option"], ["--options"])
+    return separate
 
 
 def _refuse_options_of_sources(given: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
 from data_prep.sources.mnist import fashion_mnist, fashion_mnist_held_out, idx_folder, mnist
 from data_prep.sources.options import PART_OPTIONS, Option, checked_options, option_names, takes_parts
+from data_prep.sources.own_pictures.source import pictures
 from data_prep.sources.part import PartOfSource
 from data_prep.sources.rotated_mnist import rotated_mnist
 from data_prep.sources.source import Source
@@ -40,6 +41,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "fashion_mnist_held_out": fashion_mnist_held_out,
     "idx_folder": idx_folder,
     "mnist": mnist,
+    "pictures": pictures,
     "rotated_mnist": rotated_mnist,
     "swiss_roll": swiss_roll,
     "tfd": tfd,
@@ -96,4 +98,4 @@ def _part_of(make: Callable[..., Source]) -> frozenset[str]:
 
 
 def _is_folder_or_archive(path: Path) -> bool:
-    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())
+    return path.is_dir() or (path.suffix.lower() in (".zip", ".parquet", ".npz") and path.is_file())

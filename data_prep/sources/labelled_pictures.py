@@ -63,9 +63,16 @@ def listed(
     labels: NDArray[np.uint8],
     observed: NDArray[np.bool_],
 ) -> Pictures:
-    """Rows whose places are not known yet."""
+    """Rows without factors, of no reference set, whose places are not known yet."""
+    n = len(names)
     return Pictures(
-        names=names, lines=lines, labels=labels, observed=observed, places=np.zeros(len(names), dtype=PLACE)
+        names=names,
+        lines=lines,
+        labels=labels,
+        observed=observed,
+        reference=np.zeros(n, dtype=np.bool_),
+        factors=np.zeros((n, 0), dtype=np.float32),
+        places=np.zeros(n, dtype=PLACE),
     )
 
 
@@ -174,7 +181,7 @@ class LabelledPictures:
                 digest.update(b"\n".join(rows.names.tolist()))
             lists.update(np.ascontiguousarray(rows.labels).tobytes())
             lists.update(np.ascontiguousarray(rows.observed).tobytes())
-            content.update(_content(rows))
+            content.update(content_of(rows))
         return {
             "lists": f"sha256:{lists.hexdigest()}",
             "names and content of pictures": f"sha256:{content.hexdigest()}",
@@ -202,19 +209,8 @@ class LabelledPictures:
 
     def without(self, faults: Sequence[Fault]) -> LabelledPictures:
         """The same without some pictures, counted as damaged; for what ``verified`` returned."""
-        index = self._index
-        assert index is not None
-        splits = {}
-        for split in index.splits:
-            rows = index.split(split)
-            kept = np.ones(len(rows), dtype=np.bool_)
-            kept[[fault.row for fault in faults if fault.split == split]] = False
-            if kept.any():
-                splits[split] = rows[kept]
-        if "train" not in splits:
-            raise DamagedPictures(faults, "; without them there is no picture for training")
-        left_out = {**index.left_out, DAMAGED: len(faults)}
-        PictureIndex.write(index.folder, index.pictures, splits, index.lists, left_out)
+        assert self._index is not None
+        self._index.leave_out(faults, DAMAGED)
         return replace(self)
 
     @property
@@ -241,7 +237,7 @@ class LabelledPictures:
         """All of the raw files that decides rows ``start`` to ``stop`` of a split."""
         rows = self._rows_of(split)[start:stop]
         return b"\n".join(
-            [*rows.names.tolist(), rows.labels.tobytes(), rows.observed.tobytes(), _content(rows)]
+            [*rows.names.tolist(), rows.labels.tobytes(), rows.observed.tobytes(), content_of(rows)]
         )
 
     def rows(self, split: str, start: int, stop: int) -> Rows:
@@ -295,7 +291,7 @@ class LabelledPictures:
         return self._listing.splits[split] if self._index is None else self._index.split(split)
 
 
-def _content(rows: Pictures) -> bytes:
+def content_of(rows: Pictures) -> bytes:
     """Size and CRC-32 of each picture: the same for a file of a folder and of a zip archive."""
     sizes, crcs = (np.ascontiguousarray(rows.places[column]) for column in ("size", "crc"))
     return sizes.astype("<i8").tobytes() + crcs.astype("<u4").tobytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from data_prep.errors import ConfigError
 
@@ -30,10 +30,15 @@ def option_names(make: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def described_options(make: Callable[..., Any]) -> dict[str, str]:
-    """Option → its values and default, for a person: ``{"views": "frontal (default) or all"}``."""
-    hints = get_type_hints(make)
-    described = {}
+    """Option → its values and default, for a person: ``{"views": "frontal (default) or all"}``; or its own sentence.
+
+    A sentence is the second part of an ``Annotated`` type.
+    """
+    hints, described = get_type_hints(make, include_extras=True), dict[str, str]()
     for name, parameter in _parameters(make).items():
+        if get_origin(hints[name]) is Annotated:
+            described[name] = get_args(hints[name])[1]
+            continue
         values = [str(value) for value in get_args(hints[name])] or [hints[name].__name__]
         default = str(parameter.default)
         marked = [f"{value} (default)" if value == default else value for value in values]

@@ -50,7 +50,20 @@ _COPY = re.compile(r".*-(Copy\d+|checkpoint)\.\w+", re.IGNORECASE | re.DOTALL)
 
 
 @runtime_checkable
-class PictureFiles(Protocol):
+class ReadablePictures(Protocol):
+    """Pictures that can be read, one at a time."""
+
+    def opened(self) -> AbstractContextManager[Read]:
+        """Inside, pictures can be read."""
+        ...
+
+    def name_of(self, name: bytes) -> str:
+        """The name to show to a person."""
+        ...
+
+
+@runtime_checkable
+class PictureFiles(ReadablePictures, Protocol):
     """Picture files by name."""
 
     @property
@@ -64,14 +77,6 @@ class PictureFiles(Protocol):
 
     def unlisted(self, names: Names) -> list[bytes]:
         """Names of pictures that exist but are not among ``names`` (sorted, each once), sorted."""
-        ...
-
-    def opened(self) -> AbstractContextManager[Read]:
-        """Inside, pictures can be read."""
-        ...
-
-    def name_of(self, name: bytes) -> str:
-        """The name to show to a person."""
         ...
 
     def record(self) -> Mapping[str, Any]:

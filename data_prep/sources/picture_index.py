@@ -6,7 +6,7 @@ One file per split and column, memory-mapped; ``index.json`` is written last.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.faults import DamagedPictures, Fault
 from data_prep.files import atomic_write
 from data_prep.sources.picture_files import Places
 from data_prep.sources.text_tables import Names, TextFile
 
 _FILE = "index.json"
-_COLUMNS = ("names", "lines", "labels", "observed", "places")
+_COLUMNS = ("names", "lines", "labels", "observed", "reference", "factors", "places")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,10 @@ class Pictures:
     """(n, L)"""
     observed: NDArray[np.bool_]
     """(n, L)"""
+    reference: NDArray[np.bool_]
+    """(n,)"""
+    factors: NDArray[np.float32]
+    """(n, F)"""
     places: Places
     """(n,), as returned by the picture files"""
 
@@ -82,6 +87,23 @@ class PictureIndex:
         with atomic_write(folder / _FILE) as file:
             file.write(json.dumps(record, indent=1).encode())
         return PictureIndex.open(folder)
+
+    def leave_out(self, faults: Sequence[Fault], reason: str) -> PictureIndex:
+        """Without some pictures, counted for a reason; the index on the disk is replaced.
+
+        ``DamagedPictures`` if no picture for training would be left.
+        """
+        splits = {}
+        for split in self.splits:
+            rows = self.split(split)
+            kept = np.ones(len(rows), dtype=np.bool_)
+            kept[[fault.row for fault in faults if fault.split == split]] = False
+            if kept.any():
+                splits[split] = rows[kept]
+        if "train" not in splits:
+            raise DamagedPictures(faults, "; without them there is no picture for training")
+        left_out = {**self.left_out, reason: len(faults)}
+        return PictureIndex.write(self.folder, self.pictures, splits, self.lists, left_out)
 
     @staticmethod
     def is_in(folder: Path) -> bool:

@@ -89,3 +89,16 @@ class Source(Protocol):
     def rows(self, split: str, start: int, stop: int) -> Rows:
         """Rows ``start`` to ``stop`` of a split; ``RawDataError`` names the file and the row that is wrong."""
         ...
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """What else a source does that guesses what its raw files mean, where no option says it, and tells."""
+
+    def told(self) -> list[str]:
+        """What was taken for what, and which option says otherwise, in lines for a person."""
+        ...
+
+    def examples(self, most: int) -> list[tuple[str, list[NDArray[np.uint8]]]]:
+        """For each value of each label, up to ``most`` images (C, H, W) that have it, as they would be prepared."""
+        ...

@@ -206,3 +206,20 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(size: 
     content[start : start + 4] = size[0].to_bytes(2, "big") + size[1].to_bytes(2, "big")
     with refusing_bombs(), pytest.raises(DamagedPicture, match=r"too many|impossible number"):
         decode_picture(bytes(content), mode="RGB", size=(64, 64))
+
+
+def test_an_orientation_is_followed_on_request_before_the_middle_is_cut_out() -> None:
+    lying = Image.new("L", (24, 8), 0)
+    lying.paste(255, (16, 0, 24, 8))  # the right third; upright, it is the lowest
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        file = BytesIO()
+        lying.save(file, kind, exif=exif)
+        content = file.getvalue()
+        if kind != "TIFF":
+            assert decode_picture(content, mode="L", size=(1, 3))[0, 0].argmax() == 2, kind
+        upright = decode_picture(content, mode="L", size=(3, 1), upright=True)[0, :, 0]
+        assert (upright > 128).tolist() == [False, False, True], kind
+        middle = decode_picture(content, mode="L", size=(2, 2), upright=True, crop="centre")
+        assert middle.max() < 60, kind
