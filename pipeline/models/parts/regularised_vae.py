@@ -60,13 +60,9 @@ class RegularisedVAE(WeighsSamplesOfPosterior, ABC):
 
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example, from one sample of ``z``; its KL is analytic."""
-        pixels = to_pixels(batch.image)
-        mean, scale = self.posterior(pixels)
-        z = mean + scale * torch.randn_like(mean)
-        kl = standard_gaussian_kl(mean, scale)
-        log_likelihood = self.log_likelihood(pixels, z)
-        elbo = log_likelihood - kl
-        regulariser = self.regulariser(Latents(mean, scale, z, kl), batch).expand_as(elbo)
+        latents, log_likelihood = self._encoded(batch)
+        elbo = log_likelihood - latents.kl
+        regulariser = self.regulariser(latents, batch).expand_as(elbo)
         objective = elbo - regulariser
         return Losses(
             objective=objective,
@@ -75,7 +71,18 @@ class RegularisedVAE(WeighsSamplesOfPosterior, ABC):
                 "objective": term(objective),
                 "elbo": term(elbo),
                 "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
+                "kl": term(latents.kl),
                 "regulariser": term(regulariser),
             },
         )
+
+    def log_likelihood_bound(self, batch: Batch) -> Float[Tensor, " batch"]:
+        """Of each image, in nats, from one sample; no image is compared with others for it."""
+        latents, log_likelihood = self._encoded(batch)
+        return log_likelihood - latents.kl
+
+    def _encoded(self, batch: Batch) -> tuple[Latents, Float[Tensor, " batch"]]:
+        pixels = to_pixels(batch.image)
+        mean, scale = self.posterior(pixels)
+        z = mean + scale * torch.randn_like(mean)
+        return Latents(mean, scale, z, standard_gaussian_kl(mean, scale)), self.log_likelihood(pixels, z)
