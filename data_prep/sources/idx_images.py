@@ -18,16 +18,12 @@ from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
 from data_prep.sources import idx
-from data_prep.sources.raw_files import cache_folder, download, find_all
+from data_prep.sources.idx import IdxFile
+from data_prep.sources.idx_files import FILES, find_idx_files, missing_idx_files
+from data_prep.sources.raw_files import cache_folder, download
 
 _SPLITS = {"train": "train", "test": "t10k"}
 _IMAGE_DIMENSIONS, _LABEL_DIMENSIONS = 3, 1
-_FILES = {
-    f"{prefix}-{kind}-idx{dimensions}-ubyte": dimensions
-    for prefix in _SPLITS.values()
-    for kind, dimensions in (("images", _IMAGE_DIMENSIONS), ("labels", _LABEL_DIMENSIONS))
-}
-_FOLDERS = ("", "raw/", "MNIST/raw/", "FashionMNIST/raw/")  # the last three are torchvision's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +44,16 @@ class IdxImages:
     """(height, width), if known in advance"""
     mirrors: tuple[str, ...] = ()
     system_folder: Path | None = None
+    files: str = ""
+    """what the names of the files begin with, where a folder holds several data sets"""
     held_out: int = 0
     """number of the last training rows that form a split of their own, ``valid``, for model selection"""
     raw: Path | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {"held_out": self.held_out} if self.held_out else {}
+        held_out = {"held_out": self.held_out} if self.held_out else {}
+        return held_out | ({"files": self.files} if self.files else {})
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -85,19 +84,19 @@ class IdxImages:
 
     def checksums(self) -> Mapping[str, str]:
         if self.md5 is not None:
-            return {file: f"md5:{self.md5[file]}" for file in _FILES}
-        return {file: f"md5:{idx.unpacked_md5(self._found[file], d)}" for file, d in _FILES.items()}
+            return {file: f"md5:{self.md5[file]}" for file in FILES}
+        return {file: f"md5:{idx.unpacked_md5(self._found[file], d)}" for file, d in FILES.items()}
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> IdxImages:
         """Unpack the four files below ``scratch``, comparing their MD5 with the known ones on the way."""
         if self.raw is None and self._located() is None and self.mirrors:
             download(
-                self.name, [f"{file}.gz" for file in _FILES], mirrors=self.mirrors, folder=cache_folder(self.name),
+                self.name, [f"{file}.gz" for file in FILES], mirrors=self.mirrors, folder=cache_folder(self.name),
                 looked_in=self._places, progress=progress,
             )  # fmt: skip
         found = self._found
-        progress.begin("checking raw files", total=len(_FILES))
-        for file, dimensions in _FILES.items():
+        progress.begin("checking raw files", total=len(FILES))
+        for file, dimensions in FILES.items():
             _copy_unpacked(
                 found[file], scratch / file, dimensions, None if self.md5 is None else self.md5[file], self
             )
@@ -138,11 +137,7 @@ class IdxImages:
     def _classes(self, split: str) -> NDArray[np.uint8]:
         """All labels of a file."""
         path = self._path(split, "labels")
-        if idx.is_packed(path):
-            unpacked = b"".join(idx.unpacked_blocks(path, _LABEL_DIMENSIONS))
-            classes = np.frombuffer(unpacked, dtype=np.uint8, offset=8)
-        else:
-            classes = idx.map_idx(path, _LABEL_DIMENSIONS)
+        classes = idx.classes(path)
         if self.label is not None and (bad := np.flatnonzero(classes >= self.label.cardinality)).size:
             raise RawDataError(
                 f"{path}: row {bad[0]} (byte {8 + bad[0]}) has the label {classes[bad[0]]}, "
@@ -154,7 +149,9 @@ class IdxImages:
         """Rows of a split whose files were unpacked by ``verified``."""
         files, first = self._origin(split)
         start, stop = first + start, first + stop
-        images = idx.map_idx(self._path(files, "images"), _IMAGE_DIMENSIONS)[start:stop]
+        path = self._path(files, "images")
+        assert isinstance(path, Path)
+        images = idx.map_idx(path, _IMAGE_DIMENSIONS)[start:stop]
         classes = self._classes(files)[start:stop]
         n = len(images)
         return Rows(
@@ -169,7 +166,8 @@ class IdxImages:
     def where_raw(self) -> str:
         found = self._located()
         if found is not None:
-            return f"found in {next(iter(found.values())).parent}"
+            file = next(iter(found.values()))
+            return f"found in {file.parent if isinstance(file, Path) else file.archive}"
         looked = ", ".join(str(p) for p in self._places)
         return (
             f"not in {looked}; to be downloaded from {self.mirrors[0]}"
@@ -182,17 +180,23 @@ class IdxImages:
         system = () if self.system_folder is None else (self.system_folder,)
         return (*system, cache_folder(self.name))
 
-    def _located(self) -> dict[str, Path] | None:
-        spellings = {file: _spellings(file) for file in _FILES}
-        return find_all(self.title, spellings, named=self.raw, places=self._places)
+    def _located(self) -> dict[str, IdxFile] | None:
+        """The four files; None if none of the usual places has them. ``RawDataError`` if the user's does not."""
+        for place in (self.raw,) if self.raw is not None else self._places:
+            found = find_idx_files(place, self.name, chosen=self.files)
+            if len(found) == len(FILES):
+                return found
+            if self.raw is not None:
+                raise missing_idx_files(place, found, self.title)
+        return None
 
     @cached_property
-    def _found(self) -> dict[str, Path]:
+    def _found(self) -> dict[str, IdxFile]:
         found = self._located()
         if found is None:
             raise RawDataError(
                 f"the raw files of {self.title} are in none of {', '.join(str(p) for p in self._places)}; "
-                f"name the folder that holds {', '.join(_FILES)} with --raw"
+                f"name the folder that holds {', '.join(FILES)} with --raw"
             )
         return found
 
@@ -202,30 +206,26 @@ class IdxImages:
             f"{_SPLITS[split]}-{kind}-idx{_IMAGE_DIMENSIONS if kind == 'images' else _LABEL_DIMENSIONS}-ubyte"
         )
 
-    def _path(self, split: str, kind: str) -> Path:
+    def _path(self, split: str, kind: str) -> IdxFile:
         return self._found[self._file(split, kind)]
 
 
-def _spellings(file: str) -> tuple[str, ...]:
-    """The usual names of a raw file: packed or not, with a dot before ``idx``, in torchvision's folders."""
-    dotted = file.replace("-idx", ".idx")
-    return tuple(
-        f"{folder}{name}{suffix}" for folder in _FOLDERS for suffix in ("", ".gz") for name in (file, dotted)
-    )
-
-
 def _copy_unpacked(
-    path: Path, target: Path, dimensions: int, expected: str | None, source: IdxImages
+    path: IdxFile, target: Path, dimensions: int, expected: str | None, source: IdxImages
 ) -> None:
     if target.is_file() and expected is not None and idx.unpacked_md5(target, dimensions) == expected:
         return  # left by an earlier run that was killed later
     md5 = hashlib.md5(usedforsecurity=False)
+    if dimensions == _LABEL_DIMENSIONS and idx.read_header(path, dimensions).item_bytes > 1:
+        with atomic_write(target) as copy:
+            copy.write(idx.as_bytes(idx.classes(path)))
+        return
     with atomic_write(target) as copy:
         for block in idx.unpacked_blocks(path, dimensions):
             md5.update(block)
             copy.write(block)
         if expected is not None and md5.hexdigest() != expected:
-            downloaded = path.is_relative_to(cache_folder(source.name))
+            downloaded = isinstance(path, Path) and path.is_relative_to(cache_folder(source.name))
             remedy = "remove it to download it again" if downloaded else "fetch it again"
             raise RawDataError(
                 f"{path} is not the file of {source.title}: the MD5 of its unpacked content is {md5.hexdigest()} "

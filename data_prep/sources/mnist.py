@@ -61,12 +61,16 @@ def mnist(raw: Path | None) -> IdxImages:
     )
 
 
-def idx_folder(raw: Path | None) -> IdxImages:
-    """A user's own grey images, in four files named and laid out like MNIST's (as KMNIST's and EMNIST's are)."""
+def idx_folder(raw: Path | None, *, files: str = "") -> IdxImages:
+    """A user's own grey images in four idx files, as MNIST's, EMNIST's, KMNIST's and QMNIST's are.
+
+    ``files``: what the names of the files begin with, where a folder holds several data sets.
+    """
     return IdxImages(
         name="idx_folder",
         title="a folder of idx files",
         home="your own: the four files of the MNIST family, in the folder that --raw names",
         licence="that of the files",
+        files=files,
         raw=raw,
     )

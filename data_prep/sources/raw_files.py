@@ -44,28 +44,6 @@ def archives_in(folder: Path) -> str:
     return f" ({', '.join(found[:3])}{others} lies there: is it unpacked, and completely?)"
 
 
-def find_all(
-    name: str, spellings: Mapping[str, Sequence[str]], *, named: Path | None, places: Sequence[Path]
-) -> dict[str, Path] | None:
-    """All raw files of a source, from one folder; None if no place holds them all.
-
-    If the user names a folder, no other place is searched, and a file missing there is a ``RawDataError``.
-    """
-    if named is not None:
-        if not named.is_dir():
-            raise RawDataError(f"{named} is not a folder; name the one that holds {_listed(spellings)}")
-        found = find_in(named, spellings)
-        if len(found) < len(spellings):
-            missing = [f for f in spellings if f not in found]
-            raise RawDataError(f"{named} lacks {_listed(missing)} of {name} (packed as .gz or not)")
-        return found
-    for place in places:
-        found = find_in(place, spellings)
-        if len(found) == len(spellings):
-            return found
-    return None
-
-
 def download(
     name: str, files: Sequence[str], *, mirrors: Sequence[str], folder: Path, looked_in: Sequence[Path],
     progress: Progress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from data_prep.errors import RawDataError
+from data_prep.errors import ConfigError, RawDataError
 from data_prep.files import checksum
 from data_prep.progress import Progress
-from data_prep.sources import SOURCES, UnknownSource, canonical_name, source_named
+from data_prep.sources import SOURCES, UnknownSource, canonical_name, settable_options, source_named
 from data_prep.sources.idx_images import IdxImages
 from data_prep.sources.mnist import fashion_mnist
 from data_prep.sources.raw_files import cache_folder
 from tests.data_prep.fixtures import TINY_ROWS, blobs, content, idx_bytes, write_raw
+from tests.data_prep.sources.raw_pictures import write_zip
 
 QUIET = Progress(shown=False)
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -75,6 +76,78 @@ def test_usual_layouts_and_spellings_are_found(tmp_path: Path, layout: str, pack
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
     source = source_named("idx_folder", tmp_path / "raw files, 'odd' \"name\"")
     assert dict(source.verified(tmp_path / "work", QUIET).splits()) == TINY_ROWS
+
+
+def as_emnist(folder: Path) -> None:
+    """Several data sets in one folder; those that are not wanted are incomplete, or smaller."""
+    for path in list(folder.iterdir()):
+        path.rename(folder / f"emnist-letters-{path.name.replace('t10k', 'test')}")
+    write_raw(folder / "of another", {"train": 20, "test": 10})
+    (folder / "emnist-digits-train-images-idx3-ubyte").write_bytes(b"")
+
+
+def as_kaggle(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        (path / path.name).write_bytes(content)
+
+
+def as_torchvision(folder: Path) -> None:
+    files = list(folder.iterdir())
+    for name in ("KMNIST", "idx-folder"):
+        (folder / name / "raw").mkdir(parents=True)
+    for path in files:
+        path.rename(folder / "idx-folder" / "raw" / path.name)
+    write_raw(folder / "KMNIST" / "raw", {"train": 20, "test": 10})
+
+
+def as_zips(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        write_zip(path.with_name(f"{path.name}.zip"), {path.name: path.read_bytes()})
+        path.unlink()
+
+
+def as_qmnist(folder: Path) -> None:
+    """QMNIST's labels are rows of eight int32, the class first."""
+    for path in list(folder.iterdir()):
+        new = folder / f"qmnist-{path.name.replace('t10k', 'test')}.gz".replace("idx1-ubyte", "idx2-int")
+        content = path.read_bytes()
+        if "labels" in path.name:
+            rows = np.zeros((len(content) - 8, 8), dtype=">i4")
+            rows[:, 0] = np.frombuffer(content, np.uint8, offset=8)
+            content = b"\0\0\x0c\2" + np.array(rows.shape, dtype=">u4").tobytes() + rows.tobytes()
+        new.write_bytes(gzip.compress(content))
+        path.unlink()
+
+
+@pytest.mark.parametrize("form", [as_emnist, as_kaggle, as_torchvision, as_zips, as_qmnist])
+def test_the_names_of_the_family_are_found_and_give_the_same_rows(
+    tmp_path: Path, tiny_raw: Path, form: Callable[[Path], None]
+) -> None:
+    raw = write_raw(tmp_path / "raw")
+    form(raw)
+    found = source_named("idx_folder", raw).verified(tmp_path / "work", QUIET)
+    expected = source_named("idx_folder", tiny_raw).verified(tmp_path / "other", QUIET)
+    for split in TINY_ROWS:
+        one, other = found.rows(split, 10, 60), expected.rows(split, 10, 60)
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_one_archive_of_all_and_one_of_several_data_sets_in_a_folder_are_taken(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "raw", packed=True)
+    write_zip(tmp_path / "all.zip", {f"gzip/{p.name}": p.read_bytes() for p in raw.iterdir()})
+    assert source_named("idx_folder", tmp_path / "all.zip").splits() == TINY_ROWS
+    for path in list(raw.iterdir()):
+        (raw / f"emnist-digits-{path.name}").write_bytes(path.read_bytes())
+        path.rename(raw / f"emnist-letters-{path.name}")
+    with pytest.raises(ConfigError, match=r"2 data sets: emnist-digits, emnist-letters; .* files=NAME"):
+        source_named("idx_folder", raw).splits()
+    source = source_named("idx_folder", raw, {"files": "emnist-letters"})
+    ready = source.verified(tmp_path / "work", QUIET)
+    assert source_named("idx_folder", ready.raw, settable_options(source)).splits() == TINY_ROWS
 
 
 def test_missing_files_of_a_named_folder_are_listed(tiny_raw: Path, tmp_path: Path) -> None:
