@@ -16,8 +16,9 @@ from data_prep.sources.options import Option, parsed_options
 from data_prep.sources.source import Source
 from data_prep.stages import is_complete, prepare
 from pipeline.cell import Cell
-from pipeline.config import RunConfig
+from pipeline.config import RunConfig, network_of
 from pipeline.models.parts.image_vae import ImageVAEConfig, settled
+from pipeline.networks.own_source import OwnSource, is_own
 from pipeline.tracking import TrackingSettings
 
 
@@ -122,7 +123,7 @@ def write_cells(
     cells: Iterable[Cell], tracking: TrackingSettings, *, reset_failure: bool = False
 ) -> list[Cell]:
     """Write the ``config.json`` of each cell with that tracking; ``reset_failure``: failed cells are retried."""
-    tracked = [Cell(cell.folder, replace(cell.config, tracking=tracking)) for cell in cells]
+    tracked = [Cell(cell.folder, replace(with_network_copied(cell), tracking=tracking)) for cell in cells]
 
     def write(cell: Cell) -> None:
         cell.write()
@@ -134,6 +135,18 @@ def write_cells(
         for _ in writers.map(write, tracked):
             pass
     return tracked
+
+
+def with_network_copied(cell: Cell) -> RunConfig:
+    """The cell's configuration; a network of the user's is copied into the sweep's folder, and named there.
+
+    So the user may edit it while jobs wait, or afterwards.
+    """
+    model, network = cell.config.model, network_of(cell.config)
+    if not isinstance(model, ImageVAEConfig) or not is_own(network):
+        return cell.config
+    copy = OwnSource.read(network).copied_into(cell.folder.parent)
+    return replace(cell.config, model=replace(model, network=copy))
 
 
 def make_cells(

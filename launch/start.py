@@ -31,6 +31,8 @@ from launch.store import record_stop, wait_for_store
 from launch.uploads import RecordedTracking, bring_finished_cells
 from pipeline.cell import Cell
 from pipeline.config import RunConfig
+from pipeline.models.parts.image_vae import ImageVAEConfig
+from pipeline.networks.choice import NetworkName
 from pipeline.tracking import (
     Destination,
     TrackingSettings,
@@ -82,6 +84,8 @@ class Sweep:
     """number of processes per run (default: the recipe's)"""
     precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """autocast type (default: the recipe's)"""
+    network: NetworkName | None = None
+    """networks of every run, such as `nets/mine.py:MyNetwork` (default: the recipe's); docs/networks.md"""
     seeds: int | None = None
     """number of seeds of each run, from 0 (default: the recipe's)"""
     measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
@@ -256,6 +260,8 @@ def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
         runs = [replace(run, training=replace(run.training, epochs=options.epochs)) for run in runs]
     if options.precision is not None:
         runs = [replace(run, training=replace(run.training, precision=options.precision)) for run in runs]
+    if options.network is not None:
+        runs = [with_network(run, options.network) for run in runs]
     if options.measures:
         runs = [replace(run, measures=replace(run.measures, take=options.measures)) for run in runs]
     if options.split is not None:
@@ -264,6 +270,12 @@ def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
     if ranks is not None:
         runs = [replace(run, training=replace(run.training, ranks=ranks)) for run in runs]
     return runs
+
+
+def with_network(run: RunConfig, network: str) -> RunConfig:
+    """The run with other networks; unchanged if its system has one of its own."""
+    model = run.model
+    return replace(run, model=replace(model, network=network)) if isinstance(model, ImageVAEConfig) else run
 
 
 def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:

@@ -12,6 +12,7 @@ from pipeline.cells.record import RunRecord
 from pipeline.identity import identifying
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
+from pipeline.networks.own_source import identity_of, is_own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,10 +23,21 @@ class RunConfig(RunRecord):
 
 
 def identity(config: RunConfig, data_digest: str) -> str:
-    """Eight hex characters that identify the run: a hash of everything that decides its training (``pipeline.identity``)."""
+    """Eight hex characters that identify the run: a hash of everything that decides its training (``pipeline.identity``).
+
+    A network of the user's counts by its source, wherever it is.
+    """
     config = replace(config, data=replace(config.data, label_seed=_label_seed_of_its_own(config)))
-    text = json.dumps({"config": identifying(config), "data": data_digest}, sort_keys=True)
+    said, network = identifying(config), network_of(config)
+    if is_own(network):
+        said["model"]["network"] = identity_of(network)
+    text = json.dumps({"config": said, "data": data_digest}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def network_of(config: RunConfig) -> str:
+    """The networks that the run names; empty if its system has one of its own."""
+    return getattr(config.model, "network", "")
 
 
 def readable_name(config: RunConfig) -> str:

@@ -12,6 +12,8 @@ import tyro
 from data_prep.errors import ConfigError
 from pipeline.networks.convolutional import Convolutional, halvings
 from pipeline.networks.families import ImageShape, Networks
+from pipeline.networks.own import OwnNetworks
+from pipeline.networks.own_source import OwnSource, is_own
 from pipeline.networks.perceptrons import Perceptrons
 from pipeline.networks.pixel_norm import PixelNormalised
 
@@ -21,7 +23,9 @@ CONVOLUTIONS: dict[str, Callable[[ImageShape], Networks]] = {
     "convolutional": Convolutional,
     "pixel_norm": PixelNormalised,
 }
-NetworkName = Annotated[str, tyro.conf.arg(metavar="{auto,mlp,convolutional,pixel_norm}")]
+NetworkName = Annotated[
+    str, tyro.conf.arg(metavar="{auto,mlp,convolutional,pixel_norm,FILE.py:CLASS,MODULE:CLASS}")
+]
 NAMES = ("auto", "mlp", *CONVOLUTIONS)
 LARGEST_SIDE_FOR_MLP = 32
 """Of larger images no paper uses MLPs."""
@@ -30,10 +34,11 @@ TABLE_3_SIDE = 64
 
 
 def check_network(system: str, choice: str) -> None:
-    """ConfigError unless it can name a family of networks."""
-    if choice not in NAMES:
+    """ConfigError unless it can name a family of networks, or a class of the user's."""
+    if choice not in NAMES and not is_own(choice):
         raise ConfigError(
-            f"{system}: network is {choice!r}; it must be {', '.join(NAMES[:-1])} or {NAMES[-1]}"
+            f"{system}: network is {choice!r}; it must be {', '.join(NAMES)}, or a class of your own as FILE.py:CLASS or"
+            " MODULE:CLASS"
         )
 
 
@@ -41,8 +46,10 @@ def networks_for(choice: str, image_shape: ImageShape, *, width: int, system: st
     """The chosen family for images of this shape; ``width`` is that of the hidden layers of MLPs.
 
     Raises:
-        ConfigError: it has none for this shape.
+        ConfigError: it has none for this shape, or is a class of the user's that does not keep the contract.
     """
+    if is_own(choice):
+        return OwnNetworks(choice, image_shape, width)
     name = auto(image_shape) if choice == "auto" else choice
     if choice == "auto":
         _log_choice(system, image_shape)
@@ -63,8 +70,10 @@ def auto(image_shape: ImageShape) -> str:
 def recorded(choice: str, image_shape: ImageShape) -> str:
     """A choice as cells record it: ``auto`` is spelled out where it was an MLP before there were convolutions of that size.
 
-    So a cell from then, which says ``auto``, is not mistaken for one of now.
+    So a cell from then, which says ``auto``, is not mistaken for one of now. A class of the user's gets an absolute path.
     """
+    if is_own(choice):
+        return OwnSource.read(choice).choice
     _, *size = image_shape
     meant_an_mlp = choice == "auto" and size != [TABLE_3_SIDE, TABLE_3_SIDE]
     return "convolutional" if meant_an_mlp and auto(image_shape) == "convolutional" else choice

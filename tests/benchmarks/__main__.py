@@ -1,6 +1,6 @@
 """Images per second of the loaders, of a training step and of a preparation: ``make bench``.
 
-Parts by themselves: ``python -m tests.benchmarks {steps,gradient-noise,gpu} --help``.
+Parts by themselves: ``python -m tests.benchmarks {steps,networks,gradient-noise,gpu} --help``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
-from tests.benchmarks import gpu, gradient_noise, steps
+from tests.benchmarks import gpu, gradient_noise, networks, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
 from tests.benchmarks.preparation import Preparation, preparation_speed, worker_memory
 
-PARTS = {"steps": steps.main, "gradient-noise": gradient_noise.main, "gpu": gpu.main}
+PARTS = {
+    "steps": steps.main,
+    "networks": networks.main,
+    "gradient-noise": gradient_noise.main,
+    "gpu": gpu.main,
+}
 CPU = torch.device("cpu")
 ALONE = World(rank=0, size=1, device=CPU)
 
@@ -84,6 +89,7 @@ def main() -> None:
             }
             show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
         steps.measure_steps(steps.Steps(threads=(asked.threads,), rounds=asked.rounds, variants=True))
+        networks.measure_networks(networks.NetworkSpeed(threads=asked.threads, rounds=asked.rounds))
         measure_loading(rounds=asked.rounds)
         preparation_speed(Preparation.pictures, Preparation.rounds)
         worker_memory(sizes=(10_000, 20_000, 40_000))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import tyro
@@ -27,6 +27,7 @@ from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.registry import PRESETS
 from pipeline.networks.convolutional import Convolutional
+from pipeline.networks.families import Networks
 from pipeline.training.memory import keep_freed_memory
 from pipeline.training.settings import TrainingConfig
 from pipeline.training.step import Step
@@ -147,25 +148,27 @@ def variants(*, compiled: bool) -> list[Variant]:
     return [Variant(*choice) for choice in choices]
 
 
-def random_batch(asked: Steps) -> Batch:
+def random_batch(asked: Steps, data: DataSpec = FACES) -> Batch:
     """Noise with labels, some rows having all of theirs."""
     rows, labelled = asked.batch_size, round(asked.batch_size * asked.supervision_rate)
     generator = torch.Generator().manual_seed(0)
     return Batch(
-        image=torch.randint(0, 256, (rows, *FACES.image_shape), dtype=torch.uint8, generator=generator),
+        image=torch.randint(0, 256, (rows, *data.image_shape), dtype=torch.uint8, generator=generator),
         labels=torch.randint(0, 2, (rows, LABELS), dtype=torch.uint8, generator=generator),
         observed=(torch.arange(rows) < labelled)[:, None].repeat(1, LABELS),
         labelled=labelled,
     )
 
 
-def system_step(preset: str, batch: Batch, variant: Variant, steps: int) -> Work:
-    """Training steps of a system; ConfigError if it does not support such data."""
+def system_step(
+    preset: str, batch: Batch, variant: Variant, steps: int, data: DataSpec = FACES, **options: Any
+) -> Work:
+    """Training steps of a system, with these options of its own; ConfigError if it does not support such data."""
     config = RunConfig(
-        model=PRESETS[preset].config(),
+        model=replace(PRESETS[preset].config(), **options),
         training=TrainingConfig(precision=variant.precision, compile=variant.compiled),
     )
-    step = Step(config, FACES, ALONE)
+    step = Step(config, data, ALONE)
     if variant.channels_last:
         step.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     step.warm_up(batch)
@@ -178,10 +181,10 @@ def system_step(preset: str, batch: Batch, variant: Variant, steps: int) -> Work
     return work
 
 
-def bare_step(batch: Batch, variant: Variant, steps: int) -> Work:
+def bare_step(batch: Batch, variant: Variant, steps: int, family: Networks | None = None) -> Work:
     """The same networks and optimiser as CCVAE's, with nothing of its objective but the reconstruction."""
     latents = LABELS + CCVAEConfig.celeba().style_size
-    family = Convolutional(FACES.image_shape)
+    family = family or Convolutional(FACES.image_shape)
     networks = nn.ModuleList([family.encoder(2 * latents), family.decoder(latents)])
     encoder, decoder = networks
     if variant.channels_last:

@@ -1,4 +1,4 @@
-"""The benchmark of training steps runs, at a tiny size, for every system that takes 18 binary labels."""
+"""The benchmarks of training steps run, at a tiny size, for every system that takes 18 binary labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from data_prep.errors import ConfigError
 from pipeline.models.registry import PRESETS
+from tests.benchmarks.networks import NetworkSpeed, measure_networks
 from tests.benchmarks.steps import Steps, Variant, measure_steps, random_batch, system_step, variants
 
 SMALL = Steps(
@@ -43,3 +44,15 @@ def test_every_system_makes_its_steps_except_those_for_other_labels() -> None:
         else:
             assert work() == len(batch), preset
     assert refused == {"revae-one-per-class"}
+
+
+def test_each_family_of_networks_is_measured_at_each_size(capsys: pytest.CaptureFixture[str]) -> None:
+    measure_networks(NetworkSpeed(sides=(28, 48), batch_size=2, steps=1, rounds=1))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " x " in line]
+    assert [(row[1], row[3]) for row in rows] == [
+        ("mlp", "28"),
+        ("convolutional", "28"),
+        ("convolutional", "48"),
+        ("pixel_norm", "28"),
+        ("pixel_norm", "48"),
+    ]

@@ -49,11 +49,11 @@ class ImageVAEConfig:
 
     system: Annotated[str, tyro.conf.Suppress]
     network: NetworkName = "auto"
-    """Encoder and decoder: `mlp`; `convolutional`, those of CCVAE's table 3 at any of the data sets' sizes; `pixel_norm`,
-    those of Rb-VAE's figure 7. `auto`: MLPs for images of up to 32 x 32 pixels (MNIST, FashionMNIST), else convolutional
-    (TFD at 48, CelebA, CheXpert and transformed MNIST at 64, AffectNet at 96)."""
+    """Encoder and decoder: `mlp`; `convolutional`, those of CCVAE's table 3, for sides of 28 to 256 pixels; `pixel_norm`,
+    those of Rb-VAE's figure 7; or a class of your own (docs/networks.md). `auto`: MLPs up to 32 x 32 pixels (MNIST,
+    FashionMNIST), else convolutional (TFD at 48, CelebA, CheXpert and transformed MNIST at 64, AffectNet at 96)."""
     hidden_width: int = 600
-    """Width of the two hidden layers of MLP encoders and decoders."""
+    """Width of the two hidden layers of MLP encoders and decoders, and of the features that a class of your own gives M2."""
     likelihood: Likelihood = "auto"
     """``p(x | z)``; `auto`: Laplace for images in colour or of 64 x 64 pixels, else Bernoulli (MNIST)."""
     likelihood_scale: float = 1.0

@@ -108,7 +108,8 @@ def test_generated_images_come_from_the_labels_posterior(draws: InjectedDraws) -
         ({"label_weight": -1.0}, "mvae: label_weight is -1.0; it must not be negative"),
         (
             {"network": "transformer"},
-            "mvae: network is 'transformer'; it must be auto, mlp, convolutional or pixel_norm",
+            "mvae: network is 'transformer'; it must be auto, mlp, convolutional, pixel_norm,"
+            " or a class of your own as FILE.py:CLASS or MODULE:CLASS",
         ),
     ],
 )
