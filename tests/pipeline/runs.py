@@ -19,13 +19,15 @@ from pipeline.models.beta_tcvae import BetaTCVAEConfig
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.csvae import CSVAEConfig
 from pipeline.models.m2 import M2Config
+from pipeline.models.vae import VAEConfig
 from pipeline.tracking import TrackingSettings
 from pipeline.training.settings import TrainingConfig
 
-SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig | BetaTCVAEConfig] = {
+SMALL: dict[str, CCVAEConfig | M2Config | CSVAEConfig | VAEConfig | BetaTCVAEConfig] = {
     "ccvae": CCVAEConfig(hidden_width=32, predictive_samples=10),
     "m2": M2Config(hidden_width=32),
     "csvae": CSVAEConfig(hidden_width=32, adversary_width=16),
+    "vae": VAEConfig(hidden_width=32),
     "beta_tcvae": BetaTCVAEConfig(hidden_width=32),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,9 @@ from tests.pipeline.models.tiny_models import (
 from tests.pipeline.runs import (
     assert_bitwise_equal,
     final_parameters,
-    small_cell,
     small_run,
-    start_ranks,
 )
-from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, kill_all
+from tests.pipeline.training.test_resume import ALONE, Recorder, ask_to_stop, assert_goes_on_bitwise, die
 
 SMALL: dict[str, Any] = {
     "characteristic_size": 2,
@@ -174,28 +171,12 @@ def test_a_run_without_a_labelled_example_of_some_class_is_refused(
         train(config, tmp_path, DataSet(tiny_data_set), ALONE, Recorder())
 
 
-@pytest.mark.slow(40)
-def test_two_ranks_killed_while_the_rate_decreases_resume_bit_for_bit(
+def test_examples_are_kept_although_the_rate_decreases_until_they_have_no_labels(
     tiny_data_set: Path, tmp_path: Path
 ) -> None:
-    falling = ((2, 0.05), (4, 0.0))
-    config = one_per_class_run(
-        tiny_data_set, epochs=30, ranks=2, supervision_rate=0.1, supervision_schedule=falling
-    )
-    whole, killed = (small_cell(tmp_path / name, config) for name in ("whole", "killed"))
-    assert start_ranks(whole, 2).wait(timeout=300) == 0, (whole.folder / "torchrun.txt").read_text()
-    process = start_ranks(killed, 2)
-    deadline = time.monotonic() + 200
-    while not list(killed.checkpoints.glob("*.json")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    kill_all(process)
-    assert not killed.is_trained()
-    assert start_ranks(killed, 2).wait(timeout=300) == 0, (killed.folder / "torchrun.txt").read_text()
-    found = final_parameters(whole.checkpoints)
-    assert_bitwise_equal(found, final_parameters(killed.checkpoints))
-    data = DataSet(tiny_data_set)
-    kept = data.images("train").gather(data.columns("train").first_of_each_class())
-    assert torch.equal(found["model.examples"], torch.from_numpy(kept))
+    falling = ((1, 0.05), (2, 0.0))
+    config = one_per_class_run(tiny_data_set, epochs=3, supervision_rate=0.1, supervision_schedule=falling)
+    assert_goes_on_bitwise(config, tmp_path, 24, die)
 
 
 def test_examples_of_a_batch_are_given_in_the_order_of_their_classes() -> None:

@@ -218,11 +218,11 @@ def test_an_objective_that_is_not_finite_ends_the_run_before_its_checkpoint(
 
 
 @pytest.mark.slow(40)
-@pytest.mark.parametrize(("system", "ranks"), [("csvae", 2), ("beta_tcvae", 3)])
+@pytest.mark.parametrize(("system", "ranks"), [("beta_tcvae", 3)])
 def test_a_run_killed_for_real_and_resumed_is_bitwise_equal(
     tiny_data_set: Path, tmp_path: Path, system: str, ranks: int
 ):
-    config = small_run(tiny_data_set, system=system, epochs=30, ranks=ranks)
+    config = small_run(tiny_data_set, system=system, epochs=15, ranks=ranks)
     whole, killed = (small_cell(tmp_path / name, config) for name in ("whole", "killed"))
     undisturbed = start_ranks(whole, ranks)
     assert undisturbed.wait(timeout=200) == 0, (whole.folder / "torchrun.txt").read_text()
