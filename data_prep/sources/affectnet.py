@@ -17,7 +17,7 @@ sees is set by its supervision rate (the paper's models see none).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,23 +26,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.damage import DamagedPicture
-from data_prep.decode import refusing_bombs
 from data_prep.errors import RawDataError
-from data_prep.hash_order import hash_order
+from data_prep.faults import DamagedPictures, Fault, OnError, raising
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
+from data_prep.sources.affectnet_choice import Choice, chosen_faces, shuffled
 from data_prep.sources.affectnet_files import RawFaces, find_raw_faces
-from data_prep.sources.affectnet_lists import EXPRESSIONS, ListedFaces
+from data_prep.sources.affectnet_lists import EXPRESSIONS
 from data_prep.sources.face_alignment import SIDE, aligned, mean_shape
-from data_prep.sources.face_index import FACE, FaceIndex
-from data_prep.sources.picture_files import why_not_read
+from data_prep.sources.face_index import FaceIndex
+from data_prep.sources.labelled_pictures import DAMAGED, Damaged, WhichPictures
+from data_prep.sources.picture_reading import use_each
 from data_prep.sources.raw_files import cache_folder
 
 Reference = Literal["folder", "affectnet"]
 
-_UNLABELLED, _REFERENCES, _PER_EXPRESSION = 150_000, 10_000, 500
 _SHAPES = 10_000
 """number of faces that the mean shape is computed from"""
 _HOME = "http://mohammadmahoor.com/affectnet/"
@@ -56,6 +55,8 @@ class AffectNet:
     reference: Reference = "folder"
     seed: int = 0
     """decides which faces are used, and in which split"""
+    pictures: WhichPictures = "all"
+    damaged: Damaged = "refuse"
     name: str = "affectnet"
     title: str = "AffectNet with neutral references (Rb-VAE)"
     home: str = _HOME
@@ -64,7 +65,12 @@ class AffectNet:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {"reference": self.reference, "seed": self.seed}
+        return {
+            "reference": self.reference,
+            "seed": self.seed,
+            "pictures": self.pictures,
+            "damaged": self.damaged,
+        }
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -77,31 +83,60 @@ class AffectNet:
         return (LabelSpec("expression", len(EXPRESSIONS), EXPRESSIONS),)
 
     def checksums(self) -> Mapping[str, str]:
-        """Of the list entries of the faces used, and of the names and sizes of their pictures, which must exist."""
-        faces, sizes = hashlib.sha256(), hashlib.sha256()
-        for split, rows in self._chosen.items():
+        """Of the list entries of the faces used, and of the names and content of their pictures, which must exist."""
+        faces, content = hashlib.sha256(), hashlib.sha256()
+        for split, rows in self._choice.splits.items():
             faces.update(f"{split} {len(rows)}\n".encode() + b"\n".join(rows["name"].tolist()))
             for column in ("expression", "reference", "landmarks"):
                 faces.update(np.ascontiguousarray(rows[column]).tobytes())
-            sizes.update(self._raw_faces.sizes(rows).tobytes())
-        return {"lists": f"sha256:{faces.hexdigest()}", "sizes of pictures": f"sha256:{sizes.hexdigest()}"}
+            content.update(_content(rows))
+        return {
+            "lists": f"sha256:{faces.hexdigest()}",
+            "content of pictures": f"sha256:{content.hexdigest()}",
+        }
 
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> AffectNet:
         """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
-        chosen = self._chosen
-        progress.say(f"{self.title}: {self._raw_faces.pictures}, {sum(map(len, chosen.values())):,} faces")
-        train = chosen["train"]
-        sample = np.sort(_shuffled(self.seed, "shape", train["name"].tolist())[:_SHAPES])
-        FaceIndex.write(scratch, self._raw_faces, chosen, mean_shape(train["landmarks"][sample]))
+        count = sum(map(len, self._choice.splits.values()))
+        progress.say(f"{self.title}: {self._raw_faces.pictures.path}, {count:,} faces")
+        return self._indexed(self._choice, scratch)
+
+    def surveyed(self, scratch: Path, on_error: OnError) -> AffectNet:
+        """As ``verified``, with every error in the lists passed on, and with what can be used in spite of them."""
+        return self._indexed(self._choose(on_error), scratch)
+
+    def _indexed(self, choice: Choice, scratch: Path) -> AffectNet:
+        train = choice.splits["train"]
+        sample = np.sort(shuffled(self.seed, "shape", train["name"].tolist())[:_SHAPES])
+        shape = mean_shape(train["landmarks"][sample])
+        FaceIndex.write(scratch, self._raw_faces, choice.splits, shape, choice.left_out)
         return replace(self, raw=scratch)
 
+    def without(self, faults: Sequence[Fault]) -> AffectNet:
+        """The same without some faces, counted as damaged; for what ``verified`` returned."""
+        index, kept = self._index, {}
+        assert index is not None
+        for split, rows in index.splits.items():
+            damaged = [fault.row for fault in faults if fault.split == split]
+            kept[split] = np.delete(np.array(rows), damaged)
+        record = {**index.record, "left_out": {**self.left_out, DAMAGED: len(faults)}}
+        if not all(map(len, kept.values())):
+            raise DamagedPictures(faults, "; without them a split is empty")
+        FaceIndex.rewrite(index.folder, record, kept)
+        return replace(self)
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Reason → number of pictures that are in no split for it."""
+        return self._choice.left_out if self._index is None else dict(self._index.record["left_out"])
+
     def where_raw(self) -> str:
-        return f"found in {self._raw_faces.pictures}"
+        return f"found in {self._raw_faces.pictures.path}"
 
     def splits(self) -> Mapping[str, int]:
         if self._index is not None:
             return {split: len(rows) for split, rows in self._index.splits.items()}
-        return {split: len(rows) for split, rows in self._chosen.items()}
+        return {split: len(rows) for split, rows in self._choice.splits.items()}
 
     def ids(self, split: str) -> list[str]:
         return [_id(row) for row in self._rows(split)]
@@ -116,15 +151,26 @@ class AffectNet:
             raise RawDataError(
                 f"{self.raw} holds no plan of {self.name}; only the tasks of a plan read its faces"
             )
-        faces = index.splits[split][start:stop]
-        image = np.empty((len(faces), *self.image_shape()), dtype=np.uint8)
-        with refusing_bombs():
-            for i, face in enumerate(faces):
-                try:
-                    image[i] = aligned(index.raw.content_of(face), face["landmarks"], index.shape)
-                except (DamagedPicture, OSError) as error:
-                    where = f"{index.raw.path_of(face)} ({index.raw.list_of(face)}, line {face['line']})"
-                    raise RawDataError(f"{where} {why_not_read(error)}") from None
+        faces = np.array(index.splits[split][start:stop])
+        image = np.zeros((len(faces), *self.image_shape()), dtype=np.uint8)
+        faults = []
+        for own in (True, False):
+            rows = np.flatnonzero(faces["own_folder"] == own)
+            if not len(rows):
+                continue
+            files, listed = index.of_kind(own)
+
+            def align(row: int, content: bytes, rows: NDArray[np.int64] = rows) -> None:
+                landmarks, lenient = faces["landmarks"][rows[row]], self.damaged == "use"
+                image[rows[row]] = aligned(content, landmarks, index.shape, lenient=lenient)
+
+            names, places = faces["name"][rows].tolist(), faces["place"][rows]
+            for row, picture, why in use_each(names, places, files, align):
+                number = int(rows[row])
+                listed_at = f"{listed}, line {faces['line'][number]}"
+                faults.append(Fault(split, start + number, picture, listed_at, why))
+        if faults:
+            raise DamagedPictures(sorted(faults, key=lambda fault: fault.row))
         return Rows(
             image=image,
             labels=np.array(faces["expression"]).reshape(-1, 1),
@@ -134,12 +180,22 @@ class AffectNet:
             ids=[_id(face) for face in faces],
         )
 
+    def made_from(self, split: str, start: int, stop: int) -> bytes:
+        """All of the raw files that decides rows ``start`` to ``stop`` of a split."""
+        index = self._index
+        assert index is not None
+        rows = index.splits[split][start:stop]
+        faces = b"".join(
+            rows[column].tobytes() for column in ("name", "expression", "reference", "landmarks")
+        )
+        return faces + _content(rows) + index.shape.tobytes()
+
     @cached_property
     def _index(self) -> FaceIndex | None:
         return FaceIndex.open(self.raw) if self.raw is not None and FaceIndex.is_in(self.raw) else None
 
     def _rows(self, split: str) -> NDArray[Any]:
-        return self._chosen[split] if self._index is None else self._index.splits[split]
+        return self._choice.splits[split] if self._index is None else self._index.splits[split]
 
     @cached_property
     def _raw_faces(self) -> RawFaces:
@@ -149,59 +205,17 @@ class AffectNet:
         )
 
     @cached_property
-    def _chosen(self) -> dict[str, NDArray[Any]]:
-        """Split → the faces used (n,) of type ``FACE``; ``RawDataError`` if there are too few."""
-        raw = self._raw_faces
-        listed, own_references = raw.read_lists()
-        parts = _divided(listed, self.seed)
-        taken = {
-            split: _faces(listed, rows, reference=False) for split, rows in parts.items() if split != "rest"
-        }
-        rest = parts["rest"]
-        if own_references is None:
-            neutral = rest[listed.expressions[rest] == 0][:_REFERENCES]
-            references = _faces(listed, np.sort(neutral), reference=True)
-            rest = rest[~np.isin(rest, neutral)]
-        else:
-            rows = _shuffled(self.seed, "reference", own_references.names.tolist())[:_REFERENCES]
-            references = _faces(own_references, np.sort(rows), reference=True)
-            references["own_folder"] = True
-        unlabelled = _faces(listed, np.sort(rest[:_UNLABELLED]), reference=False)
-        if not len(references) or not len(unlabelled) or not all(map(len, taken.values())):
-            raise RawDataError(
-                f"{listed.path} has too few faces: {len(references)} references, {len(unlabelled)} others, and "
-                f"{len(taken['test'])} for testing"
-            )
-        return {"train": np.concatenate([references, unlabelled]), **taken}
+    def _choice(self) -> Choice:
+        return self._choose(raising)
+
+    def _choose(self, on_error: OnError) -> Choice:
+        return chosen_faces(self._raw_faces, seed=self.seed, which=self.pictures, on_error=on_error)
 
 
-def _divided(listed: ListedFaces, seed: int) -> dict[str, NDArray[np.int64]]:
-    """Rows for ``probe`` and ``test`` (in the list's order), and the rest in the order of the hash."""
-    order = _shuffled(seed, "split", listed.names.tolist())
-    probe, test = [], []
-    for expression in range(1, len(EXPRESSIONS)):
-        members = order[listed.expressions[order] == expression]
-        count = min(_PER_EXPRESSION, len(members) // 4)
-        probe.append(members[:count])
-        test.append(members[count : 2 * count])
-    measured = {"probe": np.sort(np.concatenate(probe)), "test": np.sort(np.concatenate(test))}
-    return {**measured, "rest": order[~np.isin(order, np.concatenate(list(measured.values())))]}
-
-
-def _shuffled(seed: int, purpose: str, names: list[bytes]) -> NDArray[np.int64]:
-    """Row numbers in the order of a hash of (seed, name)."""
-    prefix = f"{purpose}\0{seed}\0".encode()
-    return hash_order(prefix + name for name in names)
-
-
-def _faces(listed: ListedFaces, rows: NDArray[np.int64], *, reference: bool) -> NDArray[Any]:
-    faces = np.zeros(len(rows), dtype=FACE)
-    for column, values in (
-        ("name", listed.names), ("line", listed.lines), ("expression", listed.expressions), ("landmarks", listed.landmarks),
-    ):  # fmt: skip
-        faces[column] = values[rows]
-    faces["reference"] = reference
-    return faces
+def _content(faces: NDArray[Any]) -> bytes:
+    """Size and CRC-32 of each picture."""
+    sizes, crcs = (np.ascontiguousarray(faces["place"][column]) for column in ("size", "crc"))
+    return sizes.astype("<i8").tobytes() + crcs.astype("<u4").tobytes()
 
 
 def _id(face: Any) -> str:
@@ -209,6 +223,13 @@ def _id(face: Any) -> str:
     return f"neutral/{name}" if face["own_folder"] else name
 
 
-def affectnet(raw: Path | None, *, reference: Reference = "folder", seed: int = 0) -> AffectNet:
+def affectnet(
+    raw: Path | None,
+    *,
+    reference: Reference = "folder",
+    seed: int = 0,
+    pictures: WhichPictures = "all",
+    damaged: Damaged = "refuse",
+) -> AffectNet:
     """AffectNet's faces, aligned, 96 x 96, with neutral reference faces in the folder ``neutral`` (Ruiz et al. 2019)."""
-    return AffectNet(raw=raw, reference=reference, seed=seed)
+    return AffectNet(raw=raw, reference=reference, seed=seed, pictures=pictures, damaged=damaged)

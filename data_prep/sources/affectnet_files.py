@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
-from data_prep.sources.affectnet_lists import ListedFaces, read_faces
-from data_prep.sources.picture_checksums import MOST_BYTES
+from data_prep.sources.affectnet_npy import Annotations
+from data_prep.sources.picture_archive import PictureArchive
+from data_prep.sources.picture_files import PictureFiles, PictureFolder
+from data_prep.sources.raw_files import archives_in, find_in
+from data_prep.sources.text_tables import TextFile, text_file_at
 
-_LISTS = ("training.csv", "Manually_Annotated_file_lists/training.csv")
+_LIST = "training.csv"
+_FOLDERS = ("", "Manually_Annotated_file_lists/")
 _PICTURES = (
     "Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", "Manually_Annotated", "images",
 )  # fmt: skip
+_ARCHIVED = ("Manually_Annotated_Images", "Manually_Annotated", "images")
+_NPY = "train_set"
 _REFERENCES, _REFERENCE_LIST = "neutral", "landmarks.csv"
 
 
@@ -24,66 +26,31 @@ _REFERENCES, _REFERENCE_LIST = "neutral", "landmarks.csv"
 class RawFaces:
     """The raw files of one preparation."""
 
-    faces_list: Path
-    pictures: Path
+    faces_list: TextFile | Annotations
+    pictures: PictureFiles
     references_list: Path | None
     """None: AffectNet's own neutral faces are the references"""
 
-    def read_lists(self) -> tuple[ListedFaces, ListedFaces | None]:
-        """The faces of AffectNet, and the user's own reference faces."""
-        references = None
-        if self.references_list is not None:
-            references = read_faces(self.references_list, with_expressions=False)
-        return read_faces(self.faces_list, with_expressions=True), references
-
-    def list_of(self, face: Any) -> Path:
-        """The list that names a face."""
-        return (
-            self.references_list
-            if self.references_list is not None and face["own_folder"]
-            else self.faces_list
-        )
-
-    def path_of(self, face: Any) -> Path:
-        """The picture of a face."""
-        folder = self.list_of(face).parent if face["own_folder"] else self.pictures
-        return folder / bytes(face["name"]).decode()
-
-    def content_of(self, face: Any) -> bytes:
-        """The bytes of its file."""
-        with self.path_of(face).open("rb", buffering=0) as file:
-            return file.read(MOST_BYTES)
-
-    def sizes(self, faces: NDArray[Any]) -> NDArray[np.int64]:
-        """Bytes (n,) of the pictures; ``RawDataError`` naming the first that is missing, and its line in the list."""
-        sizes = np.empty(len(faces), dtype="<i8")
-        for i, face in enumerate(faces):
-            path = self.path_of(face)
-            try:
-                sizes[i] = path.stat().st_size
-            except (FileNotFoundError, NotADirectoryError):
-                raise RawDataError(
-                    f"{path} is missing, but is named in {self.list_of(face)}, line {face['line']}"
-                ) from None
-            except OSError as error:
-                raise RawDataError(f"{path} cannot be read: {error.strerror}") from None
-        return sizes
+    @property
+    def references(self) -> PictureFiles | None:
+        """The user's own reference faces."""
+        return None if self.references_list is None else PictureFolder(self.references_list.parent)
 
 
 def find_raw_faces(folder: Path, *, with_references: bool, home: str, licence: str) -> RawFaces:
-    """Look into ``folder``; ``RawDataError`` says what is missing there, and where to ask for it."""
-    faces_list = next((folder / name for name in _LISTS if (folder / name).is_file()), None)
-    pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
-    references = folder / _REFERENCES / _REFERENCE_LIST
+    """Look into a folder or a zip archive; ``RawDataError`` says what is missing there, and where to ask for it."""
+    faces_list, pictures = _in_archive(folder) if folder.is_file() else _in_folder(folder)
+    references = (folder.parent if folder.is_file() else folder) / _REFERENCES / _REFERENCE_LIST
     missing = []
     if faces_list is None:
-        missing.append(f"{_LISTS[0]} (the list with landmarks)")
+        missing.append(f"{_LIST} (the list with landmarks)")
     if pictures is None:
         missing.append(f"the folder {_PICTURES[0]} (the pictures)")
     if faces_list is None or pictures is None:
         raise RawDataError(
-            f"{folder} lacks {' and '.join(missing)} of AffectNet, which is {licence}: ask for it at {home} and put it "
-            f"there, or name the folder that holds it with --raw"
+            f"{folder} lacks {' and '.join(missing)}, or {_NPY} with images and annotations, of AffectNet, which is "
+            f"{licence}: ask for it at {home} and put it there, or name the folder that holds it with --raw"
+            f"{archives_in(folder)}"
         )
     if with_references and not references.is_file():
         raise RawDataError(
@@ -91,3 +58,24 @@ def find_raw_faces(folder: Path, *, with_references: bool, home: str, licence: s
             f"subDirectory_filePath and facial_landmarks, or take AffectNet's neutral ones with reference=affectnet"
         )
     return RawFaces(faces_list, pictures, references if with_references else None)
+
+
+def _in_folder(folder: Path) -> tuple[TextFile | Annotations | None, PictureFiles | None]:
+    spellings = [f"{place}{_LIST}{packed}" for place in _FOLDERS for packed in ("", ".gz", ".zip")]
+    found = find_in(folder, {_LIST: spellings})
+    npy = next((folder / name for name in (_NPY, ".") if (folder / name / "annotations").is_dir()), None)
+    if not found and npy is not None and (npy / "images").is_dir():
+        return Annotations(npy), PictureFolder(npy / "images")
+    pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
+    archive = next((path for name in _ARCHIVED if (path := folder / f"{name}.zip").is_file()), None)
+    files: PictureFiles | None = None
+    if pictures is not None:
+        files = PictureFolder(pictures)
+    elif archive is not None:
+        files = PictureArchive(archive, depth=None, folders=_ARCHIVED)
+    return text_file_at(found[_LIST]) if found else None, files
+
+
+def _in_archive(path: Path) -> tuple[TextFile | None, PictureFiles]:
+    archive = PictureArchive(path, depth=None, folders=_ARCHIVED)
+    return archive.text_file(_LIST), archive

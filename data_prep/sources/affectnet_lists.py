@@ -9,15 +9,18 @@ are skipped. A list of reference faces needs only the columns ``subDirectory_fil
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.errors import RawDataError
+from data_prep.faults import OnError, raising
+from data_prep.sources.affectnet_npy import Annotations
 from data_prep.sources.face_alignment import POINTS
-from data_prep.sources.text_tables import Names, RowCollector, quoted, read_table
+from data_prep.sources.text_tables import Names, RowCollector, TextFile, quoted, read_table
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 
@@ -37,7 +40,7 @@ _FARTHEST = 1e5  # pixels: no picture is that large
 class ListedFaces:
     """The usable faces of a list, by column, in the order of their names."""
 
-    path: Path
+    path: TextFile | Annotations
     names: Names
     """(n,): paths below the folder of the pictures, with slashes"""
     lines: NDArray[np.int64]
@@ -51,35 +54,55 @@ class ListedFaces:
         return len(self.names)
 
 
-def read_faces(path: Path, *, with_expressions: bool) -> ListedFaces:
-    """Read a list; ``RawDataError`` naming the file and the line of any error in it."""
+def read_faces(
+    path: TextFile | Annotations, *, with_expressions: bool, on_error: OnError = raising
+) -> ListedFaces:
+    """Read a list; each error names the file and the line of what is wrong."""
     wanted = (_NAME, _LANDMARKS, _EXPRESSION) if with_expressions else (_NAME, _LANDMARKS)
     columns: dict[str, int] = {}
     collected, landmarks, lines, width = RowCollector(path, 1), array("f"), array("q"), 0
-    for line, fields in read_table(path, commas=True):
+    for line, fields in _table(path, on_error):
         if not columns:
             is_header = _NAME.lower() in (field.lower() for field in fields)
             columns = _columns(path, line, fields if is_header else list(_HEADER), wanted)
             width = len(fields) if is_header else len(_HEADER)
             if is_header:
                 continue
-        if len(fields) != width:
-            raise RawDataError(f"{path}, line {line} has {len(fields)} fields where {width} are expected")
-        expression = _expression(path, line, fields[columns[_EXPRESSION]]) if with_expressions else 0
-        if expression >= len(EXPRESSIONS):
+        try:
+            if len(fields) != width:
+                raise RawDataError(f"{path}, line {line} has {len(fields)} fields where {width} are expected")
+            expression = _expression(path, line, fields[columns[_EXPRESSION]]) if with_expressions else 0
+            if expression >= len(EXPRESSIONS):
+                continue
+            name = _picture_name(path, line, fields[columns[_NAME]])
+            points = _points(path, line, fields[columns[_LANDMARKS]])
+        except RawDataError as error:
+            on_error(error)
             continue
-        collected.add(line, _picture_name(path, line, fields[columns[_NAME]]), [expression])
-        landmarks.extend(_points(path, line, fields[columns[_LANDMARKS]]))
+        collected.add(line, name, [expression])
+        landmarks.extend(points)
         lines.append(line)
-    rows = collected.rows()
+    rows = collected.rows(on_error)
     order = np.searchsorted(np.frombuffer(lines, dtype=np.int64), rows.lines)
-    points = np.frombuffer(landmarks, dtype=np.float32).reshape(-1, POINTS, 2)
-    if not (order[1:] > order[:-1]).all():
-        points = points[order]
-    return ListedFaces(path, rows.names, rows.lines, rows.values[:, 0], points)
+    all_points = np.frombuffer(landmarks, dtype=np.float32).reshape(-1, POINTS, 2)
+    if len(order) != len(all_points) or not (order[1:] > order[:-1]).all():
+        all_points = all_points[order]
+    return ListedFaces(path, rows.names, rows.lines, rows.values[:, 0], all_points)
 
 
-def _columns(path: Path, line: int, header: list[str], wanted: tuple[str, ...]) -> dict[str, int]:
+def _table(path: TextFile | Annotations, on_error: OnError) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a list; the pictures of annotations are counted from 1, and have a header of their own."""
+    if not isinstance(path, Annotations):
+        yield from read_table(path, commas=True)
+        return
+    yield 0, [_NAME, _EXPRESSION, _LANDMARKS]
+    for number, row in enumerate(path.rows(on_error), 1):
+        yield number, list(row)
+
+
+def _columns(
+    path: TextFile | Annotations, line: int, header: list[str], wanted: tuple[str, ...]
+) -> dict[str, int]:
     lowered = [field.lower() for field in header]
     for name in wanted:
         if lowered.count(name.lower()) != 1:
@@ -89,7 +112,7 @@ def _columns(path: Path, line: int, header: list[str], wanted: tuple[str, ...]) 
     return {name: lowered.index(name.lower()) for name in wanted}
 
 
-def _picture_name(path: Path, line: int, text: str) -> str:
+def _picture_name(path: TextFile | Annotations, line: int, text: str) -> str:
     name = PurePosixPath(text.replace("\\", "/"))
     if len(text.encode()) > LONGEST_NAME:
         raise RawDataError(f"{path}, line {line}: the name of a picture is longer than {LONGEST_NAME} bytes")
@@ -100,7 +123,7 @@ def _picture_name(path: Path, line: int, text: str) -> str:
     return str(name)
 
 
-def _expression(path: Path, line: int, text: str) -> int:
+def _expression(path: TextFile | Annotations, line: int, text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) <= 2 and int(text) <= _MOST_EXPRESSION:
         return int(text)
     raise RawDataError(
@@ -108,7 +131,7 @@ def _expression(path: Path, line: int, text: str) -> int:
     )
 
 
-def _points(path: Path, line: int, text: str) -> NDArray[np.float32]:
+def _points(path: TextFile | Annotations, line: int, text: str) -> NDArray[np.float32]:
     """The 136 coordinates, finite and not all in one place."""
     try:
         points = np.array([float(number) for number in text.split(";")], dtype=np.float64)

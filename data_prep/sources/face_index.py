@@ -19,6 +19,8 @@ from data_prep.files import atomic_write
 from data_prep.sources.affectnet_files import RawFaces
 from data_prep.sources.affectnet_lists import LONGEST_NAME
 from data_prep.sources.face_alignment import POINTS
+from data_prep.sources.picture_files import PLACE, PictureFiles
+from data_prep.sources.picture_parts import opened_files
 
 FACE = np.dtype(
     [
@@ -28,6 +30,7 @@ FACE = np.dtype(
         ("reference", "?"),
         ("own_folder", "?"),
         ("landmarks", "<f4", (POINTS, 2)),
+        ("place", PLACE),
     ]
 )
 
@@ -38,7 +41,9 @@ _FILE = "faces.json"
 class FaceIndex:
     """An index on the disk, opened."""
 
-    raw: RawFaces
+    folder: Path
+    record: Mapping[str, Any]
+    """the picture files and lists of both kinds of faces, and what was left out"""
     splits: Mapping[str, NDArray[Any]]
     """split → (n,) of type ``FACE``, mapped"""
     shape: NDArray[np.float64]
@@ -46,22 +51,32 @@ class FaceIndex:
 
     @staticmethod
     def write(
-        folder: Path, raw: RawFaces, splits: Mapping[str, NDArray[Any]], shape: NDArray[np.float64]
+        folder: Path,
+        raw: RawFaces,
+        splits: Mapping[str, NDArray[Any]],
+        shape: NDArray[np.float64],
+        left_out: Mapping[str, int],
     ) -> None:
         """Write it below ``folder``."""
+        own = raw.references
+        record = {
+            "list": str(raw.faces_list),
+            "pictures": dict(raw.pictures.record()),
+            "own_list": str(raw.references_list),
+            "own_pictures": None if own is None else dict(own.record()),
+            "left_out": dict(left_out),
+            "shape": shape.tolist(),
+        }
+        FaceIndex.rewrite(folder, record, splits)
+
+    @staticmethod
+    def rewrite(folder: Path, record: Mapping[str, Any], splits: Mapping[str, NDArray[Any]]) -> None:
+        """Write the same record with other faces."""
         for split, faces in splits.items():
             with atomic_write(folder / f"{split}.npy") as file:
                 np.save(file, faces)
-        references = None if raw.references_list is None else str(raw.references_list.absolute())
-        record = {
-            "faces_list": str(raw.faces_list.absolute()),
-            "pictures": str(raw.pictures.absolute()),
-            "references_list": references,
-            "splits": list(splits),
-            "shape": shape.tolist(),
-        }
         with atomic_write(folder / _FILE) as file:
-            file.write(json.dumps(record).encode())
+            file.write(json.dumps({**record, "splits": list(splits)}).encode())
 
     @staticmethod
     def is_in(folder: Path) -> bool:
@@ -73,15 +88,12 @@ class FaceIndex:
         """Map the index that ``write`` wrote; ``RawDataError`` naming its file if it is damaged."""
         try:
             record = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            references = record["references_list"]
-            return FaceIndex(
-                RawFaces(
-                    Path(record["faces_list"]),
-                    Path(record["pictures"]),
-                    None if references is None else Path(references),
-                ),
-                {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in record["splits"]},
-                np.array(record["shape"], dtype=np.float64),
-            )
+            splits = {split: np.load(folder / f"{split}.npy", mmap_mode="r") for split in record["splits"]}
+            return FaceIndex(folder, record, splits, np.array(record["shape"], dtype=np.float64))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RawDataError(f"{folder / _FILE} is damaged ({error}); prepare the data set again") from None
+
+    def of_kind(self, own: bool) -> tuple[PictureFiles, str]:
+        """The picture files and the list of the user's own reference faces, or of all others."""
+        record = self.record["own_pictures" if own else "pictures"]
+        return opened_files(record), self.record["own_list" if own else "list"]

@@ -39,7 +39,7 @@ class PictureArchive:
     """The picture files of a zip archive, in any of its folders.
 
     They are named by the last ``depth`` parts of their path (the file name, or with the folders above it), or, if it is
-    None, by all of it.
+    None, by all of it, from below one of ``folders`` on.
     """
 
     path: Path
@@ -114,7 +114,10 @@ class PictureArchive:
 
     def _own_name(self, entry: zipfile.ZipInfo) -> str:
         parts = _parts(entry.filename)
-        return "/".join(parts if self.depth is None else parts[-self.depth :])
+        if self.depth is not None:
+            return "/".join(parts[-self.depth :])
+        below = next((i for i, part in enumerate(parts[:-1], 1) if part in self.folders), 0)
+        return "/".join(parts[below:])
 
     def _is_picture(self, entry: zipfile.ZipInfo) -> bool:
         """Whether an entry is one of the pictures; ``RawDataError`` if the entry looks malicious or unreadable."""

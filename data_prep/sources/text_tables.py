@@ -141,7 +141,8 @@ def _check_encoding(path: TextFile, number: int, line: str) -> None:
 class NamedRows:
     """A list whose rows each name a picture, by column, in the order of the names."""
 
-    path: TextFile
+    path: Any
+    """what messages call the list"""
     names: Names
     """(n,), UTF-8, each once"""
     lines: NDArray[np.int64]
@@ -157,9 +158,12 @@ class NamedRows:
 
 
 class RowCollector:
-    """Collects the rows of a list with little memory: the names' bytes, and a byte per value."""
+    """Collects the rows of a list with little memory: the names' bytes, and a byte per value.
 
-    def __init__(self, path: TextFile, columns: int) -> None:
+    ``path`` is what messages call the list.
+    """
+
+    def __init__(self, path: Any, columns: int) -> None:
         self._path, self._columns = path, columns
         self._names: list[bytes] = []
         self._blocks: list[Names] = []

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data_prep.checking import check
 from data_prep.damage import DamagedPicture
 from data_prep.errors import RawDataError
 from data_prep.manifest import Manifest, verify_checksums
@@ -31,6 +32,7 @@ from tests.data_prep.sources.raw_faces import (
     template,
     write_affectnet,
 )
+from tests.data_prep.sources.raw_pictures import write_zip
 
 QUIET = Progress(shown=False)
 many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -214,6 +216,57 @@ def test_a_missing_picture_is_reported_with_its_line_in_the_list(own: Path) -> N
     (own / "neutral" / "2.jpg").unlink()
     with pytest.raises(RawDataError, match=r"2\.jpg is missing, but is named in .*landmarks\.csv, line 4"):
         affectnet(own).checksums()
+
+
+def test_faces_without_a_picture_and_damaged_ones_are_left_out_on_request(own: Path, tmp_path: Path) -> None:
+    pictures = own / "Manually_Annotated_Images"
+    (pictures / "0" / "face003.JPG").unlink()
+    for name in ("1/face001.png", "2/face005.png"):
+        (pictures / name).write_bytes((pictures / name).read_bytes()[:-40])
+    found = check("affectnet", raw=own, options={}, workers=1, progress=QUIET)
+    assert [finding.problem.partition(" is missing")[0][-11:] for finding in found.findings[:1]] == [
+        "face003.JPG"
+    ]
+    assert sorted(finding.picture[-13:] for finding in found.findings[1:]) == [
+        "1/face001.png",
+        "2/face005.png",
+    ]
+    options = {"pictures": "both", "damaged": "leave_out"}
+    manifest = Manifest.load(prepared("affectnet", own, tmp_path / "out", options=options))
+    assert sorted(manifest.left_out.values()) == [1, 2]
+    assert sum(split.rows for split in manifest.splits.values()) == REFERENCES + 64 - 3
+
+
+def test_one_archive_gives_the_same_data_set(raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(raw / "neutral", tmp_path / "neutral")
+    files = {str(p.relative_to(raw)): p.read_bytes() for p in raw.rglob("*.*") if "neutral" not in p.parts}
+    write_zip(tmp_path / "affectnet.zip", files)
+    assert affectnet(tmp_path / "affectnet.zip").checksums() == affectnet(raw).checksums()
+    rows = affectnet(tmp_path / "affectnet.zip").verified(tmp_path / "work", QUIET).rows("test", 0, 14)
+    assert len(rows) == 14
+
+
+def test_annotations_in_small_files_are_read(raw: Path, tmp_path: Path) -> None:
+    """The form of 2022: expression as text or a number, landmarks as an array; the same faces under other names."""
+    listed = read_faces(raw / "Manually_Annotated_file_lists" / "training.csv", with_expressions=True)
+    for kind in ("images", "annotations"):
+        (tmp_path / "train_set" / kind).mkdir(parents=True)
+    for number, (name, expression, points) in enumerate(
+        zip(listed.names.tolist(), listed.expressions.tolist(), listed.landmarks, strict=True)
+    ):
+        start = tmp_path / "train_set" / "annotations" / str(number)
+        image = tmp_path / "train_set" / "images" / f"{number}.jpg"
+        shutil.copy(raw / "Manually_Annotated_Images" / name.decode(), image)
+        np.save(f"{start}_exp.npy", np.array(str(expression) if number % 2 else float(expression)))
+        np.save(f"{start}_lnd.npy", points.reshape(-1).astype(np.float64))
+    source = affectnet(tmp_path, reference="affectnet")
+    expected = affectnet(raw, reference="affectnet")
+    assert source.splits() == expected.splits()
+    ready = source.verified(tmp_path / "work", QUIET)
+    assert np.bincount(ready.rows("test", 0, 14).labels[:, 0]).tolist() == [0, 2, 2, 2, 2, 2, 2, 2]
+    (tmp_path / "train_set" / "annotations" / "7_lnd.npy").unlink()
+    with pytest.raises(RawDataError, match=r"7_lnd\.npy is missing, but its picture is there"):
+        affectnet(tmp_path, reference="affectnet").splits()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
