@@ -65,6 +65,16 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
     return said
 
 
+def won(rows: Sequence[Row]) -> list[str]:
+    """Discriminators that won outright, in which rows, and for how long."""
+    return [
+        f"{row.system} on {row.dataset}: the discriminator{f' of {name} images' if name else ''} won outright (accuracy"
+        f" above 0.99) in up to {epochs} of {row.epochs} epochs, in {runs} of {len(row.run_ids)} runs"
+        for row in rows
+        for name, epochs, runs in row.won
+    ]
+
+
 def _readers(rows: Sequence[Row]) -> Iterator[str]:
     """How well the label readers read that numbers of the rows rest on, for each data set and split."""
     found: dict[tuple[str, str, str], list[float]] = defaultdict(list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from pipeline.measures.paper_match import Deviation, Match
 from pipeline.measures.papers import PaperValue
 from pipeline.measures.recorded import TEST, MeasuredRun, numbers_of, papers_of
 from pipeline.tracking.measured import MEASURED, MeasureStatus, measure_statuses, metric_prefix
+from pipeline.tracking.metric_log import EPOCHS_WON
 
 FIRST = ("classification_accuracy", "majority_baseline", "balanced_accuracy", "elbo")
 """Metrics that a table shows first, in this order."""
@@ -91,6 +92,8 @@ class Row:
     """The papers' rows that belong to it."""
     unmeasured: tuple[tuple[MeasureStatus, int], ...] = ()
     """Measures without numbers, why, and of how many of its runs."""
+    won: tuple[tuple[str, int, int], ...] = ()
+    """Discriminators that won epochs outright, the most epochs in one run, and in how many of its runs there were any."""
 
     @property
     def varies_labels_otherwise(self) -> bool:
@@ -203,7 +206,19 @@ def _row(
         label_seeds,
         papers,
         tuple(unmeasured.items()),
+        tuple(_won(by_seeds.values())),
     )
+
+
+def _won(runs: Iterable[MeasuredRun]) -> Iterator[tuple[str, int, int]]:
+    """Of each discriminator that won an epoch; see ``pipeline.training.players``."""
+    epochs: dict[str, list[int]] = defaultdict(list)
+    for run in runs:
+        for name, value in run.metrics.items():
+            if name.startswith("epoch/") and name.endswith(EPOCHS_WON) and value > 0:
+                epochs[name.removeprefix("epoch/").removesuffix(EPOCHS_WON).rstrip("/")].append(int(value))
+    for name, each in sorted(epochs.items()):
+        yield name, max(each), len(each)
 
 
 def statistic(values: Sequence[float], split: str = TEST, printed: tuple[Printed, ...] = ()) -> Statistic:

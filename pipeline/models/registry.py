@@ -20,6 +20,7 @@ from pipeline.models.diva_original import DivaOriginalConfig
 from pipeline.models.label_reader import LabelReaderConfig
 from pipeline.models.m2 import M2Config
 from pipeline.models.m3 import M3Config
+from pipeline.models.mathieu import MathieuConfig
 from pipeline.models.mvae import MVAEConfig
 from pipeline.models.rb_vae import RbVAEConfig
 from pipeline.models.srb_vae import SRbVAEConfig
@@ -45,6 +46,7 @@ SystemConfig = (
     | RbVAEConfig
     | SRbVAEConfig
     | SVAEConfig
+    | MathieuConfig
     | LabelReaderConfig
 )
 ModelConfig = Annotated[SystemConfig, Field(discriminator="system")]
@@ -115,6 +117,11 @@ PRESETS = {
     ),
     "srb_vae": Preset("sRb-VAE: Rb-VAE learned against two discriminators (Ruiz et al. 2019)", SRbVAEConfig),
     "svae": Preset("sVAE: a symmetric VAE, learned against a discriminator (Pu et al. 2018)", SVAEConfig),
+    "mathieu": Preset(
+        "an autoencoder with an adversary on swapped codes, and pairs of references (Mathieu et al. 2016, as Ruiz et al."
+        " adapt it)",
+        MathieuConfig,
+    ),
     "label_reader": Preset(
         "an independent classifier of pictures, which judges what other systems draw; no VAE",
         LabelReaderConfig,

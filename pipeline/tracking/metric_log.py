@@ -17,6 +17,8 @@ from pipeline.cells.lease import no_guard
 
 Kind = Literal["train", "epoch", "test", "system"]
 """``test`` is of runs made before measures had their own folders; it is only read."""
+EPOCHS_WON = "discriminator_epochs_won"
+"""Last part of the name of a metric of kind ``epoch``: how many epochs so far a discriminator won outright."""
 
 _BAD_CHARACTER = re.compile(r"[^\w\-. /]")
 

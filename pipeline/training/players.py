@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.models.interface import Adversary
+from pipeline.tracking.metric_log import EPOCHS_WON
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +20,6 @@ GRADIENT_NORM = "gradient_norm/"
 """Prefix of the norm of a player's gradient, among the terms of a step."""
 ACCURACY = "discriminator_accuracy"
 """Last part of the name of a term: how often a discriminator is right."""
-EPOCHS_WON = "discriminator_epochs_won"
-"""Last part of the name of a metric: the number of epochs so far that the discriminator won."""
 WON = 0.99
 """A discriminator wins an epoch if its accuracy is above this: it then tells the model little of what to change."""
 

@@ -30,12 +30,19 @@ SLOPE = 0.2
 class Comparison(NamedTuple):
     """What a discriminator says of as many samples of ``q`` as of ``p``, by pairs."""
 
-    divergence: Float[Tensor, " rows"]
-    """``d(q) − d(p)`` with the discriminator held fixed, which the model minimises."""
+    of_q: Float[Tensor, " rows"]
+    """``d(q)`` with the discriminator held fixed, for the model's objective."""
+    of_p: Float[Tensor, " rows"]
+    """``d(p)``, likewise."""
     objective: Float[Tensor, " rows"]
     """``½ log σ(d(q)) + ½ log σ(−d(p))`` with the samples held fixed, which the discriminator maximises."""
     accuracy: Float[Tensor, " rows"]
     """Share of the pair that is recognised: 0, ½ or 1."""
+
+    @property
+    def divergence(self) -> Float[Tensor, " rows"]:
+        """``d(q) − d(p)``, whose mean is the symmetric divergence of ``q`` and ``p``."""
+        return self.of_q - self.of_p
 
 
 class DensityRatio(nn.Module):
@@ -93,7 +100,7 @@ class DensityRatio(nn.Module):
             kept = self._kept(pixels)
             fixed.append(self.held_fixed(pixels, codes, kept))
             own.append(self(pixels.detach(), [code.detach() for code in codes], kept))
-        return Comparison(fixed[0] - fixed[1], log_probability(*own), accuracy(*own))
+        return Comparison(fixed[0], fixed[1], log_probability(*own), accuracy(*own))
 
     def _kept(self, pixels: Float[Tensor, "rows pixel"]) -> Float[Tensor, "rows input"] | None:
         """Fresh inputs to keep, while training."""

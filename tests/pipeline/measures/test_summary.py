@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeline.measures.notes import notes
+from pipeline.measures.notes import notes, won
 from pipeline.measures.summary import metric_names, summarise
 from pipeline.tracking.measured import MeasureStatus
 
@@ -143,3 +143,16 @@ def test_values_without_a_mean_do_not_end_the_table(values: tuple[float, float])
     assert not math.isfinite(found.mean)
     assert found.sd is not None
     assert math.isnan(found.sd)
+
+
+def test_a_note_says_which_discriminators_won_and_for_how_long() -> None:
+    name = "epoch/unlabelled/discriminator_epochs_won"
+    of_each = [{name: 3.0, "epoch/reference/discriminator_epochs_won": 0.0}, {name: 0.0}, {name: 1.0}]
+    runs = [measured(str(seed), metrics, {}, seed) for seed, metrics in enumerate(of_each)]
+    for each in runs:
+        each.params["training.epochs"] = "30"
+    rows = summarise(runs)
+    assert won(rows) == [
+        "m2 on mnist: the discriminator of unlabelled images won outright (accuracy above 0.99) in up to 3 of 30 epochs, in"
+        " 2 of 3 runs"
+    ]

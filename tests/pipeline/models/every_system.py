@@ -83,7 +83,7 @@ class Case:
         return ready(model, self.shape)
 
 
-SEES_NO_LABELS = {"rb_vae", "srb_vae", "svae"}
+SEES_NO_LABELS = {"rb_vae", "srb_vae", "svae", "mathieu"}
 """To them, kinds of data that differ in their labels alone are the same."""
 OF_DIFFERENT_IMAGES = ("digits", "radiographs")
 CASES = [

@@ -61,7 +61,8 @@ WEIGHS = {"WeighsImportance"}  # systems whose posterior takes no labels
 PLACES = {"HasLabelLatents"}
 OWN_LATENTS = {"EncodesFactors", "SwapsCharacteristics"} | PLACES
 PATHS = {"Traverses", "HasCentres"}
-REFERENCES = {"EncodesFactors", "SwapsCharacteristics", "HasReference"}
+TARGETS = {"EncodesFactors", "SwapsCharacteristics"}
+REFERENCES = TARGETS | {"HasReference"}
 ATTRIBUTES = {"SwitchesAttribute", "NeedsLabels"} | PLACES
 CAN = {
     "ccvae": ALWAYS | CHANGES | READS | WEIGHS | OWN_LATENTS | PATHS,
@@ -90,6 +91,7 @@ CAN = {
     "rb_vae": ALWAYS | WEIGHS | REFERENCES,
     "srb_vae": ALWAYS | WEIGHS | REFERENCES | {"HasAdversaries"},
     "svae": ALWAYS | WEIGHS | {"HasAdversaries"},
+    "mathieu": (ALWAYS - {"BoundsLikelihood"}) | TARGETS | {"HasAdversaries", "CouplesBatch"},
     "label_reader": READS,  # no VAE: it judges the others
 }
 """What each system can do, and what it needs of the loop and of whoever measures it, by the names of the protocols."""

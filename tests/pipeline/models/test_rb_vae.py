@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
@@ -17,7 +17,7 @@ from pipeline.models.svae import SVAE, SVAEConfig
 from tests.pipeline.models.csvae_reference import kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.quadrature import gaussian_grid, grid
-from tests.pipeline.models.rb_vae_reference import Draws, RbVAEReference, SVAEReference
+from tests.pipeline.models.rb_vae_reference import Draws, RbVAEReference, SVAEReference, assert_players
 from tests.pipeline.models.reference_densities import log_normal
 from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, gradients, randomise
 
@@ -69,23 +69,6 @@ def dropping(monkeypatch: pytest.MonkeyPatch, references: int) -> None:
         return one[:, :inputs]
 
     monkeypatch.setattr(torch, "rand", rand)
-
-
-def assert_players(
-    model: nn.Module, losses: Any, expected: Tensor, of_adversaries: dict[str, Tensor]
-) -> None:
-    """Every objective, and for every parameter the gradient of its owner's objective alone."""
-    torch.testing.assert_close(losses.objective, expected, rtol=1e-10, atol=1e-10)
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.total_objective).sum(), model)
-    right = {"": gradients((row_weights * expected).sum(), model, keep_graph=True)}
-    for name, values in of_adversaries.items():
-        torch.testing.assert_close(losses.adversaries[name], values, rtol=1e-10, atol=1e-10)
-        right[name] = gradients((row_weights * values).sum(), model, keep_graph=True)
-    for name, gradient in found.items():
-        owner = name.split(".")[0] if name.split(".")[0] in of_adversaries else ""
-        torch.testing.assert_close(gradient, right[owner][name], rtol=1e-8, atol=1e-9, msg=name)
-        assert gradient.norm() > 0, name
 
 
 @pytest.mark.parametrize("references", [REFERENCES, 0])

@@ -34,7 +34,17 @@ ROTATED_MNIST = DataSpec(
     label_frequencies=(tuple([0.1] * 10), tuple([0.2] * 5)),
 )
 
-WITHOUT_LABELS = ("vae", "beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii", "rb_vae", "srb_vae", "svae")
+WITHOUT_LABELS = (
+    "vae",
+    "beta_vae",
+    "beta_tcvae",
+    "dip_vae_i",
+    "dip_vae_ii",
+    "rb_vae",
+    "srb_vae",
+    "svae",
+    "mathieu",
+)
 WITHOUT_CLASSIFIER = (*WITHOUT_LABELS, "cond_vae", "cond_vae_info", "csvae")
 """The papers of these predict no label from an image."""
 
