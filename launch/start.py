@@ -13,6 +13,7 @@ import tyro
 
 from data_prep.errors import LaunchError, status_of_a_stop
 from data_prep.lock import exclusive_lock
+from data_prep.sources.options import parsed_options
 from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
 from launch.clusters.launchers import announced
@@ -78,6 +79,8 @@ class Sweep:
     """MLflow experiment for the sweep's runs (default: that of its last launch, else traitvae)"""
     restart: bool = False
     """start new cells even if the sweep has begun the same ones with another number of ranks"""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """options of the data set (`prepare.py NAME --dry-run` lists them); a recipe's own stay unless named here"""
     epochs: int | None = None
     """number of epochs (default: the recipe's)"""
     ranks: int | None = None
@@ -254,6 +257,11 @@ def chosen_runs(options: Sweep, recipe: str) -> list[RunConfig]:
             raise LaunchError(f"seeds is {options.seeds}; it must be at least 1")
         different = dict.fromkeys(replace(run, seed=0) for run in runs)
         runs = [replace(run, seed=seed) for seed in range(options.seeds) for run in different]
+    if options.options:
+        runs = [
+            replace(run, data=replace(run.data, options=_with(run.data.options, options.options)))
+            for run in runs
+        ]
     if options.label_seed is not None:
         runs = [replace(run, data=replace(run.data, label_seed=options.label_seed)) for run in runs]
     if options.epochs is not None:
@@ -276,6 +284,12 @@ def with_network(run: RunConfig, network: str) -> RunConfig:
     """The run with other networks; unchanged if its system has one of its own."""
     model = run.model
     return replace(run, model=replace(model, network=network)) if isinstance(model, ImageVAEConfig) else run
+
+
+def _with(own: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Options of a data set, in which those that are given replace a recipe's own."""
+    merged = {**parsed_options(own), **parsed_options(given)}
+    return tuple(f"{name}={value}" for name, value in merged.items())
 
 
 def _only(cells: list[Cell], texts: tuple[str, ...]) -> list[Cell]:

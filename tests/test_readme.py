@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.data_prep.sources.own_pictures.drawn_folder import write_pictures, write_table
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -51,8 +53,9 @@ def run(command: str, folder: Path, *more: str) -> str:
 
 
 def command_with(text: str) -> str:
-    """The one command of the README that contains a text."""
-    (found,) = (command for command in COMMANDS if text in command)
+    """The one command of the README that ends with a text, or else contains it."""
+    ending = [command for command in COMMANDS if command.endswith(text)]
+    (found,) = ending or [command for command in COMMANDS if text in command]
     return found
 
 
@@ -75,7 +78,7 @@ def test_step_by_step(checkout: Path):
     assert "60,000" in run(command_with("prepare.py fashion-mnist"), checkout)
     assert "500" in run(command_with("drawn-faces"), checkout, "--format", "arrow")
     assert "mmlab.ie.cuhk.edu.hk" in run(command_with("celeba --dry-run"), checkout)
-    printed = run(command_with("debug.py ccvae"), checkout, "--measures", "classification")
+    printed = run(command_with("--data fashion-mnist"), checkout, "--measures", "classification")
     assert re.search(r"classification_accuracy +0\.[5-9]", printed)
     assert "24 cells, 24 to run; nothing was written" in run(
         command_with("--recipe fashion-mnist --dry-run"), checkout
@@ -117,6 +120,29 @@ def test_step_by_step(checkout: Path):
     finally:
         os.killpg(server.pid, 15)
         server.wait(timeout=30)
+
+
+@pytest.mark.slow(40)
+@pytest.mark.timeout(900)
+def test_pictures_of_ones_own(tmp_path: Path):
+    for floor in ("launch", "jobs", "pipeline", "data_prep"):
+        (tmp_path / floor).symlink_to(ROOT / floor)
+    rows = [["file", "smiling", "hair"]]
+    rows += [[f"{i:03d}", ("yes", "no", "")[i % 3], ("black", "blond", "red")[i // 3 % 3]] for i in range(60)]
+    write_pictures(tmp_path / "my-pictures", [f"{name}.png" for name, *_ in rows[1:]])
+    write_table(tmp_path / "my-pictures" / "labels.csv", rows)
+    told = run(command_with("--sheet my-pictures.png"), tmp_path)
+    assert "smiling: binary: no 20, yes 20; unknown 20" in told
+    assert (tmp_path / "my-pictures.png").is_file()
+    assert not (tmp_path / "data").exists()
+    prepared = run(command_with("--option labels=smiling,hair size=32"), tmp_path, "--format", "arrow")
+    assert "prepared: " in prepared
+    only = ("--measures", "classification")
+    trained = run(command_with("debug.py ccvae --data pictures"), tmp_path, *only)
+    assert re.search(r"classification_accuracy +[01]\.", trained)
+    assert len(list((tmp_path / "data").glob("pictures-*"))) == 1, "the run finds what was prepared"
+    assert "split valid" in run(command_with("measure.py debug"), tmp_path, *only)
+    assert "ccvae" in run(command_with("compare.py --sweep debug"), tmp_path)
 
 
 @pytest.mark.slow(150)

@@ -11,6 +11,7 @@ from launch.recipes.attribute_switching import csvae_table1, csvae_table1_quick
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
+from launch.recipes.own_pictures import pictures, pictures_quick
 from launch.recipes.revae import (
     mnist_style,
     revae_fashion_mnist,
@@ -117,6 +118,11 @@ RECIPES = {
         "CCVAE and M2 on MNIST with 10 latents for style, for figures 22-24 of CCVAE's paper, f = 1, 100 epochs",
         mnist_style,
     ),
+    "pictures": Recipe(
+        "pictures of your own (--raw FOLDER --options NAME=VALUE ...): 5 systems, 2 rates, 100 epochs",
+        pictures,
+    ),
+    "pictures-quick": Recipe("CCVAE and M2 on the same, 5 epochs", pictures_quick),
     "revae-fashion-mnist": Recipe(
         "ReVAE tables 1 and 2 on FashionMNIST: CCVAE (4 + 10 latents), M2, M3, 3 rates, 100 epochs, 3 seeds",
         revae_fashion_mnist,

@@ -87,6 +87,13 @@ def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_
     assert {run.seed for run in five} == set(range(5))
 
 
+def test_options_of_the_data_set_replace_those_of_the_recipe_that_they_name():
+    runs = chosen_runs(Sweep(options=("count=60", "seed=3")), "hair-multiclass-quick")
+    assert {run.data.options for run in runs} == {("count=60", "read_as=celeba_hair", "seed=3")}
+    own = chosen_runs(Sweep(options=("labels=smiling", "size=32")), "pictures-quick")
+    assert {(run.data.name, run.data.options) for run in own} == {("pictures", ("labels=smiling", "size=32"))}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -15,7 +15,7 @@ FILES = ["a/1.png", "a/2.png", "b/1.png", "b/three.JPG"]
     [
         (["b/1.png", "a/2.png"], [2, 1], "path"),
         (["b\\1.png", "./a/2.png"], [2, 1], "path"),
-        (["/home/me/data/b/1.png", "C:\\data\\a\\2.png"], [2, 1], "last 2 parts of the path"),
+        (["/mnt/disk/data/b/1.png", "C:\\data\\a\\2.png"], [2, 1], "last 2 parts of the path"),
         (["2.png", "three.JPG"], [1, 3], "file name"),
         (["three.jpg", "2.PNG"], [3, 1], "file name, in any case"),
         (["three", "2"], [3, 1], "file name without ending"),
