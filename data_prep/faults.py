@@ -47,7 +47,8 @@ class DamagedPictures(RawDataError):
     def __str__(self) -> str:
         shown = "; ".join(str(fault) for fault in self.faults[:_SHOWN])
         more = len(self.faults) - _SHOWN
-        return f"{shown}{f'; and {more:,} more' if more > 0 else ''}{self.remedy}"
+        others = f"; and {more:,} more (--check lists all)" if more > 0 else ""
+        return f"{shown}{others}{self.remedy}"
 
 
 class SeveralFaults(RawDataError):

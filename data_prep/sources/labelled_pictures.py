@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import Box, Mode, decode_picture
+from data_prep.decode import Box, Mode, decode_picture, opened
 from data_prep.errors import RawDataError
 from data_prep.faults import DamagedPictures, Fault, OnError, SeveralFaults, raising
 from data_prep.files import checksum
@@ -22,7 +22,7 @@ from data_prep.rows import Rows
 from data_prep.sources.picture_files import PLACE, PictureFiles
 from data_prep.sources.picture_index import PictureIndex, Pictures
 from data_prep.sources.picture_parts import opened_files
-from data_prep.sources.picture_reading import decoded
+from data_prep.sources.picture_reading import decoded, use_each
 from data_prep.sources.raw_files import archives_in
 from data_prep.sources.text_tables import Names, TextFile
 
@@ -38,6 +38,9 @@ NOT_THERE, NOT_NAMED, DAMAGED = (
     "damaged",
 )
 """Reasons why a picture was left out."""
+
+_LOOKED_AT = 10
+"""number of pictures whose size is looked at before the work"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +193,7 @@ class LabelledPictures:
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> LabelledPictures:
         """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         found = self._listing
+        self._check_size(found)
         progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
         for path, md5 in found.official.items():
             if checksum(path, "md5") != md5:
@@ -198,6 +202,25 @@ class LabelledPictures:
                     "unless you changed or repacked it yourself, download it again"
                 )
         return self._indexed(found, scratch)
+
+    def _check_size(self, found: Listing) -> None:
+        """``RawDataError`` at once if none of the first pictures has the size that all must have."""
+        train = found.splits["train"][:_LOOKED_AT]
+        if self.file_size is None:
+            return
+        sizes: list[tuple[int, int]] = []
+
+        def note(_: int, content: bytes) -> None:
+            sizes.append(opened(content, lenient=True).size)
+
+        use_each(train.names.tolist(), train.places, found.files, note)
+        if sizes and self.file_size not in sizes:
+            (width, height), (found_width, found_height) = self.file_size, sizes[0]
+            raise RawDataError(
+                f"{found.files.name_of(bytes(train.names[0]))} has {found_width} x {found_height} pixels, and none of the "
+                f"{len(sizes)} pictures looked at has the {width} x {height} of {self.title}'s aligned ones; pictures of "
+                "other sizes can be prepared with the source pictures"
+            )
 
     def surveyed(self, scratch: Path, on_error: OnError) -> LabelledPictures:
         """As ``verified``, with every error in the lists passed on, and with what can be used in spite of them."""

@@ -120,5 +120,6 @@ def test_damaged_pictures_are_left_out_on_request_and_counted(
 def test_without_any_whole_training_picture_there_is_no_data_set(raw: Path, tmp_path: Path) -> None:
     for path in (raw / "img_align_celeba").iterdir():
         path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(RawDataError, match=r"and 35 more; without them there is no picture for training"):
+    sentence = r"and 35 more \(--check lists all\); without them there is no picture for training"
+    with pytest.raises(RawDataError, match=sentence):
         prepared("celeba", raw, tmp_path / "out", options={"damaged": "leave_out"})

@@ -62,6 +62,18 @@ def test_errors_are_written_to_the_log_of_the_cell(tiny_data_set: Path, tmp_path
     )
 
 
+def test_a_run_without_the_split_of_its_measures_is_refused_before_it_is_trained(
+    tiny_data_set: Path, tmp_path: Path
+):
+    config = small_run(tiny_data_set)
+    cell = small_cell(tmp_path, replace(config, measures=replace(config.measures, split="valid")))
+    with pytest.raises(
+        ConfigError, match=r"no split valid, .* there are: train, test; measure it .* --split"
+    ):
+        train_cell(cell.config_file)
+    assert not list(cell.folder.glob("checkpoints/*"))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
