@@ -12,6 +12,12 @@ from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnis
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
 from launch.recipes.own_pictures import pictures, pictures_quick
+from launch.recipes.reference_sets import (
+    rb_vae_drawn_faces_quick,
+    rb_vae_table1,
+    rb_vae_table1_affectnet,
+    rb_vae_table1_quick,
+)
 from launch.recipes.revae import (
     mnist_style,
     revae_fashion_mnist,
@@ -123,6 +129,20 @@ RECIPES = {
         pictures,
     ),
     "pictures-quick": Recipe("CCVAE and M2 on the same, 5 epochs", pictures_quick),
+    "rb-vae-drawn-faces-quick": Recipe(
+        "Rb-VAE, sRb-VAE, Mathieu and a VAE on 6,000 drawn faces, neutral ones as references, 5 epochs",
+        rb_vae_drawn_faces_quick,
+    ),
+    "rb-vae-table1": Recipe(
+        "Rb-VAE table 1 on transformed MNIST: 9 systems, 30 epochs, 3 seeds", rb_vae_table1
+    ),
+    "rb-vae-table1-affectnet": Recipe(
+        "Rb-VAE table 1 on AffectNet with neutral references: 9 systems, 20 epochs, 3 seeds",
+        rb_vae_table1_affectnet,
+    ),
+    "rb-vae-table1-quick": Recipe(
+        "the same systems on a tenth of transformed MNIST, 2 epochs", rb_vae_table1_quick
+    ),
     "revae-fashion-mnist": Recipe(
         "ReVAE tables 1 and 2 on FashionMNIST: CCVAE (4 + 10 latents), M2, M3, 3 rates, 100 epochs, 3 seeds",
         revae_fashion_mnist,

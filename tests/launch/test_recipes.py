@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def shape_of(run: RunConfig) -> DataSpec:
         image_shape=source.image_shape(),
         cardinalities=cardinalities,
         label_frequencies=tuple((1 / values,) * values for values in cardinalities),
+        training_rows=1000,
     )
 
 
@@ -112,3 +114,22 @@ def test_the_papers_data_are_planned_from_their_raw_files(
 @pytest.mark.parametrize("name", OURS)
 def test_the_seeds_of_a_recipe_vary_the_labelled_examples_too(name: str) -> None:
     assert all(run.label_seed in (run.seed, None) for run in RECIPES[name].runs())
+
+
+def test_rb_vaes_table_has_the_papers_nine_systems_and_settings() -> None:
+    paper = {
+        "network": "pixel_norm",
+        "likelihood": "laplace",
+        "likelihood_scale": 0.005,
+        "latent_size": 32,
+    }
+    for name, epochs in (("rb-vae-table1", 30), ("rb-vae-table1-affectnet", 20)):
+        runs = OURS[name].runs()
+        assert len({run.model.system for run in runs}) == 9
+        assert len(runs) == 27
+        for run in runs:
+            assert (run.training.epochs, run.optimiser.learning_rate) == (epochs, 1e-4)
+            assert run.optimiser.betas == (0.5, 0.99)
+            assert run.training.batch_size == 36 * (1 + run.draws_references)  # 36 + 36
+            assert asdict(run.model).items() >= paper.items()
+            assert {"linear_probes", "conditional_synthesis"} <= set(run.measures.take)
