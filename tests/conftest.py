@@ -10,6 +10,8 @@ from pathlib import Path
 
 # The ranks of a distributed test share few cores. Set before torch is imported, and inherited by child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor does each of the hundreds of processes that tests start compile our code anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A test must not write into the store of whoever runs it.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 # Nor does it depend on the width of the terminal, which a lane's process also inherits.
