@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
@@ -11,13 +12,14 @@ from pipeline.training.settings import TrainingConfig
 from tests.pipeline.runs import NUMBERS, SMALL
 
 HANG_SECONDS = 15.0
+NETWORK = Path(__file__).with_name("unhurried.py")
 
 
 def run(seed: int = 0) -> RunConfig:
     """900 small steps on two ranks: a fault takes some seconds, in which hundreds are made."""
     return RunConfig(
         data=DataConfig(name="idx_folder", supervision_rate=0.5),
-        model=SMALL["m2"],
+        model=replace(SMALL["ccvae"], network=f"{NETWORK}:Unhurried"),
         training=TrainingConfig(
             epochs=30, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
         ),
