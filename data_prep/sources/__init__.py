@@ -48,6 +48,20 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "transformed_mnist": transformed_mnist,
 }
 """Name → the function that makes it from the folder of its raw files; its keyword-only parameters are its options."""
+_OWN = (
+    "images",
+    "image",
+    "image_folder",
+    "imagefolder",
+    "folder",
+    "own",
+    "custom",
+    "csv",
+    "parquet",
+    "npz",
+    "medmnist",
+)
+"""What people call pictures of their own."""
 
 
 class UnknownSource(ConfigError):
@@ -60,7 +74,7 @@ def canonical_name(name: str) -> str:
     if canonical in SOURCES:
         return canonical
     names = ", ".join(sorted(SOURCES))
-    close = difflib.get_close_matches(canonical, SOURCES, n=1)
+    close = ["pictures"] if canonical in _OWN else difflib.get_close_matches(canonical, SOURCES, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
     raise UnknownSource(f"there is no data set named {name!r}: {meant}available: {names}")
 

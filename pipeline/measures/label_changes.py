@@ -30,7 +30,8 @@ def labels_of_several_values(labels: Sequence[LabelSpec]) -> list[int]:
 
 def figure_of(label: LabelSpec, kind: str) -> str:
     """The name of a label's own figure, with unsafe characters replaced."""
-    return f"{kind}_{re.sub(r'[^A-Za-z0-9]+', '_', label.name)}"
+    safe = re.sub(r"\W+", "_", label.name)
+    return f"{kind}_{safe}"
 
 
 def unchanged(view: ModelView, count: int) -> tuple[list[str], list[Tensor]]:

@@ -43,6 +43,8 @@ def test_names_are_found_with_hyphens_or_underscores_and_close_ones_are_suggeste
     assert canonical_name("Fashion-MNIST") == canonical_name("fashion_mnist") == "fashion_mnist"
     with pytest.raises(UnknownSource, match=r"did you mean fashion_mnist\?.*idx_folder, mnist"):
         canonical_name("fashion-mnits")
+    with pytest.raises(UnknownSource, match=r"did you mean pictures\?"):
+        canonical_name("ImageFolder")
     with pytest.raises(UnknownSource, match=r"available: .*fashion_mnist, ") as caught:
         canonical_name("zzz")
     assert "did you mean" not in str(caught.value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -104,9 +105,12 @@ def find(raw: Path | None, *, table: str, file: str) -> Found:
         return _without_picture_files(listing, chosen, table)
     notes = []
     if listing.odd_names:
-        notes.append(f"{listing.odd_names} pictures whose names are no UTF-8 are passed over")
+        notes.append(f"{listing.odd_names:,} pictures whose names are no UTF-8 are passed over")
+    if listing.leftovers:
+        notes.append(f"{listing.leftovers:,} hidden files and notebooks' copies are passed over")
     if table == NONE or not chosen:
-        folders, pictures = table_of_folders(str(listing.files.path), listing.names)
+        hint = f"; {listing.unread[0]} is not read: save it as CSV" if listing.unread else ""
+        folders, pictures = table_of_folders(str(listing.files.path), as_strings(listing.names), hint)
         return _found(listing, folders, pictures, notes=tuple(notes))
     return _matched(listing, _read_tables(listing, chosen), file, notes)
 
@@ -125,12 +129,17 @@ def _chosen_tables(listing: Listing, wanted: str) -> list[TextFile]:
     for name in (part.strip() for part in wanted.split(",")):
         if name in by_name:
             chosen.append(by_name[name])
-        elif Path(name).is_absolute() and Path(name).is_file():
-            chosen.append(Path(name))
+        elif _named_file(listing, name).is_file():
+            chosen.append(_named_file(listing, name))
         else:
             there = ", ".join(by_name) or "no tables"
             raise RawDataError(f"{listing.files.path} has no table {name!r}: it has {there}")
     return chosen
+
+
+def _named_file(listing: Listing, name: str) -> Path:
+    """A file that is named by its path in the folder, or by an absolute one."""
+    return listing.files.path / Path(name).expanduser()
 
 
 def _without_picture_files(listing: Listing, tables: Sequence[TextFile], wanted: str) -> Found:
@@ -226,9 +235,10 @@ def _matched(listing: Listing, tables: Sequence[tuple[str, Table]], file: str, n
     files = as_strings(listing.names)
     name, table = tables[0]
     if len(tables) > 1:
-        splits = [split_in_name(Path(n).stem) for n, _ in tables]
+        stems = [n.removesuffix(".gz").rpartition(".")[0] for n, _ in tables]
+        splits = [split_in_name(stem) for stem in stems]
         if all(splits) and len(set(splits)) == len(splits):
-            table = _joined([t for _, t in tables], [Path(n).stem for n, _ in tables])
+            table = _joined([t for _, t in tables], stems)
         else:
             fitting = [(n, t) for n, t in tables if _names_column(t, files) is not None]
             if len(fitting) != 1:
@@ -246,10 +256,23 @@ def _matched(listing: Listing, tables: Sequence[tuple[str, Table]], file: str, n
             f"picture is {listing.names[0].decode()}): file=COLUMN says which one does"
         )
     texts = table.columns[column].all_texts()
-    rule, _ = best_rule(texts, files)
+    rule, share = best_rule(texts, files)
+    if share < 1 and any("/" in n for n, _ in tables):
+        below = _below_their_tables(texts, tables if table.parts else [(name, table)])
+        other, other_share = best_rule(below, files)
+        if other_share > share:
+            texts, rule = below, other
     pictures = matched(texts, files, rule)
     _refuse_twice(table, column, pictures)
     return _found(listing, table, pictures, names_column=column, rule=rule, notes=tuple(notes))
+
+
+def _below_their_tables(texts: pa.StringArray, tables: Sequence[tuple[str, Table]]) -> pa.StringArray:
+    """Names of files as paths that begin in the folder of the table that names them."""
+    folders = [name.rpartition("/")[0] for name, _ in tables]
+    prefixes = pa.array([f"{folder}/" if folder else "" for folder in folders])
+    part = np.repeat(np.arange(len(tables)), [len(table) for _, table in tables])
+    return pc.binary_join_element_wise(prefixes.take(pa.array(part)), as_paths(texts), "")
 
 
 def _found(

@@ -17,6 +17,7 @@ from data_prep.sources.text_tables import ArchivedText, Names, TextFile
 
 PARQUET, ARRAYS = ".parquet", ".npz"
 TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", PARQUET, ARRAYS)
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".json", ".jsonl", ".xml", ".txt")
 _BLOCK = 1 << 16
 
 
@@ -29,8 +30,12 @@ class Listing:
     """(n,): paths below the folder or in the archive, with slashes"""
     tables: tuple[TextFile, ...]
     """sorted; also Parquet files and arrays, by their endings"""
-    odd_names: int
-    """files whose names are no UTF-8, and which are passed over"""
+    unread: tuple[str, ...] = ()
+    """tables of a kind that is not read"""
+    odd_names: int = 0
+    """pictures whose names are no UTF-8, and which are passed over"""
+    leftovers: int = 0
+    """pictures that systems and notebooks leave, and which are passed over"""
 
     def table_name(self, table: TextFile) -> str:
         """The name of a table in the folder or archive."""
@@ -45,28 +50,36 @@ def listing_of(path: Path) -> Listing:
 
 
 def _folder(path: Path) -> Listing:
-    blocks, block, tables, odd = list[Names](), list[bytes](), list[TextFile](), 0
+    blocks, block, tables, unread = list[Names](), list[bytes](), list[TextFile](), list[str]()
+    odd = leftovers = 0
     for name in _files(path):
-        if name.lower().endswith(TABLES):
+        if is_passed_over(name.split("/")[-1:]):
+            leftovers += is_picture(name)
+        elif name.lower().endswith(TABLES):
             tables.append(path / name)
-        if not is_picture(name):
-            continue
-        if not _is_utf8(name):
-            odd += 1
-            continue
-        block.append(name.encode())
-        if len(block) == _BLOCK:
-            blocks.append(np.array(block, dtype=np.bytes_))
-            block = []
+        elif name.lower().endswith(_OTHER_TABLES):
+            unread.append(name)
+        elif is_picture(name) and _is_utf8(name):
+            block.append(name.encode())
+            if len(block) == _BLOCK:
+                blocks.append(np.array(block, dtype=np.bytes_))
+                block = []
+        else:
+            odd += is_picture(name)
     names = np.concatenate([*blocks, np.array(block, dtype=np.bytes_)])
     names.sort(kind="stable")
     return Listing(
-        files=PictureFolder(path), names=names, tables=tuple(sorted(tables, key=str)), odd_names=odd
+        files=PictureFolder(path),
+        names=names,
+        tables=tuple(sorted(tables, key=str)),
+        unread=tuple(sorted(unread)),
+        odd_names=odd,
+        leftovers=leftovers,
     )
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Paths of the files below a folder; links are followed, but no folder is entered twice."""
+    """Paths of the files below a folder, but not of a system's folders; links are followed, no folder is entered twice."""
     seen, waiting = set[tuple[int, int]](), [""]
     while waiting:
         folder = waiting.pop()
@@ -78,10 +91,9 @@ def _files(root: Path) -> Iterator[str]:
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     name = f"{folder}{entry.name}"
-                    if is_passed_over([entry.name]):
-                        continue
                     if entry.is_dir():
-                        waiting.append(name + "/")
+                        if not is_passed_over([entry.name]):
+                            waiting.append(name + "/")
                     elif entry.is_file():
                         yield name
         except OSError as error:
@@ -98,7 +110,7 @@ def _archive(path: Path) -> Listing:
             e for e in opened.namelist() if e.lower().endswith(TABLES) and not is_passed_over(e.split("/"))
         ]
     tables = [ArchivedText(path, entry) for entry in sorted(entries)]
-    return Listing(files=archive, names=names, tables=tuple(tables), odd_names=0)
+    return Listing(files=archive, names=names, tables=tuple(tables))
 
 
 def _is_utf8(name: str) -> bool:

@@ -14,8 +14,8 @@ from data_prep.sources.own_pictures.table import Column, Table
 from data_prep.sources.own_pictures.words import SPLIT_NUMBERS, plain, split_named
 
 AUTO, NONE = "auto", "none"
-_MOST_GUESSED_VALUES = 50
-"""A column with more different values is no label unless it is named as one."""
+_MOST_GUESSED_VALUES, _MOST_GUESSED_NUMBERS = 50, 20
+"""A column with more different values, or with more numbers that are not 0, 1, 2, ..., is no label unless named as one."""
 _SPLIT_NAMES = frozenset(("split", "partition", "subset", "set", "phase", "usage", "fold"))
 _GROUP_NAMES = frozenset(
     f"{who}{mark}" for who in (
@@ -132,8 +132,9 @@ def _guessed_label(table: Table, name: str, unknown: frozenset[str] | None) -> L
     count = found.spec.cardinality
     if count < 2:
         return f"only one value, {found.spec.values[0]}" if count else "no known value"
-    fractions = kind == "numbers" and any("." in value for value in found.spec.values)
-    if fractions or count > _MOST_GUESSED_VALUES or 2 * count > max(len(table), 5):
+    numbers = kind == "numbers" and found.spec.values != tuple(map(str, range(count)))
+    measured = numbers and (count > _MOST_GUESSED_NUMBERS or any("." in value for value in found.spec.values))
+    if measured or count > _MOST_GUESSED_VALUES or 2 * count > max(len(table), 5):
         return f"{count} different {kind}{as_factor or f' (labels={name} takes it all the same)'}"
     return found
 

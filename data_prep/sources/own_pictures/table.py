@@ -65,9 +65,14 @@ class Column:
             texts = pa.concat_arrays([texts, pa.array([""])])
         return Column(texts, codes.to_numpy(zero_copy_only=False).astype(np.int32))
 
-    @staticmethod
-    def of_texts(texts: Sequence[str]) -> Column:
-        return Column.of(pa.array(texts, pa.string()))
+    def replaced(self, by: Mapping[str, str]) -> Column:
+        """With other texts; blank where there is none."""
+        return Column.of(
+            pa.DictionaryArray.from_arrays(
+                pa.array(self.codes),
+                pa.array([by.get(text, "") for text in self.texts.to_pylist()], pa.string()),
+            )
+        )
 
     @staticmethod
     def constant(text: str, rows: int) -> Column:
@@ -107,6 +112,8 @@ class Table:
 
     def row(self, number: int) -> str:
         """A row for a person, counted from 1 after the column names of its file."""
+        if not self.parts:
+            return f"{self.where}, row {number + 1}"
         where, rows = self.places_of(np.array([number]))
         return f"{where}, row {rows[0] + 1}"
 

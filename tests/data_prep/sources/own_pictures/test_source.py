@@ -53,6 +53,7 @@ def raw(tmp_path: Path) -> Path:
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".ipynb_checkpoints" / "s001-checkpoint.jpg").write_bytes(b"")
     (folder / os.fsdecode(b"images/\xff.png")).write_bytes(b"")
+    (folder / "images" / "._s001.jpg").write_bytes(b"")
     return folder
 
 
@@ -65,7 +66,8 @@ def test_a_table_says_the_labels_and_all_of_it_is_told(raw: Path, tmp_path: Path
     )
     told = "\n".join(source.told())
     for part in (
-        "60 in", "1 pictures whose names are no UTF-8", "16 x 20", "separated by semicolons",
+        "60 in", "1 pictures whose names are no UTF-8", "1 hidden files and notebooks' copies", "16 x 20",
+        "separated by semicolons",
         "column filename, by file name without ending", "species: 3 values: bird 20, cat 20, Dog 20; unknown 0",
         "striped: binary: no 15, yes 15; unknown 30 ('-1' count as unknown", "age: 60 different numbers (factors=age",
         "rows of one patient_id stay in one split", "by a hash of patient_id",
@@ -220,6 +222,17 @@ def test_several_tables_are_splits_or_one_is_chosen(raw: Path) -> None:
     assert "tables passed over: prices.csv" in "\n".join(own(raw).told())
 
 
+def test_names_may_begin_in_the_folder_of_their_table(tmp_path: Path) -> None:
+    for part, count in {"train": 20, "test": 5}.items():
+        names = [f"{i}.png" for i in range(count)]
+        write_pictures(tmp_path / part, names)
+        write_table(
+            tmp_path / part / "metadata.csv", [["file_name", "a"], *([n, i % 2] for i, n in enumerate(names))]
+        )
+    assert own(tmp_path).splits() == {"train": 20, "test": 5}
+    assert "column file_name, by path" in "\n".join(own(tmp_path).told())
+
+
 @pytest.mark.parametrize("inside", ["", "all/"])
 def test_folders_are_classes(tmp_path: Path, inside: str) -> None:
     names = [f"{inside}{kind}/{i}.png" for kind in ("cat", "dog") for i in range(30)]
@@ -231,7 +244,10 @@ def test_folders_are_classes(tmp_path: Path, inside: str) -> None:
     write_pictures(tmp_path / "split", [f"{part}/{name}" for part in ("train", "val") for name in names])
     assert own(tmp_path / "split").splits()["valid"] == 60
     write_pictures(tmp_path / "flat", ["a.png", "b.png"])
-    with pytest.raises(RawDataError, match="no table and no folders that could be their classes"):
+    (tmp_path / "flat" / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(
+        RawDataError, match=r"no table and no folders .*labels.xlsx is not read: save it as CSV"
+    ):
         own(tmp_path / "flat").labels()
     (tmp_path / "empty").mkdir()
     with pytest.raises(RawDataError, match="holds no pictures"):
