@@ -75,7 +75,7 @@ class NeededData:
 
 
 def located(runs: Iterable[RunConfig], places: DataPlaces) -> list[RunConfig]:
-    """The runs with the canonical name of their data set, its folder, and their networks as cells record them.
+    """The runs with the canonical name of their data set, its folder, and networks of the user's own by their absolute path.
 
     Raises:
         ConfigError: a run's networks do not fit its images.

@@ -14,6 +14,10 @@ from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
 from pipeline.networks.own_source import identity_of, is_own
 
+AUTO_WAS_AN_MLP = ("tfd", "affectnet")
+"""Data sets for which ``network=auto`` was an MLP before there were convolutions of their sizes: a cell from then is another
+one, and convolutions count as the same whether ``auto`` chose them or not."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig(RunRecord):
@@ -31,6 +35,8 @@ def identity(config: RunConfig, data_digest: str) -> str:
     said, network = identifying(config), network_of(config)
     if is_own(network):
         said["model"]["network"] = identity_of(network)
+    elif network == "auto" and config.data.name in AUTO_WAS_AN_MLP:
+        said["model"]["network"] = "convolutional"
     text = json.dumps({"config": said, "data": data_digest}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

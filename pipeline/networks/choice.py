@@ -13,7 +13,7 @@ from data_prep.errors import ConfigError
 from pipeline.networks.convolutional import Convolutional, halvings
 from pipeline.networks.families import ImageShape, Networks
 from pipeline.networks.own import OwnNetworks
-from pipeline.networks.own_source import OwnSource, is_own
+from pipeline.networks.own_source import is_own
 from pipeline.networks.perceptrons import Perceptrons
 from pipeline.networks.pixel_norm import PixelNormalised
 
@@ -29,8 +29,6 @@ NetworkName = Annotated[
 NAMES = ("auto", "mlp", *CONVOLUTIONS)
 LARGEST_SIDE_FOR_MLP = 32
 """Of larger images no paper uses MLPs."""
-TABLE_3_SIDE = 64
-"""Height and width of the images of CCVAE's table 3."""
 
 
 def check_network(system: str, choice: str) -> None:
@@ -65,18 +63,6 @@ def auto(image_shape: ImageShape) -> str:
     """What ``auto`` stands for: convolutions for images that are larger than 32 × 32, MLPs for others."""
     is_large = max(image_shape[1:]) > LARGEST_SIDE_FOR_MLP
     return "convolutional" if is_large and halvings(image_shape) is not None else "mlp"
-
-
-def recorded(choice: str, image_shape: ImageShape) -> str:
-    """A choice as cells record it: ``auto`` is spelled out where it was an MLP before there were convolutions of that size.
-
-    So a cell from then, which says ``auto``, is not mistaken for one of now. A class of the user's gets an absolute path.
-    """
-    if is_own(choice):
-        return OwnSource.read(choice).choice
-    _, *size = image_shape
-    meant_an_mlp = choice == "auto" and size != [TABLE_3_SIDE, TABLE_3_SIDE]
-    return "convolutional" if meant_an_mlp and auto(image_shape) == "convolutional" else choice
 
 
 @cache

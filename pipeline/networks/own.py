@@ -175,7 +175,7 @@ def _check(maker: Maker) -> None:
     """ConfigError if the class does not keep the contract; torch's generator is as before."""
     shape = maker.image_shape
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(0)
+        _seed(0)
         images = torch.rand(ROWS, *shape)
         _check_one(maker, "encoder", OUTPUTS, images, (OUTPUTS,))
         _check_one(maker, "decoder", LATENTS, torch.randn(ROWS, LATENTS), shape)
@@ -185,7 +185,7 @@ def _check_one(maker: Maker, kind: str, size: int, inputs: Tensor, output: tuple
     call, example = f"{kind}({size})", inputs[:1]
 
     def made() -> nn.Module:
-        torch.manual_seed(1)
+        _seed(1)
         return maker.make(kind, size, example)
 
     network, again = made(), made()
@@ -199,7 +199,7 @@ def _check_one(maker: Maker, kind: str, size: int, inputs: Tensor, output: tuple
     buffers = {name: values.clone() for name, values in network.named_buffers()}
 
     def called(rows: Tensor) -> Tensor:
-        torch.manual_seed(2)  # dropout is allowed
+        _seed(2)  # dropout is allowed
         try:
             found = network(rows)
         except Exception as error:
@@ -234,3 +234,8 @@ def _check_one(maker: Maker, kind: str, size: int, inputs: Tensor, output: tuple
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and parameter.grad is None:
             raise maker.refusal(f"{call} does not use its parameter {name}")
+
+
+def _seed(seed: int) -> None:
+    """Not torch.manual_seed, which would also seed the GPUs' generators, and these are not set back."""
+    torch.default_generator.manual_seed(seed)

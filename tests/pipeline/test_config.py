@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig, flat, from_json, identity, readable_name, to_json
 from pipeline.data.settings import DataConfig
+from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import PRESETS
 from pipeline.tracking import TrackingSettings
 from pipeline.training.settings import TrainingConfig
@@ -51,6 +52,17 @@ def test_where_a_run_happens_does_not_decide_its_identity():
     ]
     assert {identity(other, "digest") for other in same} == {identity(run, "digest")}
     assert readable_name(run) == "ccvae-fashion_mnist-f1-seed0"
+
+
+def test_auto_is_another_run_than_before_only_on_data_where_it_used_to_be_an_mlp():
+    former = {"celeba": "26ce114d", "tfd": "c807f205"}
+    for name, of_auto in former.items():
+        runs = [
+            RunConfig(data=DataConfig(name=name), model=CCVAEConfig(network=network))
+            for network in ("auto", "convolutional")
+        ]
+        auto, convolutional = (identity(run, "digest") for run in runs)
+        assert (auto == of_auto, auto == convolutional) == (name == "celeba", name == "tfd")
 
 
 def scheduled() -> RunConfig:

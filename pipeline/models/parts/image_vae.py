@@ -21,8 +21,9 @@ from pipeline.models.parts.densities import (
 )
 from pipeline.models.parts.likelihood_bound import BoundOfLosses
 from pipeline.networks import full_precision, split_mean_and_scale
-from pipeline.networks.choice import NetworkName, check_network, networks_for, recorded
+from pipeline.networks.choice import NetworkName, check_network, networks_for
 from pipeline.networks.families import Networks
+from pipeline.networks.own_source import OwnSource, is_own
 
 LAPLACE_SIDE = 64
 """Height and width of images of which ``auto`` takes a Laplace density, also in grey."""
@@ -74,9 +75,11 @@ AnyImageVAEConfig = TypeVar("AnyImageVAEConfig", bound=ImageVAEConfig)
 
 
 def settled(config: AnyImageVAEConfig, image_shape: tuple[int, int, int]) -> AnyImageVAEConfig:
-    """The configuration as a cell with such images records it; ConfigError if there are no such networks."""
+    """The configuration, a class of the user's with its absolute path; ConfigError if there are no such networks."""
     networks_for(config.network, image_shape, width=config.hidden_width, system=config.system)
-    return replace(config, network=recorded(config.network, image_shape))
+    return (
+        replace(config, network=OwnSource.read(config.network).choice) if is_own(config.network) else config
+    )
 
 
 def pixel_density(config: ImageVAEConfig, data: DataSpec) -> Callable[[Tensor, Tensor], Tensor]:

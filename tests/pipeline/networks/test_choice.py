@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.networks import choice
-from pipeline.networks.choice import networks_for, recorded
+from pipeline.networks.choice import networks_for
 from pipeline.networks.convolutional import Convolutional
 from pipeline.networks.perceptrons import Perceptrons
 from pipeline.networks.pixel_norm import PixelNormalised
@@ -41,11 +41,3 @@ def test_a_family_that_is_named_is_taken_at_any_size() -> None:
         ("pixel_norm", PixelNormalised),
     ):
         assert type(networks_for(name, (1, 28, 28), width=8, system="ccvae")) is family
-
-
-def test_a_cell_spells_auto_out_only_where_it_used_to_be_an_mlp_so_that_older_cells_keep_their_names() -> (
-    None
-):
-    sides = {side: recorded("auto", (1, side, side)) for side in (28, 32, 48, 64, 96, 50)}
-    assert sides == {28: "auto", 32: "auto", 48: "convolutional", 64: "auto", 96: "convolutional", 50: "auto"}
-    assert recorded("mlp", (1, 48, 48)) == "mlp"
