@@ -195,7 +195,7 @@ class LocalBackend:
 
     def interrupt(self, again: bool) -> str:
         """Ask the jobs to write a checkpoint and stop; kill them the second time, or if they do not stop."""
-        if not again:
+        if not again and self._still_alive():
             with suppress(OSError):  # its terminal may be closed
                 print("stopping; Ctrl-C again to stop at once", flush=True)
         deadline = time.monotonic() + (0 if again else SECONDS_TO_STOP)
