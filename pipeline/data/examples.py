@@ -42,7 +42,10 @@ class TrainingExamples:
         reference = self._data.column("train", "reference")
         system, name = self.config.model.system, self._data.manifest.name
         if not reference.any():
-            raise ConfigError(f"{system} learns from a reference set, and {name} has none")
+            raise ConfigError(
+                f"{system} learns from a reference set, and {name} has none; transformed_mnist and affectnet have one, and"
+                " drawn_faces with --options reference=neutral"
+            )
         if reference.all():
             raise ConfigError(f"{system} needs images outside of the reference set, and {name} has none")
         return reference

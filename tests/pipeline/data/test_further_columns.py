@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from data_prep.drawing.faces.expression import is_neutral
 from data_prep.errors import DataSetError
+from data_prep.sources import source_named
 from data_prep.sources.options import Option
 from data_prep.stages import prepare
 from pipeline.data import dataset
@@ -127,9 +129,11 @@ def test_a_compiled_model_reads_the_columns_of_its_rows(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", COMPILED, str(folder)], check=True, cwd=ROOT)
 
 
-def test_regions_of_a_batch_are_those_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_regions_of_a_batch_are_those_of_its_rows_and_neutral_faces_the_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    options: dict[str, Option] = {"count": 20}
+    options: dict[str, Option] = {"count": 20, "reference": "neutral"}
     drawn = prepare("drawn_faces", root=tmp_path, workers=1, formats="arrow", progress=False, options=options)
     examples = examples_of(drawn, "resident")
     regions, ids = DataSet(drawn).column("train", "regions"), DataSet(drawn).ids("train").to_pylist()
@@ -137,6 +141,23 @@ def test_regions_of_a_batch_are_those_of_its_rows(tmp_path: Path, monkeypatch: p
     for batch, _ in examples.epoch(0):
         expected = regions[[ids.index(name) for name in batch.ids]]
         assert torch.equal(batch.regions, torch.from_numpy(expected))
+    data = DataSet(drawn)
+    factors, reference = data.column("train", "factors"), data.column("train", "reference")
+    named = [dict(zip(data.manifest.factors, values.tolist(), strict=True)) for values in factors]
+    assert reference.tolist() == [is_neutral(face) for face in named]
+    assert 0 < reference.sum() < len(reference) / 2
+    assert (
+        "reference" not in source_named("drawn_faces", None, {}).options
+    )  # data sets from before it are the same
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("smile", 0.8), ("mouth_opening", 0.3), ("brow_slope", 1.5), ("eye_opening", 0.25)]
+)
+def test_a_neutral_face_has_neutral_mouth_brows_and_eyes(name: str, value: float) -> None:
+    face = {"smile": 0.0, "mouth_opening": 0.0, "brow_slope": 0.3, "eye_opening": 0.38, "beard": 3.0}
+    assert is_neutral(face)
+    assert not is_neutral(face | {name: value})
 
 
 def test_data_without_regions_say_so(tiny_data_set: Path) -> None:

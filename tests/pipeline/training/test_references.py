@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from data_prep.errors import ConfigError
+from pipeline.cells.record import DRAW_REFERENCES
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
 from pipeline.data.examples import TrainingExamples
 from pipeline.models.interface import DataSpec
+from pipeline.models.parts.reference_vae import EncodesTargets
 from pipeline.models.srb_vae import SRbVAEConfig
 from pipeline.training import checkpoint
 from pipeline.training.loop import train
@@ -22,7 +24,8 @@ from pipeline.training.players import EpochsWon
 from pipeline.training.step import Step
 from pipeline.world import World
 from tests.pipeline.data.colour_rows import ColourRows, prepare_colour_rows
-from tests.pipeline.models.every_system import narrow
+from tests.pipeline.models.every_system import CASES, narrow
+from tests.pipeline.models.test_every_capability import small_model_of
 from tests.pipeline.runs import small_cell, small_run
 from tests.pipeline.training.test_resume import ALONE, Recorder, assert_goes_on_bitwise, die
 
@@ -59,8 +62,15 @@ def test_batches_have_as_many_references_first_on_each_rank_and_no_labels(folder
         examples.close()
 
 
+def test_exactly_the_systems_that_encode_target_factors_draw_references() -> None:
+    encoding = {case.system for case in CASES if isinstance(small_model_of(case), EncodesTargets)}
+    assert encoding == DRAW_REFERENCES
+
+
 def test_a_data_set_without_a_reference_set_is_refused(tiny_data_set: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^rb_vae learns from a reference set, and idx_folder has none$"):
+    with pytest.raises(
+        ConfigError, match=r"^rb_vae learns from a reference set, and idx_folder has none; transformed_mnist "
+    ):
         TrainingExamples(run_of(tiny_data_set, "rb_vae"), DataSet(tiny_data_set), ALONE)
 
 
