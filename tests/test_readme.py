@@ -94,14 +94,9 @@ def test_step_by_step(checkout: Path):
     assert (checkout / "runs" / "fashion-mnist-quick" / "comparison" / "table.csv").is_file()
     assert not (checkout / "mlruns").exists()
 
+    serve = [*shlex.split(command_with("mlflow server")), "--workers", "1"]  # not four: it is there sooner
     server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            *shlex.split(command_with("mlflow server")),
-            "--workers",
-            "1",
-        ],  # not 4: quicker
+        [sys.executable, "-m", *serve],
         cwd=checkout,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
