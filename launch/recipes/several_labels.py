@@ -92,7 +92,8 @@ def ccvae_figure8() -> list[RunConfig]:
 
 def ccvae_figure8_quick() -> list[RunConfig]:
     """The same on 6,000 drawn faces."""
-    return _quick("ccvae-figure8-quick", FEW_FACES, product(_as_printed(), (1.0,)), epochs=5)
+    runs = _quick("ccvae-figure8-quick", FEW_FACES, product(_as_printed(), (1.0,)), epochs=5)
+    return [replace(run, training=replace(run.training, log_every_steps=10)) for run in runs]
 
 
 def _as_printed() -> list[ModelConfig]:

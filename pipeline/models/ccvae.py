@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
@@ -136,6 +136,10 @@ class CCVAE(ConditionalPriorVAE):
     def __init__(self, config: CCVAEBoundConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.config = config
+
+    def watched_parts(self) -> dict[str, tuple[nn.Parameter, ...]]:
+        """The classifier, whose gradient figure 8 is about."""
+        return {"classifier": tuple(self.classifier.parameters())}
 
     # the objective
 

@@ -165,6 +165,15 @@ class HasSchedule(Protocol):
 
 
 @runtime_checkable
+class WatchesGradients(Protocol):
+    """Has parts whose gradient's norm is recorded, and its square, from which the record's variance follows."""
+
+    def watched_parts(self) -> dict[str, tuple[nn.Parameter, ...]]:
+        """Their parameters, by name."""
+        ...
+
+
+@runtime_checkable
 class CouplesBatch(Protocol):
     """Has an objective of each example that depends on the others of its batch, on whichever rank they are.
 

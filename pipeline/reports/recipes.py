@@ -36,6 +36,7 @@ OF_CCVAE = {
     "fashion_mnist": Recipes("fashion-mnist", "fashion-mnist-quick"),
     "mnist": Recipes("mnist"),
 }
+OF_CCVAE_FIGURE_8 = {"celeba": Recipes("ccvae-figure8", "ccvae-figure8-quick")}
 OF_CCVAE_WITH_STYLE = {
     "fashion_mnist": Recipes("revae-fashion-mnist", "revae-fashion-mnist-quick"),
     "mnist": Recipes("mnist-style"),

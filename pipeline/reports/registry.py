@@ -8,20 +8,26 @@ from data_prep.errors import ConfigError
 from pipeline.measures.papers import PAPERS
 from pipeline.measures.registry import BY_DEFAULT, MEASURES
 from pipeline.reports.figures_of_papers import FIGURES
+from pipeline.reports.matcher_table import MatcherTable
+from pipeline.reports.other_reports import CURVES, MATCHES
+from pipeline.reports.paper_curves import PaperCurves
 from pipeline.reports.paper_figure import PaperFigure
 from pipeline.reports.paper_table import PaperTable
 from pipeline.reports.tables_of_papers import TABLES
 
-_IN_ORDER = sorted(FIGURES, key=lambda figure: (list(PAPERS).index(figure.paper), int(figure.figure)))
-_ALL: tuple[PaperTable | PaperFigure, ...] = (*TABLES, *_IN_ORDER)
+Report = PaperTable | PaperFigure | PaperCurves | MatcherTable
+
+_FIGURES: tuple[PaperFigure | PaperCurves, ...] = (*FIGURES, *CURVES)
+_IN_ORDER = sorted(_FIGURES, key=lambda figure: (list(PAPERS).index(figure.paper), int(figure.figure)))
+_ALL: tuple[Report, ...] = (*TABLES, MATCHES, *_IN_ORDER)
 REPORTS = {report.name: report for report in _ALL}
 """By name: tables, then figures, in the order of the papers."""
 
-ON_DEMAND = ("fid", "mutual_information")
+ON_DEMAND = ("fid", "mutual_information", "feature_matching")
 """Measures that need weights or packages that may be missing, and would fail without: no recipe takes them."""
 
 
-def report_named(name: str) -> PaperTable | PaperFigure:
+def report_named(name: str) -> Report:
     """The report; ConfigError with the likely name if there is none."""
     if name in REPORTS:
         return REPORTS[name]
@@ -30,7 +36,7 @@ def report_named(name: str) -> PaperTable | PaperFigure:
     raise ConfigError(f"there is no report {name!r}; {hint}")
 
 
-def reports_of(recipe: str) -> tuple[PaperTable | PaperFigure, ...]:
+def reports_of(recipe: str) -> tuple[Report, ...]:
     """The reports that a recipe trains runs for."""
     return tuple(report for report in REPORTS.values() if _served(report, recipe))
 
@@ -43,11 +49,11 @@ def measures_of(recipe: str) -> tuple[str, ...]:
         if isinstance(report, PaperTable):
             metrics = {value.metric for value in report.values if value.dataset in datasets}
             wanted += [name for name, kind in MEASURES.items() if metrics & set(kind.metrics)]
-        else:
+        elif isinstance(report, PaperFigure):
             wanted += [each.measure for dataset in datasets for each in report.pictures_of(dataset)]
     return tuple(text for text in dict.fromkeys(wanted) if text not in ON_DEMAND)
 
 
-def _served(report: PaperTable | PaperFigure, recipe: str) -> list[str]:
+def _served(report: Report, recipe: str) -> list[str]:
     """The data sets of a report that a recipe is of."""
     return [name for name in report.datasets if recipe in report.recipes[name].names]

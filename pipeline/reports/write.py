@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.files import atomic_write
-from pipeline.reports import figure_files, table_files
+from pipeline.reports import curve_files, figure_files, matcher_table, table_files
 from pipeline.reports.finished import FinishedRun
+from pipeline.reports.matcher_table import MatcherTable
+from pipeline.reports.paper_curves import PaperCurves, curves
 from pipeline.reports.paper_figure import PaperFigure, shown_runs
 from pipeline.reports.paper_table import PaperTable, panels
+from pipeline.reports.registry import Report
 from pipeline.reports.table_figure import draw_paper_table
 
 
@@ -24,12 +27,16 @@ class Written:
     """How many of the runs it shows."""
 
 
-def write_report(report: PaperTable | PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:
+def write_report(report: Report, runs: Sequence[FinishedRun], folder: Path) -> Written:
     """Write the report of these runs into ``folder / report.name``."""
     folder = folder / report.name
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(report, PaperTable):
         return _write_table(report, runs, folder)
+    if isinstance(report, PaperCurves):
+        return _write_curves(report, runs, folder)
+    if isinstance(report, MatcherTable):
+        return _write_matches(report, runs, folder)
     return _write_figure(report, runs, folder)
 
 
@@ -41,6 +48,25 @@ def _write_table(table: PaperTable, runs: Sequence[FinishedRun], folder: Path) -
         files.append(folder / "report.png")
     shown = {run.name for panel in found for entry in panel.entries for run in entry.runs}
     return Written(markdown, tuple(files), len(shown))
+
+
+def _write_curves(figure: PaperCurves, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    found, without = curves(figure, runs)
+    picture = folder / "report.png"
+    markdown = curve_files.as_markdown(figure, found, without, picture.name)
+    files = _write_texts(folder, markdown, curve_files.as_csv(figure, found))
+    if curve_files.draw_curves(figure, found, picture):
+        files.append(picture)
+    return Written(markdown, tuple(files), len({curve.run.name for curve in found}))
+
+
+def _write_matches(table: MatcherTable, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    found = matcher_table.matched(table, runs)
+    markdown = matcher_table.as_markdown(table, found)
+    files = _write_texts(folder, markdown, matcher_table.as_csv(table, found))
+    if matcher_table.draw_matches(table, found, folder / "report.png"):
+        files.append(folder / "report.png")
+    return Written(markdown, tuple(files), sum(len(each.runs) for each in found))
 
 
 def _write_figure(figure: PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:

@@ -18,7 +18,7 @@ from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.interface import Adversary, CouplesBatch, DataSpec, HasAdversaries, HasSchedule, Losses
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
-from pipeline.training.players import GRADIENT_NORM, gradient_norms, players
+from pipeline.training.players import GradientNorms
 from pipeline.world import World
 
 # Buffers are constants: no broadcast per step is needed. Newer versions of torch warn of the option's former name.
@@ -97,7 +97,7 @@ class Step:
         self.model: nn.Module = config.model.build(data).to(world.device)
         _check_batch_size(self.model, config)
         self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
-        self._players = players(self.model, self.adversaries)
+        self._norms = GradientNorms(self.model, self.adversaries)
         decay = config.optimiser.weight_decay
         self.optimiser = (torch.optim.AdamW if decay else torch.optim.Adam)(
             parameter_groups(self.model, self.adversaries, decay),
@@ -124,8 +124,7 @@ class Step:
         its first pass: a resumed run would otherwise sum gradients in a different order than an uninterrupted one.
         """
         losses = self._losses(batch)
-        norms = (f"{GRADIENT_NORM}{name}" for name, _ in self._players)
-        self.term_names = (*losses.terms, *norms)
+        self.term_names = (*losses.terms, *self._norms.names)
         names = tuple(adversary.name for adversary in self.adversaries)
         if set(names) != set(losses.adversaries):
             raise ValueError(f"adversaries {names}, objectives of {sorted(losses.adversaries)}")
@@ -173,9 +172,9 @@ class Step:
         losses = self._losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(self._loss(losses, batch_size)).backward()
-        if self._players:
+        if self._norms:
             self.scaler.unscale_(self.optimiser)
-        norms = gradient_norms(self._players)
+        norms = self._norms.terms()
         self._let_adam_be_captured(self._captured is not None)
         self.scaler.step(self.optimiser)
         self._let_adam_be_captured(False)

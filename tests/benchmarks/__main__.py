@@ -1,6 +1,6 @@
 """Images per second of the loaders, of a training step and of a preparation: ``make bench``.
 
-Parts by themselves: ``python -m tests.benchmarks {steps,networks,gradient-noise,gpu} --help``.
+Parts by themselves: ``python -m tests.benchmarks {steps,networks,gradient-noise,short-training,gpu} --help``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
-from tests.benchmarks import gpu, gradient_noise, networks, steps
+from tests.benchmarks import gpu, gradient_noise, networks, short_training, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
 from tests.benchmarks.preparation import Preparation, preparation_speed, worker_memory
@@ -39,6 +39,7 @@ PARTS = {
     "steps": steps.main,
     "networks": networks.main,
     "gradient-noise": gradient_noise.main,
+    "short-training": short_training.main,
     "gpu": gpu.main,
 }
 CPU = torch.device("cpu")

@@ -20,7 +20,7 @@ from pipeline.models.parts.reference_vae import EncodesTargets
 from pipeline.models.srb_vae import SRbVAEConfig
 from pipeline.training import checkpoint
 from pipeline.training.loop import train
-from pipeline.training.players import EpochsWon
+from pipeline.training.players import EpochsWon, gradient_norms
 from pipeline.training.step import Step
 from pipeline.world import World
 from tests.pipeline.data.colour_rows import ColourRows, prepare_colour_rows
@@ -120,6 +120,21 @@ def test_the_recorded_norms_are_those_of_each_players_gradient(folder: Path) -> 
         norm, count = found[f"gradient_norm/{player}"]
         assert norm == pytest.approx(square**0.5, rel=1e-5)
         assert count == 1
+
+
+def test_the_norm_of_ccvaes_classifier_is_recorded_with_its_square(tiny_data_set: Path) -> None:
+    config, data = small_run(tiny_data_set, rate=0.5), DataSet(tiny_data_set)
+    step, examples = Step(config, DataSpec.of(data.manifest), ALONE), TrainingExamples(config, data, ALONE)
+    step.warm_up(examples.first())
+    batch, size = next(iter(examples.epoch(0)))
+    found = dict(zip(step.term_names, step(batch, 0, size).tolist(), strict=True))
+    gradients = [parameter.grad for parameter in step.model.get_submodule("classifier").parameters()]
+    square = sum(float(each.square().sum()) for each in gradients if each is not None)
+    assert square > 0
+    assert found["gradient_norm/classifier"] == [pytest.approx(square**0.5, rel=1e-5), 1]
+    assert found["gradient_norm_squared/classifier"] == [pytest.approx(square, rel=1e-5), 1]
+    (nothing,) = gradient_norms([("unused", (torch.nn.Parameter(torch.zeros(2)),))])
+    assert nothing.tolist() == [0, 0]
 
 
 def test_a_discriminator_that_wins_is_told_once_in_a_row_and_counted(
