@@ -13,7 +13,12 @@ from pipeline.tracking.metric_log import MetricLog
 from pipeline.tracking.state import METRICS_FILE
 
 
-def run(folder: Path, name: str, metrics: dict[str, float] | None = None, **params: str) -> FinishedRun:
+def run(
+    folder: Path,
+    name: str,
+    metrics: dict[str, float] | None = None,
+    params: dict[str, str] | None = None,
+) -> FinishedRun:
     cell = folder / "sweep" / name
     cell.mkdir(parents=True)
     known = {"data.name": "drawn_faces", "model.system": "ccvae", "training.epochs": "5", "seed": "0"}
@@ -21,7 +26,7 @@ def run(folder: Path, name: str, metrics: dict[str, float] | None = None, **para
     return FinishedRun(
         folder=cell,
         run_id=f"{name}-id",
-        params=known | {f"model.{key}": value for key, value in params.items()},
+        params=known | {f"model.{key}": value for key, value in (params or {}).items()},
         metrics={f"test/{key}": value for key, value in (metrics or {}).items()},
         tags=tags,
     )
@@ -40,9 +45,9 @@ def record(of: FinishedRun, *points: tuple[int, float, float]) -> None:
 
 def test_gradient_norms_have_their_deviation_between_steps_without_slow_changes(tmp_path: Path) -> None:
     printed = {"weight_gradient": "as_printed"}
-    with_it = run(tmp_path, "with", reparameterise_classifier="True", **printed)
-    without = run(tmp_path, "without", reparameterise_classifier="False", **printed)
-    other = run(tmp_path, "other", reparameterise_classifier="False", weight_gradient="denominator")
+    with_it = run(tmp_path, "with", params=printed | {"reparameterise_classifier": "True"})
+    without = run(tmp_path, "without", params=printed | {"reparameterise_classifier": "False"})
+    other = run(tmp_path, "other", params=printed | {"weight_gradient": "denominator"})
     # Two steps of norms 1 and 3, then two of 9 and 11: 2 (n - 1) around the mean of each point.
     record(with_it, (2, 2.0, 5.0), (4, 10.0, 101.0))
     record(other, (2, 1.0, 1.0))
