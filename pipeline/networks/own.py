@@ -26,7 +26,7 @@ from torch.nn.parameter import UninitializedParameter
 from data_prep.errors import ConfigError
 from pipeline.networks.families import Features, ImageShape, Networks
 from pipeline.networks.layers import concatenated
-from pipeline.networks.own_source import OwnSource
+from pipeline.networks.own_source import COPIED_FILE, OwnSource
 from pipeline.raised import in_one_sentence
 
 ROWS, OUTPUTS, LATENTS = 3, 6, 5
@@ -147,11 +147,11 @@ def load(source: OwnSource) -> type[Any]:
 
 
 def _imported(source: OwnSource) -> ModuleType:
-    name = f"network_{source.digest}"
+    above = sys.modules.setdefault(source.package, ModuleType(source.package))
+    above.__path__ = [str(source.folder)]
     if not source.is_file:
-        above = sys.modules.setdefault(name, ModuleType(name))
-        above.__path__ = [str(source.folder)]
-        return importlib.import_module(f"{name}.{source.module}")
+        return importlib.import_module(f"{source.package}.{source.module}")
+    name = f"{source.package}.{COPIED_FILE.removesuffix('.py')}"  # whatever the original is called
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, source.folder / source.module)
         assert spec is not None and spec.loader is not None  # noqa: PT018

@@ -24,8 +24,8 @@ from data_prep.files import atomic_folder
 CODE = Path(__file__).resolve().parents[2]
 """The root of this code, from which programs import."""
 FLOORS = ("data_prep", "pipeline", "jobs", "launch")
-_COPY = re.compile(r"/code/network-([0-9a-f]{12})/[^/]+:(\w+)$")
-_COPIED_FILE = "network.py"
+_COPY = re.compile(r"/code/network_([0-9a-f]{12})/[^/]+$")
+COPIED_FILE = "network.py"
 
 
 def is_own(choice: str) -> bool:
@@ -37,8 +37,8 @@ def is_own(choice: str) -> bool:
 def identity_of(choice: str) -> str:
     """The class and the hash of its source, without where it is; of a sweep's copy its name says it."""
     copy = _COPY.search(choice)
-    digest, name = copy.groups() if copy else ((source := OwnSource.read(choice)).digest, source.class_name)
-    return f"{name} {digest}"
+    digest = copy[1] if copy else OwnSource.read(choice).digest
+    return f"{choice.rpartition(':')[2]} {digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class OwnSource:
             digest.update(content)
         return digest.hexdigest()[:12]
 
+    @property
+    def package(self) -> str:
+        """The name of the folder of its copy, and of the package it is imported from, so that pickles can be opened."""
+        return f"network_{self.digest}"
+
     @classmethod
     def read(cls, choice: str) -> OwnSource:
         """The source of a class.
@@ -100,14 +105,14 @@ class OwnSource:
 
     def copied_into(self, sweep: Path) -> str:
         """The name of its copy in a sweep's folder, next to the snapshots of the code; made unless it exists."""
-        folder = sweep.absolute() / "code" / f"network-{self.digest}"
+        folder = sweep.absolute() / "code" / self.package
         if not folder.is_dir():
             with atomic_folder(folder) as partial:
                 for name, content in self.files.items():
-                    file = partial / (_COPIED_FILE if self.is_file else name)
+                    file = partial / (COPIED_FILE if self.is_file else name)
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(content)
-        return f"{folder / (_COPIED_FILE if self.is_file else self.module)}:{self.class_name}"
+        return f"{folder / (COPIED_FILE if self.is_file else self.module)}:{self.class_name}"
 
 
 def _file(place: str) -> tuple[Path, str, dict[str, bytes]]:
