@@ -12,6 +12,7 @@ from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.models.interface import DataSpec
 from pipeline.models.m2 import M2Config, choose_estimator
+from tests.pipeline.models.every_system import DATA
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.labels_cases import MIXED, OBSERVED, batch_with
 from tests.pipeline.models.tiny_models import IMAGES, randomise, tiny_m2
@@ -192,3 +193,9 @@ def test_too_many_combinations_are_refused() -> None:
     sentence = "^m2: label_estimator=enumerated allows at most 1024 combinations of labels; this data set has 262144$"
     with pytest.raises(ConfigError, match=sentence):
         M2Config(label_estimator="enumerated").build(shape((1, 2, 2), (2,) * 18))
+
+
+def test_parameters_keep_the_order_in_which_checkpoints_have_adams_moments() -> None:
+    model = M2Config(network="convolutional").build(DATA["faces"])
+    parts = dict.fromkeys(name.partition(".")[0] for name, _ in model.named_parameters())
+    assert list(parts) == ["features", "classifier", "encoder", "decoder"]
