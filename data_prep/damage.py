@@ -7,6 +7,7 @@ is no possible code of most files. A single flipped bit of one coefficient is fo
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 
@@ -24,6 +25,8 @@ _ZEROS = bytes(16)
 """Zeros of this length are at least 40 coefficients of -1 in a row unless the tables say otherwise."""
 _END_OF_BLOCK, _RUN_OF_ZEROS = 0x00, 0xF0
 _TABLES, _SCAN, _PROGRESSIVE = 0xC4, 0xDA, 0xC2
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends a scan: no stuffed byte, and no restart."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _COLOUR_SPACE = {"L": "GRAY", "RGB": "RGB"}
 
@@ -70,28 +73,33 @@ def check_png(content: bytes) -> None:
 
 
 def _has_a_hole(content: bytes) -> bool:
-    """Whether there are zeros among the compressed data of a JPEG file whose tables do not allow for them."""
+    """Whether there are zeros among the compressed data of a JPEG file whose tables do not allow for them.
+
+    Only the first scan is looked at. It holds blocks of every component, unless the file has a scan for each, so that
+    each table must allow for zeros: that of the colours mostly does.
+    """
     if _ZEROS not in content:
         return False
-    position, zeros_are_a_code = 2, False
+    position, allowed = 2, []
     while position + 4 <= len(content) and content[position] == 0xFF:
         kind, length = content[position + 1], int.from_bytes(content[position + 2 : position + 4], "big")
         segment = content[position + 4 : position + 2 + length]
         if kind == _PROGRESSIVE:
             return False  # whose scans of refinements are mostly zeros
         if kind == _TABLES:
-            zeros_are_a_code |= _zeros_may_be_flat_areas(segment)
+            allowed += _tables_with_flat_areas(segment)
         position += 2 + length
         if kind == _SCAN:
-            return not zeros_are_a_code and _ZEROS in content[position : content.find(_JPEG_END, position)]
+            end = _MARKER.search(content, position)
+            return not all(allowed) and content.find(_ZEROS, position, end.start() if end else None) >= 0
     return False
 
 
-def _zeros_may_be_flat_areas(segment: bytes) -> bool:
-    """Whether a code of zeros in a segment's tables means that coefficients are zero, as optimised tables may say."""
+def _tables_with_flat_areas(segment: bytes) -> list[bool]:
+    """For each AC table of a segment, whether a code of zeros in it means that coefficients are zero."""
+    found = []
     while len(segment) > 17:
-        is_ac, count = segment[0] >> 4, sum(segment[1:17])
-        if is_ac and segment[17] in (_END_OF_BLOCK, _RUN_OF_ZEROS):
-            return True
-        segment = segment[17 + count :]
-    return False
+        if segment[0] >> 4:
+            found.append(segment[17] in (_END_OF_BLOCK, _RUN_OF_ZEROS))
+        segment = segment[17 + sum(segment[1:17]) :]
+    return found

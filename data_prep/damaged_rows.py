@@ -17,7 +17,7 @@ from data_prep.sources.options import Option
 from data_prep.sources.source import Source
 
 _ROWS = 512
-_ROWS_WORTH_PROCESSES = 20_000
+_ROWS_WORTH_PROCESSES = 5_000
 
 
 @runtime_checkable

@@ -141,7 +141,8 @@ def _look(options: Prepare) -> None:
         write_findings(options.csv, found.findings)
         print(f"all of it as a table: {options.csv}")
     rows = ", ".join(f"{count:,} in {split}" for split, count in found.rows.items()) or "none"
-    print(f"rows that can be used or were looked at: {rows}; {len(found.findings):,} things are wrong")
+    wrong = f"{len(found.findings):,} problems, listed above" if found.findings else "nothing is wrong"
+    print(f"rows looked at: {rows}; {wrong}")
     if found.findings:
         raise SystemExit(1)
 

@@ -158,8 +158,8 @@ class PictureFolder:
             ending_of = {ending: number for number, ending in enumerate(_OTHER_ENDINGS) if ending}
             return {stem(e): ending_of[_ending(e)] for e in entries if _ending(e) in ending_of}
 
-        for i, name in enumerate(names.tolist()):
-            if os.path.lexists(root + name):
+        for i, name in enumerate(files):
+            if name is None or os.path.lexists(root + name):
                 continue
             folder, _, file_name = name.rpartition(b"/")
             ending = in_folder(folder).get(stem(file_name), 0)

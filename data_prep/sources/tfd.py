@@ -107,6 +107,10 @@ class TorontoFaces:
     @cached_property
     def _path(self) -> Path:
         folder = self.raw or cache_folder(self.name)
+        if folder.is_file():
+            raise RawDataError(
+                f"{folder} is an archive: unpack it, because the database's .mat file is read from a folder"
+            )
         path = find_file(folder)
         if path is None:
             raise RawDataError(

@@ -183,7 +183,7 @@ def test_damage_of_the_same_length_is_found(seed: int) -> None:
         bytearray(CONTENT),
         bytearray(saved(portrait(40, 40), "PNG")),
     )
-    hole[place : place + 64] = bytes(64)
+    hole[place : place + 16] = bytes(16)
     scrambled[place : place + 256] = generator.bytes(256)
     flipped[int(generator.integers(8, len(flipped)))] ^= 1 << seed
     for content in (hole, scrambled, flipped):

@@ -12,6 +12,7 @@ from typing import Any
 
 from data_prep.errors import UserError
 from data_prep.files import atomic_write
+from data_prep.leftovers import take_over_shards
 from data_prep.lock import exclusive_lock
 from data_prep.plan import PLAN_FILE, WORK_FOLDER, Plan, default_rows_per_shard, make_plan
 from data_prep.progress import Progress
@@ -67,7 +68,8 @@ def plan_shards(data: NeededData) -> None:
     if is_complete(data.folder, betons=False):
         return
     with Progress(shown=True) as progress:
-        make_plan(data.source(), data.folder, seed=data.seed, rows_per_shard=None, progress=progress)
+        plan = make_plan(data.source(), data.folder, seed=data.seed, rows_per_shard=None, progress=progress)
+        take_over_shards(*plan, progress)
 
 
 def merge_at_work(data: NeededData, register: Register, queue: Mapping[str, QueuedJob]) -> str | None:

@@ -265,5 +265,5 @@ def test_missing_unlisted_and_damaged_pictures_are_named(tmp_path: Path) -> None
 def test_invalid_options_are_refused(raw: Path, options: dict[str, Option], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         source_named("chexpert", raw, options)
-    with pytest.raises(ConfigError, match="mnist has no option 'x': it has none"):
+    with pytest.raises(ConfigError, match="mnist has no option 'x': its options: count"):
         source_named("mnist", raw, {"x": 1})

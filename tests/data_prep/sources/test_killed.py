@@ -17,13 +17,13 @@ from tests.data_prep.fixtures import content
 from tests.data_prep.sources.raw_pictures import write_celeba
 
 ROOT = Path(__file__).parents[3]
-ROWS, ROWS_PER_SHARD = 2000, 8
+ROWS, ROWS_PER_SHARD = 1000, 4
 KILLS = 8
 SCRIPT = """
 import sys
 from pathlib import Path
 from data_prep.stages import prepare
-prepare("celeba", raw=Path(sys.argv[1]), root=Path(sys.argv[2]), workers=2, formats="arrow", rows_per_shard=8)
+prepare("celeba", raw=Path(sys.argv[1]), root=Path(sys.argv[2]), workers=2, formats="arrow", rows_per_shard=4)
 """
 
 
@@ -49,7 +49,7 @@ def shards_in(root: Path) -> int:
 @pytest.mark.slow(40)
 def test_killed_at_random_moments_and_then_finished_it_is_the_same_data_set(tmp_path: Path) -> None:
     """A moment is a number of shards after the start (0: while it plans or starts its workers), plus a short delay."""
-    raw = write_celeba(tmp_path / "raw", ROWS, size=(60, 50))
+    raw = write_celeba(tmp_path / "raw", ROWS)
     undisturbed = prepare(
         "celeba", raw=raw, root=tmp_path / "one", workers=1, formats="arrow", rows_per_shard=ROWS_PER_SHARD,
         progress=False,

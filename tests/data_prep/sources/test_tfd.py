@@ -139,6 +139,12 @@ def test_usual_names_are_found(tmp_path: Path, name: str) -> None:
     assert tfd(tmp_path).image_shape() == (1, SIDE, SIDE)
 
 
+def test_an_archive_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "TFD.zip").write_bytes(b"PK")
+    with pytest.raises(RawDataError, match=r"TFD\.zip is an archive: unpack it"):
+        tfd(tmp_path / "TFD.zip").checksums()
+
+
 def test_two_files_are_refused(tmp_path: Path) -> None:
     for name in ("TFD_48x48.mat", "TFD_96x96.mat"):
         (tmp_path / name).touch()
