@@ -31,7 +31,7 @@ from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
 from data_prep.sources.part import PartOfSource
 from data_prep.sources.source import Guessing
-from data_prep.stages import find_prepared, naming_unwritable_places, prepare, wants_betons
+from data_prep.stages import is_complete, naming_unwritable_places, prepare, wants_betons
 from data_prep.start_up import imports_are_done
 from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.command_line import described, parsed
@@ -222,7 +222,7 @@ def _describe(options: Prepare) -> None:
     folder, missing = options.out / f"{source.name}-DIGEST", None
     try:
         folder = data_set_folder(source, options.out, seed=options.seed)
-        there = find_prepared(options.name, options.raw, options.out, options=settings, seed=options.seed)
+        there = is_complete(folder, betons=False)
         print(f"folder:  {folder} ({'exists' if there else 'does not exist yet'})")
     except RawDataError as error:
         missing = error

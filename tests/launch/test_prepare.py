@@ -17,6 +17,7 @@ from PIL import Image
 from data_prep.sources import SOURCES, source_named
 from launch.prepare import main
 from tests.data_prep.fixtures import content, write_raw
+from tests.data_prep.sources.own_pictures.drawn_folder import write_pictures, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +77,35 @@ def test_a_dry_run_prints_what_would_be_done_and_does_nothing(
     ):
         assert part in said
     assert not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_of_own_pictures_tells_what_was_taken_for_what_and_draws_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "raw", [f"{i:02d}.png" for i in range(40)])
+    rows = [["name", "smiling", "hair"], *([f"{i:02d}", str(i % 2), "abc"[i % 3]] for i in range(41))]
+    write_table(tmp_path / "raw" / "t.csv", rows)
+    raw = ["--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "data"), "--dry-run"]
+    main(["pictures", *raw])
+    said = capsys.readouterr().out
+    assert "no file:  1 rows ('40' in" in said
+    assert "pictures=both takes what is on both sides" in said.partition("raw: ")[2]
+    sheet = ["--sheet", str(tmp_path / "sheet.png")]
+    main(["--option", "labels=hair", "size=16", "--option", "pictures=both", "pictures", *raw, *sheet])
+    said = capsys.readouterr().out
+    for part in (
+        "label:    hair: 3 values: a 14, b 14, c 13",
+        "splits:   train",
+        "3 x 16 x 16",
+        "labels=hair (columns of",
+    ):
+        assert part in said
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.height % 3 == 0, "a row of pictures for each value"
+    assert not (tmp_path / "data").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main(["pictures", *raw[:-1], *sheet])
+    assert "--sheet is for --dry-run" in capsys.readouterr().err
 
 
 def test_inspect_shows_labels_and_draws_a_contact_sheet(
