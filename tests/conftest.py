@@ -18,10 +18,15 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ.pop("COLUMNS", None)
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # A shell that starts us in the background makes us, and so all our children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asserts a time, nor does hypothesis of an example.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Every annotated shape and type of these floors is checked at each call, in tests only.
 install_import_hook(["data_prep", "pipeline"], "beartype.beartype")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.supervision import first_of_each_class, is_stratified, labels_used_at, supervision_rank
@@ -17,7 +17,6 @@ def ids(count: int) -> list[str]:
     return [f"row-{i}" for i in range(count)]
 
 
-@settings(deadline=None)
 @given(classes=class_lists, first=rates, second=rates, seed=st.integers(0, 5), stratified=st.booleans())
 def test_the_labelled_set_at_a_smaller_rate_is_inside_that_at_a_larger(
     classes: list[int], first: float, second: float, seed: int, stratified: bool
@@ -31,7 +30,6 @@ def test_the_labelled_set_at_a_smaller_rate_is_inside_that_at_a_larger(
     assert not (large & ~observed).any()
 
 
-@settings(deadline=None)
 @given(classes=class_lists, seed=st.integers(0, 5), stratified=st.booleans())
 def test_ranks_tell_whether_they_are_stratified(classes: list[int], seed: int, stratified: bool) -> None:
     column = np.array(classes, dtype=np.uint8)
@@ -39,7 +37,6 @@ def test_ranks_tell_whether_they_are_stratified(classes: list[int], seed: int, s
     assert is_stratified(rank, column) == stratified
 
 
-@settings(deadline=None)
 @given(classes=class_lists, rate=rates)
 def test_each_class_has_its_share_of_the_labelled(classes: list[int], rate: float) -> None:
     column = np.array(classes, dtype=np.uint8)
@@ -78,7 +75,6 @@ def test_ranks_are_pinned_because_prepared_data_depends_on_them() -> None:
     assert not np.array_equal(rank, supervision_rank(["a", "b", "c"], seed=1))
 
 
-@settings(deadline=None)
 @given(classes=class_lists, seed=st.integers(0, 5), stratified=st.booleans())
 def test_one_per_class_is_the_first_of_each_class_to_be_labelled(
     classes: list[int], seed: int, stratified: bool

@@ -26,7 +26,7 @@ from tests.data_prep.fixtures import content, prepared
 QUIET = Progress(shown=False)
 SIDE, LABELLED, UNLABELLED = 48, 420, 360
 # Each example starts a process that reads the file.
-many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def faces(seed: int = 0) -> dict[str, NDArray[np.generic]]:

@@ -26,7 +26,7 @@ def write(
     return files, np.concatenate(images)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counts=st.lists(st.integers(1, 60), min_size=1, max_size=5),
     row_bytes=st.sampled_from([1, 3, 784, 1000, 4096, 12_288, 27_648]),
