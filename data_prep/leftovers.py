@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.files import atomic_path
@@ -40,13 +41,12 @@ def take_over_shards(plan: Plan, plan_file: Path, progress: Progress) -> None:
         record = None if found is None else finished_shard(found.parent / WORK_FOLDER, found)
         if found is None or record is None:
             continue
-        with atomic_path(path) as partial:
-            try:
-                os.link(found, partial)
-            except OSError:  # another file system, or one without links
-                shutil.copyfile(found, partial)
-        spec = record.spec.__class__(task.file, record.spec.rows, record.spec.bytes, record.spec.sha256)
-        write_record(work, task, record.__class__(**(vars(record) | {"spec": spec})))
+        try:
+            with atomic_path(path) as partial:
+                _link(found, partial)
+        except FileNotFoundError:  # removed by somebody in the meantime
+            continue
+        write_record(work, task, replace(record, spec=replace(record.spec, file=task.file)))
         taken += 1
     if taken:
         progress.say(f"{taken} of {len(plan.tasks)} shards are taken over from earlier preparations")
@@ -60,6 +60,15 @@ def name_unfinished(folder: Path, progress: Progress) -> None:
             f"{other} ({size / 1e6:,.0f} MB) is an unfinished preparation of other raw files or options: "
             "remove it unless it is to be resumed"
         )
+
+
+def _link(existing: Path, new: Path) -> None:
+    try:
+        os.link(existing, new)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(existing, new)
 
 
 def _unfinished(folder: Path) -> Iterator[Path]:

@@ -16,8 +16,17 @@ from data_prep.files import atomic_write, checksum
 from data_prep.manifest import FORMAT_VERSION, Manifest, ShardSpec, SplitSpec
 from data_prep.plan import Plan, ShardTask, ranks_of
 from data_prep.shards.arrow import write_shard
+from data_prep.sources.options import PART_OPTIONS
 from data_prep.sources.source import Source
 from data_prep.supervision import PAPER_RATES, labels_used_at
+
+_ABOUT_OTHER_ROWS = (
+    ("damaged", "refuse"),
+    ("damaged", "leave_out"),
+    ("pictures", "all"),
+    ("pictures", "both"),
+)
+"""Options that decide which rows there are, and nothing about a row."""
 
 
 @runtime_checkable
@@ -82,7 +91,9 @@ def made_from(plan: Plan, work: Path, task: ShardTask, source: Source, ids: list
     content = source.made_from(task.split, task.start, task.stop)
     if not content:
         return ""
-    decided = [FORMAT_VERSION, plan.name, plan.options, plan.seed, source.image_shape()]
+    options = {name: value for name, value in plan.options.items() if (name, value) not in _ABOUT_OTHER_ROWS}
+    options = {name: value for name, value in options.items() if name not in PART_OPTIONS}
+    decided = [FORMAT_VERSION, plan.name, options, plan.seed, source.image_shape()]
     digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode())
     digest.update(content)
     digest.update(ranks_of(plan, work, task, ids).tobytes())

@@ -18,6 +18,7 @@ from data_prep.sources.celeba_files import find_celeba
 from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
 from data_prep.sources.labelled_pictures import (
     BOTH,
+    NOT_THERE,
     Damaged,
     LabelledPictures,
     Listing,
@@ -161,6 +162,10 @@ def _find(
             on_error(_without_split(shown, partition, without_split))
         left_out[_NO_SPLIT] = len(without_split)
         shown = shown[np.setdiff1d(np.arange(len(shown)), without_split)]
+    if pictures == "both":  # before rows are chosen, so that a choice is of those that are there
+        _, there = files.places(shown.names)
+        left_out[NOT_THERE] = int(np.sum(~there))
+        shown = shown[there]
     # Rows of the partition that name nothing else are passed over: it is often whole where the rest is a part.
     partition = partition[np.isin(partition.names, shown.names)]
     splits = {

@@ -148,6 +148,7 @@ class LabelledPictures:
         extra = found.files.unlisted(found.all_names)
         if extra and self.pictures == "all":
             on_error(self._surplus(found, extra, lists))
+        missing += found.left_out.get(NOT_THERE, 0)
         left_out = {**found.left_out, NOT_THERE: missing, NOT_NAMED: len(extra)}
         splits = {split: rows for split, rows in splits.items() if len(rows)}
         return replace(found, splits=splits, left_out={why: n for why, n in left_out.items() if n})

@@ -41,7 +41,7 @@ def archives_in(folder: Path) -> str:
     if not found:
         return ""
     others = f" and {len(found) - 3} more" if found[3:] else ""
-    return f" ({', '.join(found[:3])}{others} lies there: is it unpacked, and completely?)"
+    return f" (archives that are there: {', '.join(found[:3])}{others}; were they unpacked completely?)"
 
 
 def download(

@@ -101,6 +101,17 @@ def test_leftovers_are_named_with_their_size(
     assert "2 of 3 shards are taken over" in said
 
 
+def test_leaving_out_after_a_refusal_takes_over_what_is_not_shifted(raw: Path, tmp_path: Path) -> None:
+    with_a_hole(raw, 15)
+    with pytest.raises(DamagedPictures):
+        prepared("celeba", raw, tmp_path / "out", rows_per_shard=10)
+    (unfinished,) = (tmp_path / "out").glob("celeba-*")
+    made = {path.name: path.stat().st_ino for path in unfinished.glob("*.arrow")}
+    folder = prepared("celeba", raw, tmp_path / "out", rows_per_shard=10, options={"damaged": "leave_out"})
+    kept = {path.name for path in folder.glob("*.arrow") if made.get(path.name) == path.stat().st_ino}
+    assert kept == {"train-00000.arrow", "valid-00000.arrow", "test-00000.arrow"}
+
+
 @pytest.mark.parametrize("part", [{}, {"count": 30}])
 def test_damaged_pictures_are_left_out_on_request_and_counted(
     raw: Path, tmp_path: Path, part: dict[str, int]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.celeba_names import ATTRIBUTES
 from data_prep.errors import RawDataError
 from data_prep.manifest import Manifest
 from data_prep.sources import source_named
@@ -213,6 +214,24 @@ def test_what_is_on_one_side_only_is_left_out_on_request(raw: Path, tmp_path: Pa
     manifest = Manifest.load(folder)
     assert manifest.splits["train"].rows == 11
     assert sorted(manifest.left_out.values()) == [1, 1, 2]
+
+
+def test_a_subset_is_chosen_from_the_pictures_that_are_there(raw: Path) -> None:
+    """Twice as many without glasses as with: of the part, not of the whole."""
+    shown = shown_attributes(ROWS)[:, ATTRIBUTES.index("Eyeglasses")]
+    removed = np.flatnonzero(shown & (partition_of(ROWS) == 0))[0]
+    (raw / "img_align_celeba" / picture_name(int(removed))).unlink()
+    write_zip(raw / "img_align_celeba.zip", {})
+    with pytest.raises(
+        RawDataError, match=r"is missing.*archives that are there: img_align_celeba.zip; were they"
+    ):
+        digests("celeba_glasses", raw)
+    source = source_named("celeba_glasses", raw, {"pictures": "both"})
+    labels = source.label_column("train")
+    assert labels is not None
+    left = int((shown & (partition_of(ROWS) == 0)).sum()) - 1
+    assert np.bincount(labels, minlength=2).tolist() == [2 * left, left]
+    assert dict(source.left_out) == {"named by a list, but not there": 1}  # type: ignore[attr-defined]
 
 
 def test_a_list_without_training_rows_is_refused_at_once(raw: Path) -> None:
