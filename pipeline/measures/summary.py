@@ -33,6 +33,10 @@ _LABEL_SEED_OF_BEFORE = "0"
 """The label seed of runs made before it existed: all of them had the same labelled examples."""
 
 
+DATA_DIGEST = "data.digest"
+_OWN_DATA = ("pictures", "idx_folder")
+"""Data sets whose name does not say what is in them: two folders of these are two data sets."""
+
 Seeds: TypeAlias = tuple[str, str]
 """A run's seed and its label seed."""
 
@@ -115,7 +119,8 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
     """One row per data set, system, variant, supervision rate and number of epochs.
 
     A variant is defined by the params of model, optimiser, training and data that differ between runs of the same
-    data set, system, rate and epochs. Of runs with the same seeds, the last one counts.
+    data set, system, rate and epochs, and by the digest of data of the user's own. Of runs with the same seeds, the last
+    one counts.
     """
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
     for run in runs:
@@ -125,7 +130,7 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
         differing = _differing(members)
         variants: dict[tuple[tuple[str, str], ...], dict[Seeds, MeasuredRun]] = defaultdict(dict)
         for run in members:
-            settings = tuple((name, run.params.get(name, "—")) for name in differing)
+            settings = tuple((name, _param(run, name) or "—") for name in differing)
             variants[settings][_seeds(run.params)] = run
         rows += [_row(kind, settings, by_seeds) for settings, by_seeds in variants.items()]
     return sorted(rows, key=lambda row: (*row.series, row.supervision_rate))
@@ -162,7 +167,15 @@ def _differing(runs: Sequence[MeasuredRun]) -> list[str]:
     # Before measures had tags, a run had a single split, and another split was another run.
     splits = {run.params.get("measures.split") for run in runs if not measure_statuses(run.tags)}
     names |= {"measures.split"} if len(splits - {None}) > 1 else set()
-    return [name for name in sorted(names) if len({run.params.get(name) for run in runs}) > 1]
+    return [name for name in sorted({*names, DATA_DIGEST}) if len({_param(run, name) for run in runs}) > 1]
+
+
+def _param(run: MeasuredRun, name: str) -> str | None:
+    """A param of a run; the digest of the user's own data is the end of their folder's name."""
+    if name != DATA_DIGEST:
+        return run.params.get(name)
+    own = run.params.get("data.name") in _OWN_DATA
+    return run.params.get("data.folder", "").rpartition("-")[2] if own else None
 
 
 def _row(

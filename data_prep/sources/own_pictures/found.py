@@ -297,7 +297,7 @@ def _found(
 
 def _names_column(table: Table, files: object) -> str | None:
     """The column of which most rows name pictures, by their file names without endings; None if none does."""
-    loose = Rule(1, False, False)
+    loose = Rule(1, with_ending=False, with_case=False, with_zeros=False)
     keys, best, most = loose.keys(files), None, (0.0, 0)
     for name, column in table.columns.items():
         rows = np.unique(np.linspace(0, len(column) - 1, min(_SAMPLE, len(column))).astype(np.int64))

@@ -24,16 +24,16 @@ class Rule:
 
     depth: int | None
     """this many last parts of both paths; None: the whole paths"""
-    with_ending: bool
-    with_case: bool
+    with_ending: bool = True
+    with_case: bool = True
+    with_zeros: bool = True
+    """at the beginning of a file name, which spreadsheets take away"""
 
     def __str__(self) -> str:
         parts = {None: "path", 1: "file name"}.get(self.depth, f"last {self.depth} parts of the path")
-        return (
-            parts
-            + ("" if self.with_ending else " without ending")
-            + ("" if self.with_case else ", in any case")
-        )
+        parts += "" if self.with_ending else " without ending"
+        parts += "" if self.with_case else ", in any case"
+        return parts + ("" if self.with_zeros else ", without zeros at its beginning")
 
     def keys(self, paths: pa.StringArray) -> Any:
         """What is compared, (n,)."""
@@ -42,6 +42,8 @@ class Rule:
             paths = pc.coalesce(pc.struct_field(last, "last"), paths)
         if not self.with_ending:
             paths = pc.replace_substring_regex(paths, _ENDING, "")
+        if not self.with_zeros:
+            paths = pc.replace_substring_regex(paths, r"(^|/)0+([0-9][^/]*)$", r"\1\2")
         return paths if self.with_case else pc.utf8_lower(paths)
 
 
@@ -61,9 +63,9 @@ def best_rule(texts: pa.StringArray, files: pa.StringArray) -> tuple[Rule, float
     sample = as_paths(texts.take(pa.array(np.arange(0, len(texts), step))))
     deepest = 1 + int(pc.max(pc.count_substring(files, "/")).as_py() or 0)
     depths = [None, *range(deepest, 0, -1)]
-    best, share = Rule(1, True, True), 0.0
-    for with_ending, with_case, depth in product((True, False), (True, False), depths):
-        rule = Rule(depth, with_ending, with_case)
+    best, share = Rule(1), 0.0
+    rules = [Rule(d, ending, case) for ending, case, d in product((True, False), (True, False), depths)]
+    for rule in (*rules, Rule(1, with_zeros=False), Rule(1, with_ending=False, with_zeros=False)):
         found = float((_found(rule, sample, files) >= 0).mean())
         if found > share:
             best, share = rule, found

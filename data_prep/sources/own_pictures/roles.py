@@ -16,7 +16,8 @@ from data_prep.sources.own_pictures.words import SPLIT_NUMBERS, plain, split_nam
 AUTO, NONE = "auto", "none"
 _MOST_GUESSED_VALUES, _MOST_GUESSED_NUMBERS = 50, 20
 """A column with more different values, or with more numbers that are not 0, 1, 2, ..., is no label unless named as one."""
-_SPLIT_NAMES = frozenset(("split", "partition", "subset", "set", "phase", "usage", "fold"))
+_SPLIT_NAMES = frozenset(("split", "partition"))
+"""Columns that say the split, even by number; in others all values have to be words for splits."""
 _GROUP_NAMES = frozenset(
     f"{who}{mark}" for who in (
         "patient", "subject", "person", "participant", "identity", "celeb", "individual", "speaker", "group",
@@ -157,7 +158,8 @@ def _guessed_split(table: Table, names: Sequence[str]) -> str | None:
     for name in names:
         texts = [text for text in _texts(table.columns[name]) if text]
         by_words = bool(texts) and all(split_named(text) for text in texts)
-        by_name = plain(name) in _SPLIT_NAMES and bool(texts) and all(split_of(text, name) for text in texts)
+        # Where only some are known, the others are refused rather than taken for values of a label.
+        by_name = plain(name) in _SPLIT_NAMES and any(split_of(text, name) for text in texts)
         if by_words or by_name:
             return name
     return None

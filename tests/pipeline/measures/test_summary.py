@@ -36,6 +36,14 @@ def test_runs_on_other_folders_are_seeds_of_one_row() -> None:
     assert metric_names(rows) == ["classification_accuracy"]
 
 
+def test_two_folders_of_own_pictures_are_two_data_sets() -> None:
+    folders = ("/a/data/pictures-1111", "/b/data/pictures-1111", "/a/data/pictures-2222")
+    runs = [run("x", seed, 0.9, data__name="pictures", data__folder=f) for seed, f in enumerate(folders)]
+    found = {row.variant: row.seeds for row in summarise(runs)}
+    assert found == {"data.digest=1111": ("0", "1"), "data.digest=2222": ("2",)}
+    assert [row.variant for row in summarise(runs[:2])] == [""]
+
+
 def measured(run_id: str, metrics: dict[str, float], tags: dict[str, str], seed: int = 0) -> Run:
     return Run(run_id, run("", seed, 0.0).params, metrics, {f"measure.{k}": v for k, v in tags.items()})
 

@@ -30,6 +30,13 @@ def test_the_strictest_rule_that_fits_is_taken(texts: list[str], files: list[int
     assert matched(pa.array(texts), pa.array(FILES), found).tolist() == files
 
 
+def test_zeros_that_a_spreadsheet_took_away_are_no_hindrance() -> None:
+    files = pa.array(["f/00001.png", "f/00020.png", "f/0.png"])
+    rule, share = best_rule(pa.array(["20", "1", "0"]), files)
+    assert (str(rule), share) == ("file name without ending, without zeros at its beginning", 1)
+    assert matched(pa.array(["20", "1", "0", "2"]), files, rule).tolist() == [1, 0, 2, -1]
+
+
 def test_a_name_of_two_files_is_a_name_of_none() -> None:
     rule, share = best_rule(pa.array(["1.png", "2.png"]), pa.array(FILES))
     assert share == 0.5

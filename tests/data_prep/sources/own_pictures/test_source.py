@@ -206,6 +206,10 @@ def test_bad_tables_are_refused_by_row(raw: Path) -> None:
     with pytest.raises(RawDataError, match=r"gives no picture for train .*split=none"):
         own(raw).checksums()
     assert own(raw, split="none").splits().keys() == {"train", "valid", "test"}
+    parts = [["train", "test", "extra"][i % 3] for i in range(COUNT)]
+    write_table(raw / "labels.csv", [[*HEADER, "split"], *([*row(i), part] for i, part in enumerate(parts))])
+    with pytest.raises(RawDataError, match=r"the split 'extra' in column split is none of .*split=none"):
+        own(raw).labels()
 
 
 def test_several_tables_are_splits_or_one_is_chosen(raw: Path) -> None:
