@@ -19,7 +19,7 @@ from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
 from data_prep.sources.mnist import fashion_mnist, fashion_mnist_held_out, idx_folder, mnist
 from data_prep.sources.options import PART_OPTIONS, Option, checked_options, option_names, takes_parts
-from data_prep.sources.own_pictures.source import pictures
+from data_prep.sources.own_pictures.options import pictures
 from data_prep.sources.part import PartOfSource
 from data_prep.sources.rotated_mnist import rotated_mnist
 from data_prep.sources.source import Source

@@ -8,40 +8,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.damage import DamagedPicture
-from data_prep.decode import FORMATS, Mode, Part, opened, resized
+from data_prep.decode import Mode
 from data_prep.errors import ConfigError, RawDataError
 from data_prep.faults import DamagedPictures, Fault, OnError
-from data_prep.files import atomic_write
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
-from data_prep.sources.labelled_pictures import DAMAGED, Damaged, content_of
+from data_prep.sources.labelled_pictures import DAMAGED, content_of
 from data_prep.sources.own_pictures.arrays import ArrayPictures
-from data_prep.sources.own_pictures.assembled import Assembled, WhichPictures, assembled, one_sided
+from data_prep.sources.own_pictures.assembled import Assembled, assembled, one_sided
 from data_prep.sources.own_pictures.files import opened_pictures
-from data_prep.sources.own_pictures.found import Found, find
+from data_prep.sources.own_pictures.finding import find
+from data_prep.sources.own_pictures.found import Found
 from data_prep.sources.own_pictures.label_values import unknown_words
-from data_prep.sources.own_pictures.look import Looked, is_grey, look_at
+from data_prep.sources.own_pictures.look import Looked, look_at
+from data_prep.sources.own_pictures.making import ALL_FORMATS, made, part_named
 from data_prep.sources.own_pictures.roles import AUTO, NONE, Roles, Wanted, roles_of
+from data_prep.sources.own_pictures.settings import Settings
 from data_prep.sources.own_pictures.told import told
 from data_prep.sources.picture_files import PLACE, Places
 from data_prep.sources.picture_index import PictureIndex, Pictures
 from data_prep.sources.picture_reading import decoded
 
-Colour = Literal["auto", "rgb", "grey"]
-Exif = Literal["rotate", "ignore"]
-
-_FORMATS = (*FORMATS, "PPM")
-"""PPM is what arrays are given as."""
 _LOOKED_AT = 100
 _SIZES = (8, 1024)
-_SETTINGS = "pictures.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +53,7 @@ class OwnPictures:
         least, most = _SIZES
         if not least <= self.options["size"] <= most:
             raise ConfigError(f"pictures: size is {self.options['size']}, but must be {least} to {most}")
-        self._crop  # noqa: B018 -- refuses what is no box
+        part_named(self.options["crop"])
 
     @property
     def name(self) -> str:
@@ -132,9 +127,7 @@ class OwnPictures:
         files = self._found.files
         if isinstance(files, ArrayPictures):
             files = files.unpack(scratch)
-        settings = Settings(labels=self.labels(), mode=self._mode)
-        with atomic_write(scratch / _SETTINGS) as file:
-            file.write(json.dumps(asdict(settings)).encode())
+        Settings(labels=self.labels(), mode=self._mode).write(scratch)
         splits, where = dict[str, Pictures](), dict[str, str]()
         for split in self._assembled.splits:
             pictures = self._rows_of(split)
@@ -224,31 +217,14 @@ class OwnPictures:
         return f"found in {self._found.files.path}"
 
     @property
-    def _crop(self) -> Part | None:
-        """The part of a picture that is taken."""
-        crop = self.options["crop"]
-        if crop == "centre":
-            return "centre"
-        if crop == "none":
-            return None
-        numbers = [part.strip() for part in crop.split(",")]
-        if len(numbers) == 4 and all(n.isdecimal() for n in numbers):
-            left, upper, right, lower = map(int, numbers)
-            if left < right and upper < lower:
-                return left, upper, right, lower
-        raise ConfigError(
-            f"pictures: crop is {crop!r}, but must be centre, none, or a box LEFT,UPPER,RIGHT,LOWER in pixels"
-        )
-
-    @property
     def _decode(self) -> partial[NDArray[np.uint8]]:
         side = self.options["size"]
         return partial(
-            _decoded,
+            made,
             only_grey=self.options["colour"] == "auto" and self._mode == "L",
             mode=self._mode,
             size=(side, side),
-            crop=self._crop,
+            crop=part_named(self.options["crop"]),
             lenient=self.options["damaged"] == "use",
             upright=self.options["exif"] == "rotate",
         )
@@ -280,7 +256,7 @@ class OwnPictures:
         """A look at evenly spread pictures."""
         found = self._found
         some = np.unique(np.linspace(0, len(found.names) - 1, _LOOKED_AT).astype(np.int64))
-        return look_at(found.contents(some), _FORMATS)
+        return look_at(found.contents(some), ALL_FORMATS)
 
     @cached_property
     def _places(self) -> Places:
@@ -307,80 +283,12 @@ class OwnPictures:
     @cached_property
     def _index(self) -> PictureIndex | None:
         """The index of a plan, if ``raw`` is what ``verified`` wrote."""
-        return PictureIndex.open(self.raw) if self.raw is not None and PictureIndex.is_in(self.raw) else None
+        return PictureIndex.open(self.raw) if self.raw is not None and Settings.are_in(self.raw) else None
 
     @cached_property
     def _settings(self) -> Settings | None:
-        if self.raw is None or not (self.raw / _SETTINGS).is_file():
-            return None
-        return Settings.read(self.raw / _SETTINGS)
+        return Settings.read(self.raw) if self.raw is not None and Settings.are_in(self.raw) else None
 
     @staticmethod
     def _listed(index: PictureIndex, split: str, row: int) -> str:
         return f"{index.lists[split]}, row {row}" if row else "no row"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What was found out, for the tasks."""
-
-    labels: tuple[LabelSpec, ...]
-    mode: Mode
-
-    @staticmethod
-    def read(file: Path) -> Settings:
-        """``RawDataError`` if it is damaged."""
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            labels = [LabelSpec(e["name"], e["cardinality"], tuple(e["values"])) for e in record["labels"]]
-            return Settings(labels=tuple(labels), mode=record["mode"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RawDataError(f"{file} cannot be read ({error}); prepare the data set again") from None
-
-
-def _decoded(
-    content: bytes, *, only_grey: bool, lenient: bool, upright: bool, **how: Any
-) -> NDArray[np.uint8]:
-    """``decode_picture``; ``DamagedPicture`` if only grey pictures are expected, and this one is in colour."""
-    picture = opened(content, formats=_FORMATS, lenient=lenient, upright=upright)
-    if only_grey and not is_grey(picture):
-        raise DamagedPicture("is in colour, but those looked at are grey: choose colour=rgb or colour=grey")
-    return resized(picture, **how)
-
-
-def pictures(
-    raw: Path | None,
-    *,
-    labels: Annotated[str, "columns of labels, A,B,C; auto: those of 2 to 50 values"] = "auto",
-    factors: Annotated[str, "columns of numbers that are known factors, A,B,C; or none"] = "none",
-    reference: Annotated[str, "column of 0 and 1: is it in the reference set; or none"] = "none",
-    group: Annotated[
-        str, "column whose rows stay in one split; none; auto: one called patient or person"
-    ] = "auto",
-    split: Annotated[
-        str, "column of train, valid, test; none: 80 / 10 / 10 by a hash; auto: where there is one"
-    ] = "auto",
-    table: Annotated[
-        str, "names of tables in the folder, A,B; none: the folders are the classes; auto"
-    ] = "auto",
-    file: Annotated[str, "column of file names; auto: the one that names most pictures"] = "auto",
-    unknown: Annotated[
-        str, "values that mean unknown, A,B; none: blanks only; auto: nan, NA, ?, -1 next to 0"
-    ] = "auto",
-    size: Annotated[int, "side of the square images in pixels"] = 64,
-    colour: Annotated[Colour, "rgb, grey, or auto: grey if all that are looked at are"] = "auto",
-    crop: Annotated[str, "centre: the largest square; none: squeezed; or LEFT,UPPER,RIGHT,LOWER"] = "centre",
-    exif: Annotated[Exif, "rotate: as the orientation in a picture's metadata says; or ignore"] = "rotate",
-    pictures: Annotated[
-        WhichPictures,
-        "all: every row and picture has the other; both: those that have; unlabelled: pictures alone as well",
-    ] = "all",
-    damaged: Damaged = "refuse",
-) -> OwnPictures:
-    """Pictures of your own: a folder (or .zip) with a table or a folder per class, Parquet files, or an .npz file."""
-    options = {
-        "labels": labels, "factors": factors, "reference": reference, "group": group, "split": split, "table": table,
-        "file": file, "unknown": unknown, "size": size, "colour": colour, "crop": crop, "exif": exif,
-        "pictures": pictures, "damaged": damaged,
-    }  # fmt: skip
-    return OwnPictures(raw=raw, options=options)

@@ -54,6 +54,7 @@ def raw(tmp_path: Path) -> Path:
     (folder / ".ipynb_checkpoints" / "s001-checkpoint.jpg").write_bytes(b"")
     (folder / os.fsdecode(b"images/\xff.png")).write_bytes(b"")
     (folder / "images" / "._s001.jpg").write_bytes(b"")
+    (folder / "index.json").write_text("{}")  # a plan has a file of this name
     return folder
 
 
