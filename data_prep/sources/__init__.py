@@ -14,6 +14,7 @@ from data_prep.sources.celeba import (
     celeba_glasses,
     celeba_glasses_facial_hair,
     celeba_hair,
+    celeba_heavy_makeup,
 )
 from data_prep.sources.chexpert import chexpert
 from data_prep.sources.drawn import drawn_faces, drawn_radiographs
@@ -33,6 +34,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "celeba_facial_hair": celeba_facial_hair,
     "celeba_glasses": celeba_glasses,
     "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
+    "celeba_heavy_makeup": celeba_heavy_makeup,
     "celeba_hair": celeba_hair,
     "chexpert": chexpert,
     "drawn_faces": drawn_faces,

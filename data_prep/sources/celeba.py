@@ -102,6 +102,17 @@ def celeba_facial_hair(
     )  # fmt: skip
 
 
+def celeba_heavy_makeup(
+    raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
+) -> LabelledPictures:
+    """CelebA: all faces with heavy makeup and as many without, cropped (Klys et al. 2018, figure 9)."""
+    return _celeba(
+        "celeba_heavy_makeup", "CelebA-HeavyMakeup", raw, ("Heavy_Makeup",), [_binary("Heavy_Makeup")], _as_they_are,
+        lambda names, attributes: _with_and_without(names, attributes[:, 0], times=1), CSVAE_CROP,
+        pictures=pictures, damaged=damaged,
+    )  # fmt: skip
+
+
 def celeba_glasses_facial_hair(
     raw: Path | None, *, pictures: WhichPictures = "all", damaged: Damaged = "refuse"
 ) -> LabelledPictures:

@@ -26,6 +26,7 @@ from data_prep.sources.celeba import (
     celeba_glasses,
     celeba_glasses_facial_hair,
     celeba_hair,
+    celeba_heavy_makeup,
 )
 from data_prep.sources.chexpert import Blank, Uncertain, Views, chexpert
 from data_prep.sources.labelled_pictures import LabelledPictures
@@ -33,7 +34,12 @@ from data_prep.sources.picture_index import PictureIndex
 from data_prep.sources.raw_files import cache_folder
 
 FacesAs = Literal[
-    "celeba", "celeba_hair", "celeba_glasses", "celeba_facial_hair", "celeba_glasses_facial_hair"
+    "celeba",
+    "celeba_hair",
+    "celeba_glasses",
+    "celeba_facial_hair",
+    "celeba_glasses_facial_hair",
+    "celeba_heavy_makeup",
 ]
 FacesReference = Literal["none", "neutral"]
 _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
@@ -42,6 +48,7 @@ _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
     "celeba_glasses": celeba_glasses,
     "celeba_facial_hair": celeba_facial_hair,
     "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
+    "celeba_heavy_makeup": celeba_heavy_makeup,
 }
 
 

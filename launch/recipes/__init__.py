@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_prep.errors import LaunchError
-from launch.recipes.attribute_switching import csvae_table1, csvae_table1_quick
+from launch.recipes.attribute_switching import (
+    csvae_figures,
+    csvae_figures_quick,
+    csvae_table1,
+    csvae_table1_quick,
+)
 from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnist
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
@@ -78,6 +83,11 @@ RECIPES = {
         "CCVAE table 1 on CheXpert, 5 labels: all systems, 4 rates, 100 epochs, 3 seeds", chexpert_table1
     ),
     "chexpert-table1-quick": Recipe("CCVAE on CheXpert at f = 0.06 and 1, 1 epoch", chexpert_table1_quick),
+    "csvae-figures": Recipe(
+        "CSVAE figures 5 to 7 and 9 on CelebA: glasses with facial hair, and heavy makeup, 2300 epochs",
+        csvae_figures,
+    ),
+    "csvae-figures-quick": Recipe("the same on drawn faces, 10 epochs", csvae_figures_quick),
     "csvae-table1": Recipe(
         "CSVAE table 1 on TFD, CelebA-Glasses and CelebA-FacialHair: 4 systems, 2300 epochs, 3 seeds",
         csvae_table1,

@@ -12,6 +12,7 @@ from dataclasses import fields
 from functools import cache
 
 from data_prep.errors import ConfigError
+from pipeline.measures.attribute_styles import AttributeStyles
 from pipeline.measures.attribute_switching import AttributeSwitching
 from pipeline.measures.attribute_switching_grid import AttributeSwitchingGrid
 from pipeline.measures.characteristic_swap import CharacteristicSwap
@@ -65,6 +66,7 @@ _ALL: tuple[type[Measure], ...] = (
     TraversalGrid,
     TraversalPlane,
     SubspaceViews,
+    AttributeStyles,
     ConditionalSynthesis,
     LatentHistogram,
     LatentSeparation,

@@ -64,7 +64,7 @@ class SubspaceViews:
         from pipeline.measures.image_grid import as_arrays
         from pipeline.measures.subspace_planes import Plane
 
-        codes = self._codes(view)
+        codes = view.codes_with_known_labels(self.points)
         if self.image >= len(codes):
             raise ConfigError(
                 f"{self.name}: image is {self.image}; split {view.examples.split} has {len(codes)} images"
@@ -108,19 +108,6 @@ class SubspaceViews:
                 **as_arrays(grids),
             }
         )
-
-    def _codes(self, view: ModelView) -> Tensor:
-        """Of the first images, encoded with the labels that are known of them, on the CPU."""
-        import torch
-
-        examples, model = view.examples, view.model
-        count, found = min(self.points, len(examples)), []
-        for start in range(0, count, examples.batch_size):
-            examples.heartbeat()
-            end = min(start + examples.batch_size, count)
-            code = model.encode(examples.rows(start, end), examples.known_labels(start, end))  # type: ignore[operator]
-            found.append(code.float().cpu())
-        return torch.cat(found) if found else torch.empty(0, 0)
 
     def _grids(
         self,

@@ -99,6 +99,17 @@ class ModelView:
             found.append(self.model.encode(self.examples.rows(start, end), known).float().cpu())  # type: ignore[operator]
         return torch.cat(found)
 
+    def codes_with_known_labels(self, count: int) -> Float[Tensor, "row latent"]:
+        """The same with the labels that are known of each image, whether or not the model needs them."""
+        size, count = self.examples.batch_size, min(count, len(self.examples))
+        found = []
+        for start in range(0, count, size):
+            self.examples.heartbeat()
+            end = min(start + size, count)
+            code = self.model.encode(self.examples.rows(start, end), self.examples.known_labels(start, end))  # type: ignore[operator]
+            found.append(code.float().cpu())
+        return torch.cat(found) if found else torch.empty(0, 0)
+
     def _one(self, name: Answer) -> Tensor:
         (found,) = self._answer(name)
         return torch.as_tensor(found)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.reports.paper_figure import PaperFigure, Pictures
 from pipeline.reports.recipes import (
     OF_CCVAE,
     OF_CCVAE_WITH_STYLE,
     OF_CSVAE,
+    OF_CSVAE_FIGURES,
     OF_CSVAE_SWISS_ROLL,
     OF_REVAE,
     OF_STUDY,
     OF_STUDY_HAIR,
     OF_STUDY_SCHEDULE,
+    Recipes,
 )
 
 _FACES, _RADIOGRAPHS, _CLASSES = ("celeba",), ("chexpert",), ("mnist", "fashion_mnist")
@@ -238,6 +242,7 @@ def _csvae(
     *pictures: Pictures,
     systems: tuple[str, ...],
     datasets: tuple[str, ...] = ("tfd",),
+    recipes: Mapping[str, Recipes] = OF_CSVAE,
 ) -> PaperFigure:
     return PaperFigure(
         paper="csvae",
@@ -246,13 +251,28 @@ def _csvae(
         pictures=pictures,
         systems=systems,
         datasets=datasets,
-        recipes=OF_CSVAE,
+        recipes=recipes,
     )
 
 
 _MANIPULATING = ("cond_vae", "cond_vae_info", "csvae")
 _POINTS = Pictures("subspace_views", "subspace_views")
 _DECODED_POINTS = Pictures("subspace_views", "subspace_grid")
+_STYLES = Pictures("attribute_styles", "attribute_styles")
+_PRODUCTS = Pictures("attribute_styles", "attribute_products")
+
+
+def _of_both(figure: str, shows: str, pictures: Pictures) -> PaperFigure:
+    """Of CSVAE on faces with two labels, glasses and facial hair."""
+    return _csvae(
+        figure,
+        shows,
+        pictures,
+        systems=("csvae",),
+        datasets=("celeba_glasses_facial_hair",),
+        recipes=OF_CSVAE_FIGURES,
+    )
+
 
 OF_KLYS = (
     PaperFigure(
@@ -282,6 +302,9 @@ OF_KLYS = (
         _POINTS,
         systems=_MANIPULATING,
     ),
+    _of_both("5", "styles of glasses with styles of facial hair", _PRODUCTS),
+    _of_both("6", "styles of glasses and of facial hair on many faces", _STYLES),
+    _of_both("7", "styles of glasses with styles of facial hair, more faces", _PRODUCTS),
     _csvae(
         "8",
         "all expressions decoded from points of their subspaces",
@@ -289,6 +312,17 @@ OF_KLYS = (
         _DECODED_POINTS,
         _POINTS,
         systems=_MANIPULATING,
+    ),
+    _csvae(
+        "9",
+        "heavy makeup switched, and decoded from points of its subspace",
+        _SWITCHED,
+        _DRAWS,
+        _DECODED_POINTS,
+        _POINTS,
+        systems=_MANIPULATING,
+        datasets=("celeba_heavy_makeup",),
+        recipes=OF_CSVAE_FIGURES,
     ),
     _csvae("10", "expressions switched by several systems", _SWITCHED, systems=("vae", "cond_vae", "csvae")),
     _csvae("11", "distribution over the subspaces", _POINTS, systems=("csvae",)),

@@ -56,4 +56,7 @@ OF_STUDY_SCHEDULE = {"celeba_hair": Recipes("study-hair-schedule", "study-hair-s
 OF_CSVAE = dict.fromkeys(
     ("tfd", "celeba_glasses", "celeba_facial_hair"), Recipes("csvae-table1", "csvae-table1-quick")
 )
+OF_CSVAE_FIGURES = dict.fromkeys(
+    ("celeba_glasses_facial_hair", "celeba_heavy_makeup"), Recipes("csvae-figures", "csvae-figures-quick")
+)
 OF_CSVAE_SWISS_ROLL = {"swiss_roll": Recipes("swiss-roll", "swiss-roll-quick")}

@@ -1,6 +1,6 @@
 """Images per second of the loaders, of a training step and of a preparation: ``make bench``.
 
-Parts by themselves: ``python -m tests.benchmarks {steps,networks,gradient-noise,short-training,gpu} --help``.
+Parts by themselves: ``python -m tests.benchmarks {steps,networks,measures,gradient-noise,short-training,gpu} --help``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipeline.models.registry import PRESETS
 from pipeline.networks import mlp
 from pipeline.training.step import Step
 from pipeline.world import World
-from tests.benchmarks import gpu, gradient_noise, networks, short_training, steps
+from tests.benchmarks import gpu, gradient_noise, measures, networks, short_training, steps
 from tests.benchmarks.clock import rates, show
 from tests.benchmarks.loading import measure_loading
 from tests.benchmarks.preparation import Preparation, preparation_speed, worker_memory
@@ -38,6 +38,7 @@ from tests.benchmarks.preparation import Preparation, preparation_speed, worker_
 PARTS = {
     "steps": steps.main,
     "networks": networks.main,
+    "measures": measures.main,
     "gradient-noise": gradient_noise.main,
     "short-training": short_training.main,
     "gpu": gpu.main,
@@ -91,6 +92,7 @@ def main() -> None:
             show(f"A training step of each system, f = {rate}", rates(contenders, asked.rounds), "images")
         steps.measure_steps(steps.Steps(threads=(asked.threads,), rounds=asked.rounds, variants=True))
         networks.measure_networks(networks.NetworkSpeed(threads=asked.threads, rounds=asked.rounds))
+        measures.measure_measures(measures.MeasureSpeed(threads=asked.threads, data_root=asked.data_root))
         measure_loading(rounds=asked.rounds)
         preparation_speed(Preparation.pictures, Preparation.rounds)
         worker_memory(sizes=(10_000, 20_000, 40_000))

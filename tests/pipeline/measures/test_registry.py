@@ -25,7 +25,7 @@ def test_a_measure_is_named_with_its_settings() -> None:
     ("text", "sentence"),
     [
         ("clasification", "there is no measure 'clasification'; did you mean classification?"),
-        ("xyz", "there is no measure 'xyz'; there are: attribute_switching, "),
+        ("xyz", "there is no measure 'xyz'; there are: attribute_styles, "),
         ("likelihood:samples=3", "measure likelihood has no setting 'samples'; it has none"),
         ("swap_grid:image=3", "measure swap_grid has no setting 'image'; did you mean images?"),
         ("swap_grid:images", "measure 'swap_grid:images': 'images' must be FIELD=VALUE"),
