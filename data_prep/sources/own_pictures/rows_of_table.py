@@ -88,8 +88,9 @@ def _names_column(table: Table, files: object) -> str | None:
         rows = np.unique(np.linspace(0, len(column) - 1, min(_SAMPLE, len(column))).astype(np.int64))
         texts = loose.keys(as_paths(column.texts.take(column.codes[rows])))
         share = float(np.mean(pc.is_in(texts, value_set=keys).to_numpy(zero_copy_only=False)))
-        # Numbers may name files by chance: a column of the right name goes first.
-        rank = share, sum(word in plain(name) for word in _NAMES_OF_NAMES)
+        # Numbers may name files by chance: names are different in every row, and a column of the right name goes first.
+        different = min(1.0, len(column.texts) / len(column))
+        rank = share * different, sum(word in plain(name) for word in _NAMES_OF_NAMES)
         if share > 0 and rank > most and len(column.texts) > 1:
             best, most = name, rank
     return best
