@@ -21,10 +21,11 @@ class Progress:
     ...     progress.advance()
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, lines: bool = False) -> None:
+        """``lines``: plain lines on a terminal too, for a step inside of another one, whose bar stays below them."""
         self._shown = shown
         self._bar: RichProgress | None = None
-        if shown and sys.stderr.isatty():
+        if shown and not lines and sys.stderr.isatty():
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),

@@ -141,7 +141,8 @@ def _look(options: Prepare) -> None:
         write_findings(options.csv, found.findings)
         print(f"all of it as a table: {options.csv}")
     rows = ", ".join(f"{count:,} in {split}" for split, count in found.rows.items()) or "none"
-    wrong = f"{len(found.findings):,} problems, listed above" if found.findings else "nothing is wrong"
+    count = len(found.findings)
+    wrong = f"{count:,} problem{'s' * (count > 1)}, listed above" if count else "nothing is wrong"
     print(f"rows looked at: {rows}; {wrong}")
     if found.findings:
         raise SystemExit(1)

@@ -57,7 +57,10 @@ def stats_and_checksums(
     def checksums(block: NDArray[np.int64]) -> list[int]:
         return [_checksum(root + file) for i in block.tolist() if (file := files[i]) is not None]
 
-    with Progress(shown=len(todo) >= _SHOWN_FROM) as progress, ThreadPoolExecutor(_THREADS) as pool:
+    with (
+        Progress(shown=len(todo) >= _SHOWN_FROM, lines=True) as progress,
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
         progress.begin(f"reading pictures in {folder} that are new or have changed", total=len(todo))
         blocks = [todo[start : start + _BLOCK] for start in range(0, len(todo), _BLOCK)]
         for block, crcs in zip(blocks, pool.map(checksums, blocks), strict=True):
