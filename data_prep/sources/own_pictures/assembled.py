@@ -116,9 +116,8 @@ def assembled(found: Found, roles: Roles, pictures: WhichPictures) -> Assembled:
             np.concatenate([number, np.zeros(len(extra), np.int8)]),
         )
     counts = np.bincount(number, minlength=len(ORDER)).tolist()
-    refuse_unusable(
-        found.table.where, counts, int(taken.observed[number == ORDER.index("test")].any(axis=1).sum())
-    )
+    known_in_test = int(taken.observed[number == ORDER.index("test")].any(axis=1).sum())
+    refuse_unusable(found.table.where, roles.split, counts, known_in_test)
     gone = {NOT_THERE: len(found.without_picture), NOT_NAMED: len(extra) if pictures == "both" else 0}
     return Assembled(
         labels=tuple(label.spec for label in roles.labels.values()),

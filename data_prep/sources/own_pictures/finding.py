@@ -35,7 +35,7 @@ def find(raw: Path | None, *, table: str, file: str) -> Found:
     chosen = _chosen_tables(listing, table)
     if not len(listing.names):
         return _without_picture_files(listing, chosen)
-    notes = []
+    notes = list[str]()
     if listing.odd_names:
         notes.append(f"{listing.odd_names:,} pictures whose names are no UTF-8 are passed over")
     if listing.leftovers:
@@ -46,7 +46,7 @@ def find(raw: Path | None, *, table: str, file: str) -> Found:
         return Found(
             files=listing.files, names=listing.names, table=folders, picture=pictures, notes=tuple(notes)
         )
-    return rows_of_pictures(listing, _read_tables(listing, chosen), file, notes)
+    return rows_of_pictures(listing, _read_tables(listing, chosen, notes, named=table != AUTO), file, notes)
 
 
 def _chosen_tables(listing: Listing, wanted: str) -> list[TextFile]:
@@ -94,16 +94,28 @@ def _without_picture_files(listing: Listing, tables: Sequence[TextFile]) -> Foun
     )
 
 
-def _read_tables(listing: Listing, chosen: Sequence[TextFile]) -> list[tuple[str, Table]]:
-    read = []
+def _read_tables(
+    listing: Listing, chosen: Sequence[TextFile], notes: list[str], *, named: bool
+) -> list[tuple[str, Table]]:
+    """The tables that can be read; ``RawDataError`` if a ``named`` one cannot, or none can."""
+    read, errors = list[tuple[str, Table]](), list[RawDataError]()
     for table in chosen:
         name = listing.table_name(table) if table in listing.tables else str(table)
-        if isinstance(table, Path) and table.suffix.lower() == PARQUET:
-            read.append((name, read_parquet_table(table)))
-        elif name.lower().endswith((PARQUET, ARRAYS)):
-            raise RawDataError(
-                f"{table}: a .parquet or .npz file is not read from inside an archive; unpack it first"
-            )
-        else:
-            read.append((name, read_text_table(table, ENDINGS)))
+        try:
+            read.append((name, _read_table(table, name)))
+        except RawDataError as error:
+            errors.append(error)
+    if errors and (named or not read):
+        raise errors[0]
+    notes += [f"passed over: {error}" for error in errors]
     return read
+
+
+def _read_table(table: TextFile, name: str) -> Table:
+    if isinstance(table, Path) and name.lower().endswith(PARQUET):
+        return read_parquet_table(table)
+    if name.lower().endswith((PARQUET, ARRAYS)):
+        raise RawDataError(
+            f"{table}: a .parquet or .npz file is not read from inside an archive; unpack it first"
+        )
+    return read_text_table(table, ENDINGS)

@@ -18,7 +18,7 @@ from data_prep.sources.own_pictures.roles import AUTO, column_named
 from data_prep.sources.own_pictures.table import Table
 from data_prep.sources.own_pictures.words import plain, split_in_name
 
-_SAMPLE = 200
+_SAMPLE, _FEWEST_DIFFERENT = 200, 0.5
 _NAMES_OF_NAMES = ("file", "name", "image", "picture", "path", "id")
 
 
@@ -90,8 +90,9 @@ def _names_column(table: Table, files: object) -> str | None:
         share = float(np.mean(pc.is_in(texts, value_set=keys).to_numpy(zero_copy_only=False)))
         # Numbers may name files by chance: names are different in every row, and a column of the right name goes first.
         different = min(1.0, len(column.texts) / len(column))
-        rank = share * different, sum(word in plain(name) for word in _NAMES_OF_NAMES)
-        if share > 0 and rank > most and len(column.texts) > 1:
+        named = sum(word in plain(name) for word in _NAMES_OF_NAMES)
+        rank = share * different, named
+        if share > 0 and rank > most and (named or different > _FEWEST_DIFFERENT):
             best, most = name, rank
     return best
 

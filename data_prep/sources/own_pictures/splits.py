@@ -52,19 +52,25 @@ def splits_of(table: Table, roles: Roles, names: Names) -> Splits:
     return Splits(number, how, _divided(table, roles, number))
 
 
-def refuse_unusable(where: str, counts: Sequence[int], known_in_test: int) -> None:
-    """``RawDataError`` unless there are rows for training and for testing, and the latter have labels."""
+def refuse_unusable(where: str, column: str | None, counts: Sequence[int], known_in_test: int) -> None:
+    """``RawDataError`` unless there are rows for training and for testing, and the latter have labels.
+
+    ``column``: what says the splits; None: a hash.
+    """
+    by_hash = "divide all pictures by a hash with split=none"
+    remedy = (
+        "add some, or name a column of splits with split=COLUMN"
+        if column is None
+        else f"add some, or {by_hash}"
+    )
     by_split = dict(zip(ORDER, counts, strict=True))
     for split in ("train", "test"):
         if not by_split[split]:
             shown = ", ".join(f"{name} {count:,}" for name, count in by_split.items())
-            raise RawDataError(
-                f"{where} gives no picture for {split} ({shown}): add some, or divide all by a hash with split=none"
-            )
+            raise RawDataError(f"{where} gives no picture for {split} ({shown}): {remedy}")
     if not known_in_test:
         raise RawDataError(
-            f"{where}: none of the {by_split['test']:,} pictures for testing has a known label: split=none divides all "
-            "pictures by a hash"
+            f"{where}: none of the {by_split['test']:,} pictures for testing has a known label: {remedy}"
         )
 
 

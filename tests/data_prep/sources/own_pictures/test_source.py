@@ -207,6 +207,13 @@ def test_bad_tables_are_refused_by_row(raw: Path) -> None:
     with pytest.raises(RawDataError, match=r"gives no picture for train .*split=none"):
         own(raw).checksums()
     assert own(raw, split="none").splits().keys() == {"train", "valid", "test"}
+    write_table(
+        raw / "labels.csv", [HEADER[:4], *([*row(i)[:3], str(i) if i < 2 else ""] for i in range(COUNT))]
+    )
+    with pytest.raises(
+        RawDataError, match=r"none of the . pictures for testing has a known label: .*split=COLUMN"
+    ):
+        own(raw, labels="striped").checksums()
     parts = [["train", "test", "extra"][i % 3] for i in range(COUNT)]
     write_table(raw / "labels.csv", [[*HEADER, "split"], *([*row(i), part] for i, part in enumerate(parts))])
     with pytest.raises(RawDataError, match=r"the split 'extra' in column split is none of .*split=none"):
@@ -224,7 +231,12 @@ def test_several_tables_are_splits_or_one_is_chosen(raw: Path) -> None:
     for part in ("train", "val", "test"):
         (raw / f"{part}.csv").unlink()
     write_table(raw / "prices.csv", [["what", "price"], ["milk", 1], ["bread", 2]])
-    assert "tables passed over: prices.csv" in "\n".join(own(raw).told())
+    (raw / "readme.csv").write_text("hello")
+    told = "\n".join(own(raw).told())
+    assert "tables passed over: prices.csv" in told
+    assert "readme.csv has a single column" in told
+    with pytest.raises(RawDataError, match=r"readme.csv has a single column"):
+        own(raw, table="readme.csv").told()
 
 
 def test_names_may_begin_in_the_folder_of_their_table(tmp_path: Path) -> None:
