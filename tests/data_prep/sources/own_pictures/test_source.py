@@ -207,9 +207,9 @@ def test_bad_tables_are_refused_by_row(raw: Path) -> None:
     with pytest.raises(RawDataError, match=r"gives no picture for train .*split=none"):
         own(raw).checksums()
     assert own(raw, split="none").splits().keys() == {"train", "valid", "test"}
-    write_table(
-        raw / "labels.csv", [HEADER[:4], *([*row(i)[:3], str(i) if i < 2 else ""] for i in range(COUNT))]
-    )
+    known = [NAMES.index(name) for name in own(raw, split="none", group="none").ids("train")]
+    rows = [[*row(i)[:3], str(i % 2) if i in known else ""] for i in range(COUNT)]
+    write_table(raw / "labels.csv", [HEADER[:4], *rows])
     with pytest.raises(
         RawDataError, match=r"none of the . pictures for testing has a known label: .*split=COLUMN"
     ):
