@@ -24,6 +24,7 @@ ACROSS = {0: 2, 1: 3, 2: 0, 3: 1, 4: 0}
 @pytest.mark.usefixtures("float64")
 def test_both_objectives_and_all_gradients_are_those_written_out(draws: InjectedDraws) -> None:
     config = MathieuConfig(
+        network="mlp",
         latent_size=3,
         target_size=2,
         hidden_width=8,

@@ -23,7 +23,7 @@ from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, gr
 
 REFERENCES = 2
 """The first of the five images."""
-SETTINGS: dict[str, Any] = {"latent_size": 3, "hidden_width": 8, "likelihood_scale": 0.3}
+SETTINGS: dict[str, Any] = {"network": "mlp", "latent_size": 3, "hidden_width": 8, "likelihood_scale": 0.3}
 OF_TARGETS: dict[str, Any] = {"target_size": 2}
 OF_SYMMETRIC: dict[str, Any] = {
     "adversary_width": 6,
@@ -126,6 +126,9 @@ def test_svaes_players_have_the_objectives_and_gradients_written_out(
     reference = SVAEReference(model, config)
     both = [reference.symmetric(x, draws_of(row, 0, drops=True), 0.7, 1.3) for row, x in enumerate(X)]
     of_model, of_discriminator = (torch.stack(each) for each in zip(*both, strict=True))
+    q = reference.q_z(X)
+    z = q.mean + q.stddev * noise(5, 3, seed=1)
+    torch.testing.assert_close(losses.bound, reference.log_p_x(X, z, z) - kl_from_standard(q))
     assert_players(model, losses, of_model, {"discriminator": of_discriminator})
 
 

@@ -154,4 +154,5 @@ def test_a_discriminator_that_wins_is_told_once_in_a_row_and_counted(
 def test_the_defaults_are_the_papers() -> None:
     config = SRbVAEConfig()
     assert (config.latent_size, config.target_size, config.discriminator_dropout) == (32, 32, 0.25)
+    assert config.network == "pixel_norm"
     assert (config.likelihood, 2 * config.likelihood_scale) == ("laplace", 0.01)  # for images in [−1, 1]
