@@ -1,13 +1,14 @@
 """Seconds of each measure, and its share of the training that it follows: ``python -m tests.benchmarks measures``.
 
-A small part of everything is measured: ``--faces`` drawn faces instead of 20,000 test images, and every count of a measure's
-settings (``images=5000``) in the same proportion. Neither the model nor the label readers are trained: that takes as long.
+Two small parts of everything are measured, and extrapolated in a straight line: ``--faces`` drawn faces and half of them
+instead of 20,000 test images, with every count of a measure's settings (``images=5000``) in the same proportion; what a
+measure takes for any number of images counts once. Neither the model nor the label readers are trained: that takes as long.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ TRAINING_IMAGES, EPOCHS = 162_770, 100
 COUNTS = ("images", "points", "pairs", "fit_images", "fit_pairs")
 """Settings that are numbers of images."""
 MEMBERS = 3
+QUALITY = "reader_accuracy, once"
+"""What the first measure with label readers computes for all of them."""
 Clock = Callable[[], float]
 
 
@@ -79,31 +82,88 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure_measures(asked: MeasureSpeed, clock: Clock = time.process_time) -> None:
     """Time them in turn, by default in CPU seconds, which other processes change least."""
     torch.set_num_threads(asked.threads)
-    options = {"count": asked.faces}
-    data = DataSet(prepare("drawn_faces", options=options, root=asked.data_root, formats="arrow"))
-    config = RunConfig(
-        data=DataConfig(name="drawn_faces", folder=str(data.folder)), model=PRESETS[asked.system].config()
-    )
-    step = Step(config, DataSpec.of(data.manifest), ALONE)
-    training = _training_seconds(config, data, step, asked.steps, clock)
-    examples = MeasuredSplit(data, "train", ALONE.device, config.measures.measure_batch_size)
-    share = len(examples) / TEST_IMAGES
-    readers = _readers(data, config)
-    view = ModelView(step.model.eval(), examples, "bench", load_readers=lambda: readers)
-    began = clock()
-    with torch.no_grad():
-        readers.quality(examples)
-    seconds = {"reader_accuracy, once": (clock() - began) / share}
-    for name, found in _timed(view, asked.measures, share, clock):
-        if isinstance(found, str):
-            print(f"{name}: {found}")
-        else:
-            seconds[name] = found / share
-            print(f"{name}: {found:.1f} s", flush=True)
+    larger, smaller = (_Part.of(asked, faces) for faces in (asked.faces, asked.faces // 2))
+    training = larger.training_seconds(asked.steps, clock)
+    seconds = {}
+    for name in (QUALITY, *asked.measures):
+        found = [part.seconds(name, clock) for part in (larger, smaller)]
+        if isinstance(found[0], str) or isinstance(found[1], str):
+            print(f"{name}: {found[0]}")
+            continue
+        seconds[name] = extrapolated((larger.share, found[0]), (smaller.share, found[1]))
+        print(f"{name}: {found[0]:.2f} s of {larger.share:.1%}", flush=True)
     _show(seconds, training, asked)
-    for name in sorted(seconds, key=lambda name: -seconds[name])[: asked.profiled]:
-        if name in MEASURES:
-            _show_operators(view, name, share)
+    slowest = sorted(seconds.keys() - {QUALITY}, key=lambda name: -seconds[name])
+    for name in slowest[: asked.profiled]:
+        _show_operators(name, larger)
+
+
+def extrapolated(larger: tuple[float, float], smaller: tuple[float, float]) -> float:
+    """Seconds of the whole, from two (share, seconds): what grows with the share, and what does not."""
+    slope = max((larger[1] - smaller[1]) / (larger[0] - smaller[0]), 0.0)
+    return max(larger[1] + slope * (1 - larger[0]), larger[1])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A number of faces with a model and readers."""
+
+    config: RunConfig
+    data: DataSet
+    step: Step
+    readers: LabelReaders
+
+    @classmethod
+    def of(cls, asked: MeasureSpeed, faces: int) -> _Part:
+        data = DataSet(
+            prepare("drawn_faces", options={"count": faces}, root=asked.data_root, formats="arrow")
+        )
+        config = RunConfig(
+            data=DataConfig(name="drawn_faces", folder=str(data.folder)), model=PRESETS[asked.system].config()
+        )
+        return cls(config, data, Step(config, DataSpec.of(data.manifest), ALONE), _readers(data, config))
+
+    @property
+    def view(self) -> ModelView:
+        """A new one, which has computed nothing yet; the training split is the largest."""
+        examples = MeasuredSplit(self.data, "train", ALONE.device, self.config.measures.measure_batch_size)
+        return ModelView(self.step.model.eval(), examples, "bench", load_readers=lambda: self.readers)
+
+    @property
+    def share(self) -> float:
+        return len(self.view.examples) / TEST_IMAGES
+
+    def training_seconds(self, steps: int, clock: Clock) -> float:
+        """Of the paper's training, from a few steps."""
+        examples = TrainingExamples(self.config, self.data, ALONE)
+        batch = examples.first()
+        self.step.warm_up(batch)
+        began = clock()
+        for number in range(steps):
+            self.step(batch, number, len(batch))
+        seconds = (clock() - began) / (steps * len(batch))
+        examples.close()
+        return seconds * TRAINING_IMAGES * EPOCHS
+
+    @torch.no_grad()
+    def seconds(self, name: str, clock: Clock) -> float | str:
+        """Of a measure, or why there are none."""
+        view = self.view
+        if name == QUALITY:
+            began = clock()
+            self.readers.quality(view.examples)
+            return clock() - began
+        measure = scaled(measure_named(name), self.share)
+        reason = why_not(measure.needs, view.model, self.data.manifest, True)
+        if reason is not None:
+            return f"does not apply: {reason}"
+        torch.manual_seed(0)
+        began = clock()
+        try:
+            measure(view)
+        except (DoesNotApply, UserError) as error:
+            return str(error)
+        return clock() - began
 
 
 def _readers(data: DataSet, config: RunConfig) -> LabelReaders:
@@ -112,19 +172,6 @@ def _readers(data: DataSet, config: RunConfig) -> LabelReaders:
         torch.manual_seed(seed)
         members.append(LabelReaderConfig().build(DataSpec.of(data.manifest)).eval().requires_grad_(False))
     return LabelReaders(tuple(map(str, range(MEMBERS))), tuple(members), config.measures.measure_batch_size)
-
-
-def _training_seconds(config: RunConfig, data: DataSet, step: Step, steps: int, clock: Clock) -> float:
-    """Of the paper's training, from a few steps."""
-    examples = TrainingExamples(config, data, ALONE)
-    batch = examples.first()
-    step.warm_up(batch)
-    began = clock()
-    for number in range(steps):
-        step(batch, number, len(batch))
-    seconds = (clock() - began) / (steps * len(batch))
-    examples.close()
-    return seconds * TRAINING_IMAGES * EPOCHS
 
 
 def scaled(measure: Measure, share: float) -> Measure:
@@ -137,27 +184,6 @@ def scaled(measure: Measure, share: float) -> Measure:
     changed: Any = replace(measure, **counts)  # type: ignore[type-var]
     found: Measure = changed
     return found
-
-
-def _timed(
-    view: ModelView, names: Sequence[str], share: float, clock: Clock
-) -> Iterator[tuple[str, float | str]]:
-    for name in names:
-        measure = scaled(measure_named(name), share)
-        reason = why_not(measure.needs, view.model, view.examples.data.manifest, True)
-        if reason is not None:
-            yield name, f"does not apply: {reason}"
-            continue
-        fresh = ModelView(view.model, view.examples, view.identity, load_readers=view.load_readers)
-        torch.manual_seed(0)
-        began = clock()
-        try:
-            with torch.no_grad():
-                measure(fresh)
-        except (DoesNotApply, UserError) as error:
-            yield name, str(error)
-            continue
-        yield name, clock() - began
 
 
 def _show(seconds: dict[str, float], training: float, asked: MeasureSpeed) -> None:
@@ -173,11 +199,10 @@ def _show(seconds: dict[str, float], training: float, asked: MeasureSpeed) -> No
     print(f"the training: {TRAINING_IMAGES:,} images, {EPOCHS} epochs, {training:,.0f} CPU seconds")
 
 
-def _show_operators(view: ModelView, name: str, share: float) -> None:
-    measure = scaled(measure_named(name), share)
-    fresh = ModelView(view.model, view.examples, view.identity, load_readers=view.load_readers)
+def _show_operators(name: str, part: _Part) -> None:
+    measure = scaled(measure_named(name), part.share)
     with torch.no_grad(), profile(activities=[ProfilerActivity.CPU]) as found:
-        measure(fresh)
+        measure(part.view)
     print(
         name, found.key_averages().table(sort_by="self_cpu_time_total", row_limit=8, max_name_column_width=40)
     )
