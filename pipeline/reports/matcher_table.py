@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 
 from pipeline.figures.comparison import COLOURS
 from pipeline.measures.papers import PAPERS, paper_values
@@ -195,10 +197,11 @@ def draw_matches(table: MatcherTable, found: Sequence[Matched], path: Path) -> b
             ax, values = axes[row, column], []
             for pair in PAIRS:
                 if column == 0:
-                    values.append((table.printed(pair, metric) or 0.0, 0.0))
+                    values.append((table.printed(pair, metric) or math.nan, math.nan))
                 else:
                     ours = shown[column - 1].ours(pair, metric)
-                    values.append((0.0, 0.0) if ours is None else (ours.mean, ours.sd or 0.0))
+                    one = (math.nan, math.nan) if ours is None else (ours.mean, ours.sd or math.nan)
+                    values.append(one)
             heights, errors = zip(*values, strict=True)
             ax.bar(names, heights, yerr=errors, capsize=3, color=COLOURS[column])
             ax.set_title(
@@ -207,7 +210,7 @@ def draw_matches(table: MatcherTable, found: Sequence[Matched], path: Path) -> b
             )
             ax.tick_params(labelsize=7)
         axes[row, 0].set_ylabel(metric.replace("_", " "), fontsize=8)
-    figure.suptitle(f"{table.source}: {table.shows}", fontsize=9)
+    figure.suptitle(fill(f"{table.source}: {table.shows}", 40 * columns), fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return True
