@@ -30,6 +30,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 _MOST_PIXELS = 1 << 26  # a chest radiograph at full resolution has 2^23
 _WHITE = (255, 255, 255, 255)
+DEEPEST = 65535
+"""The white of 16 bits."""
 ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -81,13 +83,18 @@ def resized(
 
 
 def opened(
-    content: bytes, *, formats: tuple[str, ...] = FORMATS, lenient: bool = False, upright: bool = False
+    content: bytes,
+    *,
+    formats: tuple[str, ...] = FORMATS,
+    lenient: bool = False,
+    upright: bool = False,
+    white: int = DEEPEST,
 ) -> Image.Image:
     """A picture file, decoded in full and of 8 bits per channel; ``DamagedPicture`` if it is none, or incomplete.
 
-    16-bit grey is scaled to 8 bits; transparent parts become white. ``lenient`` takes what the decoder makes of a
-    damaged file if it can make anything of it. ``upright`` turns the picture as the orientation in its metadata says
-    (which Pillow always does for a TIFF file).
+    16-bit grey is scaled to 8 bits, so that ``white`` becomes 255, and must not be above it; transparent parts become
+    white. ``lenient`` takes what the decoder makes of a damaged file if it can make anything of it. ``upright`` turns
+    the picture as the orientation in its metadata says (which Pillow always does for a TIFF file).
     """
     try:
         with Image.open(BytesIO(content), formats=formats) as picture:
@@ -102,7 +109,8 @@ def opened(
                 if pixels is not None:
                     return _turned(Image.fromarray(pixels), picture) if upright else Image.fromarray(pixels)
             picture.load()
-            return _turned(_of_8_bits(picture), picture) if upright else _of_8_bits(picture)
+            shallow = _of_8_bits(picture, white)
+            return _turned(shallow, picture) if upright else shallow
     except UnidentifiedImageError:
         raise DamagedPicture(_not_a_picture(content, formats)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -138,11 +146,18 @@ def _box(crop: Part | None, size: tuple[int, int]) -> Box | None:
     return crop
 
 
-def _of_8_bits(picture: Image.Image) -> Image.Image:
+def has_16_bits(picture: Image.Image) -> bool:
+    """Whether it is grey with 16 bits."""
+    return picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
+
+
+def _of_8_bits(picture: Image.Image, white: int) -> Image.Image:
     """A loaded picture in mode L, or whatever Pillow converts to RGB without loss of range."""
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
+    if has_16_bits(picture):
         deep = np.asarray(picture).astype(np.int64)
-        return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+        if deep.max() > white:
+            raise DamagedPicture(f"has the value {deep.max()}, which is above white={white}")
+        return Image.fromarray(((deep * 255 + white // 2) // white).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise DamagedPicture("has pixels of 32 bits, whose range is not known: convert it to 8 or 16 bits")
     if picture.has_transparency_data:

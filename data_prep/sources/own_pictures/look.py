@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from data_prep.damage import DamagedPicture
-from data_prep.decode import ORIENTATION, Mode, opened, refusing_bombs
+from data_prep.decode import DEEPEST, ORIENTATION, Mode, has_16_bits, opened, refusing_bombs
 from data_prep.sources.picture_files import why_not_read
 
 _SHOWN = 4
@@ -29,6 +29,8 @@ class Looked:
     """that are not upright without their EXIF orientation"""
     coloured: int = 0
     """counted up to the first"""
+    brightest: int = 0
+    """value of those of 16 bits"""
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -45,6 +47,11 @@ class Looked:
         if self.turned:
             lines.append(
                 f"{self.turned:,} of these are turned as their EXIF orientation says (exif=ignore leaves them as they lie)"
+            )
+        if self.brightest:
+            lines.append(
+                f"{self.brightest:,} of {DEEPEST:,} is the largest value of those with 16 bits "
+                f"(white={self.brightest} makes it white)"
             )
         if self.damaged:
             lines.append(f"{len(self.damaged):,} of these cannot be used: {'; '.join(self.damaged[:_SHOWN])}")
@@ -64,6 +71,8 @@ def look_at(contents: Sequence[tuple[str, bytes | Exception]], formats: tuple[st
                     looked.sizes[f"{picture.width} x {picture.height}"] += 1
                     looked.modes[picture.mode] += 1
                     looked.formats[picture.format or "?"] += 1
+                    if has_16_bits(picture):
+                        looked.brightest = max(looked.brightest, int(np.asarray(picture).max()))
                     looked.turned += picture.getexif().get(ORIENTATION, 1) not in (0, 1)
                 if not looked.coloured:  # decoding takes time
                     looked.coloured += not is_grey(opened(content, formats=formats))

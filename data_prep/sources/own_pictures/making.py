@@ -32,9 +32,11 @@ def part_named(crop: str) -> Part | None:
     )
 
 
-def made(content: bytes, *, only_grey: bool, lenient: bool, upright: bool, **how: Any) -> NDArray[np.uint8]:
+def made(
+    content: bytes, *, only_grey: bool, lenient: bool, upright: bool, white: int, **how: Any
+) -> NDArray[np.uint8]:
     """``decode_picture``; ``DamagedPicture`` if only grey pictures are expected, and this one is in colour."""
-    picture = opened(content, formats=ALL_FORMATS, lenient=lenient, upright=upright)
+    picture = opened(content, formats=ALL_FORMATS, lenient=lenient, upright=upright, white=white)
     if only_grey and not is_grey(picture):
         raise DamagedPicture("is in colour, but those looked at are grey: choose colour=rgb or colour=grey")
     return resized(picture, **how)

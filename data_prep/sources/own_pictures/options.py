@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from data_prep.decode import DEEPEST
 from data_prep.sources.labelled_pictures import Damaged
 from data_prep.sources.own_pictures.assembled import WhichPictures
 from data_prep.sources.own_pictures.source import OwnPictures
@@ -34,6 +35,7 @@ def pictures(
     ] = "auto",
     size: Annotated[int, "side of the square images in pixels"] = 64,
     colour: Annotated[Colour, "rgb, grey, or auto: grey if all that are looked at are"] = "auto",
+    white: Annotated[int, "value of 16-bit grey that becomes white: 4095 if 12 bits are used"] = DEEPEST,
     crop: Annotated[str, "centre: the largest square; none: squeezed; or LEFT,UPPER,RIGHT,LOWER"] = "centre",
     exif: Annotated[Exif, "rotate: as the orientation in a picture's metadata says; or ignore"] = "rotate",
     pictures: Annotated[
@@ -45,7 +47,7 @@ def pictures(
     """Pictures of your own: a folder (or .zip) with a table or a folder per class, Parquet files, or an .npz file."""
     options = {
         "labels": labels, "factors": factors, "reference": reference, "group": group, "split": split, "table": table,
-        "file": file, "unknown": unknown, "size": size, "colour": colour, "crop": crop, "exif": exif,
+        "file": file, "unknown": unknown, "size": size, "colour": colour, "white": white, "crop": crop, "exif": exif,
         "pictures": pictures, "damaged": damaged,
     }  # fmt: skip
     return OwnPictures(raw=raw, options=options)

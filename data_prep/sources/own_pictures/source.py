@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.decode import Mode
+from data_prep.decode import DEEPEST, Mode
 from data_prep.errors import ConfigError, RawDataError
 from data_prep.faults import DamagedPictures, Fault, OnError
 from data_prep.manifest import LabelSpec
@@ -53,6 +53,8 @@ class OwnPictures:
         least, most = _SIZES
         if not least <= self.options["size"] <= most:
             raise ConfigError(f"pictures: size is {self.options['size']}, but must be {least} to {most}")
+        if not 1 <= self.options["white"] <= DEEPEST:
+            raise ConfigError(f"pictures: white is {self.options['white']}, but must be 1 to {DEEPEST}")
         part_named(self.options["crop"])
 
     @property
@@ -227,6 +229,7 @@ class OwnPictures:
             crop=part_named(self.options["crop"]),
             lenient=self.options["damaged"] == "use",
             upright=self.options["exif"] == "rotate",
+            white=self.options["white"],
         )
 
     @property

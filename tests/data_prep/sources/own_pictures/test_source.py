@@ -164,7 +164,7 @@ def test_options_that_do_not_fit_the_table_are_refused(
 
 
 @pytest.mark.parametrize(
-    "options", [{"crop": "middle"}, {"crop": "9,9,3,12"}, {"size": 4}, {"colour": "red"}]
+    "options", [{"crop": "middle"}, {"crop": "9,9,3,12"}, {"size": 4}, {"colour": "red"}, {"white": 0}]
 )
 def test_impossible_options_are_refused_before_anything_is_read(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"pictures: {next(iter(options))} is"):
@@ -285,6 +285,19 @@ def test_a_coloured_picture_among_grey_ones_is_refused_where_grey_was_guessed(tm
         RawDataError, match=rf"{other}.* is in colour, but those looked at are grey: choose colour="
     ):
         task.rows(split, 0, task.splits()[split])
+
+
+def test_pictures_that_use_12_of_16_bits_are_told_of_and_brought_to_8(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "raw", [f"{kind}/{i}.png" for kind in "ab" for i in range(9)], mode="L")
+    deep = np.linspace(0, 4095, 256).astype(np.uint16).reshape(16, 16)
+    for path in (tmp_path / "raw").rglob("*.png"):
+        Image.fromarray(deep).save(path)
+    assert "4,095 of 65,535 is the largest value" in "\n".join(own(tmp_path / "raw").told())
+    task = own(tmp_path / "raw", white=4095).verified(tmp_path / "work", QUIET)
+    np.testing.assert_array_equal(task.rows("train", 0, 1).image[0, 0], np.round(deep / 4095 * 255))
+    task = own(tmp_path / "raw", white=4000).verified(tmp_path / "other", QUIET)
+    with pytest.raises(RawDataError, match="has the value 4095, which is above white=4000"):
+        task.rows("train", 0, 1)
 
 
 def test_hugging_faces_parquet_files_are_read_in_order(tmp_path: Path) -> None:
