@@ -36,7 +36,7 @@ from data_prep.sources.affectnet_files import RawFaces, find_raw_faces
 from data_prep.sources.affectnet_lists import EXPRESSIONS
 from data_prep.sources.face_alignment import SIDE, aligned, mean_shape
 from data_prep.sources.face_index import FaceIndex
-from data_prep.sources.labelled_pictures import DAMAGED, Damaged, WhichPictures
+from data_prep.sources.picture_listing import DAMAGED, Damaged, WhichPictures
 from data_prep.sources.picture_reading import use_each
 from data_prep.sources.raw_files import cache_folder
 

@@ -15,8 +15,8 @@ from data_prep.hash_order import hash_order
 from data_prep.sources.affectnet_files import RawFaces
 from data_prep.sources.affectnet_lists import EXPRESSIONS, ListedFaces, read_faces
 from data_prep.sources.face_index import FACE
-from data_prep.sources.labelled_pictures import BOTH, NOT_THERE, WhichPictures
 from data_prep.sources.picture_files import PictureFiles
+from data_prep.sources.picture_listing import BOTH, NOT_THERE, WhichPictures
 
 _UNLABELLED, _REFERENCES, _PER_EXPRESSION = 150_000, 10_000, 500
 

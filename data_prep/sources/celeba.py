@@ -16,16 +16,9 @@ from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
 from data_prep.sources.celeba_files import find_celeba
 from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
-from data_prep.sources.labelled_pictures import (
-    BOTH,
-    NOT_THERE,
-    Damaged,
-    LabelledPictures,
-    Listing,
-    WhichPictures,
-    listed,
-)
+from data_prep.sources.labelled_pictures import LabelledPictures
 from data_prep.sources.picture_index import Pictures
+from data_prep.sources.picture_listing import BOTH, NOT_THERE, Damaged, Listing, WhichPictures, listed
 from data_prep.sources.raw_files import cache_folder
 from data_prep.sources.text_tables import NamedRows, TextFile, not_named_by
 

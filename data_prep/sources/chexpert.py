@@ -15,8 +15,9 @@ from data_prep.faults import OnError, raising
 from data_prep.hash_order import hash64
 from data_prep.manifest import LabelSpec
 from data_prep.sources.chexpert_files import find_chexpert
-from data_prep.sources.labelled_pictures import Damaged, LabelledPictures, Listing, WhichPictures, listed
+from data_prep.sources.labelled_pictures import LabelledPictures
 from data_prep.sources.picture_index import Pictures
+from data_prep.sources.picture_listing import Damaged, Listing, WhichPictures, listed
 from data_prep.sources.raw_files import cache_folder
 from data_prep.sources.text_tables import NamedRows, Names, RowCollector, TextFile, quoted, read_table
 

@@ -21,7 +21,7 @@ from data_prep.files import atomic_write
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
-from data_prep.sources.labelled_pictures import DAMAGED
+from data_prep.sources.picture_listing import DAMAGED
 from data_prep.sources.source import Source
 from data_prep.supervision import supervision_rank
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from data_prep.decode import DEEPEST
-from data_prep.sources.labelled_pictures import Damaged
 from data_prep.sources.own_pictures.assembled import WhichPictures
 from data_prep.sources.own_pictures.source import OwnPictures
+from data_prep.sources.picture_listing import Damaged
 
 Colour = Literal["auto", "rgb", "grey"]
 Exif = Literal["rotate", "ignore"]

@@ -19,7 +19,6 @@ from data_prep.faults import DamagedPictures, Fault, OnError
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
-from data_prep.sources.labelled_pictures import DAMAGED, content_of
 from data_prep.sources.own_pictures.arrays import ArrayPictures
 from data_prep.sources.own_pictures.assembled import Assembled, assembled, one_sided
 from data_prep.sources.own_pictures.files import opened_pictures
@@ -33,6 +32,7 @@ from data_prep.sources.own_pictures.settings import Settings
 from data_prep.sources.own_pictures.told import told
 from data_prep.sources.picture_files import PLACE, Places
 from data_prep.sources.picture_index import PictureIndex, Pictures
+from data_prep.sources.picture_listing import DAMAGED, content_of
 from data_prep.sources.picture_reading import decoded
 
 _LOOKED_AT = 100
