@@ -10,13 +10,13 @@ from data_prep.errors import RawDataError
 from data_prep.sources.own_pictures.arrays import ArrayPictures
 from data_prep.sources.own_pictures.parquet import ParquetPictures
 from data_prep.sources.picture_archive import PictureArchive
-from data_prep.sources.picture_files import GONE, PictureFolder
+from data_prep.sources.picture_files import GONE, PictureFolder, ReadablePictures
 from data_prep.sources.picture_parts import opened_files
 
 Files = PictureFolder | PictureArchive | ParquetPictures | ArrayPictures
 
 
-def opened_pictures(record: Mapping[str, Any]) -> Any:
+def opened_pictures(record: Mapping[str, Any]) -> ReadablePictures:
     """What ``record()`` described; ``RawDataError`` if it has disappeared."""
     if "parquet" in record:
         folder = _there(record["folder"])

@@ -27,6 +27,8 @@ class Looked:
     formats: Counter[str] = field(default_factory=Counter)
     turned: int = 0
     """that are not upright without their EXIF orientation"""
+    several: int = 0
+    """that hold more than one picture"""
     coloured: int = 0
     """counted up to the first"""
     brightest: int = 0
@@ -48,6 +50,8 @@ class Looked:
             lines.append(
                 f"{self.turned:,} of these are turned as their EXIF orientation says (exif=ignore leaves them as they lie)"
             )
+        if self.several:
+            lines.append(f"{self.several:,} of these hold several pictures, of which the first is taken")
         if self.brightest:
             lines.append(
                 f"{self.brightest:,} of {DEEPEST:,} is the largest value of those with 16 bits "
@@ -71,6 +75,8 @@ def look_at(contents: Sequence[tuple[str, bytes | Exception]], formats: tuple[st
                     looked.sizes[f"{picture.width} x {picture.height}"] += 1
                     looked.modes[picture.mode] += 1
                     looked.formats[picture.format or "?"] += 1
+                    # A phone's JPEG has a preview next to the picture.
+                    looked.several += picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1
                     if has_16_bits(picture):
                         looked.brightest = max(looked.brightest, int(np.asarray(picture).max()))
                     looked.turned += picture.getexif().get(ORIENTATION, 1) not in (0, 1)

@@ -295,6 +295,9 @@ def test_pictures_that_use_12_of_16_bits_are_told_of_and_brought_to_8(tmp_path: 
     assert "4,095 of 65,535 is the largest value" in "\n".join(own(tmp_path / "raw").told())
     task = own(tmp_path / "raw", white=4095).verified(tmp_path / "work", QUIET)
     np.testing.assert_array_equal(task.rows("train", 0, 1).image[0, 0], np.round(deep / 4095 * 255))
+    pages = [picture(i, "L") for i in range(3)]
+    pages[0].save(tmp_path / "raw" / "a" / "pages.tif", save_all=True, append_images=pages[1:])
+    assert "1 of these hold several pictures" in "\n".join(own(tmp_path / "raw").told())
     task = own(tmp_path / "raw", white=4000).verified(tmp_path / "other", QUIET)
     with pytest.raises(RawDataError, match="has the value 4095, which is above white=4000"):
         task.rows("train", 0, 1)
