@@ -140,7 +140,8 @@ RECIPES = {
     ),
     "pictures-quick": Recipe("CCVAE and M2 on the same, 5 epochs", pictures_quick),
     "rb-vae-drawn-faces-quick": Recipe(
-        "Rb-VAE, sRb-VAE, Mathieu and a VAE on 6,000 drawn faces, neutral ones as references, 5 epochs",
+        "Rb-VAE, sRb-VAE, Mathieu and a VAE on 6,000 drawn faces, neutral ones as references, 5 epochs: up to 20 minutes"
+        " per run on a free core",
         rb_vae_drawn_faces_quick,
     ),
     "rb-vae-table1": Recipe(
@@ -151,7 +152,8 @@ RECIPES = {
         rb_vae_table1_affectnet,
     ),
     "rb-vae-table1-quick": Recipe(
-        "the same systems on a tenth of transformed MNIST, 2 epochs", rb_vae_table1_quick
+        "the same systems on a tenth of transformed MNIST, 2 epochs: 3 to 12 minutes per run on a free core",
+        rb_vae_table1_quick,
     ),
     "revae-fashion-mnist": Recipe(
         "ReVAE tables 1 and 2 on FashionMNIST: CCVAE (4 + 10 latents), M2, M3, 3 rates, 100 epochs, 3 seeds",
