@@ -43,8 +43,8 @@ def scale_of(raw_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def he_initialised(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: int) -> nn.Module:
     """The layer with He initialisation: a ReLU after it preserves the variance of ``inputs`` inputs (He et al. 2015).
 
-    With torch's default, ten layers leave so little difference between images that CCVAE decodes every image to the same
-    one for its first thousand steps (``docs/results.md``).
+    With torch's default, ten layers leave so little difference between images that CCVAE is still at the majority after
+    hundreds of steps (``docs/results.md``).
     """
     nn.init.normal_(layer.weight, std=math.sqrt(2 / inputs))
     if layer.bias is not None:

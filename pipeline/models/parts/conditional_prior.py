@@ -24,8 +24,8 @@ _UNIT_SCALE = math.log(math.e - 1)
 
 REACH = 10.0
 """Factor between a table's means and its parameters. Adam moves a parameter by at most the learning rate, and while an MLP's
-output is a sum over many, a table's entry is one: in a short training it would lag behind the posterior, whose means of
-the two values of a label move 10 apart in a thousand steps (``docs/results.md``)."""
+output is a sum over many, a table's entry is one: after 300 steps it would be a tenth of the way to the posterior
+(``docs/results.md``)."""
 
 
 class PriorTable(nn.Module):
