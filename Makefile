@@ -21,7 +21,7 @@ lint:  ## ruff (rules and format) and mypy
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-bench:  ## images/s of the loaders, of a training step and of a preparation
+bench:  ## images/s of the loaders, of a training step and of a preparation; seconds of each measure
 	@bash setup/setup.sh test
 	$(PYTHON) -m tests.benchmarks
 

@@ -59,7 +59,10 @@ def differences(
     error = (image - reconstruction).flatten(1)
     psnr = -10 * error.square().mean(1).log10()
     library = optional_package("torchmetrics.functional.image")
+    # A filter for each channel takes 2.5 times as long on a CPU if channels are apart in memory; the numbers are the same.
     ssim = library.structural_similarity_index_measure(
-        reconstruction, image, data_range=1.0, reduction="none"
+        *(each.contiguous(memory_format=torch.channels_last) for each in (reconstruction, image)),
+        data_range=1.0,
+        reduction="none",
     )
     return torch.stack([error.abs().mean(1), psnr, ssim.reshape(len(image))])

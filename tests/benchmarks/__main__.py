@@ -1,4 +1,4 @@
-"""Images per second of the loaders, of a training step and of a preparation: ``make bench``.
+"""Images per second of loaders, of a training step and of a preparation, seconds of each measure: ``make bench``.
 
 Parts by themselves: ``python -m tests.benchmarks {steps,networks,measures,gradient-noise,short-training,gpu} --help``.
 """
