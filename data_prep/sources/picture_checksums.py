@@ -55,7 +55,12 @@ def stats_and_checksums(
         return found["size"], found["crc"]
 
     def checksums(block: NDArray[np.int64]) -> list[int]:
-        return [_checksum(root + file) for i in block.tolist() if (file := files[i]) is not None]
+        sizes = found["size"][block].tolist()
+        return [
+            _checksum(root + file, size)
+            for i, size in zip(block.tolist(), sizes, strict=True)
+            if (file := files[i]) is not None
+        ]
 
     with (
         Progress(shown=len(todo) >= _SHOWN_FROM, lines=True) as progress,
@@ -70,10 +75,13 @@ def stats_and_checksums(
     return found["size"], found["crc"]
 
 
-def _checksum(path: bytes) -> int:
+def _checksum(path: bytes, size: int) -> int:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return zlib.crc32(file.read(MOST_BYTES))
+        file = os.open(path, os.O_RDONLY)  # an object for it takes longer than to read a small picture
+        try:
+            return zlib.crc32(os.read(file, min(size, MOST_BYTES)))
+        finally:
+            os.close(file)
     except OSError:
         return 0  # whoever decodes it says what is wrong
 

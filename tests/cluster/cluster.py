@@ -92,7 +92,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 shown = "; ".join((nodes.stdout + nodes.stderr + jobs.stdout + jobs.stderr).splitlines()[:8])
                 raise LaunchError(f"{self.folder}: the cluster is not idle after {timeout_s:.0f} s: {shown}")
-            time.sleep(0.05)
+            time.sleep(0.2)
 
 
 def find(folder: Path) -> Cluster | None:

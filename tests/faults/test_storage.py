@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,10 +50,9 @@ def step_of(checkpoint_file: Path) -> int:
 
 
 @pytest.fixture
-def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
-    """A folder on its own disk of 32 MB."""
-    folder = tmp_path / "small-disk"
-    folder.mkdir()
+def small_disk(slurm_installed: None) -> Iterator[Path]:
+    """A folder on its own disk of 32 MB; not one that pytest fails to remove later if this process is killed."""
+    folder = Path(tempfile.mkdtemp(prefix="traitvae-small-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=32m", "traitvae-small-disk", str(folder)],
         capture_output=True,
@@ -62,6 +62,7 @@ def small_disk(slurm_installed: None, tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()
 
 
 @pytest.fixture

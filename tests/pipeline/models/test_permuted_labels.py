@@ -24,6 +24,7 @@ AROUND_THE_DOMAIN = {"radiographs": [3, 1, 4, 0, 2], "mixed": [2, 1, 0]}
 NOT_HERE = {
     "m2": "tests/pipeline/models/test_m2_labels.py permutes them",
     **dict.fromkeys(("vae", "beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii"), "it sees no labels"),
+    **dict.fromkeys(("rb_vae", "srb_vae", "svae", "mathieu"), "it sees no labels"),
 }
 OF_ATTRIBUTES: dict[str, dict[str, tuple[str, int, int]]] = {
     "cond_vae": {
