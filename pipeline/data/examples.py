@@ -72,20 +72,13 @@ class TrainingExamples:
     def _shares(self, epoch: int) -> list[Share]:
         """This rank's part of each batch of an epoch."""
         config, world = self.config, self.world
-        size, seed = config.training.batch_size, config.seed
+        deal, which = shares, self._labelled
         if self._reference is not None:
-            return shares_with_references(
-                self._reference,
-                batch_size=size,
-                seed=seed,
-                epoch=epoch,
-                rank=world.rank,
-                world_size=world.size,
-            )
-        return shares(
-            self._labelled,
-            batch_size=size,
-            seed=seed,
+            deal, which = shares_with_references, self._reference
+        return deal(
+            which,
+            batch_size=config.training.batch_size,
+            seed=config.seed,
             epoch=epoch,
             rank=world.rank,
             world_size=world.size,

@@ -17,6 +17,7 @@ others. An epoch is each of the others once, each with a reference image; so a r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,6 +66,13 @@ def steps_per_epoch(rows: int, batch_size: int, world_size: int) -> int:
     return min(-(-rows // batch_size), rows // world_size)
 
 
+def cuts_of_steps(rows: int, steps: int, world_size: int) -> Iterator[list[int]]:
+    """Where each rank's rows of a step begin, and the last one's end; batches and ranks differ by a row at most."""
+    for step in range(steps):
+        start, stop = rows * step // steps, rows * (step + 1) // steps
+        yield [start + (stop - start) * number // world_size for number in range(world_size + 1)]
+
+
 def shares(
     labelled: Bool[np.ndarray, " row"], *, batch_size: int, seed: int, epoch: int, rank: int, world_size: int
 ) -> list[Share]:
@@ -72,16 +80,14 @@ def shares(
     order = epoch_order(labelled, seed, epoch)
     steps = steps_per_epoch(len(order), batch_size, world_size)
     dealt = []
-    for step in range(steps):
-        start, stop = len(order) * step // steps, len(order) * (step + 1) // steps
-        cuts = [start + (stop - start) * number // world_size for number in range(world_size + 1)]
+    for cuts in cuts_of_steps(len(order), steps, world_size):
         own = order[cuts[rank] : cuts[rank + 1]]
         has_label = labelled[own]
         dealt.append(
             Share(
                 rows=np.concatenate([own[has_label], own[~has_label]]),
                 labelled=int(has_label.sum()),
-                batch_size=stop - start,
+                batch_size=cuts[-1] - cuts[0],
                 rows_of_ranks=tuple(after - before for before, after in pairwise(cuts)),
             )
         )
@@ -127,15 +133,13 @@ def shares_with_references(
     pairs = pairs_with_references(reference, seed, epoch)
     steps = steps_with_references(len(pairs), batch_size, world_size)
     dealt = []
-    for step in range(steps):
-        start, stop = len(pairs) * step // steps, len(pairs) * (step + 1) // steps
-        cuts = [start + (stop - start) * number // world_size for number in range(world_size + 1)]
+    for cuts in cuts_of_steps(len(pairs), steps, world_size):
         own = pairs[cuts[rank] : cuts[rank + 1]]
         dealt.append(
             Share(
                 rows=own.T.flatten(),
                 labelled=0,
-                batch_size=2 * (stop - start),
+                batch_size=2 * (cuts[-1] - cuts[0]),
                 rows_of_ranks=tuple(2 * (after - before) for before, after in pairwise(cuts)),
                 references=len(own),
             )

@@ -48,7 +48,7 @@ class LabelCodes(nn.Module):
         return slice(start, start + self.cardinalities[label])
 
     def code(self, labels: UInt8[Tensor, "*rows label"]) -> Float[Tensor, "*rows width"]:
-        """Concatenated one-hot codes of all labels; the placeholder of an unknown label must be one of its values."""
+        """Concatenated one-hot codes of all labels; where one is unknown, any of its values stands."""
         return self.side_by_side(one_hot(labels, self.most))
 
     def side_by_side(self, of_values: Float[Tensor, "*rows label most"]) -> Float[Tensor, "*rows width"]:

@@ -222,12 +222,10 @@ def test_a_run_resumes_bit_for_bit(
 @on_both
 @pytest.mark.parametrize("loader", ["resident", "arrow", pytest.param("ffcv", marks=pytest.mark.ffcv)])
 def test_batches_on_the_device_are_those_of_the_cpu(
-    tiny_data_set: Path, device: torch.device, loader: str
+    request: pytest.FixtureRequest, device: torch.device, loader: str
 ) -> None:
-    data = DataSet(tiny_data_set)
-    if loader == "ffcv" and data.manifest.splits["train"].beton is None:
-        pytest.skip("this data set has no FFCV file")
-    config = with_loader(small_run(tiny_data_set), loader)
+    folder: Path = request.getfixturevalue("tiny_ffcv_data_set" if loader == "ffcv" else "tiny_data_set")
+    data, config = DataSet(folder), with_loader(small_run(folder), loader)
     there, here = (
         list(TrainingExamples(config, data, World(rank=0, size=1, device=place)).epoch(1))
         for place in (device, torch.device("cpu"))
