@@ -72,13 +72,20 @@ class TrainingExamples:
     def _shares(self, epoch: int) -> list[Share]:
         """This rank's part of each batch of an epoch."""
         config, world = self.config, self.world
-        deal, which = shares, self._labelled
+        size, seed = config.training.batch_size, config.seed
         if self._reference is not None:
-            deal, which = shares_with_references, self._reference
-        return deal(
-            which,
-            batch_size=config.training.batch_size,
-            seed=config.seed,
+            return shares_with_references(
+                self._reference,
+                batch_size=size,
+                seed=seed,
+                epoch=epoch,
+                rank=world.rank,
+                world_size=world.size,
+            )
+        return shares(
+            self._labelled,
+            batch_size=size,
+            seed=seed,
             epoch=epoch,
             rank=world.rank,
             world_size=world.size,
