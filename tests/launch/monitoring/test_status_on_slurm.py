@@ -135,7 +135,7 @@ def test_a_log_is_followed_across_a_restart_until_the_cell_is_done(jobs, sweep, 
     script = f"""#!/bin/bash
 cd "{cell.folder}"
 echo "start ${{SLURM_RESTART_COUNT:-0}}" >> log/train-rank0.txt
-[ -z "$SLURM_RESTART_COUNT" ] && sleep 600
+[ -z "$SLURM_RESTART_COUNT" ] && exec sleep 600  # bash itself: else it may outlive its child and go on
 echo measured > log/evaluate-rank0.txt
 touch TRAINED
 """

@@ -34,5 +34,5 @@ def write_package(folder: Path, *, imports: str = "from .layers import width") -
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "layers.py").write_text("width = 20\n")
-    (package / "small.py").write_text(imports + SMALL.replace("LazyLinear(20)", "LazyLinear(width)"))
+    (package / "small.py").write_text(imports + SMALL.replace("(20", "(width"))
     return f"{folder}/blocks.small:Small"

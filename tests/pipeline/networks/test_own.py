@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,10 +37,18 @@ def test_it_takes_and_returns_flat_rows_like_ours(tmp_path: Path, write: object)
     assert conditioned(torch.randn(0, 1, 5), torch.randn(6, 2)).shape == (0, 6, networks.pixels)
 
 
-def test_two_versions_of_a_source_live_next_to_each_other_in_one_process(tmp_path: Path) -> None:
-    wide = SMALL.replace("LazyLinear(20)", "LazyLinear(30)").replace("(20, outputs)", "(30, outputs)")
-    made = [OwnNetworks(write_small(tmp_path, text=text), IMAGE, 7) for text in (SMALL, wide)]
-    widths = [next(networks.encoder(2).parameters()).shape[0] for networks in made]
+@pytest.mark.parametrize(("write", "module"), [(write_small, "mine.py"), (write_package, "blocks/layers.py")])
+def test_two_versions_of_a_source_live_next_to_each_other_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], str], module: str
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    choice = write(tmp_path)
+    widths = []
+    for width in ("20", "30"):
+        path = tmp_path / module
+        path.write_text(path.read_text().replace("20", width))
+        os.utime(path, (1e9, 1e9))  # Python's kept bytecode knows a version by size and second
+        widths.append(next(OwnNetworks(choice, IMAGE, 7).encoder(2).parameters()).shape[0])
     assert widths == [20, 30]
 
 
