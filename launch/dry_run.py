@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from launch.clusters.packing import cells_per_gpu
 from launch.clusters.slurm.backend import SlurmBackend
 from launch.estimate import Allocation, by_recorded_speed, training_images, upper_bound
 from launch.plan import NeededData
+from launch.set_fields import shown_fields
 from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 
@@ -23,8 +24,13 @@ def describe(
     backend: Backend,
     runs: Path,
     readers: Sequence[Cell] = (),
+    fields: Iterable[str] = (),
 ) -> str:
-    """Data sets, label readers, cells, what would be submitted, and an estimate, in this order."""
+    """Data sets, label readers, cells, what would be submitted, and an estimate, in this order.
+
+    ``fields``: the dotted names of those that are shown of each cell.
+    """
+    names = tuple(fields)
     lines = [
         f"data   {entry.folder} ({'prepared' if entry.is_ready() else 'to be prepared first'})"
         for entry in data
@@ -32,8 +38,10 @@ def describe(
     states = {cell.name: _state(cell) for cell in [*readers, *cells]}
     for kind, cell in [*(("reader", reader) for reader in readers), *(("cell  ", cell) for cell in cells)]:
         settings = cell.config.training
+        shown = shown_fields(cell.config, names) if kind != "reader" else ""
         lines.append(
             f"{kind} {cell.name}  {settings.epochs} epochs, {settings.ranks} rank(s)  {states[cell.name]}"
+            f"{'  ' if shown else ''}{shown}"
         )
     still_open = [cell for cell in cells if states[cell.name] != "done"]
     lines.append(f"{len(cells)} cells, {len(still_open)} to run; nothing was written")

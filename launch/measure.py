@@ -35,9 +35,10 @@ from launch.monitoring.named import SweepFolder, SweepName
 from launch.monitoring.watch import failures, summary
 from launch.plan import DataPlaces, needed_data
 from launch.readers import needed_readers, of_readers, with_readers, written_readers
-from launch.start import Sweep, print_waiting, run_to_the_end
+from launch.start import print_waiting, run_to_the_end
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import wait_for_store
+from launch.sweep_options import Sweep
 from launch.uploads import bring_finished_cells, destination, name_parent
 from pipeline.cell import Cell
 from pipeline.cells.measurements import Failure, Result

@@ -18,7 +18,7 @@ from data_prep.stages import is_complete, prepare
 from pipeline.cell import Cell
 from pipeline.config import RunConfig, network_of
 from pipeline.models.parts.image_vae import ImageVAEConfig, settled
-from pipeline.networks.own_source import OwnSource, is_own
+from pipeline.own_source import OwnSource, is_own
 from pipeline.tracking import TrackingSettings
 
 

@@ -16,7 +16,8 @@ from launch.measure import Measure, measure_sweep
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
 from launch.monitoring.sweep_status import read_status
-from launch.start import Sweep, run_sweep
+from launch.start import run_sweep
+from launch.sweep_options import Sweep
 from pipeline.cell import Cell
 from pipeline.measures.plan import is_done
 

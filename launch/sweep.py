@@ -23,9 +23,10 @@ if __name__ == "__main__":
 
 from data_prep.errors import report_user_errors
 from data_prep.start_up import imports_are_done
-from launch.recipes import RECIPES
+from launch.recipes.named import listed
 from launch.retry import Retry, retry
-from launch.start import Sweep, run_sweep
+from launch.start import run_sweep
+from launch.sweep_options import Sweep
 from launch.upgrade import Upgrade, upgrade
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given and given[0] in subcommands:
         subcommands[given[0]].main(given[0], given[1:])
     with report_user_errors():
-        described = "\n".join(f"  {name}: {recipe.describes}" for name, recipe in RECIPES.items())
+        described = "\n".join(listed())
         description = f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}"
         options = parsed(Sweep, given, prog="sweep.py", description=description)
         raise SystemExit(run_sweep(options))

@@ -12,7 +12,7 @@ from pipeline.cells.record import RunRecord
 from pipeline.identity import identifying
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.registry import ModelConfig
-from pipeline.networks.own_source import identity_of, is_own
+from pipeline.own_source import identity_of, is_own
 
 AUTO_WAS_AN_MLP = ("tfd", "affectnet")
 """Data sets for which ``network=auto`` was an MLP before there were convolutions of their sizes: a cell from then is another

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from data_prep.errors import LaunchError
 from launch.recipes.attribute_switching import (
     csvae_figures,
     csvae_figures_quick,
@@ -206,12 +204,3 @@ RECIPES = {
     "swiss-roll-quick": Recipe("CSVAE on the swiss roll, 20 epochs", swiss_roll_quick),
 }
 QUICK = "fashion-mnist-quick"
-
-
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name; LaunchError with the closest name and a list of all."""
-    if name in RECIPES:
-        return RECIPES[name]
-    close = difflib.get_close_matches(name, RECIPES, n=1)
-    guess = f"; did you mean {close[0]}?" if close else ""
-    raise LaunchError(f"there is no recipe {name!r}{guess} (recipes: {', '.join(RECIPES)})")

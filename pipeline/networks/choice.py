@@ -13,9 +13,9 @@ from data_prep.errors import ConfigError
 from pipeline.networks.convolutional import Convolutional, halvings
 from pipeline.networks.families import ImageShape, Networks
 from pipeline.networks.own import OwnNetworks
-from pipeline.networks.own_source import is_own
 from pipeline.networks.perceptrons import Perceptrons
 from pipeline.networks.pixel_norm import PixelNormalised
+from pipeline.own_source import is_own
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pipeline.networks.families import Features, ImageShape, Networks
 from pipeline.networks.layers import concatenated
 from pipeline.networks.own_class import Maker
 from pipeline.networks.own_contract import check
-from pipeline.networks.own_source import OwnSource
+from pipeline.own_source import OwnSource
 
 _MAKERS: dict[tuple[str, str, ImageShape], Maker] = {}
 """Those of this process: each class is checked once for each shape, and again once its source has changed."""

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +10,8 @@ from torch.nn.parameter import UninitializedParameter
 
 from data_prep.errors import ConfigError
 from pipeline.networks.families import ImageShape
-from pipeline.networks.own_source import COPIED_FILE, OwnSource
+from pipeline.own_module import imported
+from pipeline.own_source import OwnSource
 from pipeline.raised import in_one_sentence
 
 
@@ -71,52 +65,12 @@ def load(source: OwnSource) -> type[Any]:
         ConfigError: importing it fails, or there is no such class.
     """
     try:
-        found = getattr(_imported(source), source.class_name, None)
+        found = getattr(imported(source), source.class_name, None)
     except Exception as error:
         raise ConfigError(f"network {source.choice}: importing it fails: {in_one_sentence(error)}") from None
     if not isinstance(found, type):
         raise ConfigError(f"network {source.choice}: {source.module} has no class {source.class_name}")
     return found
-
-
-def _imported(source: OwnSource) -> ModuleType:
-    above = sys.modules.setdefault(source.package, ModuleType(source.package))
-    above.__path__ = [str(source.folder)]
-    if not source.is_file:
-        if not any(isinstance(finder, _OfPackages) for finder in sys.meta_path):
-            sys.meta_path.insert(0, _OfPackages())
-        return importlib.import_module(f"{source.package}.{source.module}")
-    name = f"{source.package}.{COPIED_FILE.removesuffix('.py')}"  # whatever the original is called
-    if name not in sys.modules:
-        path = source.folder / source.module
-        spec = spec_from_file_location(name, path, loader=_Source(name, str(path)))
-        assert spec is not None and spec.loader is not None  # noqa: PT018
-        sys.modules[name] = module = module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
-
-
-class _Source(SourceFileLoader):
-    """Compiles a file as it is now: kept bytecode passes for current if size and second of a change are the same."""
-
-    def path_stats(self, path: str) -> NoReturn:
-        raise OSError("no bytecode")
-
-
-class _OfPackages(MetaPathFinder):
-    """Finds the modules of users' packages, which are imported below a name of this project."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if path is None or not fullname.startswith("network_"):
-            return None
-        found = (FileFinder(folder, (_Source, [".py"])).find_spec(fullname, target) for folder in path)
-        return next((spec for spec in found if spec is not None), None)
 
 
 def _is_lazy(parameter: nn.Parameter) -> bool:

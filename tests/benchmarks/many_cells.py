@@ -24,7 +24,8 @@ from launch.clusters.resources import Resources
 from launch.monitoring.named import SweepFolder
 from launch.monitoring.sweep_status import read_status
 from launch.plan import DataPlaces
-from launch.start import Sweep, run_sweep
+from launch.start import run_sweep
+from launch.sweep_options import Sweep
 from pipeline.config import RunConfig
 from tests.cluster import cluster as clusters
 from tests.data_prep.fixtures import write_raw

@@ -18,7 +18,8 @@ import tyro
 from launch import recipes
 from launch.clusters.resources import Resources
 from launch.plan import DataPlaces
-from launch.start import Sweep, run_sweep
+from launch.start import run_sweep
+from launch.sweep_options import Sweep
 from pipeline.config import RunConfig
 from pipeline.measures.settings import MeasuresConfig
 from tests.data_prep.fixtures import write_raw

@@ -10,7 +10,7 @@ from launch.debug import Debug
 from launch.measure import Measure
 from launch.prepare import Prepare
 from launch.retry import Retry
-from launch.start import Sweep
+from launch.sweep_options import Sweep
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 from launch import report
 from launch.finish import write_reports
 from launch.launch_record import record_launch
-from launch.start import Sweep
+from launch.sweep_options import Sweep
 from pipeline.cell import Cell
 from pipeline.cells.measurements import MeasurementKey, Number, Result
 from pipeline.config import RunConfig

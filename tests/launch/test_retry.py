@@ -12,8 +12,8 @@ from launch import retry as retrying
 from launch.clusters.resources import Resources
 from launch.launch_record import ASKED_FILE, describe_options, record_launch, recorded_launches
 from launch.plan import DataPlaces
-from launch.start import Sweep
 from launch.sweep import main
+from launch.sweep_options import Sweep
 from pipeline.cell import Cell
 from tests.done_cells import make_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)

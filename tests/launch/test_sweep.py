@@ -11,10 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launch.chosen_runs import chosen_runs
 from launch.clusters.slurm.register import Register
 from launch.recipes import RECIPES
-from launch.start import Sweep, chosen_runs
+from launch.recipes.named import find_recipe
 from launch.sweep import main
+from launch.sweep_options import Sweep
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.plan import is_done
 from tests.launch import tiny_sweep  # noqa: F401  (adds its recipes)
@@ -80,17 +82,17 @@ def test_labelled_examples_vary_with_the_seeds_unless_they_are_held_fixed(places
 
 def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_of_them():
     recipe = RECIPES["mnist"].runs()
-    assert chosen_runs(Sweep(seeds=3), "mnist") == recipe
-    assert chosen_runs(Sweep(seeds=1), "mnist") == [run for run in recipe if run.seed == 0]
-    five = chosen_runs(Sweep(seeds=5), "mnist")
+    assert chosen_runs(Sweep(seeds=3), find_recipe("mnist")) == recipe
+    assert chosen_runs(Sweep(seeds=1), find_recipe("mnist")) == [run for run in recipe if run.seed == 0]
+    five = chosen_runs(Sweep(seeds=5), find_recipe("mnist"))
     assert five[: len(recipe)] == recipe
     assert {run.seed for run in five} == set(range(5))
 
 
 def test_options_of_the_data_set_replace_those_of_the_recipe_that_they_name():
-    runs = chosen_runs(Sweep(options=("count=60", "seed=3")), "hair-multiclass-quick")
+    runs = chosen_runs(Sweep(options=("count=60", "seed=3")), find_recipe("hair-multiclass-quick"))
     assert {run.data.options for run in runs} == {("count=60", "read_as=celeba_hair", "seed=3")}
-    own = chosen_runs(Sweep(options=("labels=smiling", "size=32")), "pictures-quick")
+    own = chosen_runs(Sweep(options=("labels=smiling", "size=32")), find_recipe("pictures-quick"))
     assert {(run.data.name, run.data.options) for run in own} == {("pictures", ("labels=smiling", "size=32"))}
 
 

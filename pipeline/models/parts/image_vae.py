@@ -23,7 +23,7 @@ from pipeline.models.parts.likelihood_bound import BoundOfLosses
 from pipeline.networks import full_precision, split_mean_and_scale
 from pipeline.networks.choice import NetworkName, check_network, networks_for
 from pipeline.networks.families import Networks
-from pipeline.networks.own_source import OwnSource, is_own
+from pipeline.own_source import OwnSource, is_own
 
 LAPLACE_SIDE = 64
 """Height and width of images of which ``auto`` takes a Laplace density, also in grey."""

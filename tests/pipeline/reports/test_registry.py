@@ -7,8 +7,10 @@ from functools import cache
 import pytest
 
 from data_prep.sources import source_named
+from launch.chosen_runs import chosen_runs
 from launch.recipes import RECIPES
-from launch.start import Sweep, chosen_runs
+from launch.recipes.named import find_recipe
+from launch.sweep_options import Sweep
 from pipeline.figures.draw import DRAWN
 from pipeline.measures.registry import MEASURES, measure_named
 from pipeline.models.registry import PRESETS
@@ -44,12 +46,14 @@ def test_every_report_has_data_and_recipes_that_exist_and_take_its_measures(name
 
 @pytest.mark.parametrize("recipe", [name for name in OURS if name.endswith("-quick")])
 def test_a_quick_recipe_takes_quick_readers(recipe: str) -> None:
-    assert all(run.measures.quick_readers for run in chosen_runs(Sweep(), recipe))
+    assert all(run.measures.quick_readers for run in chosen_runs(Sweep(), find_recipe(recipe)))
 
 
 def test_a_full_recipe_takes_the_ensemble() -> None:
     full = [name for name in OURS if not name.endswith("-quick")]
-    assert not any(run.measures.quick_readers for name in full for run in chosen_runs(Sweep(), name))
+    assert not any(
+        run.measures.quick_readers for name in full for run in chosen_runs(Sweep(), find_recipe(name))
+    )
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import ConfigError
-from pipeline.networks.own_source import OwnSource, identity_of
+from pipeline.own_source import OwnSource, identity_of
 from tests.pipeline.networks.own_networks import SMALL, write_package, write_small
 
 

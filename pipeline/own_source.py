@@ -1,7 +1,7 @@
-"""The source of a network of the user's own: found from its name, hashed, and copied into the folder of a sweep.
+"""The source of a network or recipe of the user's own: found from its name, hashed, and copied into the folder of a sweep.
 
-``FILE.py:CLASS`` is one file that stands by itself, ``MODULE:CLASS`` a module, or a package, that Python finds from the
-current folder (``FOLDER/MODULE:CLASS``: in that one). All Python files of a package count as the source. Nothing here
+``FILE.py:NAME`` is one file that stands by itself, ``MODULE:NAME`` a module, or a package, that Python finds from the
+current folder (``FOLDER/MODULE:NAME``: in that one). All Python files of a package count as the source. Nothing here
 imports it.
 """
 
@@ -17,19 +17,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Literal
 
 from data_prep.errors import ConfigError
 from data_prep.files import atomic_folder
 
-CODE = Path(__file__).resolve().parents[2]
+CODE = Path(__file__).resolve().parents[1]
 """The root of this code, from which programs import."""
 FLOORS = ("data_prep", "pipeline", "jobs", "launch")
-_COPY = re.compile(r"/code/network_([0-9a-f]{12})/[^/]+$")
-COPIED_FILE = "network.py"
+_COPY = re.compile(r"/code/(?:network|recipe)_([0-9a-f]{12})/[^/]+$")
+Kind = Literal["network", "recipe"]
 
 
 def is_own(choice: str) -> bool:
-    """Whether it names a class rather than a family of this project."""
+    """Whether it names something of the user's rather than something of this project."""
     place, _, name = choice.rpartition(":")
     return bool(place) and name.isidentifier()
 
@@ -43,14 +44,16 @@ def identity_of(choice: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OwnSource:
-    """The files of a network, and the class in them."""
+    """The files of a network or recipe, and the class or function in them."""
 
     folder: Path
     """Absolute; what files are relative to."""
     module: str
     """``file.py``, or a dotted name."""
     class_name: str
+    """Of a recipe: the name of its function."""
     files: Mapping[str, bytes]
+    kind: Kind = "network"
 
     @property
     def choice(self) -> str:
@@ -75,27 +78,32 @@ class OwnSource:
     @property
     def package(self) -> str:
         """The name of the folder of its copy, and of the package it is imported from, so that pickles can be opened."""
-        return f"network_{self.digest}"
+        return f"{self.kind}_{self.digest}"
+
+    @property
+    def copied_file(self) -> str:
+        """The name of its copy, if it is one file."""
+        return f"{self.kind}.py"
 
     @classmethod
-    def read(cls, choice: str) -> OwnSource:
-        """The source of a class.
+    def read(cls, choice: str, kind: Kind = "network", *, may_import_itself: bool = False) -> OwnSource:
+        """The source of a class or function; ``may_import_itself``: it is used as it is installed, not its copy.
 
         Raises:
             ConfigError: it is not found, is no Python, was changed after a sweep copied it, or imports what is next to it.
         """
         (place, _, name), copy = choice.rpartition(":"), _COPY.search(choice)
         try:
-            folder, module, files = _file(place) if place.endswith(".py") else _package(place, choice)
-            source = cls(folder, module, name, files)
-            if copy is None:
+            folder, module, files = (
+                _file(place) if place.endswith(".py") else _package(place, f"{kind} {choice}")
+            )
+            source = cls(folder, module, name, files, kind)
+            if copy is None and not may_import_itself:
                 _refuse_neighbours(source)
         except OSError as error:
-            raise ConfigError(
-                f"network {choice}: {error.filename} cannot be read: {error.strerror}"
-            ) from None
+            raise ConfigError(f"{kind} {choice}: {error.filename} cannot be read: {error.strerror}") from None
         except (SyntaxError, ValueError) as error:
-            raise ConfigError(f"network {choice} is not Python: {error}") from None
+            raise ConfigError(f"{kind} {choice} is not Python: {error}") from None
         if copy and copy[1] != source.digest:
             raise ConfigError(
                 f"network {choice}: the sweep's copy of its source was changed; undo the change, or remove {source.folder}"
@@ -109,10 +117,10 @@ class OwnSource:
         if not folder.is_dir():
             with atomic_folder(folder) as partial:
                 for name, content in self.files.items():
-                    file = partial / (COPIED_FILE if self.is_file else name)
+                    file = partial / (self.copied_file if self.is_file else name)
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(content)
-        return f"{folder / (COPIED_FILE if self.is_file else self.module)}:{self.class_name}"
+        return f"{folder / (self.copied_file if self.is_file else self.module)}:{self.class_name}"
 
 
 def _file(place: str) -> tuple[Path, str, dict[str, bytes]]:
@@ -120,12 +128,12 @@ def _file(place: str) -> tuple[Path, str, dict[str, bytes]]:
     return path.parent, path.name, {path.name: path.read_bytes()}
 
 
-def _package(place: str, choice: str) -> tuple[Path, str, dict[str, bytes]]:
+def _package(place: str, described: str) -> tuple[Path, str, dict[str, bytes]]:
     folder, module = os.path.split(os.path.expanduser(place))
     spec = _found(module.partition(".")[0], folder)
     if spec is None:
         where = f"in {folder}" if folder else f"in {Path.cwd()} or on Python's path"
-        raise ConfigError(f"network {choice}: there is no module {module.partition('.')[0]} {where}")
+        raise ConfigError(f"{described}: there is no module {module.partition('.')[0]} {where}")
     if spec.submodule_search_locations:
         package = Path(next(iter(spec.submodule_search_locations))).absolute()
         root, found = package.parent, sorted(package.rglob("*.py"))
@@ -134,7 +142,7 @@ def _package(place: str, choice: str) -> tuple[Path, str, dict[str, bytes]]:
     files = {str(path.relative_to(root)): path.read_bytes() for path in found if path.suffix == ".py"}
     name = module.replace(".", "/")
     if not {f"{name}.py", f"{name}/__init__.py"} & set(files):
-        raise ConfigError(f"network {choice}: {root} has no Python file of a module {module}")
+        raise ConfigError(f"{described}: {root} has no Python file of a module {module}")
     return root, module, files
 
 
@@ -156,8 +164,8 @@ def _refuse_neighbours(source: OwnSource) -> None:
         for top, line in _imports(ast.parse(content, filename=name)):
             if top == own or _is_next_to(top, source.folder):
                 raise ConfigError(
-                    f"network {source.choice}: {name}, line {line}, imports {top}, which its copy in a sweep would not have:"
-                    " put what belongs together into one package, with relative imports (from . import ...)"
+                    f"{source.kind} {source.choice}: {name}, line {line}, imports {top}, which its copy in a sweep would not"
+                    " have: put what belongs together into one package, with relative imports (from . import ...)"
                 )
 
 
@@ -172,7 +180,11 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 def _is_next_to(top: str, folder: Path) -> bool:
     """Whether a program started here would import it from the source's own folder or the current one."""
-    if top in sys.stdlib_module_names or top in FLOORS or folder.name in ("site-packages", "dist-packages"):
+    if (
+        top in sys.stdlib_module_names
+        or top in (*FLOORS, "traitvae")
+        or folder.name in ("site-packages", "dist-packages")
+    ):
         return False
     spec = PathFinder.find_spec(top, [str(folder), os.getcwd(), str(CODE)])
     return spec is not None and spec.origin is not None

@@ -1,0 +1,74 @@
+"""The options of ``launch/sweep.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from launch.clusters.backend import ClusterName
+from launch.clusters.resources import Resources
+from launch.plan import DataPlaces
+from pipeline.networks.choice import NetworkName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Train, measure and compare every run of a recipe.
+
+    Raw files become shards (once), each run becomes a cell that is trained and then measured, MLflow stores the numbers,
+    and the table with the papers' values is printed at the end. The same command can be rerun at any time: what is done is
+    not repeated, what was stopped is resumed, and what failed is retried. Ctrl-C stops local runs after a
+    checkpoint, and leaves SLURM jobs running.
+
+    To monitor a sweep that was started:    python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    To measure more of its trained cells:   python launch/measure.py SWEEP --help
+    To convert one of an earlier version:    python launch/sweep.py upgrade SWEEP
+    """
+
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.py:NAME")] = None
+    """which runs: a name from the list above, or a function in a file (default: the quick recipe)"""
+    cluster: ClusterName = "local"
+    """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
+    name: str | None = None
+    """name of the sweep, and of its folder (default: the recipe's name)"""
+    dry_run: bool = False
+    """print the cells and what would be submitted, and do nothing"""
+    detach: bool = False
+    """exit as soon as the jobs are submitted (slurm)"""
+    preflight: bool = True
+    """submit without checking first whether jobs can work (slurm)"""
+    experiment: str | None = None
+    """MLflow experiment for the sweep's runs (default: that of its last launch, else traitvae)"""
+    restart: bool = False
+    """start new cells even if the sweep has begun the same ones with another number of ranks"""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """options of the data set (`prepare.py NAME --dry-run` lists them); a recipe's own stay unless named here"""
+    epochs: int | None = None
+    """number of epochs (default: the recipe's)"""
+    ranks: int | None = None
+    """number of processes per run (default: the recipe's)"""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    """autocast type (default: the recipe's)"""
+    network: NetworkName | None = None
+    """networks of every run, such as `nets/mine.py:MyNetwork` (default: the recipe's); docs/networks.md"""
+    seeds: int | None = None
+    """number of seeds of each run, from 0 (default: the recipe's)"""
+    measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
+    """measures to compute, python launch/measure.py --help lists them (default: the recipe's)"""
+    split: str | None = None
+    """split to measure (default: the recipe's)"""
+    label_seed: int | None = None
+    """seed of the labelled subset, the same for all runs (default: each run's seed)"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE[,VALUE...]")] = ()
+    """any field of the runs (docs/own_sweeps.md), such as model.style_size=20,40; several values make a grid"""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
+    """only the cells whose name, or a field given with --set, contains one of these texts, such as ccvae- or f0.06"""
+    runs: Path = Path("runs")
+    """folder for the sweeps, and for the MLflow store unless MLFLOW_TRACKING_URI is set"""
+    places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)
+    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
+    resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
