@@ -17,6 +17,7 @@ from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.interface import Adversary, CouplesBatch, DataSpec, HasAdversaries, HasSchedule, Losses
+from pipeline.training.adam import Adam, AdamW
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.training.players import GradientNorms
 from pipeline.world import World
@@ -99,7 +100,7 @@ class Step:
         self.adversaries = self.model.adversaries() if isinstance(self.model, HasAdversaries) else ()
         self._norms = GradientNorms(self.model, self.adversaries)
         decay = config.optimiser.weight_decay
-        self.optimiser = (torch.optim.AdamW if decay else torch.optim.Adam)(
+        self.optimiser = (AdamW if decay else Adam)(
             parameter_groups(self.model, self.adversaries, decay),
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
