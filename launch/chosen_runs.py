@@ -8,8 +8,9 @@ from dataclasses import replace
 from data_prep.errors import LaunchError
 from data_prep.sources.options import parsed_options
 from launch.recipes.named import FoundRecipe
-from launch.set_fields import Grid, parsed_grid, with_fields
+from launch.set_fields import Grid, parsed_grid, shown_fields, with_fields
 from launch.sweep_options import Sweep
+from pipeline.cell import Cell
 from pipeline.config import RunConfig
 from pipeline.models.parts.image_vae import ImageVAEConfig
 
@@ -76,6 +77,25 @@ def with_network(run: RunConfig, network: str) -> RunConfig:
     """The run with other networks; unchanged if its system has one of its own."""
     model = run.model
     return replace(run, model=replace(model, network=network)) if isinstance(model, ImageVAEConfig) else run
+
+
+def chosen_cells(cells: Sequence[Cell], only: Sequence[str], grid: Grid) -> list[Cell]:
+    """The cells whose name, or a field of the grid, contains one of the texts; one that comes out twice is left out once.
+
+    Raises:
+        LaunchError: none does.
+    """
+    different = list({cell.name: cell for cell in reversed(cells)}.values())[::-1]
+    if len(different) < len(cells):
+        print(
+            f"{len(cells) - len(different)} of {len(cells)} runs are the same cell as another, and left out: they differ"
+            " only in fields that do not decide the result"
+        )
+    said = {cell.name: f"{cell.name} {shown_fields(cell.config, grid)}" for cell in different}
+    chosen = [cell for cell in different if not only or any(text in said[cell.name] for text in only)]
+    if not chosen:
+        raise LaunchError(f"no cell is left to run: no name contains {' or '.join(only)}")
+    return chosen
 
 
 def _with(own: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:

@@ -80,6 +80,21 @@ def recorded_launches(
     return found
 
 
+def newest_launch(sweep: Path, kind: type[Options], command: Command = "sweep") -> Options:
+    """The options of the newest launch by a command; those of its class by default if none is recorded.
+
+    Raises:
+        LaunchError: they cannot be read.
+    """
+    for launch in reversed(_read(sweep)):
+        if launch.get("command", "sweep") == command:
+            try:
+                return validated(kind, launch["options"], str(sweep / ASKED_FILE))
+            except ConfigError as error:
+                raise LaunchError(f"{error}; run the sweep's own command again") from None
+    return kind()
+
+
 def recorded_recipes(sweep: Path) -> list[str | None]:
     """The recipes of the launches in a sweep's folder, oldest first; None for one that named none."""
     launches = [launch for launch in _read(sweep) if launch.get("command", "sweep") == "sweep"]

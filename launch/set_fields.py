@@ -23,22 +23,24 @@ _BY_THE_LAUNCHER = ("tracking.", "data.folder", "measures.readers")
 _OPENS, _CLOSES = "([", ")]"
 
 
-def parsed_grid(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:
+def parsed_grid(texts: Sequence[str], flag: str = "--set") -> dict[str, tuple[Value, ...]]:
     """The fields and values of ``FIELD=VALUE[,VALUE ...]``; LaunchError if one is not of this form, or given twice."""
     grid: dict[str, tuple[Value, ...]] = {}
     for text in texts:
         name, sign, values = text.partition("=")
         if not (name.strip() and sign and values.strip()):
-            raise LaunchError(f"--set {text}: write FIELD=VALUE, such as optimiser.learning_rate=1e-3")
+            raise LaunchError(f"{flag} {text}: write FIELD=VALUE, such as optimiser.learning_rate=1e-3")
         if name in grid:
-            raise LaunchError(f"--set {name} is given twice: give its values once, separated by commas")
+            raise LaunchError(f"{flag} {name} is given twice: give its values once, separated by commas")
         if name.startswith(_BY_THE_LAUNCHER):
-            raise LaunchError(f"--set {name}: the launcher sets this field (sweep.py --help has its options)")
-        grid[name] = _values(text, values)
+            raise LaunchError(
+                f"{flag} {name}: the launcher sets this field (sweep.py --help has its options)"
+            )
+        grid[name] = _values(f"{flag} {text}", values)
     return grid
 
 
-def with_fields(runs: Iterable[RunConfig], grid: Grid) -> list[RunConfig]:
+def with_fields(runs: Iterable[RunConfig], grid: Grid, flag: str = "--set") -> list[RunConfig]:
     """Each run with each combination of values; a run whose system has no such field stays without it.
 
     Raises:
@@ -54,19 +56,19 @@ def with_fields(runs: Iterable[RunConfig], grid: Grid) -> list[RunConfig]:
     for run in runs:
         for point in product(*grid.values()):
             values = dict(zip(grid, point, strict=True))
-            base = with_values(run, {SYSTEM: values[SYSTEM]}) if SYSTEM in values else run
+            base = with_values(run, {SYSTEM: values[SYSTEM]}, flag) if SYSTEM in values else run
             bases.append(base)
             known = flat(base)
             own = {name: value for name, value in values.items() if name in known and name != SYSTEM}
             found |= own.keys() | (values.keys() & {SYSTEM})
-            made[with_values(base, own)] = None
+            made[with_values(base, own, flag)] = None
     for name in grid:
         if name not in found:
-            raise LaunchError(_unknown(name, bases))
+            raise LaunchError(f"{flag} {_unknown(name, bases)}")
     return list(made)
 
 
-def with_values(run: RunConfig, values: Mapping[str, Value | float]) -> RunConfig:
+def with_values(run: RunConfig, values: Mapping[str, Value | float], flag: str = "--set") -> RunConfig:
     """The run with these values of fields that it has; another system has defaults in its other fields.
 
     Raises:
@@ -84,7 +86,7 @@ def with_values(run: RunConfig, values: Mapping[str, Value | float]) -> RunConfi
         if name == SYSTEM and value != run.model.system:
             raw["model"] = {"system": value}
     try:
-        return validated(RunConfig, raw, "--set")
+        return validated(RunConfig, raw, flag)
     except ConfigError as error:
         raise ConfigError(f"{error}{_likely_choice(run, values)}") from None
 
@@ -115,7 +117,7 @@ def hint_of(run: RunConfig, name: str) -> Any:
 
 
 def _values(text: str, values: str) -> tuple[Value, ...]:
-    """The values between commas that are not within brackets."""
+    """The values between commas that are not within brackets; ``text`` is the whole option, for errors."""
     stack: list[list[Value]] = [[]]
     word = ""
     closed = False
@@ -132,14 +134,14 @@ def _values(text: str, values: str) -> tuple[Value, ...]:
             continue
         if letter == ",":
             if not closed and not word.strip():
-                raise LaunchError(f"--set {text}: a value is empty")
+                raise LaunchError(f"{text}: a value is empty")
             if word.strip():
                 stack[-1].append(word.strip())
             word, closed = "", False
             continue
         word += letter
     if len(stack) > 1:
-        raise LaunchError(f"--set {text}: a bracket is not closed")
+        raise LaunchError(f"{text}: a bracket is not closed")
     return tuple(stack[0])
 
 
@@ -153,11 +155,11 @@ def _unknown(name: str, runs: Sequence[RunConfig]) -> str:
     known = list(dict.fromkeys(field for run in runs for field in flat(run)))
     inside = [field for field in known if field.startswith(f"{name}.")]
     if inside:
-        return f"--set {name}: this is a section; name one of its fields, such as {inside[0]}"
+        return f"{name}: this is a section; name one of its fields, such as {inside[0]}"
     same_end = [field for field in known if field.rpartition(".")[2] == name.rpartition(".")[2]]
     likely = same_end or difflib.get_close_matches(name, known, n=1)
     guess = f"; did you mean {likely[0]}?" if likely else " (debug.py SYSTEM --help lists them)"
-    return f"--set {name}: no run of the recipe has such a field{guess}"
+    return f"{name}: no run of the recipe has such a field{guess}"
 
 
 def _likely_choice(run: RunConfig, values: Mapping[str, Value | float]) -> str:

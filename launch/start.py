@@ -10,9 +10,9 @@ from pathlib import Path
 
 from data_prep.errors import LaunchError, status_of_a_stop
 from data_prep.lock import exclusive_lock
-from launch.chosen_runs import chosen_runs
+from launch.chosen_runs import chosen_cells, chosen_runs
 from launch.clusters import make_backend
-from launch.clusters.backend import Backend, ClusterName, State, folder_for_jobs
+from launch.clusters.backend import Backend, ClusterName, State
 from launch.clusters.launchers import announced
 from launch.existing_cells import refuse_edited_cells, refuse_other_ranks
 from launch.finish import finish, finish_readers
@@ -24,12 +24,14 @@ from launch.plan import located, needed_data, planned_cells, write_cells
 from launch.readers import ReaderSweep, needed_readers, of_readers, with_readers, written_readers
 from launch.recipes import QUICK
 from launch.recipes.named import find_recipe
-from launch.set_fields import Grid, parsed_grid, shown_fields, without_the_field
+from launch.set_fields import parsed_grid, without_the_field
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import record_stop, wait_for_store
+from launch.sweep_folder import sweep_folder
 from launch.sweep_options import Sweep
 from launch.uploads import RecordedTracking, bring_finished_cells
 from pipeline.cell import Cell
+from pipeline.own_source import OwnSource
 from pipeline.tracking import (
     Destination,
     TrackingSettings,
@@ -67,7 +69,7 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     if options.recipe is None and existing is None:
         print(f"no recipe given: using the quick one, {QUICK} (--help lists them all)")
     assert options.name is not None
-    sweep = _sweep_folder(options.runs, options.name)
+    sweep = sweep_folder(options.runs, options.name)
     refuse_former_cells(SweepFolder(sweep))
     if options.detach and options.cluster != "slurm":
         raise LaunchError(f"--detach needs --cluster slurm: with {options.cluster} nothing would continue")
@@ -76,20 +78,49 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     )
     if existing is None:
         runs = with_readers(located(runs, options.places), sweep.parent, options.places.raw)
-        cells = _only(_each_once(planned_cells(runs, sweep)), options.only, grid)
+        cells = chosen_cells(planned_cells(runs, sweep), options.only, grid)
         refuse_edited_cells(cells)
         if not options.restart:
             refuse_other_ranks(cells, sweep, in_this_process=options.cluster == "debug")
     else:
         cells = list(existing)
-    readers = needed_readers(cells)
-    data = needed_data([cell.config for cell in cells], options.places)
     if options.dry_run:
         from launch.dry_run import describe
 
-        print(describe(cells, data, backend, options.runs, readers, grid))
+        data = needed_data([cell.config for cell in cells], options.places)
+        print(describe(cells, data, backend, options.runs, needed_readers(cells), grid))
         return 0
+    states = run_cells(options, cells, sweep, backend, None if recipe is None else recipe.source)
+    if states is None:
+        return 0
+    finish(sweep, cells)
+    return 0 if all(state.phase == "done" for state in states.values()) else 1
 
+
+def run_cells(
+    options: Sweep,
+    cells: list[Cell],
+    sweep: Path,
+    backend: Backend,
+    source: OwnSource | None = None,
+    *,
+    waits_for_table: bool = True,
+) -> dict[str, State] | None:
+    """Prepare what cells need, train and measure them, and say what became of them.
+
+    Args:
+        options: of the launch, which are recorded.
+        cells: of this sweep.
+        sweep: its folder, made unless it exists.
+        backend: where to run.
+        source: the code of the user's recipe.
+        waits_for_table: whether to wait for a job that writes the sweep's table.
+
+    Returns:
+        The last state of each cell and reader; None if the launcher was to leave its jobs alone.
+    """
+    readers = needed_readers(cells)
+    data = needed_data([cell.config for cell in cells], options.places)
     settings = TrackingSettings(sweep=sweep.name)
     uri = tracking_uri(settings.uri, sweep.parent)
     wait_for_store(uri)
@@ -115,8 +146,8 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
         )
         settings = replace(settings, experiment=identity.experiment, parent_run_id=parent.parent_run_id)
         cells = write_cells(cells, settings, reset_failure=True)
-        if recipe is not None and recipe.source is not None:
-            recipe.source.copied_into(sweep)
+        if source is not None:
+            source.copied_into(sweep)
         record_launch(sweep, options, [cell.name for cell in cells])
         print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
         bring_finished_cells(
@@ -138,9 +169,11 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
             raise
     if options.detach:
         print(backend.interrupt(again=False))
-        return 0
+        return None
     try:
-        states = run_to_the_end(backend, cells, sweep, options.cluster, reader_sweeps)
+        states = run_to_the_end(
+            backend, cells, sweep, options.cluster, reader_sweeps, waits_for_table=waits_for_table
+        )
     except SystemExit:  # Ctrl-C; SLURM jobs continue
         if options.cluster != "slurm":
             record_stop(uri, parent.parent_run_id, cells)
@@ -149,8 +182,7 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     for line in [*failures(states, [*of_readers(reader_sweeps), *cells]), *stopped, summary(states)]:
         print(line)
     finish_readers(reader_sweeps)
-    finish(sweep, cells)
-    return 0 if all(state.phase == "done" for state in states.values()) else 1
+    return states
 
 
 def run_to_the_end(
@@ -159,6 +191,8 @@ def run_to_the_end(
     sweep: Path,
     cluster: ClusterName,
     readers: Sequence[ReaderSweep] = (),
+    *,
+    waits_for_table: bool = True,
 ) -> dict[str, State]:
     """Wait until no cell or reader runs or waits, nor the job that writes the table; Ctrl-C is handled by the backend."""
     seconds_between_polls = SECONDS_BETWEEN_POLLS[cluster]
@@ -174,7 +208,7 @@ def run_to_the_end(
                     break
                 time.sleep(seconds_between_polls)
         deadline = time.monotonic() + SECONDS_FOR_THE_TABLE
-        while backend.is_closing() and time.monotonic() < deadline:
+        while waits_for_table and backend.is_closing() and time.monotonic() < deadline:
             time.sleep(min(seconds_between_polls, 1.0))
         return states
     except KeyboardInterrupt as stop:
@@ -193,38 +227,6 @@ def _stopped(backend: Backend) -> str:
         return backend.interrupt(again=False)
     except KeyboardInterrupt:
         return backend.interrupt(again=True)
-
-
-def _each_once(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells without those that are one and the same: they differ in what does not decide a run's result."""
-    different = list({cell.name: cell for cell in reversed(cells)}.values())[::-1]
-    if len(different) < len(cells):
-        print(
-            f"{len(cells) - len(different)} of {len(cells)} runs are the same cell as another, and left out: they differ"
-            " only in fields that do not decide the result"
-        )
-    return different
-
-
-def _only(cells: list[Cell], texts: tuple[str, ...], grid: Grid) -> list[Cell]:
-    said = {cell.name: f"{cell.name} {shown_fields(cell.config, grid)}" for cell in cells}
-    chosen = [cell for cell in cells if not texts or any(text in said[cell.name] for text in texts)]
-    if not chosen:
-        raise LaunchError(f"no cell is left to run: no name contains {' or '.join(texts)}")
-    return chosen
-
-
-def _sweep_folder(runs: Path, name: str) -> Path:
-    """The folder of the sweep, absolute."""
-    if not name.strip() or name[0] in ".-" or "/" in name or len(name.encode()) > 150:
-        raise LaunchError(
-            f"the sweep name {name!r} is not valid as a folder name: no '/', no leading '.' or '-', at most 150 bytes"
-        )
-    if "'" in name and '"' in name:
-        raise LaunchError(
-            f"the sweep name {name!r} contains both kinds of quotes, so MLflow could not search for it"
-        )
-    return folder_for_jobs(runs / name)
 
 
 def print_waiting() -> None:

@@ -23,7 +23,10 @@ if __name__ == "__main__":
 
 from data_prep.errors import report_user_errors
 from data_prep.start_up import imports_are_done
+from launch.extend import Extend, extend
 from launch.recipes.named import listed
+from launch.remove import Remove, remove
+from launch.rename import Rename, rename
 from launch.retry import Retry, retry
 from launch.start import run_sweep
 from launch.sweep_options import Sweep
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     subcommands = SUBCOMMANDS | {
+        "extend": Subcommand(Extend, extend),
+        "remove": Subcommand(Remove, remove),
+        "rename": Subcommand(Rename, rename),
         "retry": Subcommand(Retry, retry),
         "upgrade": Subcommand(Upgrade, upgrade),
     }

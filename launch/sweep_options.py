@@ -24,6 +24,7 @@ class Sweep:
     checkpoint, and leaves SLURM jobs running.
 
     To monitor a sweep that was started:    python launch/sweep.py status|cancel|logs|retry SWEEP --help
+    To change one:                           python launch/sweep.py extend|rename|remove SWEEP --help
     To measure more of its trained cells:   python launch/measure.py SWEEP --help
     To convert one of an earlier version:    python launch/sweep.py upgrade SWEEP
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,8 +12,8 @@ from data_prep.errors import LaunchError, TrackingError
 from data_prep.files import atomic_write
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import MANIFEST_FILE, Manifest
-from launch.clusters.slurm.queue import queued
-from launch.clusters.slurm.register import REGISTER_FILE, Register
+from launch.at_rest import refuse_jobs
+from launch.clusters.slurm.register import REGISTER_FILE
 from launch.former import JOURNAL_FILE
 from launch.former_cells import (
     FORMER_DONE,
@@ -71,7 +70,7 @@ def upgrade(options: Upgrade) -> int:
     sweep = SweepFolder.named(options.sweep, options.runs)
     name, journal = sweep.path.name, sweep.path / JOURNAL_FILE
     with exclusive_lock(sweep.path / "launch.lock", lambda: _refuse(f"a launcher is running on {name}")):
-        _refuse_jobs(sweep)
+        refuse_jobs(sweep)
         if journal.is_file():
             renames = [Rename(**entry) for entry in json.loads(journal.read_bytes())]
         else:
@@ -204,16 +203,6 @@ def _how_far_from_done(cell: CellFolder) -> tuple[bool, int, bool, str]:
 
 def _refuse(why: str) -> NoReturn:
     raise LaunchError(f"{why}; wait until it has ended, or stop it first")
-
-
-def _refuse_jobs(sweep: SweepFolder) -> None:
-    if sweep.is_on_slurm and shutil.which("squeue") is not None:
-        jobs = queued(comment=f"{Register(sweep.path).tag}/")
-        if jobs:
-            raise LaunchError(
-                f"{len(jobs)} jobs of {sweep.path.name} are in the queue; wait until they have ended, or cancel them:"
-                f" {command('cancel', sweep)}"
-            )
 
 
 def _rename_in_options(file: Path, names: Mapping[str, str]) -> None:

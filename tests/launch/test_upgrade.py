@@ -155,7 +155,7 @@ def test_options_and_jobs_follow_the_names(sweep, monkeypatch) -> None:
     asked = json.loads((sweep / "asked.json").read_text())
     asked[0]["options"]["only"] = [SEED_1, "ccvae-"]
     (sweep / "asked.json").write_text(json.dumps(asked))
-    monkeypatch.setattr(upgrading, "_refuse_jobs", lambda sweep: None)
+    monkeypatch.setattr(upgrading, "refuse_jobs", lambda sweep: None)
     say("upgrade", "old", runs=sweep.parent)
     names = {former: folder.name for former, folder in new_names(sweep).items()}
     assert json.loads((sweep / "jobs.json").read_text())["submissions"][0]["units"] == {

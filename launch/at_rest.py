@@ -1,0 +1,34 @@
+"""Whether something of a sweep still runs or waits: a sweep that is converted, renamed or removed must be at rest."""
+
+from __future__ import annotations
+
+import shutil
+
+from data_prep.errors import LaunchError
+from launch.clusters.launchers import launchers
+from launch.clusters.slurm.queue import queued
+from launch.clusters.slurm.register import Register
+from launch.monitoring.named import SweepFolder, command
+from pipeline.cells.lease import is_running
+
+
+def refuse_jobs(sweep: SweepFolder) -> None:
+    """LaunchError if jobs of the sweep are in SLURM's queue."""
+    if sweep.is_on_slurm and shutil.which("squeue") is not None:
+        jobs = queued(comment=f"{Register(sweep.path).tag}/")
+        if jobs:
+            raise LaunchError(
+                f"{len(jobs)} jobs of {sweep.path.name} are in the queue; wait until they have ended, or cancel them:"
+                f" {command('cancel', sweep)}"
+            )
+
+
+def refuse_processes(sweep: SweepFolder) -> None:
+    """LaunchError if a launcher or a process runs cells of the sweep, here or on another host."""
+    at_work = [cell.name for cell in sweep.cells if is_running(cell.folder)]
+    at_work += [f"its launcher, process {each.pid}" for each in launchers(sweep.path) if each.process()]
+    if at_work:
+        raise LaunchError(
+            f"{sweep.path.name} still runs ({at_work[0]}); wait until it has ended, or stop it:"
+            f" {command('cancel', sweep)}"
+        )
