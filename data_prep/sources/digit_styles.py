@@ -87,6 +87,13 @@ def styled(lines: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
     return np.rint(colour[:, None, None] * lines).astype(np.uint8)
 
 
+def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Colours (3, 64, 64) as (3, side, side): the mean over blocks of pixels; ``side`` divides 64."""
+    block = SIZE // side
+    blocks = image.reshape(len(image), side, block, side, block)
+    return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+
+
 def _dilated(lines: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     """The maximum under a square kernel around each pixel; separable, so computed along one axis after the other."""
     for axis in (0, 1):

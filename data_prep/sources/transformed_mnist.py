@@ -7,7 +7,8 @@ disjoint sets of 5,000: ``probe`` fits the regressors that predict the factors, 
 Not specified in the paper; our choices: which images are references, and which test image goes into which set, follows
 from a hash of (seed, id); a test image is transformed once ("5k images each"); in ``train`` the rows are in the order
 of the raw files, references among the others; all digits are stored as labels; which of them a model sees is set by its
-supervision rate (the paper's models see none). How a picture is changed: ``digit_styles``.
+supervision rate (the paper's models see none). How a picture is changed: ``digit_styles``. ``side=32`` and ``side=16``
+are the same pictures at that size, for experiments on few processors.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from data_prep.manifest import LabelSpec
 from data_prep.rows import Rows
 from data_prep.sources import digit_styles
 from data_prep.sources.derived_images import DerivedImages
-from data_prep.sources.digit_styles import UNCHANGED, edges, style_of, styled
+from data_prep.sources.digit_styles import SIZE, UNCHANGED, edges, shrunk, style_of, styled
 from data_prep.sources.mnist import fashion_mnist, mnist
 
 _PLAIN = {"mnist": mnist, "fashion_mnist": fashion_mnist}
@@ -51,6 +52,8 @@ class StyledImages(DerivedImages):
     """the option that chose ``plain``"""
     seed: int = 0
     """decides which images are references, which test image is in which probe set, and every style"""
+    side: int = SIZE
+    """of the pictures, in pixels"""
 
     @property
     def name(self) -> str:
@@ -62,14 +65,17 @@ class StyledImages(DerivedImages):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        return {"images": self.images, "seed": self.seed}
+        of_size = (
+            {} if self.side == SIZE else {"side": self.side}
+        )  # so that the paper's data keep their digest
+        return {"images": self.images, "seed": self.seed, **of_size}
 
     @property
     def factors(self) -> tuple[str, ...]:
         return digit_styles.FACTORS
 
     def image_shape(self) -> tuple[int, int, int]:
-        return (3, digit_styles.SIZE, digit_styles.SIZE)
+        return (3, self.side, self.side)
 
     def labels(self) -> tuple[LabelSpec, ...]:
         return self.plain.labels()
@@ -93,7 +99,7 @@ class StyledImages(DerivedImages):
         factors = np.empty((len(rows), len(self.factors)), dtype=np.float32)
         for i, row in enumerate(rows):
             style = UNCHANGED if row.reference else style_of(self.seed, row.id)
-            image[i] = styled(edges(raw.image[row.image - first, 0]), style)
+            image[i] = shrunk(styled(edges(raw.image[row.image - first, 0]), style), self.side)
             factors[i] = style.factors
         shown = np.asarray([row.image - first for row in rows])
         return Rows(
@@ -149,10 +155,14 @@ def _probe_row(image: int) -> _Row:
 
 
 def transformed_mnist(
-    raw: Path | None, *, images: Literal["mnist", "fashion_mnist"] = "mnist", seed: int = 0
+    raw: Path | None,
+    *,
+    images: Literal["mnist", "fashion_mnist"] = "mnist",
+    seed: int = 0,
+    side: Literal[64, 32, 16] = 64,
 ) -> StyledImages:
     """Rb-VAE's digits: 30,000 references and 60,000 in styles, 3 x 64 x 64, from the raw files of MNIST.
 
-    ``images`` can select FashionMNIST's instead, which the paper does not.
+    ``images`` can select FashionMNIST's instead, which the paper does not; ``side`` a smaller size.
     """
-    return StyledImages(images=images, plain=_PLAIN[images](raw), seed=seed)
+    return StyledImages(images=images, plain=_PLAIN[images](raw), seed=seed, side=side)

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionalSynthesis:
-    """Figures ``conditional_synthesis``, ``characteristic_transfer``, ``characteristic_`` and ``reference_interpolation``.
+    """Figures of swaps: ``conditional_synthesis``, ``characteristic_transfer``, and four more as named below.
 
-    As figures 4, 5 and 8 to 10 of Ruiz et al. 2019: every row has the style of one image. In the first, a column has the
+    As figures 4, 5, 8 and 9 of Ruiz et al. 2019, every row has the style of one image. In the first, a column has the
     same characteristics ``e`` throughout, drawn from the prior: ``N(0, I)``, or for a system with latents of labels
     ``p(e | y)`` of labels that are drawn independently at their frequencies in training. In the second they are those of
     the image above, in the third they go in a straight line from those of the row's image to those of the next one, in
     the fourth, for systems with a reference set, from those of that set (a neutral expression) to those of the row's image.
+    The fifth, for them too, is as figure 10: the style of each row is drawn from the prior as well.
     """
 
     images: int = 6
@@ -36,7 +37,7 @@ class ConditionalSynthesis:
     """Frames of the third figure, with both ends."""
 
     name: ClassVar[str] = "conditional_synthesis"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs(capabilities=("Encodes", "EncodesFactors"))
     metrics: ClassVar[Mapping[str, Metric]] = {}
 
@@ -60,7 +61,7 @@ class ConditionalSynthesis:
         size = model.characteristic_latents(image[:1], None if known is None else _first(known)).shape[1]
         own, style = code[:, :size], code[:, size:]
 
-        def decoded(characteristics: Tensor) -> Tensor:
+        def decoded(characteristics: Tensor, style: Tensor = style) -> Tensor:
             """Of (row, column, latent) or (1, column, latent), each row in the style of its image."""
             row, column = len(style), characteristics.shape[1]
             both = [characteristics.expand(row, -1, -1), style[:, None].expand(-1, column, -1)]
@@ -69,7 +70,8 @@ class ConditionalSynthesis:
 
         shown = image.float()[:, None] / 255
         names = [f"{view.examples.split} image {number + 1}" for number in range(len(image))]
-        drawn = decoded(self._drawn(view, own)[None])
+        prior = self._drawn(view, own)[None]
+        drawn = decoded(prior)
         grids = {
             "conditional_synthesis": grid_of(
                 torch.cat([shown, drawn], dim=1),
@@ -99,6 +101,12 @@ class ConditionalSynthesis:
                 names,
                 "Interpolation: style of the image, characteristics from those of the reference set to its own",
                 ["image", "reference", *[""] * (self.steps - 2), "own"],
+            )
+            grids["prior_samples"] = grid_of(
+                decoded(prior, torch.randn_like(style)),
+                [f"style {number + 1}" for number in range(len(style))],
+                "Samples of the prior: each row has the same style, each column the same characteristics",
+                [f"characteristics {number + 1}" for number in range(self.draws)],
             )
         return Measured(arrays=as_arrays(grids))
 

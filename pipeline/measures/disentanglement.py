@@ -30,7 +30,7 @@ class Disentanglement:
     group_size: int = 64
 
     name: ClassVar[str] = "disentanglement"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs(capabilities=("Encodes",), columns=("factors",))
     metrics: ClassVar[Mapping[str, Metric]] = {
         "mig": Metric(unit="share", better="higher"),

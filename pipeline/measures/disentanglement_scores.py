@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 MOST_CATEGORIES = 10
-"""A factor of whole numbers with at most so many values is a category; all others are quantities."""
+"""A factor of whole numbers from 0 on with at most so many values is a category; all others are quantities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,9 @@ def varying(columns: Float[np.ndarray, "row column"]) -> Bool[np.ndarray, " colu
 
 
 def is_category(factor: Float[np.ndarray, " row"]) -> bool:
-    """Whether a factor has a few whole numbers as its values."""
-    return bool((factor == np.round(factor)).all()) and len(np.unique(factor)) <= MOST_CATEGORIES
+    """Whether a factor has a few whole numbers as its values, counted from 0; a line that is 1 to 10 pixels wide has not."""
+    is_counted = not factor.min() and bool((factor == np.round(factor)).all())
+    return is_counted and len(np.unique(factor)) <= MOST_CATEGORIES
 
 
 def in_bins(column: Float[np.ndarray, " row"], bins: int) -> Int64[np.ndarray, " row"]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pipeline.field_checks import check_at_least
 from pipeline.measures.measure import Measured, Metric
@@ -13,13 +12,12 @@ from pipeline.measures.needs import Needs
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Int64, Integer
 
     from pipeline.measures.view import ModelView
 
 FOLD = "probe"
 """A split for fitting probes, if a data set has one; otherwise they are fitted on ``train``."""
-STRENGTHS = tuple(10.0**power for power in range(-3, 5))
-"""Of the regularisation, chosen by cross-validation within the images that the probe is fitted on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,19 +27,24 @@ class LinearProbes:
     From the latents that represent the labels or target factors, and, for contrast, from the others
     (``…_on_common_factors``); from all latents if the system does not separate them. Each factor is scaled so that its
     range in the fitted images is 1. Factors that are categories are left out.
+
+    ``…_in_cross_validation`` is the error or accuracy within the images that the probe is fitted on: none of the reported
+    images is in it, so strengths of regularisation are chosen by it.
     """
 
     images: int = 5000
     """Of each of the two splits, the first ones; the paper has as many digits, and 3,500 faces."""
 
     name: ClassVar[str] = "linear_probes"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = Needs(capabilities=("Encodes",))
     metrics: ClassVar[Mapping[str, Metric]] = {
         "linear_probe_mae": Metric(unit="share of the range", better="lower"),
+        "linear_probe_mae_in_cross_validation": Metric(unit="share of the range", better="lower"),
         "linear_probe_mae_on_common_factors": Metric(unit="share of the range", better="higher"),
         "linear_probe_mae_of_a_constant": Metric(unit="share of the range", better="none"),
         "linear_probe_accuracy": Metric(unit="share", better="higher"),
+        "linear_probe_accuracy_in_cross_validation": Metric(unit="share", better="higher"),
         "linear_probe_accuracy_on_common_factors": Metric(unit="share", better="lower"),
         "linear_probe_accuracy_of_chance": Metric(unit="share", better="none"),
     }
@@ -52,6 +55,8 @@ class LinearProbes:
     def __call__(self, view: ModelView) -> Measured:
         """Means over factors and over labels, and the errors and accuracies of each."""
         import numpy as np
+
+        from pipeline.measures.linear_probe_scores import class_accuracies, factor_errors
 
         manifest = view.examples.data.manifest
         fitted = view.on(FOLD if FOLD in manifest.splits else "train")
@@ -66,66 +71,35 @@ class LinearProbes:
             arrays["factors"] = names
             for suffix, part in parts.items():
                 found = factor_errors(latents["fit"][:, part], of_fit, latents["test"][:, part], of_test)
-                arrays[f"linear_probe_mae{suffix}"] = found
-                numbers[f"linear_probe_mae{suffix}"] = float(found.mean())
+                arrays[f"linear_probe_mae{suffix}"] = found.errors
+                numbers[f"linear_probe_mae{suffix}"] = float(found.errors.mean())
+                inside = float(found.in_cross_validation.mean())
+                if not suffix and np.isfinite(inside):  # otherwise there are too few images for it
+                    numbers["linear_probe_mae_in_cross_validation"] = inside
             numbers["linear_probe_mae_of_a_constant"] = float(np.abs(of_test - np.median(of_fit, 0)).mean())
-        for suffix, part in parts.items():
-            recalls = [
+        labels = _labels(fitted, view, self.images)
+        if labels:
+            arrays |= _names(view, labels)
+            numbers["linear_probe_accuracy_of_chance"] = float(
+                np.mean([1 / len(np.unique(label.values)) for label in labels])
+            )
+        for suffix, part in parts.items() if labels else ():
+            read = [
                 class_accuracies(
-                    latents["fit"][known_fit][:, part], values_fit, latents["test"][known][:, part], values
+                    latents["fit"][label.known_fit][:, part],
+                    label.values_fit,
+                    latents["test"][label.known][:, part],
+                    label.values,
                 )
-                for known_fit, values_fit, known, values in _labels(fitted, view, self.images)
+                for label in labels
             ]
-            if recalls:
-                numbers[f"linear_probe_accuracy{suffix}"] = float(np.mean([each.mean() for each in recalls]))
-                numbers["linear_probe_accuracy_of_chance"] = float(
-                    np.mean([1 / len(each) for each in recalls])
+            numbers[f"linear_probe_accuracy{suffix}"] = float(np.mean([each.shares.mean() for each in read]))
+            arrays[f"linear_probe_accuracy{suffix}"] = np.concatenate([each.shares for each in read])
+            if not suffix:
+                numbers["linear_probe_accuracy_in_cross_validation"] = float(
+                    np.mean([each.in_cross_validation for each in read])
                 )
-                arrays[f"linear_probe_accuracy{suffix}"] = np.concatenate(recalls)
         return Measured(numbers=numbers, counts=dict.fromkeys(numbers, len(latents["test"])), arrays=arrays)
-
-
-def factor_errors(
-    latents: np.ndarray, factors: np.ndarray, test_latents: np.ndarray, test_factors: np.ndarray
-) -> np.ndarray:
-    """Mean absolute error (factor) of a ridge regression of each factor, fitted on (row, latent) and (row, factor)."""
-    import numpy as np
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probe = make_pipeline(StandardScaler(), RidgeCV(STRENGTHS))
-    return np.array(
-        [
-            np.abs(probe.fit(latents, factor).predict(test_latents) - truth).mean()
-            for factor, truth in zip(factors.T, test_factors.T, strict=True)
-        ]
-    )
-
-
-def class_accuracies(
-    latents: np.ndarray, values: np.ndarray, test_latents: np.ndarray, test_values: np.ndarray
-) -> np.ndarray:
-    """Share (value) of the test rows with each value of a label that a logistic regression recognises."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    folds = min(5, int(np.unique(values, return_counts=True)[1].min()))
-    classifier = GridSearchCV(
-        LogisticRegression(class_weight="balanced", max_iter=300),
-        {"C": [1 / strength for strength in STRENGTHS]},
-        cv=folds,
-        scoring="balanced_accuracy",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # weak regularisation may not converge; cross-validation judges what it gives
-        predicted = make_pipeline(StandardScaler(), classifier).fit(latents, values).predict(test_latents)
-    return np.array([(predicted[test_values == value] == value).mean() for value in np.unique(test_values)])
 
 
 def _own(view: ModelView, latents: int) -> np.ndarray:
@@ -163,19 +137,43 @@ def _quantities(
     return names[chosen], *((each[:, chosen] - low) / (high - low) for each in (of_fit, of_test))
 
 
-def _labels(
-    fitted: ModelView, view: ModelView, images: int
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each label that has two images of each of two values to fit on: which rows are known, and their values, twice."""
+class _Label(NamedTuple):
+    """A label that has two images of each of two values to fit on: which rows are known, and their values."""
+
+    number: int
+    known_fit: Int64[np.ndarray, " fitted"]
+    values_fit: Integer[np.ndarray, " fitted"]
+    known: Int64[np.ndarray, " known"]
+    values: Integer[np.ndarray, " known"]
+
+
+def _labels(fitted: ModelView, view: ModelView, images: int) -> list[_Label]:
+    """Those of the data set that can be probed."""
     import numpy as np
 
     found = []
-    for label in range(len(view.examples.data.manifest.labels)):
+    for number in range(len(view.examples.data.manifest.labels)):
         of_both = []
         for each in (fitted.examples, view.examples):
-            known = np.flatnonzero(each.observed[:images, label])
-            of_both += [known, each.labels[known, label]]
+            known = np.flatnonzero(each.observed[:images, number])
+            of_both += [known, each.labels[known, number]]
         counts = np.unique(of_both[1], return_counts=True)[1]
         if len(counts) > 1 and counts.min() > 1 and len(of_both[2]):
-            found.append((of_both[0], of_both[1], of_both[2], of_both[3]))
+            found.append(_Label(number, *of_both))
     return found
+
+
+def _names(view: ModelView, labels: Sequence[_Label]) -> dict[str, np.ndarray]:
+    """``labels`` and ``values``: the names of the label and of the value that each accuracy is of."""
+    import numpy as np
+
+    specs = view.examples.data.manifest.labels
+    named = [
+        (specs[label.number].name, specs[label.number].values[value])
+        for label in labels
+        for value in np.unique(label.values)
+    ]
+    return {
+        name: np.array(column, np.str_)
+        for name, column in zip(("labels", "values"), zip(*named, strict=True), strict=True)
+    }

@@ -7,7 +7,8 @@ label per class, a constant supervision rate. Other runs have no paper value.
 Deviations from everything else that a paper states, or that its preset or recipe has if the paper does not, are *listed*:
 epochs, learning rate and its milestones, the estimator and every other setting of the model. What no paper's numbers are
 said to depend on is not compared: seeds, precision, ranks, device, compilation, the loader, checkpoints; nor is the batch
-size, which of these papers only Klys et al. state.
+size, which of these papers only Klys et al. and Ruiz et al. state, nor a strength of regularisation of which the paper
+has the best of several.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def _deviations(
     stated = {**preset_deviations, **setting.states}
     sections = ("training.", "optimiser.")  # listed first
     for name in sorted(
-        set(stated) - set(setting.decides), key=lambda name: (not name.startswith(sections), name)
+        set(stated) - {*setting.decides, *setting.tried},
+        key=lambda name: (not name.startswith(sections), name),
     ):
         here = params.get(name)
         if here is not None and not _equal(here, stated[name]):

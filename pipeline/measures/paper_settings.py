@@ -26,6 +26,15 @@ _OF_KLYS = {
     "model.likelihood": "gaussian",
     "model.hidden_labels": "0",
 }
+_OF_RUIZ = {
+    "optimiser.learning_rate": "0.0001",
+    "optimiser.milestones": "()",
+    "optimiser.betas": "(0.5, 0.99)",
+    "model.network": "pixel_norm",
+    "model.likelihood": "laplace",
+    "model.likelihood_scale": "0.005",
+    "model.latent_size": "32",
+}
 DIGITS = ("mnist", "fashion_mnist")
 ATTRIBUTES = ("tfd", "celeba_glasses", "celeba_facial_hair")
 
@@ -49,6 +58,8 @@ class PaperSetting:
     """Params that are listed if a run has a different value."""
     row: str | None = None
     """The row's setting in place of a supervision rate."""
+    tried: tuple[str, ...] = ()
+    """Params of which the paper tried several values and has the best: none is a deviation."""
 
     def numbers(self, dataset: str, metric: str) -> Iterator[PaperValue]:
         """The paper's numbers of a metric, at every supervision rate."""
@@ -172,6 +183,31 @@ SETTINGS = (
             ("cond_vae", {}),
             ("cond_vae_info", {"model.information_weight": "10"}),
             ("csvae", {}),
+        )
+    ),
+    # Ruiz et al. 2019, table 1 and section 5.3: 36 images a step, and as many references. Strengths of regularisation
+    # between 1 and 50.
+    *(
+        PaperSetting(
+            paper="rb_vae",
+            model=model,
+            datasets=(dataset,),
+            presets=presets,
+            states={**_OF_RUIZ, "training.epochs": epochs, "training.batch_size": batch_size},
+            row="average",
+            tried=tried,
+        )
+        for dataset, epochs in (("transformed_mnist", "30"), ("affectnet", "20"))
+        for model, presets, batch_size, tried in (
+            ("vae", ("vae-ruiz", "vae"), "36", ()),
+            ("beta_vae", ("beta_vae-ruiz", "beta_vae"), "36", ("model.beta",)),
+            ("beta_tcvae", ("beta_tcvae-ruiz", "beta_tcvae"), "36", ("model.beta",)),
+            ("dip_vae_i", ("dip_vae_i-ruiz", "dip_vae_i"), "36", ("model.covariance_weight",)),
+            ("dip_vae_ii", ("dip_vae_ii-ruiz", "dip_vae_ii"), "36", ("model.covariance_weight",)),
+            ("svae", ("svae",), "36", ()),
+            ("mathieu", ("mathieu",), "72", ()),
+            ("rb_vae", ("rb_vae",), "72", ()),
+            ("srb_vae", ("srb_vae",), "72", ()),
         )
     ),
 )

@@ -56,11 +56,16 @@ class PaperValue:
     @property
     def source(self) -> str:
         """Citation and table."""
-        return f"{PAPERS[self.paper]}, table {self.table}"
+        return f"{PAPERS[self.paper]}, {place_of(self.table)}"
 
     def __str__(self) -> str:
         """``0.830 ± 0.010``; without the deviation if the paper gives none."""
         return f"{self.value:.3f}" if self.sd is None else f"{self.value:.3f} ± {self.sd:.3f}"
+
+
+def place_of(table: str) -> str:
+    """``table 1``, or ``section 5.3`` for numbers in a paper's text (``sec5.3``)."""
+    return f"section {table.removeprefix('sec')}" if table.startswith("sec") else f"table {table}"
 
 
 @cache

@@ -2,7 +2,8 @@
 
     E_{q(z|x)} [ log p(x|z) ] − KL(q(z|x) ‖ p(z)) − (β − 1) E_{q(z)} [ log q(z) − Σ_d log q(z_d) ]
 
-That is their eq. 4 with α = γ = 1. ``q(z) = 1/N Σ_n q(z | x_n)`` over the N training images is estimated from a batch.
+That is their eq. 4 with α = γ = 1. ``q(z) = 1/N Σ_n q(z | x_n)`` over the N training images is estimated from a batch; they
+are all that it is trained on, those of a reference set too.
 """
 
 from __future__ import annotations

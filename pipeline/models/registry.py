@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -63,6 +64,15 @@ class Preset:
     """Whether it is made for one label per class, which is then the default of a run."""
 
 
+_RUIZ: dict[str, Any] = {
+    "network": "pixel_norm",
+    "likelihood": "laplace",
+    "likelihood_scale": 0.005,
+    "latent_size": 32,
+}
+"""What Ruiz et al. 2019 give all systems that they compare (section 5.2); it is the default of their own."""
+_AS_RUIZ = "with the networks, density and latents of Ruiz et al. 2019, for transformed-mnist and affectnet"
+
 PRESETS = {
     "ccvae": Preset("CCVAE with the settings that reproduce the paper (Joy et al. 2021)", CCVAEConfig),
     "ccvae-celeba": Preset("CCVAE with the paper's 27 style latents for CelebA", CCVAEConfig.celeba),
@@ -85,6 +95,7 @@ PRESETS = {
     "diva": Preset("DIVA without domains, as CCVAE's appendix C.4 modifies it", DivaConfig),
     "diva_original": Preset("DIVA with domains (Ilse et al. 2019), for rotated-mnist", DivaOriginalConfig),
     "vae": Preset("a plain VAE, without labels", VAEConfig),
+    "vae-ruiz": Preset(f"a plain VAE {_AS_RUIZ}", partial(VAEConfig, **_RUIZ)),
     "cond_vae": Preset(
         "CondVAE: encoder and decoder take the labels (Klys et al. 2018); an unlabelled example contributes the bound of"
         " log p(x | labels unknown), unknown being one more condition",
@@ -111,6 +122,10 @@ PRESETS = {
     "dip_vae_ii": Preset(
         "DIP-VAE-II: a VAE whose latents are pulled to covariance I (Kumar et al. 2018)", DipVAEIIConfig
     ),
+    "beta_vae-ruiz": Preset(f"beta-VAE {_AS_RUIZ}", partial(BetaVAEConfig, **_RUIZ)),
+    "beta_tcvae-ruiz": Preset(f"beta-TCVAE {_AS_RUIZ}", partial(BetaTCVAEConfig, **_RUIZ)),
+    "dip_vae_i-ruiz": Preset(f"DIP-VAE-I {_AS_RUIZ}", partial(DipVAEIConfig, **_RUIZ)),
+    "dip_vae_ii-ruiz": Preset(f"DIP-VAE-II {_AS_RUIZ}", partial(DipVAEIIConfig, **_RUIZ)),
     "rb_vae": Preset(
         "Rb-VAE: a reference set in which the target factors are constant tells them from the others (Ruiz et al. 2019)",
         RbVAEConfig,

@@ -11,6 +11,7 @@ from pipeline.reports.recipes import (
     OF_CSVAE,
     OF_CSVAE_FIGURES,
     OF_CSVAE_SWISS_ROLL,
+    OF_RB_VAE_WITH_DRAWN_FACES,
     OF_REVAE,
     OF_STUDY,
     OF_STUDY_HAIR,
@@ -328,4 +329,46 @@ OF_KLYS = (
     _csvae("11", "distribution over the subspaces", _POINTS, systems=("csvae",)),
 )
 
-FIGURES = (*OF_JOY_2021, *OF_JOY_2020, *OF_PILCHEN, *OF_KLYS)
+_SYNTHESIS = Pictures("conditional_synthesis", "conditional_synthesis")
+_TRANSFER = Pictures("conditional_synthesis", "characteristic_transfer")
+_INTERPOLATION = Pictures("conditional_synthesis", "reference_interpolation")
+
+
+def _rb_vae(
+    figure: str,
+    shows: str,
+    *pictures: Pictures,
+    systems: tuple[str, ...] = ("rb_vae", "srb_vae"),
+    datasets: tuple[str, ...] = ("transformed_mnist", "affectnet", "drawn_faces"),
+) -> PaperFigure:
+    return PaperFigure(
+        paper="rb_vae",
+        figure=figure,
+        shows=shows,
+        pictures=pictures,
+        systems=systems,
+        datasets=datasets,
+        recipes={dataset: OF_RB_VAE_WITH_DRAWN_FACES[dataset] for dataset in datasets},
+    )
+
+
+OF_RUIZ = (
+    _rb_vae("4", "images with other target factors, drawn from the prior", _SYNTHESIS),
+    _rb_vae("5", "target factors of an image A moved to an image B", _TRANSFER),
+    _rb_vae(
+        "8",
+        "images with other target factors, more of them, and from those of the reference set on",
+        _SYNTHESIS,
+        _INTERPOLATION,
+    ),
+    _rb_vae("9", "target factors of an image A moved to an image B, more of them", _TRANSFER),
+    _rb_vae(
+        "10",
+        "images with all factors drawn from the prior",
+        Pictures("conditional_synthesis", "prior_samples"),
+        systems=("srb_vae",),
+        datasets=("affectnet", "drawn_faces"),
+    ),
+)
+
+FIGURES = (*OF_JOY_2021, *OF_JOY_2020, *OF_PILCHEN, *OF_KLYS, *OF_RUIZ)

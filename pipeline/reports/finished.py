@@ -19,6 +19,8 @@ _STAND_INS = {
     "drawn_radiographs": "chexpert",
 }
 """Data that need no licence, and the data set of a paper that they stand in for, with the same labels."""
+_OF_A_PART = re.compile(r"'(count|count_seed|side)=\w+'")
+"""Options by which data are fewer or smaller pictures of a paper's data set, whose place they then take."""
 _READ_AS = re.compile(r"\bread_as=(\w+)")
 
 
@@ -43,10 +45,17 @@ class FinishedRun:
 
     @property
     def original_data(self) -> str:
-        """The data set that its own stands in for (drawn faces: the one that they are read as); empty for others."""
-        read_as = _READ_AS.search(self.params.get("data.options", ""))
-        original = _STAND_INS.get(self.params.get("data.name", ""), "")
-        return read_as[1] if read_as and original else original
+        """The data set that its own stands in for, empty for others.
+
+        Of drawn faces the one that they are read as, of a part of a data set the whole.
+        """
+        name, options = self.params.get("data.name", ""), self.params.get("data.options", "")
+        original = _STAND_INS.get(name, "")
+        if original:
+            read_as = _READ_AS.search(options)
+            return read_as[1] if read_as else original
+        is_part = _OF_A_PART.search(options) and not _OF_A_PART.sub("", options).strip("(), ")
+        return name if is_part else ""
 
     @property
     def name(self) -> str:
@@ -66,7 +75,13 @@ class FinishedRun:
     def in_place_of(self, dataset: str) -> FinishedRun:
         """The run as if its data were unaltered ones of this name; ``stands_for`` tells."""
         params = self.params | {"data.name": dataset, "data.options": "()"}
-        return replace(self, params=params, stands_for=self.params["data.name"])
+        name, options = self.params["data.name"], self.params.get("data.options", "")
+        own = (
+            name
+            if name != dataset
+            else f"{name}, {' '.join(options.strip('(),').replace(chr(39), '').split())}"
+        )
+        return replace(self, params=params, stands_for=own)
 
 
 def finished_runs(runs: Path, sweep: str | None = None) -> list[FinishedRun]:

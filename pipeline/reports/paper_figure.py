@@ -52,7 +52,7 @@ class PaperFigure:
     systems: tuple[str, ...]
     """In the paper's order."""
     datasets: tuple[str, ...]
-    """The paper's; data that stand in for them are shown too."""
+    """The paper's, and further ones of ours that show the same; data that stand in for them are shown too."""
     recipes: Mapping[str, Recipes]
     """By data set of the paper, the recipes that train its runs."""
     rates: tuple[float, ...] = ()

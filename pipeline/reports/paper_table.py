@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.measures.paper_match import Deviation, Match
-from pipeline.measures.papers import PAPERS, PaperValue, paper_values
+from pipeline.measures.papers import PAPERS, PaperValue, paper_values, place_of
 from pipeline.measures.recorded import TEST, numbers_of
 from pipeline.measures.summary import Row, Statistic, statistic, summarise
 from pipeline.reports.detail import Detail
 from pipeline.reports.finished import FinishedRun
 from pipeline.reports.recipes import Recipes
 from pipeline.reports.significance import mann_whitney
+from pipeline.reports.strengths import Candidate, best, candidate, choice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,18 +29,21 @@ class PaperTable:
     """One line for ``--list``."""
     recipes: Mapping[str, Recipes]
     """By data set of the paper, the recipes that train its runs."""
-    detail: Detail | None = None
-    """Where the numbers of its settings are, if these are classes or factors."""
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    """By metric, where the numbers of its settings are, if these are classes or factors."""
+    chosen_by: Mapping[str, str] = field(default_factory=dict)
+    """By metric, another one by which the best of several strengths of regularisation is chosen, if the paper has the best:
+    one that no reported image is in."""
 
     @property
     def name(self) -> str:
-        """``ccvae-table2``."""
-        return f"{self.paper}-table{self.table}"
+        """``ccvae-table2``, or ``rb_vae-sec5.3`` for numbers in a paper's text."""
+        return f"{self.paper}-{self.table if self.table.startswith('sec') else f'table{self.table}'}"
 
     @property
     def source(self) -> str:
         """Citation and table."""
-        return f"{PAPERS[self.paper]}, table {self.table}"
+        return f"{PAPERS[self.paper]}, {place_of(self.table)}"
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -66,6 +70,8 @@ class Entry:
     """Settings of the runs that are not the paper's."""
     unmeasured: tuple[FinishedRun, ...] = ()
     """Trained runs of this entry without the number."""
+    chosen: str = ""
+    """Which of several strengths this is, and by what it was chosen; empty if there was no choice."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,8 @@ def panels(table: PaperTable, runs: Iterable[FinishedRun]) -> list[Panel]:
         for run in runs:
             if run.original_data == dataset:
                 options = run.params.get("data.options", "")
-                instead[run.data][options].append(run.in_place_of(dataset))
+                other = run.in_place_of(dataset)
+                instead[other.data][options].append(other)
         for data, by_options in instead.items():
             panel = _panel(data, table, printed, by_options.values())
             if any(entry.runs or entry.unmeasured for entry in panel.entries):
@@ -137,14 +144,13 @@ def _panel(
     groups = list(runs)
     by_id = {run.run_id: run for group in groups for run in group}
     rows = [row for group in groups for row in summarise(group)]
-    return Panel(data, tuple(_entry(value, table.detail, rows, by_id) for value in printed))
+    return Panel(data, tuple(_entry(value, table, rows, by_id) for value in printed))
 
 
-def _entry(
-    value: PaperValue, detail: Detail | None, rows: Sequence[Row], runs: dict[str, FinishedRun]
-) -> Entry:
-    """Of several rows that belong to a number, the one with the fewest deviations, then with the most runs."""
-    candidates = []
+def _entry(value: PaperValue, table: PaperTable, rows: Sequence[Row], runs: dict[str, FinishedRun]) -> Entry:
+    """The best of several rows that belong to a number (``pipeline.reports.strengths``)."""
+    detail, chosen_by = table.details.get(value.metric), table.chosen_by.get(value.metric)
+    candidates: list[Candidate] = []
     unmeasured: list[FinishedRun] = []
     for row in rows:
         match = _match(value, detail, row)
@@ -152,22 +158,23 @@ def _entry(
             continue
         members = [runs[name] for name in row.run_ids]
         numbers = {run.name: _number(value, detail, run) for run in members}
-        measured = tuple(run for run in members if numbers[run.name] is not None)
+        measured = [run for run in members if numbers[run.name] is not None]
         if measured:
-            found = tuple(number for number in numbers.values() if number is not None)
-            candidates.append((found, match, measured))
+            found = [number for number in numbers.values() if number is not None]
+            candidates.append(candidate(value, match, found, measured, chosen_by))
         else:
             unmeasured += members
     if not candidates:
         return Entry(printed=value, unmeasured=tuple(unmeasured))
-    values, match, measured = min(candidates, key=lambda each: (len(each[1].deviations), -len(each[2])))
-    instead = [Deviation("data", value.dataset, run.stands_for) for run in measured[:1] if run.stands_for]
+    chosen = best(candidates)
+    instead = [Deviation("data", value.dataset, run.stands_for) for run in chosen.runs[:1] if run.stands_for]
     return Entry(
         printed=value,
-        ours=statistic(values),
-        values=values,
-        runs=measured,
-        deviations=(*instead, *match.deviations),
+        ours=statistic(chosen.values),
+        values=chosen.values,
+        runs=chosen.runs,
+        deviations=(*instead, *chosen.match.deviations),
+        chosen=choice(candidates, chosen, chosen_by),
     )
 
 

@@ -60,3 +60,9 @@ OF_CSVAE_FIGURES = dict.fromkeys(
     ("celeba_glasses_facial_hair", "celeba_heavy_makeup"), Recipes("csvae-figures", "csvae-figures-quick")
 )
 OF_CSVAE_SWISS_ROLL = {"swiss_roll": Recipes("swiss-roll", "swiss-roll-quick")}
+OF_RB_VAE = {
+    "affectnet": Recipes("rb-vae-table1-affectnet"),
+    "transformed_mnist": Recipes("rb-vae-table1", "rb-vae-table1-quick"),
+}
+OF_RB_VAE_WITH_DRAWN_FACES = {**OF_RB_VAE, "drawn_faces": Recipes("rb-vae-drawn-faces-quick")}
+"""For figures: drawn faces of which the neutral ones are the reference set."""

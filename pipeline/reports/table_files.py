@@ -24,6 +24,7 @@ CSV_HEADER = (
         "difference",
         "p_against_first_row",
         "differs_in",
+        "chosen",
         "runs",
         "run_ids",
     ),
@@ -50,6 +51,7 @@ def as_csv(table: PaperTable, found: Sequence[Panel]) -> str:
                 "paper_sd": "" if printed.sd is None else printed.sd,
                 "p_against_first_row": p_values.get(id(entry), ""),
                 "differs_in": "; ".join(map(str, entry.deviations)),
+                "chosen": entry.chosen,
                 "runs": " ".join(run.name for run in entry.runs),
                 "run_ids": " ".join(run.run_id for run in entry.runs),
             }
@@ -107,6 +109,8 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
     notes = ["ours: mean ± standard deviation over n runs of different seeds, on split test"]
     notes += _who_reads(panel)
     notes += [f"{mark} differs from the paper: {'; '.join(map(str, each))}" for each, mark in marks.items()]
+    chosen = dict.fromkeys((e.printed.model, e.chosen) for e in panel.entries if e.chosen)
+    notes += [f"{model}: {which}" for model, which in chosen]
     compared = list(panel.compared())
     for first, other, p in compared:
         if p is not None:

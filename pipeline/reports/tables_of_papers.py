@@ -7,6 +7,7 @@ from pipeline.reports.paper_table import PaperTable
 from pipeline.reports.recipes import (
     OF_CCVAE,
     OF_CSVAE,
+    OF_RB_VAE,
     OF_REVAE,
     OF_REVAE_ONE_PER_CLASS,
     OF_REVAE_WITHOUT_STYLE,
@@ -28,6 +29,22 @@ _COMPARED = Detail(
     numbers="errors",
     row="all",
     whole=("target_minus_changed",),
+)
+
+_FACTORS = Detail(
+    measure="linear_probes",
+    names="factors",
+    numbers="linear_probe_mae",
+    row="average",
+    whole=("average",),
+    called={"scale": ("size",)},
+)
+_EXPRESSIONS = Detail(
+    measure="linear_probes",
+    names="values",
+    numbers="linear_probe_accuracy",
+    row="average",
+    whole=("average",),
 )
 
 TABLES = (
@@ -68,20 +85,37 @@ TABLES = (
         table="2",
         shows="a person with another expression, against a true picture",
         recipes=OF_CSVAE,
-        detail=_COMPARED,
+        details={"identity_mse": _COMPARED},
     ),
     PaperTable(
         paper="csvae",
         table="3",
         shows="whether switched expressions are seen, each",
         recipes=OF_CSVAE,
-        detail=_SWITCHED,
+        details={"attribute_switch_accuracy": _SWITCHED},
     ),
     PaperTable(
         paper="csvae",
         table="4",
         shows="whether switched attributes are seen, on and off",
         recipes=OF_CSVAE,
-        detail=_SWITCHED,
+        details={"attribute_switch_accuracy": _SWITCHED},
+    ),
+    PaperTable(
+        paper="rb_vae",
+        table="1",
+        shows="what a linear model reads of target factors",
+        recipes=OF_RB_VAE,
+        details={"linear_probe_mae": _FACTORS, "linear_probe_accuracy": _EXPRESSIONS},
+        chosen_by={
+            metric: f"{metric}_in_cross_validation"
+            for metric in ("linear_probe_mae", "linear_probe_accuracy")
+        },
+    ),
+    PaperTable(
+        paper="rb_vae",
+        table="sec5.3",
+        shows="what a linear model reads of target factors from the common factors z",
+        recipes=OF_RB_VAE,
     ),
 )

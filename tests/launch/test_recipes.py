@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,3 +134,9 @@ def test_rb_vaes_table_has_the_papers_nine_systems_and_settings() -> None:
             assert run.training.batch_size == 36 * (1 + run.draws_references)  # 36 + 36
             assert asdict(run.model).items() >= paper.items()
             assert {"linear_probes", "conditional_synthesis"} <= set(run.measures.take)
+    strengths: dict[str, list[Any]] = defaultdict(list)
+    for run in OURS["rb-vae-strengths"].runs():
+        model = asdict(run.model)
+        strengths[model["system"]].append(model.get("beta", model.get("covariance_weight")))
+    assert set(strengths) == {"beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii"}
+    assert {tuple(each) for each in strengths.values()} == {(2, 5, 10, 20, 50)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,17 @@ def test_the_result_does_not_depend_on_how_rows_are_cut_into_shards(source: Styl
     whole = source.rows("train", 0, 200)
     parts = [source.rows("train", start, start + 50) for start in range(0, 200, 50)]
     np.testing.assert_array_equal(np.concatenate([p.image for p in parts]), whole.image)
+
+
+def test_smaller_pictures_are_means_of_blocks_of_the_same_ones(source: StyledImages) -> None:
+    small = replace(source, side=16).rows("probe", 0, 20)
+    small.check((3, 16, 16), [10], 5)
+    large = source.rows("probe", 0, 20)
+    blocks = large.image.astype(float).reshape(20, 3, 16, 4, 16, 4).mean((3, 5))
+    assert np.abs(small.image - blocks).max() <= 0.5
+    assert (small.factors == large.factors).all()
+    assert transformed_mnist(None, side=16).options == {"images": "mnist", "seed": 0, "side": 16}
+    assert transformed_mnist(None, side=16).image_shape() == (3, 16, 16)
 
 
 def test_clothes_are_an_option() -> None:

@@ -80,6 +80,17 @@ class Remembers(WithoutLabels):
         return super().decode(code)
 
 
+def test_samples_of_the_prior_share_the_style_along_rows_and_are_of_systems_with_references() -> None:
+    world = Painted.drawn((2, 3), 9)
+    assert "prior_samples" not in grids(WithLabels((2, 3)), world, images=4)
+    samples = grids(WithReference((2, 3)), world, images=4, draws=5)["prior_samples"]
+    assert samples.images.shape[:2] == (4, 5)
+    assert (shades(samples, 0) == shades(samples, 0)[0]).all()
+    style = shades(samples, 2)
+    assert (style == style[:, :1]).all()
+    assert len(set(style[:, 0])) > 1
+
+
 def test_a_system_without_latents_of_labels_draws_from_the_standard_normal() -> None:
     model = Remembers((2, 3))
     found = grids(model, Painted.drawn((2, 3), 3), images=1, draws=400)

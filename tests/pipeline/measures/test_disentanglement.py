@@ -102,6 +102,7 @@ def test_bins_have_equal_counts_unless_values_are_few() -> None:
     assert is_category(np.array([0.0, 1, 5]))
     assert not is_category(np.array([0.0, 0.5]))
     assert not is_category(np.arange(11.0))
+    assert not is_category(np.arange(1.0, 11)), "the widths of transformed digits are quantities"
     assert varying(np.array([[1.0, 2], [1, 3]])).tolist() == [False, True]
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.measures.linear_probes import LinearProbes, class_accuracies, factor_errors
+from pipeline.measures.linear_probe_scores import class_accuracies, factor_errors
+from pipeline.measures.linear_probes import LinearProbes
 from pipeline.measures.view import ModelView
 from tests.pipeline.measures.all_able import AllAble
 
@@ -14,9 +15,9 @@ CHANCE = np.random.default_rng(0)
 def test_a_linear_factor_is_read_exactly_and_noise_as_by_a_constant() -> None:
     latents = CHANCE.standard_normal((600, 3))
     factors = np.stack([2 * latents[:, 0] - latents[:, 2] + 1, CHANCE.random(600)], 1)
-    errors = factor_errors(latents[:300], factors[:300], latents[300:], factors[300:])
-    assert errors[0] < 1e-3
-    assert errors[1] == pytest.approx(0.25, abs=0.02)  # of a uniform variable around its mean
+    for errors in factor_errors(latents[:300], factors[:300], latents[300:], factors[300:]):
+        assert errors[0] < 1e-3
+        assert errors[1] == pytest.approx(0.25, abs=0.02)  # of a uniform variable around its mean
 
 
 def test_classes_that_are_apart_are_read_and_others_by_chance() -> None:
@@ -26,9 +27,11 @@ def test_classes_that_are_apart_are_read_and_others_by_chance() -> None:
     rows = CHANCE.permutation(600)
     fit, test = rows[:300], rows[300:]
     read = class_accuracies(latents[fit], values[fit], latents[test], values[test])
-    assert read.tolist() == pytest.approx([1, 1, 1], abs=0.02)
+    assert read.shares.tolist() == pytest.approx([1, 1, 1], abs=0.02)
+    assert read.in_cross_validation == pytest.approx(1, abs=0.02)
     guessed = class_accuracies(latents[fit, 1:], values[fit], latents[test, 1:], values[test])
-    assert guessed.mean() == pytest.approx(1 / 3, abs=0.1)
+    assert guessed.shares.mean() == pytest.approx(1 / 3, abs=0.1)
+    assert guessed.in_cross_validation == pytest.approx(1 / 3, abs=0.1)
 
 
 class Separate(AllAble):
@@ -53,6 +56,11 @@ def test_target_latents_are_probed_apart_from_the_others(examples, monkeypatch) 
     assert common[1] < 0.01 < 0.2 < common[0]
     assert found.numbers["linear_probe_mae_of_a_constant"] == pytest.approx(0.25, abs=0.07)
     assert found.arrays["linear_probe_accuracy"][:2].tolist() == [1, 1]
+    assert (
+        len(found.arrays["values"])
+        == len(found.arrays["labels"])
+        == len(found.arrays["linear_probe_accuracy"])
+    )
     assert found.arrays["linear_probe_accuracy_on_common_factors"].mean() < 0.7
     # Three labels of two values and one of five.
     assert found.numbers["linear_probe_accuracy_of_chance"] == pytest.approx((3 / 2 + 1 / 5) / 4)

@@ -102,11 +102,26 @@ def test_the_rows_of_attribute_switching_are_found_by_their_recipe(row: PaperVal
     assert set(next_to_recipes()[row]) == {"csvae-table1"}
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in paper_values() if row.paper == "rb_vae" and row.setting == "average"], ids=str
+)
+def test_the_rows_of_reference_sets_are_found_by_their_recipes_and_any_strength_is_the_papers(
+    row: PaperValue,
+) -> None:
+    suffix = "" if row.dataset == "transformed_mnist" else "-affectnet"
+    recipes = {f"rb-vae-table1{suffix}"}
+    if row.model.startswith(("beta_", "dip_")):
+        recipes.add(f"rb-vae-strengths{suffix}")
+    assert next_to_recipes()[row] == dict.fromkeys(recipes, False)
+
+
 OWN = {
     **dict.fromkeys(("ccvae", "ccvae-celeba", "ccvae-constant", "ccvae-exact"), "ccvae"),
     **dict.fromkeys(("m2", "m2-celeba", "mvae", "mvae-celeba", "diva"), "ccvae"),
     **dict.fromkeys(("revae", "revae-one-per-class", "m3"), "revae"),
     **dict.fromkeys(("vae", "cond_vae", "cond_vae_info", "csvae"), "csvae"),
+    **dict.fromkeys(("rb_vae", "srb_vae", "svae", "mathieu"), "rb_vae"),
+    **dict.fromkeys((name for name in PRESETS if name.startswith(("beta_", "dip_"))), "rb_vae"),
     "label_reader": None,
 }
 
@@ -117,7 +132,8 @@ def test_no_run_of_one_papers_preset_has_another_papers_number_in_the_table(pres
         found = matches_of(run(preset, dataset, rate))
         for metric in METRICS:
             papers = [m.setting.paper for m in found if m.number(dataset, rate, metric) is not None]
-            assert papers[:1] in ([], [OWN.get(preset)])
+            own = "rb_vae" if dataset in ("transformed_mnist", "affectnet") else OWN.get(preset)
+            assert papers[:1] in ([], [own])
             if preset.startswith("revae"):
                 assert set(papers) <= {"revae"}
 

@@ -85,12 +85,14 @@ class Case:
 
 SEES_NO_LABELS = {"rb_vae", "srb_vae", "svae", "mathieu"}
 """To them, kinds of data that differ in their labels alone are the same."""
+# ``…-ruiz`` are systems that see no labels, too, with other networks.
 OF_DIFFERENT_IMAGES = ("digits", "radiographs")
 CASES = [
     case
     for case in (Case(preset, data) for preset in PRESETS for data in DATA)
     if (case.preset, case.data) not in REFUSED
     and (case.system not in SEES_NO_LABELS or case.data in OF_DIFFERENT_IMAGES)
+    and (not case.preset.endswith("-ruiz") or case.data == "digits")
 ]
 
 

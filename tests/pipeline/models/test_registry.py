@@ -40,11 +40,14 @@ WITHOUT_LABELS = (
     "beta_tcvae",
     "dip_vae_i",
     "dip_vae_ii",
+    *(name for name in PRESETS if name.endswith("-ruiz")),
     "rb_vae",
     "srb_vae",
     "svae",
     "mathieu",
 )
+OF_RUIZ = {"network": "pixel_norm", "likelihood": "laplace", "likelihood_scale": 0.005, "latent_size": 32}
+"""Ruiz et al. 2019, section 5.2: the same for all systems, theirs by default."""
 WITHOUT_CLASSIFIER = (*WITHOUT_LABELS, "cond_vae", "cond_vae_info", "csvae")
 """The papers of these predict no label from an image."""
 
@@ -68,6 +71,10 @@ def test_presets_are_the_papers_models() -> None:
     # λ_d is 10 λ_od in DIP-VAE-I, and λ_od in DIP-VAE-II.
     assert configs["dip_vae_i"] == DipVAEIConfig(covariance_weight=10.0, variance_factor=10.0)
     assert configs["dip_vae_ii"] == DipVAEIIConfig(covariance_weight=10.0, variance_factor=1.0)
+    for system in ("vae", "beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii"):
+        theirs = {name: getattr(configs["rb_vae"], name) for name in OF_RUIZ}
+        assert configs[f"{system}-ruiz"] == replace(configs[system], **theirs)
+        assert theirs == OF_RUIZ
     csvae = configs["csvae"]
     assert isinstance(csvae, CSVAEConfig)
     assert (csvae.reconstruction_weight, csvae.subspace_kl_weight, csvae.kl_weight) == (20, 1, 0.2)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,88 @@ def test_drawn_faces_of_different_numbers_are_not_one_row() -> None:
     entry = panel_of(panels(TABLE_1, few + many), "drawn_faces").entry("ccvae", "f=0.2")
     assert entry is not None
     assert entry.values == (0.9, 0.9, 0.9)
+
+
+OF_DIGITS = {
+    "data__name": "transformed_mnist",
+    "model__latent_size": "32",
+    "data__supervision_rate": "1",
+    "optimiser__learning_rate": "0.0001",
+    "optimiser__betas": "(0.5, 0.99)",
+    "training__epochs": "30",
+    "training__batch_size": "36",
+}
+
+
+def probed(system: str, seed: int, error: float, inside: float, **more: str) -> FinishedRun:
+    """A run whose probes have this error on the reported fold, and this one in cross-validation on the other."""
+    made = run(system, seed, None, **{**OF_DIGITS, **more})
+    name = "-".join([made.folder.name, *more.values()])
+    return replace(
+        made,
+        run_id=name,
+        folder=made.folder.with_name(name),
+        metrics={
+            "test/linear_probe_mae": error,
+            "test/linear_probe_mae_in_cross_validation": inside,
+            "test/linear_probe_mae_on_common_factors": 2 * error,
+        },
+        tags=made.tags | {"measure.test.linear_probes": "measured"},
+    )
+
+
+def test_of_several_strengths_the_one_counts_that_is_best_on_a_fold_that_is_not_reported() -> None:
+    runs = [
+        probed("beta_vae", seed, error, inside, model__beta=beta)
+        for seed in range(2)
+        for beta, error, inside in (("2", 0.05, 0.09), ("10", 0.07, 0.06), ("50", 0.04, 0.11))
+    ]
+    entry = panel_of(panels(table("rb_vae-table1"), runs), "transformed_mnist").entry("beta_vae", "average")
+    assert entry is not None
+    assert entry.values == (0.07, 0.07)
+    assert entry.chosen == "beta 10, of 2, 10, 50, chosen by linear_probe_mae_in_cross_validation"
+    text = table_files.as_markdown(table("rb_vae-table1"), panels(table("rb_vae-table1"), runs))
+    assert f"- beta_vae: {entry.chosen}" in text
+    assert "beta: paper" not in text
+
+
+def test_a_part_of_the_data_is_shown_in_place_of_the_whole_and_says_so() -> None:
+    part = {"data__options": "('side=32', 'count=10000')"}
+    runs = [probed("rb_vae", 0, 0.08, 0.08, training__batch_size="72", **part)]
+    runs.append(probed("srb_vae", 0, 0.08, 0.08, data__options="('images=fashion_mnist', 'count=9')"))
+    found = panel_of(panels(table("rb_vae-sec5.3"), runs), "transformed_mnist, side=32, count=10000")
+    ours = found.entry("rb_vae", "average")
+    assert ours is not None
+    assert ours.values == (0.16,)
+    assert [str(each) for each in ours.deviations] == [
+        "data: paper transformed_mnist, here transformed_mnist, side=32, count=10000"
+    ]
+    other = found.entry("srb_vae", "average")
+    assert other is not None
+    assert not other.runs
+    assert REPORTS["rb_vae-sec5.3"].source == "Ruiz et al. 2019, section 5.3"
+
+
+def test_factors_and_expressions_are_columns(tmp_path: Path) -> None:
+    key = MeasurementKey(measure="linear_probes", version=2, split="test")
+    arrays = {
+        "factors": np.array(["width", "red", "size"]),
+        "linear_probe_mae": np.array([0.3, 0.1, 0.2]),
+        "labels": np.array(["expression"] * 2),
+        "values": np.array(["happiness", "fear"]),
+        "linear_probe_accuracy": np.array([0.6, 0.4]),
+    }
+    Result(key=key, time="2026-01-01", numbers={}).write(tmp_path, arrays)
+    of_digits, of_faces = (
+        replace(probed("rb_vae", 0, 0.2, 0.2, data__name=name, training__epochs=epochs), folder=tmp_path)
+        for name, epochs in (("transformed_mnist", "30"), ("affectnet", "20"))
+    )
+    found = panels(table("rb_vae-table1"), [of_digits, of_faces])
+    for data, expected in (
+        ("transformed_mnist", {"red": 0.1, "scale": 0.2, "width": 0.3, "average": 0.2}),
+        ("affectnet", {"happiness": 0.6, "fear": 0.4}),
+    ):
+        panel = panel_of(found, data)
+        entries = {setting: panel.entry("rb_vae", setting) for setting in panel.settings}
+        numbers = {s: e.ours.mean for s, e in entries.items() if e is not None and e.ours is not None}
+        assert numbers == expected
