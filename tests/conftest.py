@@ -24,8 +24,8 @@ from jaxtyping import install_import_hook
 # A shell that starts us in the background makes us, and so all our children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test asserts a time, nor does hypothesis of an example.
-settings.register_profile("untimed", deadline=None)
+# No test asserts a time, nor does hypothesis of an example. Its examples are few: two cores run everything.
+settings.register_profile("untimed", deadline=None, max_examples=50)
 settings.load_profile("untimed")
 
 # Every annotated shape and type of these floors is checked at each call, in tests only.

@@ -41,7 +41,7 @@ GOLDEN = np.array(
     ]
 )
 """Mean colour (3, 4, 4) of the sixteen areas of the photograph at 64 x 64."""
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def portrait(height: int, width: int) -> Image.Image:

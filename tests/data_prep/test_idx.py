@@ -17,7 +17,7 @@ from tests.data_prep.fixtures import idx_bytes
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 CONTENT = idx_bytes(IMAGES)
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read_everything(path: Path) -> bytes:

@@ -112,7 +112,7 @@ def test_rows_that_cannot_be_written_are_refused(changes: dict[str, Any], senten
         dataclasses.replace(made_up_rows(), **changes).check(SHAPE, [2, 5], 2)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 10**6), byte=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_shard_is_read_or_refused_but_nothing_else(
     tmp_path: Path, position: int, byte: int, cut: bool

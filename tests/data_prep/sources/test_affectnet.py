@@ -35,7 +35,7 @@ from tests.data_prep.sources.raw_faces import (
 from tests.data_prep.sources.raw_pictures import write_zip
 
 QUIET = Progress(shown=False)
-many = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.data_prep.sources.raw_pictures import (
 )
 
 ROWS = 6
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def attributes(path: Path) -> NamedRows:
