@@ -45,16 +45,18 @@ class OwnNetworks(Networks):
         self.width = width
 
     def encoder(self, outputs: int) -> nn.Module:
-        return _FromFlatImages(self.made.encoder(outputs), self.image_shape)
+        return FromFlatImages(self.made.encoder(outputs), self.image_shape)
 
     def decoder(self, latents: int) -> nn.Module:
-        return _ToFlatLogits(self.made.decoder(latents))
+        return ToFlatLogits(self.made.decoder(latents))
 
     def features(self) -> Features:
         return Features(nn.Sequential(self.encoder(self.width), nn.ReLU()), self.width, (self.width,))
 
 
-class _FromFlatImages(nn.Module):
+class FromFlatImages(nn.Module):
+    """The user's encoder, of flat images."""
+
     def __init__(self, network: nn.Module, image_shape: ImageShape) -> None:
         super().__init__()
         self.network, self.image_shape = network, image_shape
@@ -64,7 +66,9 @@ class _FromFlatImages(nn.Module):
         return found
 
 
-class _ToFlatLogits(nn.Module):
+class ToFlatLogits(nn.Module):
+    """The user's decoder, to flat logits."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
@@ -75,3 +79,7 @@ class _ToFlatLogits(nn.Module):
         inputs = z if condition is None else concatenated(z, condition)
         logits: Tensor = self.network(inputs.flatten(0, -2))
         return logits.flatten(1).unflatten(0, inputs.shape[:-1])
+
+
+# The names in models that were pickled before these were read from elsewhere.
+_FromFlatImages, _ToFlatLogits = FromFlatImages, ToFlatLogits

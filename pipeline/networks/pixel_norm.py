@@ -32,7 +32,7 @@ class PixelNorm(nn.Module):
         return images * (square + 1e-8).rsqrt().to(images.dtype)
 
 
-class _Centred(nn.Module):
+class Centred(nn.Module):
     """Flat images in [0, 1] as images in [−1, 1]."""
 
     def __init__(self, image_shape: ImageShape) -> None:
@@ -43,7 +43,7 @@ class _Centred(nn.Module):
         return 2 * pixels.unflatten(-1, self.image_shape) - 1
 
 
-class _LogitsOfTanh(nn.Module):
+class LogitsOfTanh(nn.Module):
     """``2u``, flat: its sigmoid is the hyperbolic tangent of ``u``, brought to [0, 1]."""
 
     def forward(self, images: Float[Tensor, "row channel height width"]) -> Float[Tensor, "row pixel"]:
@@ -63,7 +63,7 @@ class PixelNormalised(Networks):
         return nn.Sequential(features.network, nn.Linear(features.size, outputs))
 
     def features(self) -> Features:
-        layers: list[nn.Module] = [_Centred(self.image_shape)]
+        layers: list[nn.Module] = [Centred(self.image_shape)]
         for width_in, width_out in itertools.pairwise([self.image_shape[0], *self.channels]):
             layers += [*_block(width_in, width_out), nn.AvgPool2d(2)]
         size = self.channels[-1] * self.rest**2
@@ -77,9 +77,13 @@ class PixelNormalised(Networks):
             layers += [nn.Upsample(scale_factor=2, mode="nearest"), *_block(width_in, width_out)]
         # No ReLU follows, which would halve the variance.
         last = he_initialised(nn.Conv2d(NARROWEST, self.image_shape[0], 3, padding=1), 2 * 9 * NARROWEST)
-        return Decoder(*layers, nn.Upsample(scale_factor=2, mode="nearest"), last, _LogitsOfTanh())
+        return Decoder(*layers, nn.Upsample(scale_factor=2, mode="nearest"), last, LogitsOfTanh())
 
 
 def _block(width_in: int, width_out: int) -> tuple[nn.Module, nn.Module, nn.Module]:
     convolution = nn.Conv2d(width_in, width_out, 3, padding=1)
     return he_initialised(convolution, 9 * width_in), nn.LeakyReLU(SLOPE), PixelNorm()
+
+
+# The names in models that were pickled before these were read from elsewhere.
+_Centred, _LogitsOfTanh = Centred, LogitsOfTanh

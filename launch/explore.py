@@ -1,0 +1,120 @@
+"""A model to play with, in a browser: ``python launch/explore.py runs/SWEEP/CELL --open``."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+if not __package__:  # run as a file: Python then searches launch/, not the root of the code
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+if __name__ == "__main__":
+    gc.disable()  # while it imports: see data_prep.start_up
+
+import tyro
+
+from data_prep.errors import LaunchError, TrackingError, UserError, report_user_errors
+from data_prep.start_up import imports_are_done
+from launch.command_line import described, parsed
+from launch.monitoring.named import SweepFolder
+from pipeline.cell import Cell
+from pipeline.cells.folder import CellFolder
+from pipeline.cells.lease import is_running
+from pipeline.pages.explored_cell import FILE, write_explorer
+from pipeline.tracking import sync
+from pipeline.tracking.artifacts import note_artifact
+from pipeline.tracking.state import UploadState, exclusive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explore:
+    """Write the explorer of a run: one HTML file in which its encoder and decoder work, without a server or a network.
+
+    A slider for each label's latents, fresh draws of a label's value, swaps, walks, planes of two labels, pictures from
+    labels alone, and pictures of your own. The file is written into the run's folder and sent to MLflow.
+
+    Examples:
+      python launch/explore.py runs/fashion-mnist/ccvae-fashion_mnist-f1-seed0-1a2b3c4d --open
+      python launch/explore.py fashion-mnist ccvae-                   the only run of the sweep with this in its name
+    """
+
+    run: Annotated[str, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
+    """the run's folder, or the name of its sweep"""
+    cell: Annotated[str, tyro.conf.arg(metavar="[CELL]"), tyro.conf.Positional] = ""
+    """with a sweep: a part of the run's name"""
+    open: bool = False
+    """open the page in the browser"""
+    pictures: int = 50
+    """pictures to choose from, spread over the split"""
+    split: Annotated[str | None, described("SPLIT")] = None
+    """their split (default: the run's)"""
+    out: Annotated[Path | None, described("FILE")] = None
+    """where to write the page, which is not sent to MLflow then (default: explorer.html in the run's folder)"""
+    runs: Path = Path("runs")
+    """folder of the sweeps"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ``arguments`` without the program's name."""
+    with report_user_errors():
+        explore(parsed(Explore, arguments, prog="python launch/explore.py"))
+
+
+def explore(options: Explore) -> Path:
+    """Write the page, and say where it is; returns its path.
+
+    Raises:
+        LaunchError: there is no such run, or too few pictures.
+        RunError: it has no checkpoint yet.
+        ConfigError: a page cannot run or show the model, or there is no such split.
+    """
+    if options.pictures < 1:
+        raise LaunchError(f"--pictures is {options.pictures}; it must be at least 1")
+    cell = Cell.open(_named(options).config_file)
+    path = (options.out or cell.folder / FILE).absolute()
+    write_explorer(cell, path, split=options.split, pictures=options.pictures)
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if options.out is None:
+        _send(cell, path)
+    if options.open:
+        webbrowser.open(path.as_uri())
+    return path
+
+
+def _named(options: Explore) -> CellFolder:
+    folder = Path(options.run)
+    if (folder / "config.json").is_file():
+        return CellFolder(folder.absolute())
+    sweep = SweepFolder.named(options.run, options.runs)
+    if not options.cell and len(sweep.cells) > 1:
+        names = ", ".join(cell.name for cell in sweep.cells[:4])
+        raise LaunchError(f"{options.run} has {len(sweep.cells)} runs: name one after it, such as {names}")
+    return sweep.cell(options.cell)
+
+
+def _send(cell: CellFolder, path: Path) -> None:
+    """Make the page an artifact of the run in MLflow, if it is there; a store that cannot be reached costs a line."""
+    try:
+        if is_running(cell.folder):
+            raise TrackingError(
+                "the run is being trained or measured; it is sent when this is repeated after that"
+            )
+        with exclusive(cell.folder):
+            state = UploadState.load(cell.folder)
+            if state is None:
+                return
+            note_artifact(state, cell.folder, path, "")
+            state.save(cell.folder)
+        sync(cell.folder)
+    except UserError as error:
+        print(f"not sent to MLflow: {error}")
+
+
+if __name__ == "__main__":
+    imports_are_done()
+    main()
