@@ -2,7 +2,7 @@
 # Sets up this machine, once: Debian packages (as root), then .venv with the pinned packages and the project itself.
 #
 #   bash setup/setup.sh demo    what training and comparing need
-#   bash setup/setup.sh test    that, and what the tests need (also SLURM, if root and no service manager runs)
+#   bash setup/setup.sh test    that, and what the tests need (a browser; SLURM, if root and no service manager runs)
 #   --again (first argument)    even if nothing seems to have changed
 #
 # A second call only compares a fingerprint. A call that was killed is repaired by the next one.
@@ -19,6 +19,7 @@ python=.venv/bin/python
 without=.venv/.setup-without # one line per missing optional part
 slurm_list=tests/cluster/packages.txt
 slurm_tests="the tests on a real SLURM"
+browser_tests="the tests of pages in a browser"
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
@@ -45,7 +46,8 @@ absent() {
 
 missing() { # $1: demo or test
     # shellcheck disable=SC2046
-    absent $(packages_for ffcv) $(packages_for data) $(if wants_slurm "$1"; then first_words "$slurm_list"; fi)
+    absent $(packages_for ffcv) $(packages_for data) $(if wants_slurm "$1"; then first_words "$slurm_list"; fi) \
+        $(if [ "$1" = test ]; then packages_for browser; fi)
 }
 
 fingerprint() { # $1: demo or test
@@ -57,7 +59,9 @@ up_to_date() { # $1: demo or test
 }
 
 report_what_is_missing() {
-    if [ "$mode" = demo ]; then grep -v "^$slurm_tests" $without; else cat $without; fi | sed 's/^/setup: without /'
+    local not_needed=('^$')
+    if [ "$mode" = demo ]; then not_needed+=("^$slurm_tests" "^$browser_tests"); fi
+    grep -v "${not_needed[@]/#/-e}" $without | sed 's/^/setup: without /'
 }
 
 if [ $again = no ] && up_to_date "$mode"; then
@@ -208,6 +212,14 @@ tell_what_else_is_missing() {
     packages=$(absent $(packages_for data))
     # shellcheck disable=SC2086
     if [ -n "$packages" ]; then tell_how "Debian's raw FashionMNIST files" $packages; fi
+    # shellcheck disable=SC2046
+    packages=$(absent $(packages_for browser))
+    # shellcheck disable=SC2086
+    if ! debian; then
+        lack "$browser_tests: they need chromium and chromedriver in the PATH"
+    elif [ -n "$packages" ]; then
+        tell_how "$browser_tests" $packages
+    fi
     if ! debian; then
         lack "$slurm_tests: they need the Debian packages that $slurm_list names, and root"
     elif ! root; then
