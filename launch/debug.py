@@ -19,18 +19,17 @@ if __name__ == "__main__":
 import tyro
 
 from data_prep.errors import Interrupted, report_user_errors
-from data_prep.lock import exclusive_lock
 from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.command_line import appended
 from launch.plan import DataPlaces, located, make_cells, write_cells
 from launch.readers import needed_readers, with_readers
+from launch.scripting import claim_for_one_process
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
 from pipeline.measures.plan import is_done
 from pipeline.models.registry import PRESETS
-from pipeline.tracking.sweep_identity import claim_sweep
 from pipeline.training.settings import TrainingConfig
 
 
@@ -82,9 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def debug_run(options: Debug) -> None:
     """Train and measure the run, and print its numbers."""
     sweep = (options.runs / "debug").absolute()
-    sweep.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(sweep / "launch.lock"):
-        claim_sweep(sweep, options.run.tracking.experiment)
+    claim_for_one_process(sweep, options.run.tracking.experiment)
     tracking = replace(options.run.tracking, sweep="debug")
     one_rank = replace(
         options.run,

@@ -164,7 +164,7 @@ installed_version() { $python -c "import importlib.metadata as m; print(m.versio
 
 install_python_packages() {
     local extras=ffcv,measures
-    if [ "$mode" = test ]; then extras=$extras,dev; fi
+    if [ "$mode" = test ]; then extras=$extras,onnx,dev; fi
     if command -v nvidia-smi >/dev/null; then
         extras=$extras,gpu
     elif [ "$(uname)" = Linux ] && [ -z "$(installed_version torch)" ]; then

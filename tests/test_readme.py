@@ -88,6 +88,7 @@ def test_step_by_step(checkout: Path):
     assert "1 done" in run(command_with("--cluster local"), checkout, *fewer)
     table = run(command_with("launch/compare.py"), checkout)
     assert "0.865" in table  # the paper's CCVAE at f = 0.06
+    assert "my-model/model.safetensors" in run(command_with("launch/export.py"), checkout)
     report = run(command_with("launch/report.py"), checkout)
     assert re.search(r"\| ccvae \| ours \| +\| 0\.[5-9]", report)
     assert (checkout / "runs" / "fashion-mnist-quick" / "reports" / "ccvae-table6" / "report.md").is_file()

@@ -116,7 +116,7 @@ class Result:
                 np.savez_compressed(file, allow_pickle=False, **dict(arrays))
         said = asdict(self)
         said["numbers"] = {
-            name: entry | {"value": _encoded(entry["value"])} for name, entry in said["numbers"].items()
+            name: entry | {"value": as_json(entry["value"])} for name, entry in said["numbers"].items()
         }
         with atomic_write(folder / RESULT_FILE) as file:
             file.write(json.dumps(said, indent=1, allow_nan=False).encode() + b"\n")
@@ -177,7 +177,7 @@ def failures(cell: Path) -> list[Failure]:
     return [failure for failure in found if failure is not None]
 
 
-def _encoded(value: float) -> float | str:
+def as_json(value: float) -> float | str:
     """JSON has no NaN and no infinity, so these are the strings that ``float`` reads."""
     return (
         value

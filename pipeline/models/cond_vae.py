@@ -113,7 +113,7 @@ class AttributeDecoderVAE(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
         """The attributes of the known labels, and the posterior mean of ``z`` given them."""
-        attributes = self.attributes_of(len(image), labels)
+        attributes = self.attributes_of(image.shape[0], labels)
         return torch.cat([attributes, self.encoded(to_pixels(image), attributes)[0]], dim=-1)
 
     def decode(self, code: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows channel height width"]:

@@ -211,7 +211,7 @@ class CSVAE(
         self, image: UInt8[Tensor, "batch channel height width"], labels: KnownLabels | None = None
     ) -> Float[Tensor, "batch latent"]:
         """Posterior means of ``w``, given the known labels, and of ``z``, which does not depend on labels."""
-        attributes = self.attributes_of(len(image), labels)
+        attributes = self.attributes_of(image.shape[0], labels)
         z, _, w, _ = self.posteriors(to_pixels(image), attributes)
         return torch.cat([w.flatten(-2), z], dim=-1)
 
