@@ -38,22 +38,27 @@ def main() -> None:
         if isinstance(step.model, KeepsExamples):
             step.model.keep_examples(examples.of_each_class())
         step.warm_up(examples.first())
-        _steps(step, examples, _STEPS_FIRST, seconds)
+        last = cell.config.last_step(examples.rows, examples.references)
+        epochs = cell.config.training.epochs
+        step.begin_epoch(epochs - 1, last // epochs)
+        _steps(step, examples, _STEPS_FIRST, seconds, last)
         print("ready", flush=True)
         sys.stdin.readline()
-        print(_steps(step, examples, steps, seconds), flush=True)
+        print(_steps(step, examples, steps, seconds, last), flush=True)
     finally:
         examples.close()
 
 
-def _steps(step: Step, examples: TrainingExamples, steps: int, seconds: float) -> int:
-    """Make so many steps, or fewer if they take longer; returns the number of images."""
+def _steps(step: Step, examples: TrainingExamples, steps: int, seconds: float, last: int) -> int:
+    """Make so many steps, or fewer if they take longer; returns the number of images.
+
+    Each is made as the run's last one, since some terms only begin during a run.
+    """
     began, number, images = time.monotonic(), 0, 0
     epoch = 0
     while number < steps:
-        step.begin_epoch(epoch)
         for batch, size in examples.epoch(epoch):
-            terms = step(batch, number, size)
+            terms = step(batch, last - 1, size)
             number, images = number + 1, images + size
             if number == steps or time.monotonic() - began > seconds:
                 terms.sum().item()  # waits for the device

@@ -29,15 +29,16 @@ from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
-from pipeline.models.parts.characteristic_vae import CharacteristicVAEConfig, sample
+from pipeline.models.parts.characteristic_vae import sample
 from pipeline.models.parts.conditional_prior_vae import ConditionalPriorVAE
 from pipeline.models.parts.densities import gaussian_log_density, log_mean_exp, standard_gaussian_log_density
 from pipeline.models.parts.label_classifier import DiagonalClassifier, concat_blocks
 from pipeline.models.parts.label_estimators import LabelMarginal, PosteriorPredictive, monte_carlo
+from pipeline.models.parts.own_readings import OwnReadingsConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CCVAEBoundConfig(CharacteristicVAEConfig):
+class CCVAEBoundConfig(OwnReadingsConfig):
     """The fields that decide how the bound is estimated and where its gradients flow."""
 
     label_marginal: LabelMarginal = "jensen_enumerated"
@@ -65,7 +66,7 @@ class CCVAEBoundConfig(CharacteristicVAEConfig):
     """Factor of ``log q(y | x)``; 1 is the bound."""
 
     def __post_init__(self) -> None:
-        CharacteristicVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
+        OwnReadingsConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(1, self, "importance_samples")
         check_at_least(0, self, "classifier_weight")
         if self.importance_samples > 1 and self.weight_gradient == "denominator":
@@ -122,6 +123,16 @@ class CCVAEConfig(CCVAEBoundConfig):
         return replace(cls.celeba(), weight_gradient="none", classifier_weight=1000.0)
 
     @classmethod
+    def consistent(cls) -> CCVAEConfig:
+        """``constant_weight`` with the consistency that was chosen for drawn faces (``docs/consistency.md``)."""
+        return replace(cls.constant_weight(), consistency_weight=10.0)
+
+    @classmethod
+    def few_labels(cls) -> CCVAEConfig:
+        """The paper's preset with pseudo-labels, weighted as was chosen for FashionMNIST at f = 0.06."""
+        return cls(pseudo_label_weight=50.0)
+
+    @classmethod
     def revae(cls) -> CCVAEConfig:
         """The latent sizes of ReVAE's FashionMNIST experiments."""
         return cls(characteristic_size=4, style_size=10)
@@ -146,7 +157,8 @@ class CCVAE(ConditionalPriorVAE):
     def forward(self, batch: Batch) -> Losses:
         """The objective of each example, for any set of observed labels."""
         pixels = to_pixels(batch.image)
-        return self.losses(batch, pixels, *self.posterior(pixels))
+        mean, scale = self.posterior(pixels)
+        return self.with_own_readings(self.losses(batch, pixels, mean, scale), batch, mean, scale)
 
     def losses(
         self,

@@ -84,7 +84,8 @@ class OnePerClassCCVAE(CCVAE):
             "elbo": term(losses.objective),
             "unlabelled/nearest_example": term(agreement),
         }
-        return Losses(objective=objective, bound=losses.objective, terms=losses.terms | terms)
+        found = Losses(objective=objective, bound=losses.objective, terms=losses.terms | terms)
+        return self.with_own_readings(found, batch, mean[:rows], scale[:rows])
 
     def agreement(
         self, mean: Float[Tensor, "value latent"], scale: Float[Tensor, "value latent"], rows: int

@@ -29,15 +29,15 @@ from torch import Tensor
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
-from pipeline.models.parts.characteristic_vae import CharacteristicVAEConfig
 from pipeline.models.parts.conditional_prior_vae import ConditionalPriorVAE
 from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
 from pipeline.models.parts.label_classifier import concat_blocks
 from pipeline.models.parts.label_estimators import LabelMarginal
+from pipeline.models.parts.own_readings import OwnReadingsConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AnyDivaConfig(CharacteristicVAEConfig):
+class AnyDivaConfig(OwnReadingsConfig):
     """The fields of DIVA with and without domains."""
 
     label_marginal: LabelMarginal = "jensen_enumerated"
@@ -49,7 +49,7 @@ class AnyDivaConfig(CharacteristicVAEConfig):
     """Factor α of ``log q(y | z_c)`` on observed labels; Joy et al. do not give theirs."""
 
     def __post_init__(self) -> None:
-        CharacteristicVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
+        OwnReadingsConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(0, self, "kl_weight", "classifier_weight")
 
 
@@ -100,7 +100,7 @@ class Diva(ConditionalPriorVAE):
         objective = torch.cat(
             [objective[:labelled] + (self.classifier_weights * log_q).sum(-1), objective[labelled:]]
         )
-        return Losses(
+        losses = Losses(
             objective=objective,
             bound=elbo,
             terms={
@@ -111,6 +111,7 @@ class Diva(ConditionalPriorVAE):
                 "labelled/log_predictive": term(log_q.sum(-1)),
             },
         )
+        return self.with_own_readings(losses, batch, mean, scale)
 
     def kl_given(
         self,

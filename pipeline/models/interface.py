@@ -165,6 +165,18 @@ class HasSchedule(Protocol):
 
 
 @runtime_checkable
+class HasLaterTerms(Protocol):
+    """Has terms that begin during a run, so that more is computed from some step on."""
+
+    def begin_step(self, step: int, epoch: int) -> bool:
+        """Called before each step with its number and its epoch's, 0 being the run's first, also when a run resumes.
+
+        So state that depends on it need not be in a checkpoint. Returns whether this step has other terms than the last.
+        """
+        ...
+
+
+@runtime_checkable
 class WatchesGradients(Protocol):
     """Has parts whose gradient's norm is recorded, and its square, from which the record's variance follows."""
 

@@ -23,20 +23,22 @@ from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.interface import DataSpec, Losses, term, to_pixels
-from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig
 from pipeline.models.parts.densities import standard_gaussian_kl
 from pipeline.models.parts.label_classifier import DiagonalClassifier
 from pipeline.models.parts.label_latents import IntervenesByLatents
 from pipeline.models.parts.latent_algebra import with_latents
+from pipeline.models.parts.own_readings import OwnReadingsConfig, OwnReadingsVAE
 
 CANDIDATES = 1000
 """Number of samples for a label; if the classifier accepts none, the most probable one is used."""
+CANDIDATES_OF_A_STEP = 100
+"""The same in training, where consistency needs every label of a batch."""
 FARTHEST_LATENT = 10.0
 """Bound of closest flips: a classifier that hardly depends on its latent would need one that the decoder never saw."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class M3Config(CharacteristicVAEConfig):
+class M3Config(OwnReadingsConfig):
     """M3 for binary labels, multi-class labels, and mixes."""
 
     system: Annotated[Literal["m3"], tyro.conf.Suppress] = "m3"
@@ -46,7 +48,7 @@ class M3Config(CharacteristicVAEConfig):
     """Probability λ that the classifier must reach when latents are sampled for a label or changed to flip it."""
 
     def __post_init__(self) -> None:
-        CharacteristicVAEConfig.__post_init__(self)
+        OwnReadingsConfig.__post_init__(self)
         check_at_least(0, self, "classifier_weight")
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
@@ -57,7 +59,7 @@ class M3Config(CharacteristicVAEConfig):
         return M3(self, data)
 
 
-class M3(IntervenesByLatents, CharacteristicVAE):
+class M3(IntervenesByLatents, OwnReadingsVAE):
     """M3 for images with any labels."""
 
     def __init__(self, config: M3Config, data: DataSpec) -> None:
@@ -74,7 +76,7 @@ class M3(IntervenesByLatents, CharacteristicVAE):
         labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         log_q = self.classifier.of(self.split(z)[0][:labelled], labels).masked_fill(~observed, 0).sum(-1)
         objective = torch.cat([elbo[:labelled] + self.config.classifier_weight * log_q, elbo[labelled:]])
-        return Losses(
+        losses = Losses(
             objective=objective,
             bound=elbo,
             terms={
@@ -85,25 +87,37 @@ class M3(IntervenesByLatents, CharacteristicVAE):
                 "labelled/log_predictive": term(log_q),
             },
         )
+        return self.with_own_readings(losses, batch, mean, scale)
 
-    def accepted_latents(self, label: int, values: UInt8[Tensor, " rows"]) -> Float[Tensor, "rows own"]:
+    def characteristics_of(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
+        """Accepted latents of arranged labels, each the best of 100 samples where none is accepted."""
+        order = (label for block in self.layout.blocks for label in block.labels)
+        each = [
+            self.accepted_latents(label, labels[:, place], CANDIDATES_OF_A_STEP)
+            for place, label in enumerate(order)
+        ]
+        return torch.cat(each, dim=-1)
+
+    def accepted_latents(
+        self, label: int, values: UInt8[Tensor, " rows"], candidates: int = CANDIDATES
+    ) -> Float[Tensor, "rows own"]:
         """For each row a sample of ``z_i ~ N(0, I)`` for which ``q(y_i | z_i)`` of its value is at least λ.
 
-        If none of 1,000 samples is accepted, the most probable one, which is below λ.
+        If none of so many candidates is accepted, the most probable one, which is below λ.
         """
         block, place = self.layout.block_of(label)
         own = self.layout.latents_of(label)
-        candidates = torch.randn(CANDIDATES, len(values), own.stop - own.start, device=values.device)
+        drawn = torch.randn(candidates, len(values), own.stop - own.start, device=values.device)
         classifier = self.classifier.blocks[block]
         if isinstance(classifier, DiagonalClassifier):
-            log_q = classifier.of_one(place, candidates)
+            log_q = classifier.of_one(place, drawn)
         else:
-            log_q = classifier(candidates)[..., 0, :]
-        log_q = log_q.gather(-1, values.long().expand(CANDIDATES, -1)[..., None])[..., 0]
+            log_q = classifier(drawn)[..., 0, :]
+        log_q = log_q.gather(-1, values.long().expand(candidates, -1)[..., None])[..., 0]
         confident = log_q >= math.log(self.config.confidence)
         # The first confident sample; if there is none, the most probable one.
         chosen = torch.where(confident.any(0), confident.to(torch.uint8).argmax(0), log_q.argmax(0))
-        return candidates[chosen, torch.arange(len(values), device=values.device)]
+        return drawn[chosen, torch.arange(len(values), device=values.device)]
 
     # capabilities
 

@@ -80,6 +80,14 @@ PRESETS = {
         "CCVAE for 64 x 64 images with many labels: a constant weight, better images at the same accuracy",
         CCVAEConfig.constant_weight,
     ),
+    "ccvae-consistent": Preset(
+        "ccvae-constant whose decoder also learns to draw changed labels so that the encoder reads them",
+        CCVAEConfig.consistent,
+    ),
+    "ccvae-few-labels": Preset(
+        "ccvae that also learns from its own confident readings of images without labels (Sohn et al. 2020)",
+        CCVAEConfig.few_labels,
+    ),
     "ccvae-exact": Preset("CCVAE as the low-variance bound with its own gradient", CCVAEConfig.exact),
     "revae": Preset("ReVAE: CCVAE with 4 characteristic and 10 style latents", CCVAEConfig.revae),
     "revae-one-per-class": Preset(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 SMALLEST_SCALE = 1e-3
@@ -17,6 +19,12 @@ SMALLEST_SCALE = 1e-3
 def full_precision(values: Tensor) -> Tensor:
     """The values in torch's default dtype: float32 in every run, also under autocast; float64 if a test sets it."""
     return values.to(torch.get_default_dtype())
+
+
+def held_fixed(network: nn.Module, *inputs: Any) -> Any:
+    """The network's output, whose gradients reach the inputs but none of its parameters."""
+    fixed = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    return functional_call(network, fixed, inputs)
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:

@@ -16,7 +16,15 @@ from torch.nn.parallel import DistributedDataParallel
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
-from pipeline.models.interface import Adversary, CouplesBatch, DataSpec, HasAdversaries, HasSchedule, Losses
+from pipeline.models.interface import (
+    Adversary,
+    CouplesBatch,
+    DataSpec,
+    HasAdversaries,
+    HasLaterTerms,
+    HasSchedule,
+    Losses,
+)
 from pipeline.training.adam import Adam, AdamW
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.training.players import GradientNorms
@@ -109,6 +117,7 @@ class Step:
         self._learning_rates = [group["lr"] for group in self.optimiser.param_groups]
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.precision == "float16")
         self.term_names: tuple[str, ...] = ()
+        self._epoch = 0
         if config.training.compile:
             self.model.compile()
         self._forward: nn.Module = self.model
@@ -150,7 +159,7 @@ class Step:
 
         ``steps``: number of steps of each epoch, which a one-cycle schedule needs.
         """
-        self._last_step = steps * self.config.training.epochs
+        self._epoch, self._last_step = epoch, steps * self.config.training.epochs
         if isinstance(self.model, HasSchedule):
             self.model.begin_epoch(epoch)
         self._multiply_learning_rates(self.config.optimiser.decay_in(epoch))
@@ -163,6 +172,9 @@ class Step:
 
     def __call__(self, batch: Batch, step: int, batch_size: int) -> Tensor:
         """Update on this rank's share of a batch of ``batch_size``; returns its terms, (term, sum and count)."""
+        begins = isinstance(self.model, HasLaterTerms) and self.model.begin_step(step, self._epoch)
+        if begins and self._captured is not None:
+            self._captured.forget()
         captured = None if self._captured is None else self._captured.of(batch, batch_size)
         seed_step(self.config.seed, step, self.world.rank)
         if self.config.optimiser.schedule != "constant":

@@ -68,8 +68,14 @@ class CharacteristicVAE(SwapsByLatents, WeighsSamplesOfPosterior):
         self, image: UInt8[Tensor, "batch channel height width"]
     ) -> list[Float[Tensor, "batch value"]]:
         """``log q(y_i | x)``, independent of training: binary labels by quadrature, others from 100 samples."""
-        mean, scale = self.posterior(to_pixels(image))
-        found: list[Tensor] = []
+        each = self.log_predictives(*self.posterior(to_pixels(image)))
+        return self.layout.in_data_order([label for block in each for label in block.unbind(1)])
+
+    def log_predictives(
+        self, mean: Float[Tensor, "rows latent"], scale: Float[Tensor, "rows latent"]
+    ) -> tuple[Tensor, ...]:
+        """``log q(y_i | x)`` of every value, per block (rows, label, value), from ``q(z | x)``, as in ``classify``."""
+        found = []
         latents = (self.layout.split_latents(of[:, : self.layout.latents]) for of in (mean, scale))
         for classifier, block_mean, block_scale in zip(self.classifier.blocks, *latents, strict=True):
             if isinstance(classifier, DiagonalClassifier):
@@ -79,12 +85,10 @@ class CharacteristicVAE(SwapsByLatents, WeighsSamplesOfPosterior):
                     )
                     for y in (0, 1)
                 ]
-                found += torch.stack(both, dim=-1).unbind(1)
+                found.append(torch.stack(both, dim=-1))
             else:
-                found.append(
-                    log_mean_exp(classifier(sample(block_mean, block_scale, CLASSIFYING_SAMPLES))).squeeze(1)
-                )
-        return self.layout.in_data_order(found)
+                found.append(log_mean_exp(classifier(sample(block_mean, block_scale, CLASSIFYING_SAMPLES))))
+        return tuple(found)
 
     @property
     def characteristics(self) -> tuple[slice, ...]:

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from pipeline.models.interface import DataSpec
-from pipeline.models.parts.densities import class_log_probability, gaussian_log_density
-from pipeline.models.parts.label_classifier import concat_blocks
+from pipeline.models.parts.densities import gaussian_log_density
+from pipeline.models.parts.label_classifier import concat_blocks, values_given
 from pipeline.models.parts.label_layout import LabelBlock, LabelLayout
 from pipeline.networks import mlp, scale_of, split_mean_and_scale
 
@@ -98,13 +98,7 @@ class ConditionalPrior(nn.Module):
         self, of_blocks: Sequence[Tensor], labels: UInt8[Tensor, "rows label"]
     ) -> Float[Tensor, "*more_rows label"]:
         """Select the given values from numbers for every value, per block (…, row, label, value)."""
-        values = self.layout.split_labels(labels)
-        return concat_blocks(
-            [
-                class_log_probability(block, y.expand(block.shape[:-1]))
-                for block, y in zip(of_blocks, values, strict=True)
-            ]
-        )
+        return values_given(self.layout, of_blocks, labels)
 
     def of_label(self, label: int) -> tuple[Float[Tensor, "value latent"], Float[Tensor, "value latent"]]:
         """Mean and scale of ``p(z_i | y_i)`` of a label of the data set, a row per value."""

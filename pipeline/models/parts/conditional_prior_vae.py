@@ -9,18 +9,19 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pipeline.models.interface import DataSpec
-from pipeline.models.parts.characteristic_vae import CharacteristicVAE, CharacteristicVAEConfig, sample
+from pipeline.models.parts.characteristic_vae import sample
 from pipeline.models.parts.conditional_prior import ConditionalPrior
 from pipeline.models.parts.densities import standard_gaussian_log_density
 from pipeline.models.parts.label_classifier import concat_blocks
 from pipeline.models.parts.label_estimators import LabelMarginal, label_marginal
 from pipeline.models.parts.label_latents import IntervenesByLatents, TraversesByLatents
+from pipeline.models.parts.own_readings import OwnReadingsConfig, OwnReadingsVAE
 
 
-class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, CharacteristicVAE):
+class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, OwnReadingsVAE):
     """``p(z_c | y)`` in addition to ``q(z | x)``, ``p(x | z)`` and ``q(y | z_c)``."""
 
-    def __init__(self, config: CharacteristicVAEConfig, data: DataSpec) -> None:
+    def __init__(self, config: OwnReadingsConfig, data: DataSpec) -> None:
         super().__init__(config, data)
         self.style_size = config.style_size
         self.conditional_prior = ConditionalPrior(self.layout, data)
@@ -37,6 +38,10 @@ class ConditionalPriorVAE(IntervenesByLatents, TraversesByLatents, Characteristi
         z_c, z_s = self.split(z)
         of_labels = concat_blocks([block.logsumexp(-1) for block in self.conditional_prior.joint(z_c)])
         return of_labels.sum(-1) + standard_gaussian_log_density(z_s)
+
+    def characteristics_of(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
+        """Fresh ``z_c ~ p(z_c | y)`` for arranged labels."""
+        return self.conditional_prior.sample(labels)
 
     # capabilities
 

@@ -17,11 +17,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from pipeline.models.interface import Adversary
-from pipeline.networks import full_precision
+from pipeline.networks import full_precision, held_fixed
 
 SLOPE = 0.2
 """Of leaky ReLUs, as in Ruiz et al. 2019, A.4."""
@@ -90,8 +89,8 @@ class DensityRatio(nn.Module):
         kept: Float[Tensor, "rows input"] | None = None,
     ) -> Float[Tensor, " rows"]:
         """The same for the model's objective: gradients reach images and codes, but not the discriminator."""
-        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        return functional_call(self, fixed, (pixels, codes, kept))
+        found: Tensor = held_fixed(self, pixels, codes, kept)
+        return found
 
     def compare(self, q: Sample, p: Sample) -> Comparison:
         """Both players' part of pairs of samples, each an image and its codes."""

@@ -11,8 +11,6 @@ from torch.nn import functional
 
 from pipeline.networks import full_precision
 
-_BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation:
@@ -34,46 +32,61 @@ class Augmentation:
         """Changed pixels in [0, 1], from torch's random numbers; each of blur and noise changes half of the images."""
         moved = full_precision(self._moved(image)) / 255
         if self.blur:
-            share = self._strength(image, self.blur)
-            moved = moved + share * (blurred(moved) - moved)
+            moved = softened(moved, self.blur)
         if self.noise:
-            strength = self._strength(image, self.noise)
+            strength = _strength(image, self.noise)
             moved = (moved + strength * torch.randn_like(moved)).clamp(0, 1)
         return moved
 
     def _moved(self, image: Tensor) -> Tensor:
-        rows, _, height, width = image.shape
+        height, width = image.shape[2:]
         if not self.shift and not self.flips:
             return image
-        down, right = (self._pixels(rows, side, image.device) for side in (height, width))
-        mirrored = torch.rand(rows, 1, device=image.device) < (0.5 if self.flips else 0.0)
-        y, x = (torch.arange(side, device=image.device).expand(rows, -1) for side in (height, width))
-        x = torch.where(mirrored, width - 1 - x, x)
-        y, x = (y + down).clamp(0, height - 1), (x + right).clamp(0, width - 1)
-        first = torch.arange(rows, device=image.device)[:, None, None]
-        # Indexed with the channels last, as advanced indices around a slice are.
-        return image.permute(0, 2, 3, 1)[first, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+        return shifted(image, round(self.shift * height), round(self.shift * width), flips=self.flips)
 
-    def _pixels(self, rows: int, side: int, device: torch.device) -> Tensor:
-        most = round(self.shift * side)
-        return (torch.rand(rows, 1, device=device) * (2 * most + 1)).long() - most
 
-    @staticmethod
-    def _strength(image: Tensor, largest: float) -> Tensor:
-        """Per image uniform up to the largest; 0 for half of the images."""
-        drawn = torch.rand(len(image), 1, 1, 1, device=image.device)
-        return largest * (2 * drawn - 1).clamp(min=0)
+def shifted(
+    image: UInt8[Tensor, "batch channel height width"],
+    most_down: int,
+    most_right: int,
+    *,
+    flips: bool = False,
+) -> UInt8[Tensor, "batch channel height width"]:
+    """Images moved by up to so many pixels to each side, pixels at the edge repeated; with ``flips`` half are mirrored."""
+    rows, _, height, width = image.shape
+    down, right = (
+        (torch.rand(rows, 1, device=image.device) * (2 * most + 1)).long() - most
+        for most in (most_down, most_right)
+    )
+    mirrored = torch.rand(rows, 1, device=image.device) < (0.5 if flips else 0.0)
+    y, x = (torch.arange(side, device=image.device).expand(rows, -1) for side in (height, width))
+    x = torch.where(mirrored, width - 1 - x, x)
+    y, x = (y + down).clamp(0, height - 1), (x + right).clamp(0, width - 1)
+    first = torch.arange(rows, device=image.device)[:, None, None]
+    # Indexed with the channels last, as advanced indices around a slice are.
+    return image.permute(0, 2, 3, 1)[first, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+
+
+def softened(
+    images: Float[Tensor, "batch channel height width"], largest: float
+) -> Float[Tensor, "batch channel height width"]:
+    """Half of the images with a share of their blur mixed in, uniform up to the largest."""
+    return images + _strength(images, largest) * (blurred(images) - images)
+
+
+def _strength(image: Tensor, largest: float) -> Tensor:
+    """Per image uniform up to the largest; 0 for half of the images."""
+    drawn = torch.rand(len(image), 1, 1, 1, device=image.device)
+    return largest * (2 * drawn - 1).clamp(min=0)
 
 
 def blurred(
     images: Float[Tensor, "batch channel height width"],
 ) -> Float[Tensor, "batch channel height width"]:
     """Images under a 5 × 5 binomial kernel, the edges repeated."""
-    # Not as a convolution, which autocast would round.
-    for axis in (2, 3):
-        edges = (2, 2, 0, 0) if axis == 3 else (0, 0, 2, 2)
-        padded, side = functional.pad(images, edges, mode="replicate"), images.shape[axis]
-        images = torch.stack(
-            [weight * padded.narrow(axis, start, side) for start, weight in enumerate(_BLUR)]
-        ).sum(0)
-    return images
+    # The kernel is four means of neighbours in a row, both ways. As a convolution autocast would round it.
+    images = functional.pad(images, (2, 2, 2, 2), mode="replicate")
+    for _ in range(4):
+        images = images[..., :-1, :] + images[..., 1:, :]
+        images = images[..., :-1] + images[..., 1:]
+    return images / 256

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from pipeline.models.interface import Adversary
 from pipeline.models.parts.label_codes import LabelCodes
-from pipeline.networks import mlp
+from pipeline.networks import held_fixed, mlp
 
 
 class LabelAdversary(nn.Module):
@@ -29,8 +28,8 @@ class LabelAdversary(nn.Module):
 
     def held_fixed(self, z: Float[Tensor, "rows latent"]) -> Float[Tensor, "rows label most"]:
         """The same for the model's objective: gradients reach ``z``, but not the adversary's parameters."""
-        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        return functional_call(self, fixed, (z,))
+        found: Tensor = held_fixed(self, z)
+        return found
 
 
 def entropy(log_probabilities: Float[Tensor, "rows label most"]) -> Float[Tensor, " rows"]:

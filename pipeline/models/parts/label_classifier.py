@@ -93,6 +93,18 @@ class LabelClassifier(nn.Module):
         )
 
 
+def values_given(
+    layout: LabelLayout, of_blocks: Sequence[Tensor], labels: UInt8[Tensor, "rows label"]
+) -> Float[Tensor, "*more_rows label"]:
+    """Select the given values from numbers for every value, per block (…, row, label, value)."""
+    return concat_blocks(
+        [
+            class_log_probability(block, y.expand(block.shape[:-1]))
+            for block, y in zip(of_blocks, layout.split_labels(labels), strict=True)
+        ]
+    )
+
+
 def concat_blocks(of_blocks: Sequence[Tensor]) -> Tensor:
     """Concatenate per-block results, (rows, label of the block), over all arranged labels."""
     return of_blocks[0] if len(of_blocks) == 1 else torch.cat(list(of_blocks), dim=-1)

@@ -59,6 +59,7 @@ class LabelLayout(nn.Module):
     """Blocks of labels, and the resulting order of labels; it has no parameters."""
 
     order: Tensor
+    cardinalities: Tensor
 
     def __init__(self, blocks: tuple[LabelBlock, ...]) -> None:
         super().__init__()
@@ -68,6 +69,8 @@ class LabelLayout(nn.Module):
         self.latents = sum(block.latents for block in blocks)
         self.in_order = order == sorted(order)
         self.register_buffer("order", torch.tensor(order), persistent=False)
+        cardinalities = [block.cardinality for block in blocks for _ in block.labels]
+        self.register_buffer("cardinalities", torch.tensor(cardinalities), persistent=False)
 
     def in_block_order(
         self, labels: UInt8[Tensor, "rows label"], observed: Bool[Tensor, "rows label"]
@@ -89,6 +92,17 @@ class LabelLayout(nn.Module):
     def split_labels(self, of_labels: Tensor) -> tuple[Tensor, ...]:
         """Split a tensor whose last axis is the arranged labels into the labels of each block."""
         return of_labels.split([len(block.labels) for block in self.blocks], dim=-1)
+
+    def by_latent(self, of_labels: Tensor) -> Tensor:
+        """The entry of its label for each latent of ``z_c``, from entries of arranged labels, (rows, label)."""
+        each = zip(self.split_labels(of_labels), self.blocks, strict=True)
+        return torch.cat(
+            [
+                of_block[..., None].expand(-1, -1, block.latents // len(block.labels)).flatten(1)
+                for of_block, block in each
+            ],
+            dim=1,
+        )
 
     def in_data_order(self, of_labels: Sequence[Tensor]) -> list[Tensor]:
         """One entry per arranged label, restored to the order of the data set."""

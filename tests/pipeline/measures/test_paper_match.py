@@ -117,6 +117,7 @@ def test_the_rows_of_reference_sets_are_found_by_their_recipes_and_any_strength_
 
 OWN = {
     **dict.fromkeys(("ccvae", "ccvae-celeba", "ccvae-constant", "ccvae-exact"), "ccvae"),
+    **dict.fromkeys(("ccvae-consistent", "ccvae-few-labels"), "ccvae"),
     **dict.fromkeys(("m2", "m2-celeba", "mvae", "mvae-celeba", "diva"), "ccvae"),
     **dict.fromkeys(("revae", "revae-one-per-class", "m3"), "revae"),
     **dict.fromkeys(("vae", "cond_vae", "cond_vae_info", "csvae"), "csvae"),
@@ -227,6 +228,9 @@ OTHERWISE: dict[str, Any] = {
     "posterior_predictive": "monte_carlo",
     "weight_gradient": "none",
     "weight_limit": 5.0,
+    "consistency_change": "mixed",
+    "consistency_blur": 0.5,
+    "pseudo_label_threshold": 0.9,
 }
 _DECIDING = ("system", "characteristic_size", "style_size", "label_latents", "reparameterise_classifier")
 

@@ -134,11 +134,11 @@ def test_permuted_labels_permute_objective_and_results(case: Case, monkeypatch: 
     take_noise_out(monkeypatch.setattr)
     monkeypatch.setattr(torch, "randn", zeros_but_for_candidates)
     order = (AROUND_THE_DOMAIN if case.system == "diva_original" else ORDERS)[case.data]
-    model: Any = case.build(network="mlp", hidden_width=32)
+    # Which label is changed for consistency is drawn by its place: all are, to those of another row.
+    options: dict[str, Any] = {"network": "mlp", "hidden_width": 32, "consistency_change": "another_row"}
+    model: Any = case.build(**options)
     spread(model)
-    other: Any = ready(
-        narrow(case.preset, network="mlp", hidden_width=32).build(in_order(case.shape, order)), case.shape
-    )
+    other: Any = ready(narrow(case.preset, **options).build(in_order(case.shape, order)), case.shape)
     has_latents = isinstance(model, CharacteristicVAE)
     weights = (
         permuted_latents(model, other, order) if has_latents else permuted_attributes(case, model, order)

@@ -37,7 +37,7 @@ def _rank(rank: int, port: int, result: Path) -> None:
     dist.init_process_group("gloo", rank=rank, world_size=2)
     found = {}
     for case in CASES:
-        model = case.build(network="mlp")
+        model = case.build(network="mlp", consistency_change="another_row")
         whole = batch_of(case.shape, 2, ROWS)
         own = slice(0, CUT) if rank == 0 else slice(CUT, ROWS)
         share = Batch(

@@ -15,6 +15,7 @@ import torch
 
 from pipeline.config import RunConfig
 from pipeline.data.dataset import DataSet
+from pipeline.models.ccvae import CCVAEConfig
 from pipeline.training import step as steps
 from pipeline.training.graphs import MOST_SHAPES, CapturedSteps, uses_graphs
 from pipeline.training.loop import train
@@ -86,11 +87,14 @@ def test_another_learning_rate_is_captured_anew(
     assert anew == 2 * len(captures)
 
 
-def test_a_supervision_schedule_is_captured_anew(
+def test_a_supervision_schedule_and_a_term_that_begins_later_are_captured_anew(
     tiny_data_set: Path, tmp_path: Path, captures: list[None]
 ) -> None:
     config = small_run(tiny_data_set, epochs=2)
-    both(replace(config, data=replace(config.data, supervision_schedule=((1, 0.1),))), tmp_path)
+    data = replace(config.data, supervision_schedule=((1, 0.1),))
+    assert isinstance(config.model, CCVAEConfig)
+    model = replace(config.model, consistency_weight=1.0, consistency_after_steps=17)
+    both(replace(config, data=data, model=model), tmp_path)
     assert_bitwise_equal(final_parameters(tmp_path / "without"), final_parameters(tmp_path / "with"))
 
 

@@ -69,8 +69,10 @@ def die() -> None:
     raise Killed
 
 
-def assert_goes_on_bitwise(config: RunConfig, folder: Path, step: int, how: Callable[[], None]) -> None:
-    """Fail unless a run that is ended in this way at a step resumes as if nothing had happened."""
+def assert_goes_on_bitwise(
+    config: RunConfig, folder: Path, step: int, how: Callable[[], None]
+) -> dict[tuple[str, int], dict[str, float]]:
+    """Fail unless a run that is ended in this way at a step resumes as if nothing had happened; returns its records."""
     data = DataSet(Path(config.data.folder))
     whole, first, second = Recorder(), Recorder(step, how), Recorder()
     train(config, folder / "whole", data, ALONE, whole)
@@ -80,6 +82,7 @@ def assert_goes_on_bitwise(config: RunConfig, folder: Path, step: int, how: Call
     assert_bitwise_equal(final_parameters(folder / "whole"), final_parameters(folder / "resumed"))
     # What is recorded twice is the same, and together it is what the undisturbed run recorded.
     assert first.points | second.points == second.points | first.points == whole.points
+    return whole.points
 
 
 @pytest.mark.parametrize("system", ["ccvae", "m2", "csvae"])
