@@ -83,7 +83,7 @@ class SRbVAE(ReferenceVAE):
             (generated[:references], self._codes(drawn[:references])[:1]),
         )
         divergence = torch.cat([of_references.divergence, of_unlabelled.divergence])
-        objective = self.config.objective(divergence, log_likelihood, latent_log_likelihood)
+        objective = self.config.objective(pixels.shape[1], divergence, log_likelihood, latent_log_likelihood)
         elbo = log_likelihood - kl - after(references, target_kl)
         terms = {
             "objective": objective,

@@ -51,7 +51,9 @@ class SVAE(WeighsSamplesOfPosterior):
         generated = self.mean_pixels(drawn)
         latent_log_likelihood = gaussian_log_density(drawn, *self.posterior(generated))
         found = self.discriminator.compare((pixels, [z]), (generated, [drawn]))
-        objective = self.config.objective(found.divergence, log_likelihood, latent_log_likelihood)
+        objective = self.config.objective(
+            pixels.shape[1], found.divergence, log_likelihood, latent_log_likelihood
+        )
         kl = standard_gaussian_kl(mean, scale)
         terms = {
             "objective": objective,

@@ -175,6 +175,15 @@ def test_the_bound_is_below_the_likelihood_by_the_divergence_of_the_posterior(
             assert float(kl_from_standard(q)) > 0.01
 
 
+def test_images_count_by_the_mean_over_their_values_unless_a_weight_is_given() -> None:
+    divergence, log_likelihood, latent = torch.tensor([3.0]), torch.tensor([-960.0]), torch.tensor([-5.0])
+    given = SVAEConfig(reconstruction_weight=0.5, latent_reconstruction_weight=2.0)
+    assert float(given.objective(768, divergence, log_likelihood, latent)) == -480 - 10 - 3
+    for values, mean in ((768, -1.25), (2 * 768, -0.625)):
+        objective = SRbVAEConfig().objective(values, divergence, log_likelihood, latent)
+        assert float(objective) == 8 * mean - 5 - 3
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
