@@ -17,7 +17,10 @@ from pipeline.measures.plan import is_done
 from pipeline.reports.finished import finished_runs
 from pipeline.reports.registry import reports_of
 from pipeline.reports.write import write_report
-from pipeline.tracking import finish_sweep, tracking_uri
+from pipeline.tracking import finish_sweep, send_to_sweep, tracking_uri
+
+SHOWN = ("comparison", "reports")
+"""Folders of a sweep that its parent run in MLflow shows."""
 
 
 def finish_on_node(sweep: str, names: Sequence[str]) -> None:
@@ -36,7 +39,7 @@ def finish_readers(sweeps: Iterable[ReaderSweep]) -> None:
 
 
 def finish(sweep: Path, cells: Sequence[Cell]) -> None:
-    """Record in MLflow whether the sweep succeeded, and print and write its table if any cell is done.
+    """Record in MLflow whether the sweep succeeded, and print and write its table if any cell is done, there too.
 
     It succeeded if all of these cells are done, and no cell of an earlier launch in the sweep's folder has failed.
 
@@ -47,14 +50,17 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
         raise LaunchError(f"{sweep} has no cells")
     done = [is_done(cell) for cell in cells]
     settings = cells[0].config.tracking
+    uri = tracking_uri(settings.uri, sweep.parent)
     if settings.parent_run_id is not None:
-        uri = tracking_uri(settings.uri, sweep.parent)
         wait_for_store(uri)
         well = all(done) and not any(CellFolder(file.parent).failed() for file in sweep.glob("*/FAILED"))
         finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")
     if any(done):
         compare(Compare(sweep=sweep.name, runs=sweep.parent))
         write_reports(sweep)
+        if settings.parent_run_id is not None:
+            folders = [folder for name in SHOWN if (folder := sweep / name).is_dir()]
+            send_to_sweep(uri, settings.parent_run_id, folders)
 
 
 def write_reports(sweep: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -22,7 +24,7 @@ from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import located, needed_data, planned_cells, write_cells
 from launch.readers import ReaderSweep, needed_readers, of_readers, with_readers, written_readers
-from launch.recipes import QUICK
+from launch.recipes import QUICK, RECIPES
 from launch.recipes.named import find_recipe
 from launch.set_fields import parsed_grid, without_the_field
 from launch.stopping import stopping_as_with_ctrl_c
@@ -97,6 +99,14 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     return 0 if all(state.phase == "done" for state in states.values()) else 1
 
 
+def _note(options: Sweep, sweep: Path, cells: int) -> str:
+    """What a sweep is about, for its parent run: the recipe, the folder, the command."""
+    name = options.recipe or QUICK
+    about = RECIPES[name].describes if name in RECIPES else name
+    command = shlex.join([*(["python"] if sys.argv[0].endswith(".py") else []), *sys.argv])
+    return f"{about}\n\n{cells} cells of `{name}` in `{sweep}`, started with\n\n    {command}\n"
+
+
 def run_cells(
     options: Sweep,
     cells: list[Cell],
@@ -143,6 +153,7 @@ def run_cells(
             {"recipe": options.recipe or QUICK, **source_tags()},
             identity,
             None if recorded is None else recorded.parent_run_id,
+            note=_note(options, sweep, len(cells)),
         )
         settings = replace(settings, experiment=identity.experiment, parent_run_id=parent.parent_run_id)
         cells = write_cells(cells, settings, reset_failure=True)

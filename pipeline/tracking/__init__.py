@@ -11,7 +11,7 @@ from pipeline.tracking.metric_log import MetricLog, Point, read_points
 from pipeline.tracking.settings import DatasetInput, TrackingSettings
 from pipeline.tracking.source import source_tags
 from pipeline.tracking.store import create_store
-from pipeline.tracking.sweep_run import SweepRun, finish_sweep, start_sweep, stop_sweep
+from pipeline.tracking.sweep_run import SweepRun, finish_sweep, send_to_sweep, start_sweep, stop_sweep
 from pipeline.tracking.tracker import Tracker
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "on_network_disk",
     "public_uri",
     "read_points",
+    "send_to_sweep",
     "source_tags",
     "start_sweep",
     "stop_sweep",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.tracking.state import SWEEP_ID, UploadState
 from pipeline.tracking.store import find_experiment, quoted
-from pipeline.tracking.sweep_run import PARENT, REPLACED, all_runs
+from pipeline.tracking.sweep_run import NOTE, PARENT, REPLACED, all_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,7 +40,9 @@ def ensure_run(client: MlflowClient, uri: str, state: UploadState) -> RunInStore
     run = _known(client, state) or _found(client, state, experiment_id)
     is_new = run is None
     if run is None:
-        run = client.create_run(experiment_id, tags=_tags(state), run_name=state.run_name)
+        run = client.create_run(
+            experiment_id, tags=_tags(state) | {NOTE: _note(state)}, run_name=state.run_name
+        )
     _describe(client, run, state)
     if state.run_id != run.info.run_id:
         _replace_others(client, run.info.run_id, state)
@@ -90,6 +92,21 @@ def _tags(state: UploadState) -> dict[str, str]:
     if state.parent_run_id:
         tags[PARENT] = state.parent_run_id
     return tags
+
+
+def _note(state: UploadState) -> str:
+    """The run in one line, and where its page is."""
+    data = state.data["name"] if state.data else state.params.get("data.name", "")
+    said = {
+        "preset": state.tags.get("preset", ""),
+        "data": data,
+        "supervision rate": state.params.get("data.supervision_rate", ""),
+        "seed": state.params.get("seed", ""),
+    }
+    line = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    return (
+        f"{line}. Its explorer is `explorer.html` among the artifacts, once `launch/explore.py` has made it."
+    )
 
 
 def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:

@@ -88,8 +88,15 @@ def set_status(client: MlflowClient, run_id: str, status: str) -> None:
         client.set_terminated(run_id, status)
 
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of an experiment with which MLflow's pages open at its training runs, and not at an empty overview of traces."""
+
+
 def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
-    """Id of an experiment, created if missing; artifacts of a SQLite store go next to its file."""
+    """Id of an experiment, created if missing; artifacts of a SQLite store go next to its file.
+
+    It is marked as one of training runs, unless it already has a kind.
+    """
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
@@ -97,7 +104,7 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
         file = sqlite_file(uri)
         location = None if file is None else artifact_location(file, name)
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=KIND))
         except MlflowException as error:
             experiment = client.get_experiment_by_name(name)  # another process may have been faster
             if experiment is None:
@@ -105,6 +112,9 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
         _logger.warning("the experiment %s, which was deleted in MLflow, is restored with its runs", name)
+    for tag, kind in KIND.items():
+        if tag not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, tag, kind)
     return str(experiment.experiment_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.address import usable_uri
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ROLE = "role"
 """Tag that distinguishes the parent run of a sweep (value ``sweep``) from its cells."""
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as the description of a run, in Markdown; ours is set once, so that a user's words stay."""
 REPLACED = "replaced_by"
 """Tag of a run whose numbers no longer count: the id of the run that counts."""
 
@@ -49,6 +52,7 @@ def start_sweep(
     recorded: str | None = None,
     *,
     running: bool = True,
+    note: str = "",
 ) -> SweepRun:
     """The parent run of a sweep: created, or reused if the sweep was started before.
 
@@ -62,6 +66,7 @@ def start_sweep(
         identity: which sweep of that name it is; None: the first one without identity.
         recorded: id of the parent run that its cells name; reused if it has no identity yet, made by an earlier version.
         running: whether its cells are about to run.
+        note: what a new one is about, in Markdown.
 
     Raises:
         TrackingError: the store cannot be reached.
@@ -80,7 +85,8 @@ def start_sweep(
             all_tags |= {SWEEP_ID: identity.id, **identity.place}
         found = _own(here, identity, recorded)
         if found is None:
-            run_id = client.create_run(experiment_id, tags=all_tags, run_name=sweep).info.run_id
+            noted = {NOTE: note} if note else {}
+            run_id = client.create_run(experiment_id, tags=all_tags | noted, run_name=sweep).info.run_id
         else:
             run_id = found.info.run_id
             for key, value in all_tags.items():
@@ -110,6 +116,28 @@ def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
+
+
+def send_to_sweep(uri: str, parent_run_id: str, folders: Iterable[Path]) -> None:
+    """Make folders artifacts of a sweep's parent run, each under its name; nothing if it was deleted in MLflow.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    from mlflow.exceptions import MlflowException
+
+    uri = usable_uri(uri)
+    with reporting_store_errors(uri):
+        client = connect(uri)
+        try:
+            run = client.get_run(parent_run_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return
+        if run.info.lifecycle_stage == "active":
+            for folder in folders:
+                client.log_artifacts(parent_run_id, str(folder), folder.name)
 
 
 def stop_sweep(uri: str, parent_run_id: str) -> None:

@@ -104,5 +104,6 @@ function slider(name, from, to, step, changed) {
     if (document.activeElement !== number) number.value = Number(value.toFixed(3));
     if (said) range.setAttribute("aria-valuetext", said);
   }
-  return { range, number, set };
+  const made = { range, number, set, within: (least, most) => (([from, to] = [least, most]), made) };
+  return made;
 }

@@ -52,7 +52,7 @@ function plane(app, holder, rows) {
     }, app.state.code);
   }
   function show() {
-    for (const axis of ["across", "down"]) sliders[axis].set(at[axis], "");
+    for (const axis of ["across", "down"]) sliders[axis].within(least(), most()).set(at[axis], "");
     const side = (value) => `${(100 * (value - least())) / (most() - least())}%`;
     spot.style.left = side(at.across);
     spot.style.top = side(at.down);

@@ -30,7 +30,6 @@ function labelRow(app, label) {
   const reading = element("output", { className: "reads" });
   const known = element("span", { className: "known" });
   const row = element("fieldset", { className: "label" }, element("legend", {}, control.name));
-  row.append(element("div", { className: "said" }, known, reading));
 
   let moves = null;
   const path = () => pathOf(control, ...ends);
@@ -66,12 +65,12 @@ function labelRow(app, label) {
     ? values.map((value, i) => element("button", { type: "button", onclick: () => set(i), "aria-label": `${anew ? "Draw" : "Set"} ${control.name}: ${value}` }, `${anew ? "draw " : ""}${value}`))
     : [];
   const reset = element("button", { type: "button", className: "reset", "aria-label": `Reset ${control.name}`, onclick: () => app.reset(control) }, "reset");
-  row.append(element("div", { className: "values" }, ...buttons, control.way === "none" || control.way === "relabel" ? null : reset));
+  row.append(element("div", { className: "values" }, ...buttons, control.way === "none" || control.way === "relabel" ? null : reset, element("span", { className: "said" }, known, " ", reading)));
 
   function render(reads) {
     const { state } = app;
     const labelled = state.picture === null ? undefined : app.data.pictures.labels[state.picture][label];
-    known.textContent = labelled === undefined ? "" : labelled === null ? "label not known" : `labelled ${values[labelled]}`;
+    known.textContent = labelled === undefined ? "" : labelled === null ? "label not known," : `labelled ${values[labelled]}${reads ? "," : ""}`;
     if (reads) {
       const own = reads[label], best = largest(own);
       reading.textContent = `${app.model.readsPixels ? "seen as" : "read as"} ${values[best]} (${percent(own[best])})`;

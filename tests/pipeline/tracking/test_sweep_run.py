@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.tracking import finish_sweep, start_sweep, stop_sweep
+from pipeline.tracking import finish_sweep, send_to_sweep, start_sweep, stop_sweep
 from pipeline.tracking.runs import newest_sweep, read_sweep, sweeps_named, sweeps_with_id
 from pipeline.tracking.store import connect
 from pipeline.tracking.sweep_identity import SweepIdentity
@@ -83,3 +83,27 @@ def test_a_stopped_sweep_has_no_running_run_and_a_deleted_one_can_be_finished(tm
     client.delete_run(parent.parent_run_id)
     finish_sweep(uri, parent.parent_run_id, "finished")
     assert len(read_sweep(uri, "full")) == 2
+
+
+def test_a_sweep_says_what_it_is_about_and_shows_its_files(tmp_path: Path) -> None:
+    uri = fresh_store(tmp_path)
+    client = connect(uri)
+    parent = start_sweep(uri, "x", "full", {}, ADA, note="two systems")
+    assert client.get_run(parent.parent_run_id).data.tags["mlflow.note.content"] == "two systems"
+    kind = client.get_experiment(parent.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"  # with which MLflow opens at training runs
+    client.set_tag(parent.parent_run_id, "mlflow.note.content", "my words")
+    client.set_experiment_tag(parent.experiment_id, "mlflow.experimentKind", "regression")
+    start_sweep(uri, "x", "full", {}, ADA, note="two systems")
+    assert client.get_run(parent.parent_run_id).data.tags["mlflow.note.content"] == "my words"
+    kind = client.get_experiment(parent.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "regression"
+
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "comparison" / "table.csv").write_text("n,accuracy")
+    send_to_sweep(uri, parent.parent_run_id, [tmp_path / "comparison"])
+    shown = client.list_artifacts(parent.parent_run_id, "comparison")
+    assert [item.path for item in shown] == ["comparison/table.csv"]
+    client.delete_run(parent.parent_run_id)
+    send_to_sweep(uri, parent.parent_run_id, [tmp_path / "comparison"])
+    send_to_sweep(uri, "0" * 32, [tmp_path / "comparison"])
