@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,8 +71,14 @@ def full_disk_sentence(error: BaseException) -> str | None:
     """The message for a full disk (or quota); None for any other error."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    where = f" while writing {error.filename}" if error.filename else ""
+    where = f" while writing {error.filename}" if error.filename else _raised_in(error)
     return f"the disk is full{where}; free some space and run the same command again"
+
+
+def _raised_in(error: OSError) -> str:
+    """The line of code that wrote to a file without a name in the error; empty if it was never raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename}:{frames[-1].lineno} wrote to it)" if frames else ""
 
 
 def _forbidden_sentence(error: OSError) -> str | None:

@@ -26,16 +26,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
-        yield partial
-        flush(partial)
-        partial.replace(path)
-    except OSError as error:
-        if error.errno is not None and (error.filename is None or str(error.filename) == str(partial)):
-            error.filename = str(path)
-        raise
+        with naming(path, instead_of=partial):
+            yield partial
+            flush(partial)
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     flush(path.parent)
+
+
+@contextmanager
+def naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
+    """In the block, an ``OSError`` without a file name (a write to a full disk), or with this other one, gets ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or str(error.filename) == str(instead_of)):
+            error.filename = str(path)
+        raise
 
 
 @contextmanager

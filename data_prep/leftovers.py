@@ -53,9 +53,10 @@ def take_over_shards(plan: Plan, plan_file: Path, progress: Progress) -> None:
 
 
 def name_unfinished(folder: Path, progress: Progress) -> None:
-    """Say which folders unfinished preparations of the same source left, and how large they are."""
+    """Say which folders unfinished preparations of the same source left, and how much room their removal gives."""
     for other in _unfinished(folder):
-        size = sum(file.stat().st_size for file in other.rglob("*") if file.is_file())
+        found = [file.stat() for file in other.rglob("*") if file.is_file()]
+        size = sum(each.st_size for each in found if each.st_nlink == 1)  # the others were taken over
         progress.say(
             f"{other} ({size / 1e6:,.0f} MB) is an unfinished preparation of other raw files or options: "
             "remove it unless it is to be resumed"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobs.exit_status import exits_as_a_unit
-from jobs.mps import mps_sentence
+from jobs.mps import mps_sentence, note_mps
 from jobs.outcome import Action, Outcome, Unit, attempts, next_action
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.folder import CANCELLED, RESET, CellFolder
@@ -92,6 +92,8 @@ class Pack:
         _say(
             f"{len(self.cells)} cells, {threads_of_each(self.cells_per_gpu)} thread(s) each; {mps_sentence()}"
         )
+        if self.cells_per_gpu > 1:
+            note_mps(self.cells[0].folder.parent)
         for cell in self.cells:
             if settled(cell, self.unit, self.attempt, self._measures(cell)) is None:
                 self._start(cell)  # also if asked to stop by now: each attempt says how it ended

@@ -6,12 +6,13 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from data_prep.errors import LaunchError, status_of_a_stop
 from data_prep.lock import exclusive_lock
+from jobs.mps import noted_mps
 from launch.chosen_runs import chosen_cells, chosen_runs
 from launch.clusters import make_backend
 from launch.clusters.backend import Backend, ClusterName, State
@@ -28,7 +29,7 @@ from launch.recipes import QUICK, RECIPES
 from launch.recipes.named import find_recipe
 from launch.set_fields import parsed_grid, without_the_field
 from launch.stopping import stopping_as_with_ctrl_c
-from launch.store import record_stop, wait_for_store
+from launch.store import recording_a_stop, wait_for_store
 from launch.sweep_folder import sweep_folder
 from launch.sweep_options import Sweep
 from launch.uploads import RecordedTracking, bring_finished_cells
@@ -155,40 +156,43 @@ def run_cells(
             None if recorded is None else recorded.parent_run_id,
             note=_note(options, sweep, len(cells)),
         )
-        settings = replace(settings, experiment=identity.experiment, parent_run_id=parent.parent_run_id)
-        cells = write_cells(cells, settings, reset_failure=True)
-        if source is not None:
-            source.copied_into(sweep)
-        record_launch(sweep, options, [cell.name for cell in cells])
-        print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
-        bring_finished_cells(
-            cells,
-            uri,
-            Destination(
-                uri=uri,
-                experiment=identity.experiment,
-                sweep=sweep.name,
-                sweep_id=identity.id,
-                parent_run_id=parent.parent_run_id,
-            ),
-        )
         try:
-            with written_readers(readers, uri, settings, replace(options, name=None)) as reader_sweeps:
-                backend.submit(cells, lock, readers=reader_sweeps)
+            with ExitStack() as until_submitted:
+                until_submitted.enter_context(recording_a_stop(uri, parent.parent_run_id, cells))
+                settings = replace(
+                    settings, experiment=identity.experiment, parent_run_id=parent.parent_run_id
+                )
+                cells = write_cells(cells, settings, reset_failure=True)
+                if source is not None:
+                    source.copied_into(sweep)
+                record_launch(sweep, options, [cell.name for cell in cells])
+                print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
+                bring_finished_cells(
+                    cells,
+                    uri,
+                    Destination(
+                        uri=uri,
+                        experiment=identity.experiment,
+                        sweep=sweep.name,
+                        sweep_id=identity.id,
+                        parent_run_id=parent.parent_run_id,
+                    ),
+                )
+                with written_readers(readers, uri, settings, replace(options, name=None)) as reader_sweeps:
+                    if options.cluster == "slurm":
+                        until_submitted.pop_all()  # jobs that are queued continue, whatever ends this process
+                    backend.submit(cells, lock, readers=reader_sweeps)
         except LaunchError:  # no queued job would record the end of the sweep in the store
             finish_sweep(uri, parent.parent_run_id, "failed")
             raise
     if options.detach:
         print(backend.interrupt(again=False))
         return None
-    try:
+    ends_with_this_process = options.cluster != "slurm"
+    with recording_a_stop(uri, parent.parent_run_id, cells) if ends_with_this_process else nullcontext():
         states = run_to_the_end(
             backend, cells, sweep, options.cluster, reader_sweeps, waits_for_table=waits_for_table
         )
-    except SystemExit:  # Ctrl-C; SLURM jobs continue
-        if options.cluster != "slurm":
-            record_stop(uri, parent.parent_run_id, cells)
-        raise
     stopped = [f"{name}: {state.detail}" for name, state in states.items() if state.phase == "stopped"]
     for line in [*failures(states, [*of_readers(reader_sweeps), *cells]), *stopped, summary(states)]:
         print(line)
@@ -214,7 +218,7 @@ def run_to_the_end(
                     here.enter_context(announced(folder))
             while True:
                 states = backend.states()
-                watch.show(states)
+                watch.show(states, noted_mps(sweep))
                 if all(state.phase in ("done", "failed", "stopped") for state in states.values()):
                     break
                 time.sleep(seconds_between_polls)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from data_prep.errors import TrackingError
 from pipeline.cells.folder import CellFolder
@@ -40,12 +41,23 @@ def wait_for_store(uri: str) -> None:
         print("the MLflow store answers", flush=True)
 
 
-def record_stop(uri: str, parent_run_id: str, cells: Iterable[CellFolder]) -> None:
-    """Record in MLflow that the user stopped a sweep on this machine: no run of it counts as running any more."""
+@contextmanager
+def recording_a_stop(uri: str, parent_run_id: str, cells: Iterable[CellFolder]) -> Iterator[None]:
+    """Whatever ends the block early (Ctrl-C, a full disk), no run of the sweep counts as running in MLflow afterwards."""
+    try:
+        yield
+    except BaseException:
+        _record_stop(uri, parent_run_id, cells)
+        raise
+
+
+def _record_stop(uri: str, parent_run_id: str, cells: Iterable[CellFolder]) -> None:
     for cell in cells:
-        if not is_running(cell.folder):
-            mark_killed(cell.folder)
+        with suppress(OSError):  # the disk may be what is full
+            if not is_running(cell.folder):
+                mark_killed(cell.folder)
     try:
         stop_sweep(uri, parent_run_id)
     except TrackingError as error:
-        print(f"{error}; there, the sweep is still shown as running", flush=True)
+        with suppress(OSError):
+            print(f"{error}; there, the sweep is still shown as running", flush=True)

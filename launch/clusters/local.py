@@ -20,6 +20,7 @@ from typing import BinaryIO, Literal
 import submitit
 
 from data_prep.errors import Interrupted, LaunchError, MeasuringError
+from data_prep.files import naming
 from jobs.mps import mps_sentence
 from jobs.outcome import Outcome, attempts, next_action
 from jobs.pack import CELLS_PER_GPU
@@ -291,6 +292,7 @@ class LocalBackend:
         with (
             environment(**self._variables(bool(gpus))),
             ignoring(signal.SIGINT, signal.SIGHUP),
+            naming(self._folder),
         ):
             if unit == "train":
                 return executor.submit(run_unit, unit, cell.config_file)

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import LaunchError
+from jobs.mps import noted_mps
 from launch.clusters.slurm import queue as slurm_queue
 from launch.former import holds_former_cells, refuse_former_cells
 from launch.monitoring.named import SweepFolder, command, sweeps_in
@@ -70,7 +71,8 @@ def status(options: Status) -> int:
     everything = options.all or not console.is_terminal
     sentences = failures(seen.states, sweep.cells)
     shown = sentences if everything else sentences[:_MOST_SENTENCES]
-    room = console.height - _LINES_AROUND_THE_TABLE - 2 * len(shown) - 2 * bool(seen.others)
+    note = _note(sweep, seen)
+    room = console.height - _LINES_AROUND_THE_TABLE - 2 * len(shown) - 2 * bool(note)
     console.print(
         picture(
             sweep.cells,
@@ -78,7 +80,7 @@ def status(options: Status) -> int:
             ProgressReader(),
             console.width,
             len(sweep.cells) if everything else room,
-            also_in_queue(seen),
+            note,
         )
     )
     for line in shown:
@@ -105,6 +107,10 @@ def also_in_queue(seen: SweepStatus) -> str:
     return "; ".join(parts)
 
 
+def _note(sweep: SweepFolder, seen: SweepStatus) -> str:
+    return "; ".join(filter(None, (also_in_queue(seen), noted_mps(sweep.path))))
+
+
 def watch(sweep: SweepFolder, console: Console) -> int:
     """Show a sweep until nothing of it runs or waits; returns the exit status."""
     seen = read_status(sweep)
@@ -112,7 +118,7 @@ def watch(sweep: SweepFolder, console: Console) -> int:
     try:
         with Watch(sweep.cells, console) as shown:
             while True:
-                shown.show(seen.states, note or also_in_queue(seen))
+                shown.show(seen.states, note or _note(sweep, seen))
                 if seen.exit_status != 3:
                     break
                 time.sleep(_SECONDS_BETWEEN_POLLS)

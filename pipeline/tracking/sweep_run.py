@@ -77,26 +77,31 @@ def start_sweep(
         client = connect(uri)
         experiment_id = find_experiment(client, uri, experiment)
         everywhere = [each.experiment_id for each in client.search_experiments()]
-        query = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
-        parents = [run for run in all_runs(client, everywhere, query) if REPLACED not in run.data.tags]
+        parents = _parents(client, everywhere, sweep)
         here = [run for run in parents if run.info.experiment_id == experiment_id]
         all_tags = {**tags, ROLE: "sweep", "sweep": sweep}
         if identity is not None:
             all_tags |= {SWEEP_ID: identity.id, **identity.place}
         found = _own(here, identity, recorded)
-        if found is None:
-            noted = {NOTE: note} if note else {}
-            run_id = client.create_run(experiment_id, tags=all_tags | noted, run_name=sweep).info.run_id
-        else:
-            run_id = found.info.run_id
-            for key, value in all_tags.items():
-                if found.data.tags.get(key) != value:
-                    client.set_tag(run_id, key, value)
-        if running and found is not None:
-            client.update_run(run_id, status="RUNNING")
-        if identity is not None:
-            for former in _started_over(parents, identity):
-                _replace(client, former, run_id)
+        try:
+            if found is None:
+                noted = {NOTE: note} if note else {}
+                run_id = client.create_run(experiment_id, tags=all_tags | noted, run_name=sweep).info.run_id
+            else:
+                run_id = found.info.run_id
+                for key, value in all_tags.items():
+                    if found.data.tags.get(key) != value:
+                        client.set_tag(run_id, key, value)
+            if running and found is not None:
+                client.update_run(run_id, status="RUNNING")
+            if identity is not None:
+                for former in _started_over(parents, identity):
+                    _replace(client, former, run_id)
+        except KeyboardInterrupt:  # nobody else knows yet whether there is such a run
+            own = _own(_parents(client, [experiment_id], sweep), identity, recorded) if running else None
+            if own is not None:
+                set_status(client, own.info.run_id, "KILLED")
+            raise
         return SweepRun(run_id, experiment_id, is_new=found is None)
 
 
@@ -169,6 +174,12 @@ def all_runs(client: MlflowClient, experiments: list[str], query: str) -> Iterat
         token = page.token
         if not token:
             return
+
+
+def _parents(client: MlflowClient, experiments: list[str], sweep: str) -> list[Run]:
+    """The parent runs of all sweeps of that name, without those that were replaced."""
+    query = f"tags.{ROLE} = 'sweep' and tags.sweep = {quoted(sweep)}"
+    return [run for run in all_runs(client, experiments, query) if REPLACED not in run.data.tags]
 
 
 def _own(parents: Iterable[Run], identity: SweepIdentity | None, recorded: str | None) -> Run | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path: Path) -> No
     with pytest.raises(OSError, match=r"target") as caught, atomic_write(tmp_path / "target"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(tmp_path / "target")
+
+
+def test_a_full_disk_without_the_name_of_a_file_is_reported_with_the_line_that_wrote(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"), report_user_errors():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert re.match(
+        rf"error: the disk is full \({re.escape(__file__)}:\d+ wrote to it\); ", capsys.readouterr().err
+    )
 
 
 def test_a_path_that_cannot_be_written_is_named_as_given(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs import epilogue, pack
+from jobs.mps import note_mps, noted_mps
 from jobs.outcome import attempts
 from jobs.pack import has_left, member_environment, output_file, settled, threads_of_each
 from jobs.train import train_cell
@@ -168,6 +169,19 @@ def test_a_cell_given_up_in_a_job_and_submitted_again_belongs_to_the_other_job(f
     folder.reset_failure()
     assert has_left(folder, "12_0")
     assert not has_left(folder, "13_0")
+
+
+def test_on_which_nodes_cells_share_a_gpu_with_mps_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    for node, gpus in (("n1", "0"), ("n2", "")):
+        monkeypatch.setenv("SLURMD_NODENAME", node)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+        note_mps(tmp_path / "sweep")
+    assert noted_mps(tmp_path / "sweep").startswith("CUDA's MPS does not run on n1 (nvidia-cuda-mps-control")
+    (tmp_path / "control").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    note_mps(tmp_path / "sweep")
+    assert noted_mps(tmp_path / "sweep").split("; ")[0].startswith("CUDA's MPS runs on n2: ")
 
 
 @pytest.mark.parametrize(("given", "threads"), [(None, 2), ("5", 5), ("5,1", 5)])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -190,6 +191,31 @@ def test_a_failed_cell_is_reported_and_does_not_stop_the_others(places, tmp_path
     assert "1 failed, 1 done" in printed
     statuses = {run.data.tags["system"]: run.info.status for run in finished_runs(tmp_path, "diverging")}
     assert statuses == {"ccvae": "FINISHED", "m2": "FAILED"}
+
+
+def test_a_launch_that_ends_before_its_cells_run_leaves_no_running_run(places, tmp_path, capsys, monkeypatch):
+    fresh_store(tmp_path / "runs")
+
+    def ctrl_c(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def disk_is_full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for where, ends, status, said in (
+        ("launch.start.record_launch", ctrl_c, 130, "interrupted; run the same command to resume"),
+        (
+            "submitit.LocalExecutor.submit",
+            disk_is_full,
+            2,
+            f"full while writing {tmp_path / 'runs' / 'tiny'}",
+        ),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, ends)
+            assert sweep("--recipe", "tiny", "--only", "ccvae", *places) == status
+        assert said in capsys.readouterr().err
+        assert {run.info.status for run in runs_of(tmp_path, "tiny")} == {"KILLED"}
 
 
 @pytest.mark.slow(100)

@@ -11,6 +11,7 @@ from typing import Any
 
 from submitit.core.utils import DelayedSubmission
 
+from data_prep.files import naming
 from launch.clusters.backend import jobs_folder, new_jobs_folder
 from launch.clusters.slurm.arrays import Array, Unit, dependency
 from launch.clusters.slurm.register import PREFIX, Register, Submission
@@ -46,19 +47,20 @@ class Submitter:
         """
         comment = register.new_comment()
         script = self._script(array, comment, new_jobs_folder(self.sweep, array.stage))
-        minutes = int(array.parameters["time"])
-        for index, unit in array.units.items():
-            call = DelayedSubmission(unit.function, *unit.arguments)
-            call.set_timeout(minutes, 0)
-            call.dump(pickle_file(script.folder, index))
-        entries = [array.units.get(index) for index in range(max(array.units) + 1)]
-        units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
         file = script.folder / "submission.sh"
-        file.write_text(sbatch_text(array, script))
-        if restricts_environment(array):
-            environment = environment_file(script.folder)
-            environment.touch(mode=0o600)
-            environment.write_text(environment_text(os.environ))
+        with naming(script.folder):
+            minutes = int(array.parameters["time"])
+            for index, unit in array.units.items():
+                call = DelayedSubmission(unit.function, *unit.arguments)
+                call.set_timeout(minutes, 0)
+                call.dump(pickle_file(script.folder, index))
+            entries = [array.units.get(index) for index in range(max(array.units) + 1)]
+            units_file(script.folder).write_text(json.dumps([_for_the_epilogue(unit) for unit in entries]))
+            file.write_text(sbatch_text(array, script))
+            if restricts_environment(array):
+                environment = environment_file(script.folder)
+                environment.touch(mode=0o600)
+                environment.write_text(environment_text(os.environ))
         named = {cell.name: index for index, unit in array.units.items() for cell in unit.of_cells}
         register.intend(
             Submission(

@@ -29,6 +29,8 @@ def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys)
     failed.give_up("the objective is nan at step 43")
     outcome = {"job": "", "restart": 0, "unit": "train", "outcome": "interrupted", "step": 7}
     (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped after step 7"}))
+    (sweep / "jobs").mkdir(exist_ok=True)
+    (sweep / "jobs" / "mps-on-n1").write_bytes(b"yes")
     with hold_lease(running.folder, Attempt.here(), "evaluate", seconds_to_settle=0.0):
         states = read_status(SweepFolder.named(NAME, runs)).states
         assert [state.phase for state in states.values()] == [
@@ -43,6 +45,7 @@ def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys)
     printed = capsys.readouterr().out
     assert "the objective is nan at step 43" in printed
     assert "stopped after step 7" in printed
+    assert "CUDA's MPS runs on n1" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
     assert NAME in printed.split("to start the failed cells again")[1]  # the list of sweeps
     states = read_status(SweepFolder.named(NAME, runs)).states

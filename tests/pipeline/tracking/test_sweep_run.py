@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from pipeline.tracking import finish_sweep, send_to_sweep, start_sweep, stop_sweep
 from pipeline.tracking.runs import newest_sweep, read_sweep, sweeps_named, sweeps_with_id
@@ -66,6 +69,26 @@ def test_a_sweep_of_an_earlier_version_keeps_its_runs(tmp_path: Path) -> None:
     assert start_sweep(uri, "x", "full", {}, ADA, old.parent_run_id) == old
     own = next(sweep for sweep in sweeps_named(uri, "full") if sweep.id == ADA.id)
     assert [each.run_id for each in own.runs] == [run]
+
+
+def test_ctrl_c_while_the_run_of_a_sweep_is_made_leaves_none_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = fresh_store(tmp_path)
+    client = connect(uri)
+    create = type(client).create_run
+
+    def interrupted(*arguments: object, **named: object) -> NoReturn:
+        create(*arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "create_run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            start_sweep(uri, "x", "full", {}, ADA)
+    again = start_sweep(uri, "x", "full", {}, ADA, running=False)
+    assert not again.is_new
+    assert client.get_run(again.parent_run_id).info.status == "KILLED"
 
 
 def test_a_stopped_sweep_has_no_running_run_and_a_deleted_one_can_be_finished(tmp_path: Path) -> None:
