@@ -20,6 +20,7 @@ class DamagedPicture(ValueError):
     """The bytes are not a complete picture; the text completes a sentence that begins with the file's name."""
 
 
+_JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _ZEROS = bytes(16)
 """Zeros of this length are at least 40 coefficients of -1 in a row unless the tables say otherwise."""
@@ -29,6 +30,20 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What ends a scan: no stuffed byte, and no restart."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _COLOUR_SPACE = {"L": "GRAY", "RGB": "RGB"}
+_MODES = {"Gray": "L", "YCbCr": "RGB", "RGB": "RGB"}
+"""What libjpeg calls the colours of a file → Pillow's mode."""
+
+
+def jpeg_header(content: bytes) -> tuple[int, int, str] | None:
+    """Width, height and Pillow's mode (L or RGB) of a JPEG file; None if it is none, or one that only Pillow reads."""
+    if not content.startswith(_JPEG_START):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+    except ValueError:
+        return None
+    mode = _MODES.get(colours)
+    return None if mode is None else (width, height, mode)
 
 
 def whole_jpeg(content: bytes, mode: str) -> NDArray[np.uint8] | None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from data_prep.damage import DamagedPicture, check_png, whole_jpeg
+from data_prep.damage import DamagedPicture, check_png, jpeg_header, whole_jpeg
 
 Mode = Literal["L", "RGB"]
 Box = tuple[int, int, int, int]
@@ -97,11 +97,13 @@ def opened(
     the picture as the orientation in its metadata says (which Pillow always does for a TIFF file).
     """
     try:
+        # Pillow opens a small JPEG file in a third of the time of its decoding: it is needed only for what it alone reads.
+        if not lenient and not (upright and b"Exif" in content) and "JPEG" in formats:
+            pixels = _plain_jpeg(content)
+            if pixels is not None:
+                return Image.fromarray(pixels)
         with Image.open(BytesIO(content), formats=formats) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
-                raise DamagedPicture(
-                    f"says that it has {picture.width} x {picture.height} pixels, which is too many"
-                )
+            _refuse_too_many_pixels(*picture.size)
             if not lenient and picture.format == "PNG":
                 check_png(content)
             if not lenient and picture.format in ("JPEG", "MPO"):
@@ -122,6 +124,21 @@ def opened(
         raise DamagedPicture(
             f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
         ) from None
+
+
+def _plain_jpeg(content: bytes) -> NDArray[np.uint8] | None:
+    """Pixels of a JPEG file in grey or colour, as ``whole_jpeg``; None of any other file."""
+    header = jpeg_header(content)
+    if header is None:
+        return None
+    width, height, mode = header
+    _refuse_too_many_pixels(width, height)
+    return whole_jpeg(content, mode)
+
+
+def _refuse_too_many_pixels(width: int, height: int) -> None:
+    if width * height > _MOST_PIXELS:
+        raise DamagedPicture(f"says that it has {width} x {height} pixels, which is too many")
 
 
 def _turned(pixels: Image.Image, picture: Image.Image) -> Image.Image:

@@ -16,7 +16,9 @@ from data_prep.hash_order import hash_order
 from data_prep.manifest import LabelSpec
 from data_prep.sources.celeba_files import find_celeba
 from data_prep.sources.celeba_lists import SPLITS, read_attributes, read_partition
+from data_prep.sources.celeba_parquet import parquet_files, read_parquet
 from data_prep.sources.labelled_pictures import LabelledPictures
+from data_prep.sources.picture_files import PictureFiles
 from data_prep.sources.picture_index import Pictures
 from data_prep.sources.picture_listing import BOTH, NOT_THERE, Damaged, Listing, WhichPictures, listed
 from data_prep.sources.raw_files import cache_folder
@@ -156,9 +158,15 @@ def _find(
     pictures: WhichPictures,
 ) -> Listing:
     """Read both lists and choose the rows, split by split."""
-    paths, files = find_celeba(raw or cache_folder("celeba"), _LICENCE, _HOME)
-    shown = read_attributes(paths["list_attr_celeba"], attributes, on_error)
-    partition = read_partition(paths["list_eval_partition"], on_error)
+    place = raw or cache_folder("celeba")
+    files: PictureFiles
+    if (parquet := parquet_files(place)) and not any(place.glob("*img_align_celeba*")):
+        paths = dict[str, TextFile]()
+        shown, partition, files = read_parquet(place, parquet, attributes)
+    else:
+        paths, files = find_celeba(place, _LICENCE, _HOME)
+        shown = read_attributes(paths["list_attr_celeba"], attributes, on_error)
+        partition = read_partition(paths["list_eval_partition"], on_error)
     named, left_out, official = shown.names, {}, len(shown) == ROWS
     without_split = not_named_by(shown, partition)
     if len(without_split):

@@ -51,10 +51,6 @@ def find_celeba(raw: Path, licence: str, home: str) -> tuple[dict[str, TextFile]
             f"{_PICTURES[0]}.zip, or the folder {_PICTURES[0]} (the pictures), or one archive.zip with everything",
         )
     if missing or files is None:
-        if (raw.is_dir() and any(raw.glob("*.parquet"))) or any(raw.glob("*/*.parquet")):
-            raise RawDataError(
-                f"{raw} holds Parquet files, which the source pictures reads: prepare.py pictures --raw {raw}"
-            )
         raise RawDataError(
             f"{raw} lacks {', '.join(missing)} of CelebA, which is for {licence}: get it from {home} and put it "
             f"there, or name the folder that holds it with --raw{archives_in(raw)}"

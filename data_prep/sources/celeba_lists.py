@@ -19,14 +19,16 @@ SPLITS = ("train", "valid", "test")
 
 _KNOWN = {name.lower(): name for name in ATTRIBUTES}
 _NAMES_OF_THE_NAME_COLUMN = ("image_id", "image", "filename", "file_name", "file", "name", "id")
-_NAMES_OF_THE_SPLIT_COLUMN = ("partition", "split", "set", "subset", "fold")
-_SHOWN = {"1": 1, "-1": 0, "0": 0, "1.0": 1, "-1.0": 0, "0.0": 0} | {
+SPLIT_COLUMNS = ("partition", "split", "set", "subset", "fold")
+"""Names, in lower case, of a column of splits."""
+SHOWN = {"1": 1, "-1": 0, "0": 0, "1.0": 1, "-1.0": 0, "0.0": 0} | {
     spelled: shown
     for word, shown in (("true", 1), ("false", 0), ("yes", 1), ("no", 0))
     for spelled in (word, word.capitalize(), word.upper())
 }
+"""How an attribute is spelled → 1 if the face has it."""
 _MINUS, _ZERO = {"-1", "-1.0"}, {"0", "0.0"}
-_PARTITIONS = {
+PARTITIONS = {
     **{f"{number}{point}": number for number in range(len(SPLITS)) for point in ("", ".0")},
     "train": 0,
     "training": 0,
@@ -37,6 +39,7 @@ _PARTITIONS = {
     "test": 2,
     "testing": 2,
 }
+"""How a split is spelled, in lower case → its number."""
 
 
 def read_attributes(path: TextFile, wanted: Sequence[str], on_error: OnError = raising) -> NamedRows:
@@ -56,8 +59,8 @@ def read_attributes(path: TextFile, wanted: Sequence[str], on_error: OnError = r
             on_error(RawDataError(f"{path}, line {line} has {len(row)} fields where {width} are expected"))
             continue
         values = set(row[1:]) if plain else {row[i] for i in positions}
-        if not _SHOWN.keys() >= values:
-            column = next(i for i in positions if row[i] not in _SHOWN)
+        if not SHOWN.keys() >= values:
+            column = next(i for i in positions if row[i] not in SHOWN)
             on_error(
                 RawDataError(
                     f"{path}, line {line}: {names[positions.index(column)]} is {quoted(row[column])}, but only "
@@ -67,7 +70,7 @@ def read_attributes(path: TextFile, wanted: Sequence[str], on_error: OnError = r
             continue
         seen |= values
         try:
-            rows.add(line, file_name(path, line, row[name_column]), [_SHOWN[row[i]] for i in taken])
+            rows.add(line, file_name(path, line, row[name_column]), [SHOWN[row[i]] for i in taken])
         except RawDataError as error:
             on_error(error)
     if seen & _MINUS and seen & _ZERO:
@@ -90,7 +93,7 @@ def read_partition(path: TextFile, on_error: OnError = raising) -> NamedRows:
         header = next((lowered.index(n) for n in _NAMES_OF_THE_NAME_COLUMN if n in lowered), None)
         if number == 0 and header is not None:
             name_column, width = header, len(fields)
-            known = [lowered.index(name) for name in _NAMES_OF_THE_SPLIT_COLUMN if name in lowered]
+            known = [lowered.index(name) for name in SPLIT_COLUMNS if name in lowered]
             if not known and width != 2:
                 raise RawDataError(f"{path}, line {line} has no column partition or split")
             split_column = known[0] if known else 1 - name_column
@@ -102,7 +105,7 @@ def read_partition(path: TextFile, on_error: OnError = raising) -> NamedRows:
                 )
             )
             continue
-        split = _PARTITIONS.get(lowered[split_column])
+        split = PARTITIONS.get(lowered[split_column])
         if split is None:
             on_error(
                 RawDataError(

@@ -19,6 +19,7 @@ from data_prep.files import checksum
 from data_prep.manifest import LabelSpec
 from data_prep.progress import Progress
 from data_prep.rows import Rows
+from data_prep.sources.own_pictures.files import opened_pictures
 from data_prep.sources.picture_index import PictureIndex, Pictures
 from data_prep.sources.picture_listing import (
     DAMAGED,
@@ -28,7 +29,6 @@ from data_prep.sources.picture_listing import (
     content_of,
     those_on_both_sides,
 )
-from data_prep.sources.picture_parts import opened_files
 from data_prep.sources.picture_reading import decoded, use_each
 
 _LOOKED_AT = 10
@@ -192,7 +192,7 @@ class LabelledPictures:
             lenient=self.damaged == "use",
             file_size=self.file_size,
         )
-        images, faults = decoded(pictures, opened_files(index.pictures), decode, self.image_shape())
+        images, faults = decoded(pictures, opened_pictures(index.pictures), decode, self.image_shape())
         if faults:
             raise DamagedPictures(
                 [

@@ -8,13 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.manifest import Manifest
 from data_prep.sources import SOURCES, source_named
+from launch.inspecting import print_summary
 from launch.prepare import main
 from tests.data_prep.fixtures import content, write_raw
 from tests.data_prep.sources.own_pictures.drawn_folder import write_pictures, write_table
@@ -239,3 +242,15 @@ def test_a_closed_pipe_gives_no_traceback(unbuffered: str):
     )
     assert shown.stdout.startswith("CelebA")
     assert shown.stderr == ""
+
+
+def test_a_split_and_values_of_labels_that_have_no_rows_are_warned_of(
+    tiny_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Manifest.load(tiny_data_set)
+    train = replace(manifest.splits["train"], label_frequencies=((0.0, 0.0, *[1 / 8] * 8),))
+    replace(manifest, splits={"train": train}).save(tmp_path)
+    print_summary(tmp_path)
+    printed = capsys.readouterr().out
+    assert "warning: there is no split test; " in printed
+    assert "warning: no training row has class = 0, 1\n" in printed

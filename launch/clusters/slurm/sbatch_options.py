@@ -15,7 +15,7 @@ _OWN_FIELD = {
     "gpus": "gpus_per_node",
     "gpus-per-node": "gpus_per_node",
     "gpus-per-task": "gpus_per_node",
-    "ntasks": "ranks (of the run)",
+    "ntasks": "ranks",
     "ntasks-per-node": "nodes",
     "cpus-per-task": "cpus_per_task",
     "mem": "memory_gb",
@@ -47,7 +47,11 @@ def long_name(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]+", option):
         raise ConfigError(f"{name!r} is not an sbatch option: use a long name, such as mail-type")
     if option in _OWN_FIELD:
-        raise ConfigError(f"sbatch option {option} has its own flag: use {_OWN_FIELD[option]}")
+        field = _OWN_FIELD[option]
+        in_file = "" if field == "ranks" else f" ({field} in cluster.toml)"
+        raise ConfigError(
+            f"sbatch option {option} has its own flag: use --{field.replace('_', '-')}{in_file}"
+        )
     if option in _OURS:
         raise ConfigError(f"sbatch option {option} is set by the launcher and cannot be changed")
     return option

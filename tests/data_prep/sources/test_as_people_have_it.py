@@ -12,6 +12,8 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -82,18 +84,54 @@ def both_kinds_of_pictures(raw: Path) -> None:
     write_zip(raw / "celeba.zip", pictures | in_the_wild | lists | hidden)
 
 
+def parquet_with_pictures(raw: Path) -> None:
+    """As on Hugging Face: boolean columns, files named by their split, the rows of a split in any order."""
+    rows = [line.split() for line in (raw / "list_attr_celeba.txt").read_text().splitlines()[2:]]
+    split_of = dict(line.split() for line in (raw / "list_eval_partition.txt").read_text().splitlines())
+    for number, split in enumerate(("train", "valid", "test")):
+        own = [row for row in reversed(rows) if split_of[row[0]] == str(number)]
+        pictures = [(raw / "img_align_celeba" / row[0]).read_bytes() for row in own]
+        columns = {"image": [{"bytes": p, "path": r[0]} for p, r in zip(pictures, own, strict=True)]}
+        columns |= {name: [row[1 + i] == "1" for row in own] for i, name in enumerate(ATTRIBUTES)}
+        (raw / "data").mkdir(exist_ok=True)
+        pq.write_table(pa.table(columns), raw / "data" / f"{split}-00000-of-00001.parquet", row_group_size=3)
+    shutil.rmtree(raw / "img_align_celeba")
+    for path in raw.glob("list_*"):
+        path.unlink()
+
+
 def longer_partition(raw: Path) -> None:
     path = raw / "list_eval_partition.txt"
     path.write_text(path.read_text() + "000998.jpg 0\n000999.jpg 2\n")
 
 
 @pytest.mark.parametrize(
-    "change", [hidden_folders, packed_lists, parts_of_a_download, both_kinds_of_pictures, longer_partition]
+    "change",
+    [
+        hidden_folders,
+        packed_lists,
+        parts_of_a_download,
+        both_kinds_of_pictures,
+        longer_partition,
+        parquet_with_pictures,
+    ],
 )
 def test_celeba_is_the_same_in_every_form(raw: Path, change: Callable[[Path], None]) -> None:
     before = digests("celeba", raw)
     change(raw)
     assert digests("celeba", raw) == before
+
+
+def test_celeba_from_parquet_has_the_same_rows_and_names_what_is_wrong(raw: Path, tmp_path: Path) -> None:
+    parquet_with_pictures(raw)
+    found = prepared("celeba", raw, tmp_path / "parquet")
+    expected = prepared("celeba", write_celeba(tmp_path / "jpeg", ROWS), tmp_path / "out")
+    assert found.name == expected.name
+    for shard in found.glob("*.arrow"):
+        assert shard.read_bytes() == (expected / shard.name).read_bytes()
+    (raw / "data" / "test-00000-of-00001.parquet").rename(raw / "data" / "more.parquet")
+    with pytest.raises(RawDataError, match=r"neither a column split nor the name of more\.parquet says"):
+        digests("celeba", raw)
 
 
 def test_celeba_as_png_has_the_same_rows(raw: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_an_option_that_the_launcher_sets_is_refused_by_name(option):
     ("option", "field"), [("time", "hours"), ("mem", "memory_gb"), ("gpus_per_node", "gpus_per_node")]
 )
 def test_an_option_with_a_field_of_its_own_names_it(option, field):
-    with pytest.raises(ConfigError, match=f"use {field}"):
+    with pytest.raises(ConfigError, match=rf"use --{field.replace('_', '-')} \({field} in cluster.toml\)"):
         Resources(sbatch={option: "1"})
 
 
