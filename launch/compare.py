@@ -28,7 +28,7 @@ from launch.command_line import parsed
 from launch.monitoring.named import SweepFolder, holds_cells, sweeps_in
 from launch.terminal_table import print_notes, print_table, wide_enough_console
 from launch.uploads import not_in_store, upload_sweeps
-from pipeline.figures.comparison import draw_comparison
+from pipeline.figures.comparison import MOST_LINES, draw_comparison
 from pipeline.measures.notes import unmeasured, won
 from pipeline.measures.run_table import runs_as_csv
 from pipeline.measures.summary import Row, metric_names, summarise
@@ -182,6 +182,8 @@ def write_files(
     figure = folder / f"{metrics[0].replace('/', '_')}.png"
     if draw_comparison(rows, metrics[0], figure):
         written.append(figure)
+    elif len(rows) > MOST_LINES:
+        console.print(f"no figure: at most {MOST_LINES} lines can be told apart", highlight=False)
     if csv is not None:
         csv.parent.mkdir(parents=True, exist_ok=True)
         csv.write_text(text, encoding="utf-8")

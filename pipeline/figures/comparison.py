@@ -18,6 +18,8 @@ from pipeline.measures.variants import short_variants
 # colours, so that up to 56 lines differ in one of them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*"
+MOST_LINES = len(COLOURS) * len(MARKERS)
+"""More could not be told apart, and take seconds to draw."""
 
 _LONGEST_INSIDE, _MOST_INSIDE = 40, 7
 """Maximum length of a line's name, and number of lines, for a legend inside a panel."""
@@ -28,17 +30,17 @@ def draw_comparison(rows: Sequence[Row], metric: str, path: Path) -> bool:
     """Write a PNG with one panel per data set, with the legend next to them if its names are long or many.
 
     Returns:
-        Whether any row has the metric; without one there is no figure.
+        Whether there is a figure: some row has the metric, and there are at most ``MOST_LINES`` lines.
     """
     rows = [row for row in rows if metric in row.metrics and row.supervision_rate > 0]
-    if not rows:
+    lines = sorted({row.series[1:] for row in rows})
+    if not 1 <= len(lines) <= MOST_LINES:
         return False
     from matplotlib.figure import Figure
 
     datasets = sorted({row.dataset for row in rows})
     figure = Figure(dpi=150, layout="constrained")
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
-    lines = sorted({row.series[1:] for row in rows})
     named: dict[str, Any] = {}
     for panel, dataset in zip(panels, datasets, strict=True):
         _draw_panel(panel, [row for row in rows if row.dataset == dataset], metric, lines)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -91,7 +92,9 @@ def parquet_with_pictures(raw: Path) -> None:
     for number, split in enumerate(("train", "valid", "test")):
         own = [row for row in reversed(rows) if split_of[row[0]] == str(number)]
         pictures = [(raw / "img_align_celeba" / row[0]).read_bytes() for row in own]
-        columns = {"image": [{"bytes": p, "path": r[0]} for p, r in zip(pictures, own, strict=True)]}
+        columns: dict[str, list[Any]] = {
+            "image": [{"bytes": p, "path": r[0]} for p, r in zip(pictures, own, strict=True)]
+        }
         columns |= {name: [row[1 + i] == "1" for row in own] for i, name in enumerate(ATTRIBUTES)}
         (raw / "data").mkdir(exist_ok=True)
         pq.write_table(pa.table(columns), raw / "data" / f"{split}-00000-of-00001.parquet", row_group_size=3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.figures.comparison import MARKERS, draw_comparison
+from pipeline.figures.comparison import MARKERS, MOST_LINES, draw_comparison
 from pipeline.measures.paper_match import matches
 from pipeline.measures.summary import Row, Statistic
 
@@ -81,6 +81,10 @@ def test_variants_at_a_single_rate_stand_side_by_side(drawn: list[Figure], tmp_p
     assert len({float(place[0]) for place in points}) == 3
 
 
-def test_without_the_metric_there_is_no_figure(tmp_path: Path) -> None:
+def test_without_the_metric_or_with_more_lines_than_can_be_told_apart_there_is_no_figure(
+    tmp_path: Path,
+) -> None:
     assert not draw_comparison([row()], "auroc", tmp_path / "none.png")
+    many = [row((("optimiser.learning_rate", str(number)),)) for number in range(MOST_LINES + 1)]
+    assert not draw_comparison(many, METRIC, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()

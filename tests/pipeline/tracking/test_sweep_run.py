@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_ctrl_c_while_the_run_of_a_sweep_is_made_leaves_none_that_runs(
     client = connect(uri)
     create = type(client).create_run
 
-    def interrupted(*arguments: object, **named: object) -> NoReturn:
+    def interrupted(*arguments: Any, **named: Any) -> NoReturn:
         create(*arguments, **named)
         raise KeyboardInterrupt
 
