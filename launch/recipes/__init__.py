@@ -15,6 +15,7 @@ from launch.recipes.class_labels import fashion_mnist, fashion_mnist_quick, mnis
 from launch.recipes.domains import rotated_mnist, rotated_mnist_quick
 from launch.recipes.estimators import estimators_drawn_faces, estimators_fashion_mnist
 from launch.recipes.own_pictures import pictures, pictures_quick
+from launch.recipes.own_readings import consistency, consistency_quick, few_labels, few_labels_quick
 from launch.recipes.reference_sets import (
     rb_vae_drawn_faces_quick,
     rb_vae_strengths,
@@ -84,6 +85,11 @@ RECIPES = {
         "CCVAE table 1 on CheXpert, 5 labels: all systems, 4 rates, 100 epochs, 3 seeds", chexpert_table1
     ),
     "chexpert-table1-quick": Recipe("CCVAE on CheXpert at f = 0.06 and 1, 1 epoch", chexpert_table1_quick),
+    "consistency": Recipe(
+        "CCVAE with and without consistency, 6,000 drawn faces, f = 0.2 and 1, 30 epochs, 3 seeds",
+        consistency,
+    ),
+    "consistency-quick": Recipe("the same at f = 1, 5 epochs, one seed", consistency_quick),
     "csvae-figures": Recipe(
         "CSVAE figures 5 to 7 and 9 on CelebA: glasses with facial hair, and heavy makeup, 2300 epochs",
         csvae_figures,
@@ -119,6 +125,11 @@ RECIPES = {
     "fashion-mnist-quick": Recipe(
         "CCVAE and M2 on FashionMNIST at f = 0.06 and 1, 3 epochs: minutes", fashion_mnist_quick
     ),
+    "few-labels": Recipe(
+        "CCVAE with and without pseudo-labels, FashionMNIST, f = 0.004 and 0.06, 100 epochs, 3 seeds",
+        few_labels,
+    ),
+    "few-labels-quick": Recipe("the same at f = 0.06, 8 epochs, one seed", few_labels_quick),
     "fashion-mnist": Recipe(
         "CCVAE table 6 on FashionMNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", fashion_mnist
     ),

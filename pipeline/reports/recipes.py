@@ -60,6 +60,8 @@ OF_CSVAE_FIGURES = dict.fromkeys(
     ("celeba_glasses_facial_hair", "celeba_heavy_makeup"), Recipes("csvae-figures", "csvae-figures-quick")
 )
 OF_CSVAE_SWISS_ROLL = {"swiss_roll": Recipes("swiss-roll", "swiss-roll-quick")}
+OF_CONSISTENCY = {"drawn_faces": Recipes("consistency", "consistency-quick")}
+OF_PSEUDO_LABELS = {"fashion_mnist": Recipes("few-labels", "few-labels-quick")}
 OF_RB_VAE = {
     "affectnet": Recipes("rb-vae-table1-affectnet"),
     "transformed_mnist": Recipes("rb-vae-table1", "rb-vae-table1-quick"),

@@ -9,19 +9,20 @@ from pipeline.measures.papers import PAPERS
 from pipeline.measures.registry import BY_DEFAULT, MEASURES
 from pipeline.reports.figures_of_papers import FIGURES
 from pipeline.reports.matcher_table import MatcherTable
-from pipeline.reports.other_reports import CURVES, MATCHES
+from pipeline.reports.other_reports import CURVES, MATCHES, TERMS
 from pipeline.reports.paper_curves import PaperCurves
 from pipeline.reports.paper_figure import PaperFigure
 from pipeline.reports.paper_table import PaperTable
 from pipeline.reports.tables_of_papers import TABLES
+from pipeline.reports.term_table import TermTable
 
-Report = PaperTable | PaperFigure | PaperCurves | MatcherTable
+Report = PaperTable | PaperFigure | PaperCurves | MatcherTable | TermTable
 
 _FIGURES: tuple[PaperFigure | PaperCurves, ...] = (*FIGURES, *CURVES)
 _IN_ORDER = sorted(_FIGURES, key=lambda figure: (list(PAPERS).index(figure.paper), int(figure.figure)))
-_ALL: tuple[Report, ...] = (*TABLES, MATCHES, *_IN_ORDER)
+_ALL: tuple[Report, ...] = (*TABLES, MATCHES, *_IN_ORDER, *TERMS)
 REPORTS = {report.name: report for report in _ALL}
-"""By name: tables, then figures, in the order of the papers."""
+"""By name: tables, then figures, in the order of the papers; then terms of this project."""
 
 ON_DEMAND = ("fid", "mutual_information", "feature_matching")
 """Measures that need weights or packages that may be missing, and would fail without: no recipe takes them."""
@@ -51,6 +52,8 @@ def measures_of(recipe: str) -> tuple[str, ...]:
             wanted += [name for name, kind in MEASURES.items() if metrics & set(kind.metrics)]
         elif isinstance(report, PaperFigure):
             wanted += [each.measure for dataset in datasets for each in report.pictures_of(dataset)]
+        elif isinstance(report, TermTable):
+            wanted += report.measures
     return tuple(text for text in dict.fromkeys(wanted) if text not in ON_DEMAND)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.files import atomic_write
-from pipeline.reports import curve_files, figure_files, matcher_table, table_files
+from pipeline.reports import curve_files, figure_files, matcher_table, table_files, term_table
 from pipeline.reports.finished import FinishedRun
 from pipeline.reports.matcher_table import MatcherTable
 from pipeline.reports.paper_curves import PaperCurves, curves
@@ -15,6 +15,7 @@ from pipeline.reports.paper_figure import PaperFigure, shown_runs
 from pipeline.reports.paper_table import PaperTable, panels
 from pipeline.reports.registry import Report
 from pipeline.reports.table_figure import draw_paper_table
+from pipeline.reports.term_table import TermTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ def write_report(report: Report, runs: Sequence[FinishedRun], folder: Path) -> W
         return _write_curves(report, runs, folder)
     if isinstance(report, MatcherTable):
         return _write_matches(report, runs, folder)
+    if isinstance(report, TermTable):
+        return _write_terms(report, runs, folder)
     return _write_figure(report, runs, folder)
 
 
@@ -67,6 +70,13 @@ def _write_matches(table: MatcherTable, runs: Sequence[FinishedRun], folder: Pat
     if matcher_table.draw_matches(table, found, folder / "report.png"):
         files.append(folder / "report.png")
     return Written(markdown, tuple(files), sum(len(each.runs) for each in found))
+
+
+def _write_terms(table: TermTable, runs: Sequence[FinishedRun], folder: Path) -> Written:
+    found = term_table.comparisons(table, runs)
+    markdown = term_table.as_markdown(table, found)
+    files = _write_texts(folder, markdown, term_table.as_csv(table, found))
+    return Written(markdown, tuple(files), sum(len(each.runs) for one in found for each in one.variants))
 
 
 def _write_figure(figure: PaperFigure, runs: Sequence[FinishedRun], folder: Path) -> Written:

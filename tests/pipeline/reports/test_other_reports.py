@@ -62,6 +62,39 @@ def test_gradient_norms_have_their_deviation_between_steps_without_slow_changes(
     assert last.endswith(",4,10.0,1.0")
 
 
+def test_runs_with_a_term_stand_next_to_the_same_runs_without(tmp_path: Path) -> None:
+    def made(name: str, seed: str, kept: float, **params: str) -> FinishedRun:
+        found = run(tmp_path, name, {"kept": kept, "switched_on": 0.5, "unknown": 1.0}, params)
+        found.params.update({"seed": seed, "data.supervision_rate": "1"})
+        return found
+
+    with_it = {"consistency_weight": "10", "consistency_after_steps": "150", "style_size": "27"}
+    runs = [
+        made("without", "0", 0.7, consistency_weight="0", consistency_after_steps="1500", style_size="27"),
+        made("strong", "0", 0.9, **with_it),
+        made("strong-1", "1", 0.8, **with_it),
+        made("weak", "0", 0.75, **with_it | {"consistency_weight": "3"}),
+        made("unrelated", "0", 0.1, consistency_weight="0", style_size="5"),
+    ]
+    log = MetricLog(runs[1].folder / METRICS_FILE)
+    for step in (1, 2):
+        log.append("epoch", step, {"images_per_second": 100.0 * step})
+    log.close()
+    written = write_report(report_named("consistency"), runs, tmp_path / "reports")
+    assert "## drawn_faces, ccvae, f = 1, 5 epochs, test" in written.markdown
+    rows = [line for line in written.markdown.splitlines() if line.startswith("|")]
+    assert rows[0] == "| | n | kept | switched on | images/s |"
+    assert rows[2:] == [
+        "| without | 1 | 0.700 | 0.500 |  |",
+        "| weight 3 | 1 | 0.750 | 0.500 |  |",
+        "| weight 10 | 2 | 0.850 ± 0.071 | 0.500 ± 0.000 | 200.0 |",
+    ]
+    assert "unrelated" not in written.markdown
+    assert written.runs == 4
+    nothing = write_report(report_named("consistency"), [runs[0]], tmp_path / "reports")
+    assert "no run on drawn_faces: python launch/sweep.py --recipe consistency (smaller" in nothing.markdown
+
+
 def test_matchers_have_columns_of_their_own_and_are_compared_by_what_a_change_leaves(tmp_path: Path) -> None:
     numbers = {
         "sift_matches_reconstructed": 20.0,
