@@ -88,6 +88,7 @@ function labelRow(app, label) {
     const share = path().share(state);
     moves.set(share, share === null ? "" : `${share.toFixed(2)} of the way from ${values[ends[0]]} to ${values[ends[1]]}`);
     row.classList.toggle("same", share === null);
+    if (share === null) known.textContent += " its typical values coincide,";
     moves.marks.forEach((mark, i) => {
       const at = (i - Number(moves.range.min)) / (moves.range.max - moves.range.min);
       mark.textContent = values[ends[i]];
