@@ -12,8 +12,14 @@ import pytest
 from mlflow.entities import Metric, Param
 
 from launch.compare import main
-from pipeline.tracking import SweepRun, start_sweep
+from launch.finish import finish
+from pipeline.cell import Cell
+from pipeline.config import RunConfig
+from pipeline.data.settings import DataConfig
+from pipeline.models.ccvae import CCVAEConfig
+from pipeline.tracking import SweepRun, TrackingSettings, start_sweep
 from pipeline.tracking.store import connect
+from tests.done_cells import make_done
 from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 
 pytestmark = quiet_mlflow
@@ -96,6 +102,20 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         main(arguments)
     assert stop.value.code == 2
     return capsys.readouterr().err
+
+
+def test_a_finished_sweep_shows_its_table_in_its_parent_run(store: Store) -> None:
+    parent = store.start("full")
+    store.add("full", parent, accuracy=0.86)
+    tracking = TrackingSettings(sweep="full", parent_run_id=parent.parent_run_id)
+    config = RunConfig(data=DataConfig(name="fashion_mnist"), model=CCVAEConfig(), tracking=tracking)
+    cell = Cell.named(store.runs / "full", config, "digest")
+    cell.write()
+    make_done(cell)
+    finish(store.runs / "full", [cell])
+    assert store.client.get_run(parent.parent_run_id).info.status == "FINISHED"
+    shown = [item.path for item in store.client.list_artifacts(parent.parent_run_id, "comparison")]
+    assert {"comparison/table.csv", "comparison/table.md", "comparison/runs.csv"} < set(shown)
 
 
 def test_a_table_has_mean_deviation_paper_and_the_runs_it_rests_on(
