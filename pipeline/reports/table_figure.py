@@ -28,8 +28,10 @@ def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
         _draw(axes.flat[place], panel)
     for ax in axes.flat[len(shown) :]:
         ax.set_visible(False)
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right upper", fontsize=7)
+    lines = {
+        name: line for ax in axes.flat for line, name in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=7)
     figure.suptitle(fill(title, 50 * columns), fontsize=9)  # the legend is next to it
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -37,8 +39,9 @@ def draw_paper_table(panels: list[Panel], title: str, path: Path) -> bool:
 
 
 def _draw(ax: Axes, panel: Panel) -> None:
+    between = min(0.12, 0.7 / len(panel.models))  # so that columns stay apart
     for number, model in enumerate(panel.models):
-        shift = 0.12 * (number - (len(panel.models) - 1) / 2)
+        shift = between * (number - (len(panel.models) - 1) / 2)
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         printed, ours = [], []
         for column, setting in enumerate(panel.settings):
@@ -56,8 +59,9 @@ def _draw(ax: Axes, panel: Panel) -> None:
             alpha=0.6,
             label=f"{model}, paper",
         )
-        x, mean, sd = zip(*ours, strict=True) if ours else ((), (), ())
-        ax.errorbar(x, mean, yerr=sd, marker=marker, color=colour, capsize=3, label=f"{model}, ours")
+        if ours:
+            x, mean, sd = zip(*ours, strict=True)
+            ax.errorbar(x, mean, yerr=sd, marker=marker, color=colour, capsize=3, label=f"{model}, ours")
     data = panel.data if panel.data == panel.dataset else f"{panel.data} (paper: {panel.dataset})"
     ax.set_title(f"{panel.metric.replace('_', ' ')}\n{data.replace('_', ' ')}", fontsize=8)
     ax.set_xticks(range(len(panel.settings)), panel.settings, fontsize=7)

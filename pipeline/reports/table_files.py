@@ -120,11 +120,12 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
             )
     if any(p is None for *_, p in compared):
         notes.append(f"systems with fewer than {FEWEST} runs are not compared: too few seeds")
+    columns: dict[tuple[str, str], list[str]] = {}
     for entry in panel.entries:
         if entry.runs:
             ids = ", ".join(f"{run.name} ({run.run_id[:8]})" for run in entry.runs)
-            notes.append(f"{entry.printed.model} at {entry.printed.setting}: {ids}")
-    return notes
+            columns.setdefault((entry.printed.model, ids), []).append(entry.printed.setting)
+    return [*notes, *(f"{model} at {', '.join(each)}: {ids}" for (model, ids), each in columns.items())]
 
 
 def _who_reads(panel: Panel) -> list[str]:

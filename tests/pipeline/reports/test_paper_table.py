@@ -261,6 +261,8 @@ def test_factors_and_expressions_are_columns(tmp_path: Path) -> None:
         for name, epochs in (("transformed_mnist", "30"), ("affectnet", "20"))
     )
     found = panels(table("rb_vae-table1"), [of_digits, of_faces])
+    text = table_files.as_markdown(table("rb_vae-table1"), found)
+    assert f"- rb_vae at red, scale, width, average: {of_digits.name} (" in text
     for data, expected in (
         ("transformed_mnist", {"red": 0.1, "scale": 0.2, "width": 0.3, "average": 0.2}),
         ("affectnet", {"happiness": 0.6, "fear": 0.4}),
