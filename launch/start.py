@@ -61,6 +61,10 @@ def run_sweep(options: Sweep, existing: Sequence[Cell] | None = None) -> int:
 
 def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     recipe = find_recipe(options.recipe or QUICK) if existing is None else None
+    if existing is None and (options.objective or options.prune_after):
+        raise LaunchError(
+            "--objective and --prune-after belong to a search: say what to search with --search"
+        )
     if recipe is not None:
         options = replace(
             options, recipe=recipe.name if options.recipe else None, name=options.name or recipe.sweep

@@ -28,6 +28,7 @@ from launch.recipes.named import listed
 from launch.remove import Remove, remove
 from launch.rename import Rename, rename
 from launch.retry import Retry, retry
+from launch.search.rounds import search
 from launch.start import run_sweep
 from launch.sweep_options import Sweep
 from launch.upgrade import Upgrade, upgrade
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         described = "\n".join(listed())
         description = f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}"
         options = parsed(Sweep, given, prog="sweep.py", description=description)
-        raise SystemExit(run_sweep(options))
+        if not options.search:
+            raise SystemExit(run_sweep(options))
+        raise SystemExit(search(options))
 
 
 if __name__ == "__main__":

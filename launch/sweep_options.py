@@ -67,6 +67,16 @@ class Sweep:
     """any field of the runs (docs/own_sweeps.md), such as model.style_size=20,40; several values make a grid"""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
     """only the cells whose name, or a field given with --set, contains one of these texts, such as ccvae- or f0.06"""
+    search: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=LOW..HIGH[:log]")] = ()
+    """search these fields of one run (or FIELD=A,B,C) with Optuna; each trial is a cell (docs/own_sweeps.md)"""
+    objective: Annotated[str | None, tyro.conf.arg(metavar="MEASURE/METRIC")] = None
+    """what a search optimises, on --split, which is valid by default and never test"""
+    trials: int = 20
+    """number of trials of a search; a larger number continues it"""
+    at_once: int = 4
+    """trials of a round of a search: those of the next one are suggested by their results"""
+    prune_after: Annotated[tuple[int, ...], tyro.conf.arg(metavar="EPOCHS")] = ()
+    """numbers of epochs after which a trial that is worse than the median of the completed ones ends"""
     runs: Path = Path("runs")
     """folder for the sweeps, and for the MLflow store unless MLFLOW_TRACKING_URI is set"""
     places: tyro.conf.OmitArgPrefixes[DataPlaces] = field(default_factory=DataPlaces)

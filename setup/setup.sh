@@ -163,7 +163,7 @@ make_venv() {
 installed_version() { $python -c "import importlib.metadata as m; print(m.version('$1'))" 2>/dev/null; }
 
 install_python_packages() {
-    local extras=ffcv,measures
+    local extras=ffcv,measures,search
     if [ "$mode" = test ]; then extras=$extras,onnx,dev; fi
     if command -v nvidia-smi >/dev/null; then
         extras=$extras,gpu

@@ -110,7 +110,7 @@ def disagreements(installation: Installation) -> Iterator[str]:
         yield f"the setup installs {missing} from Debian, environment.yml does not"
     for extra in libraries - installation.system_libraries():
         yield f"environment.yml lists {extra}, the setup installs nothing like it from Debian"
-    if pip_lines != ["-c constraints.txt", "-e .[ffcv,measures,onnx,dev]"]:
+    if pip_lines != ["-c constraints.txt", "-e .[ffcv,measures,search,onnx,dev]"]:
         yield f"environment.yml has pip install {pip_lines}, not the project itself with the pinned versions"
 
 
