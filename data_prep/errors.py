@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from data_prep.program_name import as_called
+
 
 class UserError(Exception):
     """Base of all errors that the user can fix; ``str(error)`` is one sentence that names what is wrong."""
@@ -98,7 +100,7 @@ def report_user_errors() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_called(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:
         if not _stdout_is_broken():

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import tyro
 
 from data_prep.errors import LaunchError
+from data_prep.program_name import as_called
 
 T = TypeVar("T")
 Kind = Literal["switch", "single", "several", "pairs"]
@@ -46,7 +47,7 @@ def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, desc
         options,
         args=appended(arguments, options),
         prog=prog,
-        description=description or inspect.cleandoc(options.__doc__ or ""),
+        description=as_called(description or inspect.cleandoc(options.__doc__ or "")),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
 

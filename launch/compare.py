@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import TrackingError, report_user_errors
+from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.chosen_sweep import chosen_sweep, is_of_folder
 from launch.command_line import parsed
@@ -68,7 +69,7 @@ class Compare:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     with report_user_errors():
-        compare(parsed(Compare, arguments, prog="python launch/compare.py"))
+        compare(parsed(Compare, arguments, prog=program("compare")))
 
 
 def compare(options: Compare) -> None:

@@ -19,10 +19,12 @@ if __name__ == "__main__":
 import tyro
 
 from data_prep.errors import Interrupted, report_user_errors
+from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch.command_line import appended
+from launch.commands import children_import_this_code
 from launch.plan import DataPlaces, located, make_cells, write_cells
 from launch.readers import needed_readers, with_readers
 from launch.scripting import claim_for_one_process
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tyro.extras.overridable_config_cli(
                 presets,
                 args=appended(arguments, Debug),
-                prog="debug.py",
+                prog=program("debug"),
                 description=inspect.cleandoc(Debug.__doc__ or ""),
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
@@ -112,4 +114,5 @@ def debug_run(options: Debug) -> None:
 
 if __name__ == "__main__":
     imports_are_done()
+    children_import_this_code()
     main()

@@ -19,11 +19,11 @@ if __name__ == "__main__":
 import tyro
 
 from data_prep.errors import LaunchError, TrackingError, UserError, report_user_errors
+from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.command_line import described, parsed
-from launch.monitoring.named import SweepFolder
+from launch.monitoring.named import named_run
 from pipeline.cell import Cell
-from pipeline.cells.folder import CellFolder
 from pipeline.cells.lease import is_running
 from pipeline.pages.explored_cell import FILE, write_explorer
 from pipeline.tracking import sync
@@ -62,7 +62,7 @@ class Explore:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        explore(parsed(Explore, arguments, prog="python launch/explore.py"))
+        explore(parsed(Explore, arguments, prog=program("explore")))
 
 
 def explore(options: Explore) -> Path:
@@ -75,7 +75,7 @@ def explore(options: Explore) -> Path:
     """
     if options.pictures < 1:
         raise LaunchError(f"--pictures is {options.pictures}; it must be at least 1")
-    cell = Cell.open(_named(options).config_file)
+    cell = Cell.open(named_run(options.run, options.cell, options.runs).config_file)
     path = (options.out or cell.folder / FILE).absolute()
     write_explorer(cell, path, split=options.split, pictures=options.pictures)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -84,17 +84,6 @@ def explore(options: Explore) -> Path:
     if options.open:
         webbrowser.open(path.as_uri())
     return path
-
-
-def _named(options: Explore) -> CellFolder:
-    folder = Path(options.run)
-    if (folder / "config.json").is_file():
-        return CellFolder(folder.absolute())
-    sweep = SweepFolder.named(options.run, options.runs)
-    if not options.cell and len(sweep.cells) > 1:
-        names = ", ".join(cell.name for cell in sweep.cells[:4])
-        raise LaunchError(f"{options.run} has {len(sweep.cells)} runs: name one after it, such as {names}")
-    return sweep.cell(options.cell)
 
 
 def _send(cell: CellFolder, path: Path) -> None:

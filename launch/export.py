@@ -1,4 +1,4 @@
-"""A trained model to hand on: ``python launch/export.py SWEEP/CELL --out FOLDER``."""
+"""A trained model to hand on: ``python launch/export.py SWEEP CELL --out FOLDER``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if __name__ == "__main__":
 import tyro
 
 from data_prep.errors import report_user_errors
+from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.command_line import parsed
-from launch.monitoring.named import SweepFolder
+from launch.monitoring.named import named_run
 from pipeline.cell import Cell
 from pipeline.exports.export import export_cell
 
@@ -34,12 +35,14 @@ class Export:
     of one's own travels with its source, which whoever opens the export has to allow (trust_code=True).
 
     Examples:
-      python launch/export.py fashion-mnist/ccvae-fashion_mnist-f0.06-seed0 --out ccvae-clothes
+      python launch/export.py fashion-mnist ccvae-fashion_mnist-f0.06-seed0 --out ccvae-clothes
       python launch/export.py runs/debug/ccvae-pictures-f1-seed0-0a1b2c3d --out mine --onnx
     """
 
     run: Annotated[str, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
-    """a run's folder, or SWEEP/TEXT with a text that the name of one run of that sweep contains"""
+    """the run's folder, or the name of its sweep"""
+    cell: Annotated[str, tyro.conf.arg(metavar="[CELL]"), tyro.conf.Positional] = ""
+    """with a sweep: a part of the run's name"""
     out: Path
     """the new folder"""
     onnx: bool = False
@@ -53,7 +56,7 @@ class Export:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        export(parsed(Export, arguments, prog="export.py"))
+        export(parsed(Export, arguments, prog=program("export")))
 
 
 def export(options: Export) -> None:
@@ -64,7 +67,7 @@ def export(options: Export) -> None:
         RunError: it is not trained, or its data set or checkpoints are lost.
         ConfigError: the folder exists, or the system or its network cannot be exported.
     """
-    cell = _cell(options)
+    cell = Cell.open(named_run(options.run, options.cell, options.runs).config_file)
     exported = export_cell(cell, options.out, all_figures=options.all_figures, onnx=options.onnx)
     for file in sorted(path for path in options.out.iterdir() if path.is_file()):
         print(f"{file.stat().st_size:>12,} bytes  {file}")
@@ -78,14 +81,6 @@ def export(options: Export) -> None:
             f"left out: {exported.figures_left_out} figures that show pictures of {exported.record.data.name}, whose licence"
             f" is: {exported.record.data.licence} (--all-figures adds them)"
         )
-
-
-def _cell(options: Export) -> Cell:
-    folder = Path(options.run)
-    if (folder / "config.json").is_file():
-        return Cell.open(folder / "config.json")
-    sweep, _, text = options.run.rstrip("/").rpartition("/")
-    return Cell.open(SweepFolder.named(sweep or text, options.runs).cell(text if sweep else "").config_file)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ import tyro
 from data_prep.errors import ConfigError, LaunchError, report_user_errors
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import Manifest
+from data_prep.program_name import program
 from data_prep.stages import is_complete
 from data_prep.start_up import imports_are_done
 from launch.clusters import make_backend
 from launch.clusters.backend import ClusterName
 from launch.clusters.resources import Resources
 from launch.command_line import parsed
+from launch.commands import children_import_this_code
 from launch.finish import finish, finish_readers
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         described = (
             f"{inspect.cleandoc(Measure.__doc__ or '')}\n\nMeasures:\n{indent(describe_measures(), '  ')}"
         )
-        options = parsed(Measure, arguments, prog="measure.py", description=described)
+        options = parsed(Measure, arguments, prog=program("measure"), description=described)
         raise SystemExit(measure_sweep(options))
 
 
@@ -257,4 +259,5 @@ def _some(names: Sequence[str]) -> str:
 
 if __name__ == "__main__":
     imports_are_done()
+    children_import_this_code()
     main()

@@ -26,6 +26,7 @@ from data_prep.contact_sheet import PICTURES_PER_LINE, write_sheet_of
 from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
+from data_prep.program_name import program
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES, source_named
 from data_prep.sources.options import described_options, option_names, parsed_options
@@ -35,6 +36,7 @@ from data_prep.stages import is_complete, naming_unwritable_places, prepare, wan
 from data_prep.start_up import imports_are_done
 from launch.clusters.slurm.shard_jobs import ShardJobs
 from launch.command_line import described, parsed
+from launch.commands import children_import_this_code
 from launch.inspecting import Inspect, inspect_data_set, print_shape, print_summary
 from launch.stopping import stopping_as_with_ctrl_c
 
@@ -94,10 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     with report_user_errors(), stopping_as_with_ctrl_c():
         if given[:1] == ["inspect"]:
-            inspect_data_set(parsed(Inspect, given[1:], prog="prepare.py inspect"))
+            inspect_data_set(parsed(Inspect, given[1:], prog=f"{program('prepare')} inspect"))
             return
         _refuse_options_of_sources(given)
-        options = parsed(Prepare, _one_option_each(given), prog="prepare.py", description=_description())
+        options = parsed(
+            Prepare, _one_option_each(given), prog=program("prepare"), description=_description()
+        )
         _check_cluster(options)
         if options.check:
             _look(options)
@@ -283,4 +287,5 @@ def _refuse_options_of_sources(given: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     imports_are_done()
+    children_import_this_code()
     main()

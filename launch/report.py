@@ -14,6 +14,7 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
 import tyro
 
 from data_prep.errors import LaunchError, report_user_errors
+from data_prep.program_name import program
 from launch.command_line import parsed
 from pipeline.reports.finished import finished_runs
 from pipeline.reports.registry import REPORTS, report_named
@@ -53,7 +54,7 @@ class Report:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
-        report(parsed(Report, arguments, prog="python launch/report.py"))
+        report(parsed(Report, arguments, prog=program("report")))
 
 
 def report(options: Report) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from data_prep.errors import report_user_errors
+from data_prep.program_name import program
 from launch.cancel import Cancel, cancel
 from launch.command_line import parsed
 from launch.monitoring.logs import Logs, show_logs
@@ -27,7 +28,7 @@ class Subcommand:
     def main(self, name: str, arguments: Sequence[str]) -> NoReturn:
         """The command line without the first word; always ends with SystemExit."""
         with report_user_errors():
-            options: Any = parsed(self.options, arguments, prog=f"sweep.py {name}")
+            options: Any = parsed(self.options, arguments, prog=f"{program('sweep')} {name}")
             try:
                 raise SystemExit(self.do(options))
             except BrokenPipeError:  # the reader, such as `head`, has exited

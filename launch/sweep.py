@@ -12,6 +12,7 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from launch.command_line import parsed
+from launch.commands import children_import_this_code
 from launch.subcommands import SUBCOMMANDS, Subcommand
 
 if __name__ == "__main__":
@@ -22,6 +23,7 @@ if __name__ == "__main__":
 
 
 from data_prep.errors import report_user_errors
+from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.extend import Extend, extend
 from launch.recipes.named import listed
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with report_user_errors():
         described = "\n".join(listed())
         description = f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}"
-        options = parsed(Sweep, given, prog="sweep.py", description=description)
+        options = parsed(Sweep, given, prog=program("sweep"), description=description)
         if not options.search:
             raise SystemExit(run_sweep(options))
         raise SystemExit(search(options))
@@ -57,4 +59,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     imports_are_done()
+    children_import_this_code()
     main()

@@ -69,6 +69,22 @@ class SweepFolder:
         raise LaunchError(f"no cell of {self.path.name} matches {text!r}; {hint}")
 
 
+def named_run(run: str, cell: str, runs: Path) -> CellFolder:
+    """The cell in a folder, or that of a sweep whose name has the text ``cell`` in it (any, if the sweep has only one).
+
+    Raises:
+        LaunchError: there is no such sweep or cell, or there are several.
+    """
+    folder = Path(run)
+    if (folder / "config.json").is_file():
+        return CellFolder(folder.absolute())
+    sweep = SweepFolder.named(run, runs)
+    if not cell and len(sweep.cells) > 1:
+        names = ", ".join(each.name for each in sweep.cells[:4])
+        raise LaunchError(f"{run} has {len(sweep.cells)} runs: name one after it, such as {names}")
+    return sweep.cell(cell)
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 

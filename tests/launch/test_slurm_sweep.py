@@ -318,6 +318,8 @@ def test_a_sweep_with_any_name_in_any_folder_runs_without_the_environment_and_no
     place = tmp_path / 'a "runs" $(touch pwned) folder'
     name = "it's `touch pwned`; echo x > pwned & $(touch pwned)"
     place.mkdir()
+    for package in ("data_prep", "pipeline", "jobs", "launch", "submitit"):
+        (place / f"{package}.py").write_text("raise SystemExit('a file of the working folder was imported')")
     monkeypatch.chdir(place)
     monkeypatch.setenv("A_SERVICES_TOKEN", SECRET)
     store = fresh_store(place / "it's a store")

@@ -124,8 +124,9 @@ def _setup(script: Script, lines: Sequence[str]) -> list[str]:
     code, folder = shlex.quote(str(script.code)), shlex.quote(str(script.folder))
     failed = _epilogue(script, '"$setup_status"') + ' --setup-line "$setup_line"'
     return [
-        *checked_lines(lines, f"export PYTHONPATH={code}; {failed}"),
-        f'export PYTHONPATH={code}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+        *checked_lines(lines, f"export PYTHONSAFEPATH=1 PYTHONPATH={code}; {failed}"),
+        # Safe: not from the working folder, where a file of the user's may have the name of a package.
+        f'export PYTHONSAFEPATH=1 PYTHONPATH={code}"${{PYTHONPATH:+:$PYTHONPATH}}"',
         f'ln -sf {folder}/task-"$SLURM_ARRAY_TASK_ID".pkl'
         f' {folder}/"$SLURM_ARRAY_JOB_ID"_"$SLURM_ARRAY_TASK_ID"_submitted.pkl',
     ]

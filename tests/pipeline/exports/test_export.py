@@ -194,14 +194,14 @@ def test_the_command_exports_a_run_that_is_named_in_part_and_nothing_that_is_the
     cell: Cell, tiny_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = ["--runs", str(cell.folder.parents[1])]
-    command.main(["sweep/ccvae", "--out", str(tmp_path / "out"), "--all-figures", *runs])
+    command.main(["sweep", "ccvae", "--out", str(tmp_path / "out"), "--all-figures", *runs])
     said = capsys.readouterr().out
     assert "model.safetensors" in said
     assert f"{cell.name}: " in said
     assert (tmp_path / "out" / "figures" / "reconstructions.png").is_file()
     for arguments, sentence in [
-        (["sweep/ccvae", "--out", str(tmp_path / "out"), *runs], "out exists already"),
-        (["sweep/m2", "--out", str(tmp_path / "other"), *runs], "no cell of sweep matches 'm2'"),
+        (["sweep", "ccvae", "--out", str(tmp_path / "out"), *runs], "out exists already"),
+        (["sweep", "m2", "--out", str(tmp_path / "other"), *runs], "no cell of sweep matches 'm2'"),
         (
             [str(small_cell(tmp_path, small_run(tiny_data_set)).folder), "--out", str(tmp_path / "other")],
             "not trained",
