@@ -24,6 +24,7 @@ from data_prep.start_up import imports_are_done
 from launch.command_line import described, parsed
 from launch.monitoring.named import named_run
 from pipeline.cell import Cell
+from pipeline.cells.folder import CellFolder
 from pipeline.cells.lease import is_running
 from pipeline.pages.explored_cell import FILE, write_explorer
 from pipeline.tracking import sync

@@ -39,7 +39,7 @@ def test_every_program_has_a_command_that_is_declared() -> None:
 def test_usage_names_what_was_called(
     name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands.os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(commands, "imports_are_done", lambda: None)
     monkeypatch.setattr(sys, "argv", [f"/somewhere/bin/traitvae-{name}", *arguments])
     with pytest.raises(SystemExit) as end:
