@@ -49,7 +49,7 @@ def finish(sweep: Path, cells: Sequence[Cell]) -> None:
     if not cells:
         raise LaunchError(f"{sweep} has no cells")
     done = [is_done(cell) for cell in cells]
-    settings = cells[0].config.tracking
+    settings = Cell.open(cells[0].config_file).config.tracking  # as written: a planned cell has none yet
     uri = tracking_uri(settings.uri, sweep.parent)
     if settings.parent_run_id is not None:
         wait_for_store(uri)
