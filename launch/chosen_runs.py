@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from data_prep.errors import LaunchError
 from data_prep.sources.options import parsed_options
-from launch.recipes.named import FoundRecipe
+from launch.recipes import FoundRecipe
 from launch.set_fields import Grid, parsed_grid, shown_fields, with_fields
 from launch.sweep_options import Sweep
 from pipeline.cell import Cell

@@ -80,6 +80,16 @@ def recorded_launches(
     return found
 
 
+def launched_by(sweep: Path, command: Command) -> set[str]:
+    """The cells that a command has started."""
+    return {
+        name
+        for launch in _read(sweep)
+        if launch.get("command", "sweep") == command
+        for name in launch["cells"]
+    }
+
+
 def newest_launch(sweep: Path, kind: type[Options], command: Command = "sweep") -> Options:
     """The options of the newest launch by a command; those of its class by default if none is recorded.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
 from launch.former import refuse_former_cells
-from launch.launch_record import Launch, describe_options, recorded_launches
+from launch.launch_record import Launch, describe_options, launched_by, recorded_launches
 from launch.measure import Measure, measure_sweep
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
@@ -55,7 +55,10 @@ def retry(options: Retry) -> int:
     if not failed:
         print(f"no cell of {sweep.path.name} has failed")
         return 0
-    measured_on_request = [cell.name for cell in chosen if cell.name in failed and is_done(cell)]
+    measured = launched_by(sweep.path, "measure")
+    measured_on_request = [
+        cell.name for cell in chosen if cell.name in measured.intersection(failed) and is_done(cell)
+    ]
     others = [name for name in failed if name not in measured_on_request]
     launches: list[Launch[Sweep] | Launch[Measure]] = [
         *recorded_launches(sweep.path, Sweep, others),

@@ -25,8 +25,7 @@ from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import Watch, failures, summary
 from launch.plan import located, needed_data, planned_cells, write_cells
 from launch.readers import ReaderSweep, needed_readers, of_readers, with_readers, written_readers
-from launch.recipes import QUICK, RECIPES
-from launch.recipes.named import find_recipe
+from launch.recipes import QUICK, RECIPES, find_recipe
 from launch.set_fields import parsed_grid, without_the_field
 from launch.stopping import stopping_as_with_ctrl_c
 from launch.store import recording_a_stop, wait_for_store

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from data_prep.errors import ConfigError, LaunchError
-from launch.recipes import RECIPES, Recipe
+from launch.recipes.registry import RECIPES, Recipe
 from pipeline.config import RunConfig
 from pipeline.own_module import imported
 from pipeline.own_source import OwnSource, is_own

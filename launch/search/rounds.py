@@ -17,8 +17,7 @@ from launch.former import refuse_former_cells
 from launch.monitoring.named import SweepFolder
 from launch.plan import needed_data, planned_cells
 from launch.readers import needed_readers
-from launch.recipes import QUICK
-from launch.recipes.named import FoundRecipe, find_recipe
+from launch.recipes import QUICK, FoundRecipe, find_recipe
 from launch.search.objective import Objective
 from launch.search.report import draw_trials, print_trials, write_trials
 from launch.search.searched import search_settings, searched_run

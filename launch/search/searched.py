@@ -11,7 +11,7 @@ from data_prep.sources import SOURCES
 from launch.chosen_runs import chosen_cells, chosen_runs
 from launch.plan import located, needed_data, planned_cells
 from launch.readers import with_readers
-from launch.recipes.named import FoundRecipe
+from launch.recipes import FoundRecipe
 from launch.search.objective import Objective
 from launch.search.space import parsed_space
 from launch.search.study import SearchSettings

@@ -97,6 +97,7 @@ def test_only_failed_cells_are_started_again_with_the_former_resources(tmp_path,
     record_launch(sweep, ASKED, [cell.name for cell in (done, failed, also_failed, open_cell)])
     make_done(done)
     failed.give_up("a reason")
+    make_done(also_failed)  # by a launch of the sweep: nothing else was measured
     also_failed.give_up("another")
     assert say("retry", "tiny", runs=sweep.parent) == 0
     assert say("retry", "tiny", "seed2", "--detach", runs=sweep.parent) == 0
