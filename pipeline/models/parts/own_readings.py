@@ -17,6 +17,7 @@ with ``ŷ`` held fixed, each label by itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -77,7 +78,7 @@ class OwnReadingsConfig(CharacteristicVAEConfig):
             )
 
 
-class OwnReadingsVAE(CharacteristicVAE):
+class OwnReadingsVAE(CharacteristicVAE, ABC):
     """A system with ``q(y | z_c)`` and draws of ``z_c`` for given labels, which may have both terms in its objective."""
 
     def __init__(self, config: OwnReadingsConfig, data: DataSpec) -> None:
@@ -93,9 +94,9 @@ class OwnReadingsVAE(CharacteristicVAE):
         self.has_pseudo_labels = config.pseudo_label_weight > 0 and epoch >= config.pseudo_label_after_epochs
         return before != (self.is_consistent, self.has_pseudo_labels)
 
+    @abstractmethod
     def characteristics_of(self, labels: UInt8[Tensor, "rows label"]) -> Float[Tensor, "rows characteristic"]:
         """A fresh ``z_c`` for each row of arranged labels; systems say from what."""
-        raise NotImplementedError
 
     def with_own_readings(
         self,
