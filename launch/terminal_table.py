@@ -40,14 +40,11 @@ def print_table(
     rows = [row for row in rows if any(name in row.metrics for name in metrics)]
     shown = len(metrics[:SHOWN])
     least = 2 if "majority_baseline" in metrics[:2] else 1
-    table = _table(title, rows, metrics[:shown])
-    unbounded = console.options.update(max_width=10_000)
-    while shown > least and Measurement.get(console, unbounded, table).maximum > console.width:
+    while shown > least and _width(rows, metrics[:shown], console) > console.width:
         shown -= 1
-        table = _table(title, rows, metrics[:shown])
-    if Measurement.get(console, unbounded, table).maximum > console.width:
-        table = _table(title, rows, metrics[:shown], narrow=True)
-    console.print(table)
+    narrow = _width(rows, metrics[:shown], console) > console.width
+    names = headings(rows, metrics[:shown])
+    console.print(_table(title, names, body(rows, metrics[:shown]), narrow=narrow))
     print_notes([*not_shown(metrics[SHOWN:], metrics[shown:SHOWN]), *notes(rows, metrics[:shown])], console)
 
 
@@ -57,10 +54,18 @@ def print_notes(sentences: Sequence[str], console: Console) -> None:
         console.print(escape(sentence), soft_wrap=True, highlight=False)
 
 
-def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: bool = False) -> Table:
+def _width(rows: Sequence[Row], metrics: Sequence[str], console: Console) -> int:
+    """The columns of a terminal that the table takes: those of one row with each column's longest cell."""
+    longest = [max(cells, key=len) for cells in zip(*body(rows, metrics), strict=True)]
+    table = _table("", headings(rows, metrics), [longest] if longest else [])
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def _table(
+    title: str, names: Sequence[str], lines: Sequence[Sequence[str]], *, narrow: bool = False
+) -> Table:
     """A table whose numbers are never truncated; a narrow one wraps names and standard deviations."""
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    names = headings(rows, metrics)
     for heading in names:
         justify: JustifyMethod = "left" if heading in (*TEXT_COLUMNS, "paper") else "right"
         broken = heading.replace("_", "\n").replace("/", "/\n")
@@ -68,7 +73,7 @@ def _table(title: str, rows: Sequence[Row], metrics: Sequence[str], *, narrow: b
             broken = broken.replace(word, halves)
         folds = narrow and heading in TEXT_COLUMNS
         table.add_column(broken, justify=justify, no_wrap=not folds, overflow="fold")
-    for line in body(rows, metrics):
+    for line in lines:
         cells = zip(names, line, strict=True)
         table.add_row(*(escape(_in_lines(heading, cell) if narrow else cell) for heading, cell in cells))
     return table
