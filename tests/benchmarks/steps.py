@@ -45,6 +45,8 @@ FACES = DataSpec(
 PAPER = "ccvae-celeba"
 BARE = "encoder + decoder + Adam"
 Work = Callable[[], int]
+LATE_EPOCH, LATE_STEP = 50, 10_000
+"""Where all terms of every preset have begun."""
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -65,6 +67,8 @@ class Steps:
     """presets (default: all)"""
     threads: tuple[int, ...] = (1,)
     """threads of torch, one table for each"""
+    precision: Precision = "float32"
+    """of each system's step"""
     variants: bool = False
     """also measure each combination of precision and memory format, for ccvae-celeba"""
     compiled: bool = False
@@ -116,17 +120,18 @@ def measure_steps(asked: Steps) -> None:
         keep_freed_memory()
     batch = random_batch(asked)
     before = torch.get_num_threads()
+    each = Variant(precision=asked.precision)
     clock = time.perf_counter if asked.clock == "wall" else time.process_time
     try:
         for threads in asked.threads:
             torch.set_num_threads(threads)
-            contenders = {BARE: bare_step(batch, Variant(), asked.steps)}
+            contenders = {BARE: bare_step(batch, each, asked.steps)}
             for name in asked.systems or PRESETS:
                 try:
-                    contenders[name] = system_step(name, batch, Variant(), asked.steps)
+                    contenders[name] = system_step(name, batch, each, asked.steps)
                 except ConfigError as error:
                     print(f"{name} is left out: {error}")
-            title = f"A training step of each system, {threads} thread(s), {Variant()}"
+            title = f"A training step of each system, {threads} thread(s), {each}"
             show(title, rates(contenders, asked.rounds, clock), "images")
         if asked.variants:
             for variant in variants(compiled=asked.compiled):
@@ -172,10 +177,11 @@ def system_step(
     if variant.channels_last:
         step.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     step.warm_up(batch)
+    step.begin_epoch(LATE_EPOCH)
 
     def work() -> int:
         for number in range(steps):
-            step(batch, number, len(batch))
+            step(batch, LATE_STEP + number, len(batch))
         return steps * len(batch)
 
     return work

@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from data_prep.errors import ConfigError
@@ -54,6 +54,8 @@ class OwnReadingsConfig(CharacteristicVAEConfig):
     """Largest share of a 5 x 5 blur mixed into half of its pictures."""
     consistency_after_steps: int = 1500
     """Steps before it begins, in which encoder and classifier learn to read."""
+    consistency_share: float = 1.0
+    """Share of a batch's images for which it is computed, from a random start evenly over the batch; scaled to all."""
     pseudo_label_weight: float = 0.0
     """Factor of ``log q(ŷ_i | x shifted)`` of labels that are not observed, but read with confidence; 0 disables it."""
     pseudo_label_threshold: float = 0.95
@@ -67,6 +69,10 @@ class OwnReadingsConfig(CharacteristicVAEConfig):
         CharacteristicVAEConfig.__post_init__(self)  # super() does not work in a dataclass with slots
         check_at_least(0, self, "consistency_weight", "consistency_noise", "consistency_after_steps")
         check_at_least(0, self, "pseudo_label_weight", "pseudo_label_shift", "pseudo_label_after_epochs")
+        if not 0 < self.consistency_share <= 1:
+            raise ConfigError(
+                f"{self.system}: consistency_share is {self.consistency_share}; it is a share of the images, above 0, at most 1"
+            )
         if not 0 <= self.consistency_blur <= 1:
             raise ConfigError(
                 f"{self.system}: consistency_blur is {self.consistency_blur}; it is a share, 0 to 1"
@@ -133,8 +139,12 @@ class OwnReadingsVAE(CharacteristicVAE, ABC):
     def consistency(
         self, batch: Batch, mean: Float[Tensor, "batch latent"], scale: Float[Tensor, "batch latent"]
     ) -> Float[Tensor, " batch"]:
-        """``Σ_j log q(y'_j | x')`` of each image decoded with changed labels; gradients reach the decoder alone."""
-        config = self.own_readings
+        """``Σ_j log q(y'_j | x')`` of each image decoded with changed labels; gradients reach the decoder alone.
+
+        With a share below 1 it is 0 for the images left out and larger for the others; the expectation is the same.
+        """
+        config, rows = self.own_readings, len(batch)
+        asked = evenly_spread(rows, config.consistency_share, mean.device)
         with torch.no_grad():
             z_c, z_s = self.split(sample(mean, scale, 1)[0])
             labels = self.observed_or_read(batch, z_c)
@@ -142,7 +152,7 @@ class OwnReadingsVAE(CharacteristicVAE, ABC):
                 config.consistency_change, labels, self.layout.cardinalities, batch
             )
             z_c = torch.where(self.layout.by_latent(changed), self.characteristics_of(wanted), z_c)
-        pixels = self.mean_pixels(torch.cat([z_c, z_s], dim=-1))
+        pixels = self.mean_pixels(torch.cat([z_c, z_s], dim=-1)[asked])
         if config.consistency_blur:
             pixels = softened(pixels.unflatten(1, self.image_shape), config.consistency_blur).flatten(1)
         if config.consistency_noise:
@@ -151,7 +161,8 @@ class OwnReadingsVAE(CharacteristicVAE, ABC):
         size = self.layout.latents
         samples = sample(read_mean[:, :size], read_scale[:, :size], READING_SAMPLES)
         log_q = [log_mean_exp(of_samples) for of_samples in held_fixed(self.classifier, samples)]
-        return values_given(self.layout, log_q, wanted).sum(-1)
+        agreement = values_given(self.layout, log_q, wanted[asked]).sum(-1) * (rows / len(asked))
+        return agreement.new_zeros(rows).index_copy(0, asked, agreement)
 
     def observed_or_read(
         self, batch: Batch, z_c: Float[Tensor, "batch characteristic"]
@@ -181,3 +192,13 @@ class OwnReadingsVAE(CharacteristicVAE, ABC):
         again = self.log_predictives(*self.posterior(to_pixels(image)))
         agreement = values_given(self.layout, again, labels).masked_fill(~sure, 0).sum(-1)
         return torch.cat([none, agreement]), torch.cat([none, full_precision(sure).sum(-1)])
+
+
+def evenly_spread(rows: int, share: float, device: torch.device) -> Int64[Tensor, " asked"]:
+    """The places of a share of the rows, one at least, from a random start: each with the same probability (Madow 1949)."""
+    asked = min(rows, max(1, round(share * rows)))
+    if asked == rows:
+        return torch.arange(rows, device=device)
+    start = torch.rand(1, dtype=torch.float64, device=device)
+    places = (torch.arange(asked, device=device) + start) * (rows / asked)
+    return places.long().clamp(max=rows - 1)

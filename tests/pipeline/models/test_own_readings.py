@@ -106,7 +106,13 @@ def read_again(reference: CCVAEReference, x: Tensor, labels: list[int], unit: Te
 
 
 def consistency_written_out(
-    model: OwnReadingsVAE, change: str, fresh: Tensor, z_noise: Tensor, pixel_noise: Tensor, unit: Tensor
+    model: OwnReadingsVAE,
+    change: str,
+    fresh: Tensor,
+    z_noise: Tensor,
+    pixel_noise: Tensor,
+    unit: Tensor,
+    asked: list[int],
 ) -> Tensor:
     """The term of each row; ``fresh`` are the latents that the system draws for all labels of a row, arranged."""
     reference, found = reference_of(model), []
@@ -118,6 +124,10 @@ def consistency_written_out(
             [y if y is not None else most_probable(reference, i, codes[row]) for i, y in enumerate(known)]
         )
     for row in range(ROWS):
+        if row not in asked:
+            found.append(torch.zeros(()))
+            continue
+        place = asked.index(row)
         wanted, drawn = list(labels[row]), [0, 1, 2]
         if change == "another_row":
             wanted = labels[(row + 1 + int(FURTHER[row] * (ROWS - 1))) % ROWS]
@@ -129,22 +139,34 @@ def consistency_written_out(
         for label in drawn:
             z[reference.places[label]] = fresh[row, reference.places[label]]
         x = 1 / (1 + torch.exp(-network(reference.weights, "decoder", z)))
-        share = BLUR * max(0.0, 2 * STRENGTHS[row] - 1)
-        x = (1 - share) * x + share * blurred(x) + NOISE * pixel_noise[row]
-        found.append(read_again(reference, x, wanted, unit[:, row]))
+        share = BLUR * max(0.0, 2 * STRENGTHS[place] - 1)
+        x = (1 - share) * x + share * blurred(x) + NOISE * pixel_noise[place]
+        found.append(ROWS / len(asked) * read_again(reference, x, wanted, unit[:, place]))
     return torch.stack(found)
 
 
 @pytest.mark.parametrize(
-    ("system", "change"),
-    [("ccvae", "one_label"), ("ccvae", "another_row"), ("diva", "one_label"), ("m3", "another_row")],
+    ("system", "change", "share", "asked_rows"),
+    [
+        ("ccvae", "one_label", 1.0, [0, 1, 2, 3, 4]),
+        ("ccvae", "another_row", 0.6, [1, 2, 4]),
+        ("diva", "one_label", 0.4, [1, 4]),
+        ("m3", "another_row", 1.0, [0, 1, 2, 3, 4]),
+    ],
 )
 @pytest.mark.usefixtures("float64")
 def test_consistency_is_that_written_out_and_moves_the_decoder_alone(
-    system: str, change: str, draws: InjectedDraws, monkeypatch: pytest.MonkeyPatch
+    system: str,
+    change: str,
+    share: float,
+    asked_rows: list[int],
+    draws: InjectedDraws,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(own_readings, "READING_SAMPLES", SAMPLES)
-    options = {"consistency_change": change, "consistency_noise": NOISE, "consistency_blur": BLUR}
+    rows = len(asked_rows)
+    options: dict[str, Any] = {"consistency_change": change, "consistency_noise": NOISE}
+    options |= {"consistency_blur": BLUR, "consistency_share": share}
     model, fresh = tiny(system, consistency_weight=2.0, **options), noise(ROWS, 4, seed=1)
     asked: list[Tensor] = []
 
@@ -155,15 +177,18 @@ def test_consistency_is_that_written_out_and_moves_the_decoder_alone(
     monkeypatch.setattr(model, "characteristics_of", characteristics_of)
     z_noise, pixel_noise, unit = (
         noise(1, ROWS, 5, seed=2),
-        noise(ROWS, 4, seed=3),
-        noise(SAMPLES, ROWS, 4, seed=4),
+        noise(rows, 4, seed=3),
+        noise(SAMPLES, rows, 4, seed=4),
     )
     draws.give(z_noise, pixel_noise, unit)
-    given_uniforms(monkeypatch, *([PLACES] if change == "one_label" else []), FURTHER, STRENGTHS)
+    start = [[0.7]] if share < 1 else []
+    given_uniforms(
+        monkeypatch, *start, *([PLACES] if change == "one_label" else []), FURTHER, STRENGTHS[:rows]
+    )
     batch = batch_with(MIXED, OBSERVED, 3)
     mean, scale = (of.detach() for of in model.posterior(IMAGES / 255))
     found = model.consistency(batch, mean, scale)
-    expected = consistency_written_out(model, change, fresh, z_noise[0], pixel_noise, unit)
+    expected = consistency_written_out(model, change, fresh, z_noise[0], pixel_noise, unit, asked_rows)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
     weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
     gradient = gradients((weights * found).sum(), model)
@@ -227,6 +252,14 @@ def test_one_label_changes_to_any_other_value_or_all_to_those_of_another_row() -
     assert whole.float().mean() == pytest.approx(0.5, abs=0.04)
     assert (chosen[~whole].sum(1) == 1).all()
     assert (mixed[~whole] != labels[~whole]).sum() == (~whole).sum()
+
+
+def test_a_share_of_a_batch_asks_each_row_with_the_same_probability() -> None:
+    torch.manual_seed(0)
+    found = torch.cat([own_readings.evenly_spread(7, 0.4, torch.device("cpu")) for _ in range(3000)])
+    assert len(found) == 3 * 3000, "0.4 of 7 rows are 3"
+    assert (found.bincount(minlength=7) / 3000).tolist() == pytest.approx([3 / 7] * 7, abs=0.03)
+    assert own_readings.evenly_spread(1, 0.1, torch.device("cpu")).tolist() == [0]
 
 
 # pseudo-labels
