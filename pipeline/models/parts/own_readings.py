@@ -71,7 +71,7 @@ class OwnReadingsConfig(CharacteristicVAEConfig):
         check_at_least(0, self, "pseudo_label_weight", "pseudo_label_shift", "pseudo_label_after_epochs")
         if not 0 < self.consistency_share <= 1:
             raise ConfigError(
-                f"{self.system}: consistency_share is {self.consistency_share}; it is a share of the images, above 0, at most 1"
+                f"{self.system}: consistency_share is {self.consistency_share}; it is a share, above 0 and at most 1"
             )
         if not 0 <= self.consistency_blur <= 1:
             raise ConfigError(
