@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from data_prep.errors import ConfigError
 from pipeline.config import RunConfig
@@ -26,12 +25,13 @@ from pipeline.models.interface import (
     Losses,
 )
 from pipeline.training.adam import Adam, AdamW
+from pipeline.training.data_parallel import DistributedDataParallel
 from pipeline.training.graphs import CapturedSteps, recorder, uses_graphs
 from pipeline.training.players import GradientNorms
 from pipeline.world import World
 
 # Buffers are constants: no broadcast per step is needed. Newer versions of torch warn of the option's former name.
-_OPTIONS = inspect.signature(DistributedDataParallel).parameters
+_OPTIONS = inspect.signature(nn.parallel.DistributedDataParallel).parameters
 _WITHOUT_BUFFERS: dict[str, Any] = {
     "forward_sync_buffers" if "forward_sync_buffers" in _OPTIONS else "broadcast_buffers": False
 }
@@ -122,7 +122,9 @@ class Step:
             self.model.compile()
         self._forward: nn.Module = self.model
         if world.is_joined:
-            self._forward = DistributedDataParallel(self.model, **_WITHOUT_BUFFERS)
+            compiled = nn.parallel.DistributedDataParallel
+            wrap = compiled if config.training.compile else DistributedDataParallel
+            self._forward = wrap(self.model, **_WITHOUT_BUFFERS)
         self._captured: CapturedSteps | None = None
         if uses_graphs(config.training, world):
             self._captured = CapturedSteps(self._update, self._rehearse, recorder())

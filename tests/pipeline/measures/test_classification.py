@@ -74,6 +74,19 @@ def test_each_label_has_its_own_balanced_accuracy_and_auroc() -> None:
     assert arrays["label_calibration_error"].tolist() == pytest.approx([2 / 7, np.nan], nan_ok=True)
 
 
+def test_balanced_accuracy_and_auroc_are_those_of_scikit_learn_also_with_ties() -> None:
+    from sklearn.metrics import recall_score, roc_auc_score
+
+    rng = np.random.default_rng(0)
+    probability = rng.dirichlet([0.5] * 4, size=300).round(1)
+    truth = rng.integers(3, size=300)  # the fourth class never occurs
+    found = agreement([probability], truth[:, None], np.ones((300, 1), dtype=bool), [0]).numbers
+    areas = [roc_auc_score(truth == value, probability[:, value]) for value in range(3)]
+    assert found["auroc"] == pytest.approx(np.mean(areas), abs=1e-12)
+    recall = recall_score(truth, probability.argmax(1), labels=[0, 1, 2], average="macro")
+    assert found["balanced_accuracy"] == pytest.approx(recall, abs=1e-12)
+
+
 def test_the_calibration_error_of_two_bins_by_hand() -> None:
     """Bins (0, 0.5] and (0.5, 1]: accuracies 0.5 and 1, mean confidences 0.45 and 0.8."""
     confidence, is_right = np.array([0.4, 0.5, 0.7, 0.9]), np.array([True, False, True, True])
