@@ -18,18 +18,14 @@ if __name__ == "__main__":
 
 import tyro
 
-from data_prep.errors import LaunchError, TrackingError, UserError, report_user_errors
+from data_prep.errors import LaunchError, report_user_errors
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.command_line import described, parsed
+from launch.explorers import send_explorer
 from launch.monitoring.named import named_run
 from pipeline.cell import Cell
-from pipeline.cells.folder import CellFolder
-from pipeline.cells.lease import is_running
 from pipeline.pages.explored_cell import FILE, write_explorer
-from pipeline.tracking import sync
-from pipeline.tracking.artifacts import note_artifact
-from pipeline.tracking.state import UploadState, exclusive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,28 +77,10 @@ def explore(options: Explore) -> Path:
     write_explorer(cell, path, split=options.split, pictures=options.pictures)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     if options.out is None:
-        _send(cell, path)
+        send_explorer(cell, path)
     if options.open:
         webbrowser.open(path.as_uri())
     return path
-
-
-def _send(cell: CellFolder, path: Path) -> None:
-    """Make the page an artifact of the run in MLflow, if it is there; a store that cannot be reached costs a line."""
-    try:
-        if is_running(cell.folder):
-            raise TrackingError(
-                "the run is being trained or measured; it is sent when this is repeated after that"
-            )
-        with exclusive(cell.folder):
-            state = UploadState.load(cell.folder)
-            if state is None:
-                return
-            note_artifact(state, cell.folder, path, "")
-            state.save(cell.folder)
-        sync(cell.folder)
-    except UserError as error:
-        print(f"not sent to MLflow: {error}")
 
 
 if __name__ == "__main__":

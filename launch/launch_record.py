@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -103,6 +104,17 @@ def newest_launch(sweep: Path, kind: type[Options], command: Command = "sweep") 
             except ConfigError as error:
                 raise LaunchError(f"{error}; run the sweep's own command again") from None
     return kind()
+
+
+def launches_by(sweep: Path, kind: type[Options], command: Command = "sweep") -> list[Launch[Options]]:
+    """All recorded launches by a command, oldest first; those that cannot be read are left out."""
+    found = []
+    for launch in _read(sweep):
+        if launch.get("command", "sweep") == command:
+            with suppress(ConfigError):
+                options = validated(kind, launch["options"], str(sweep / ASKED_FILE))
+                found.append(Launch(time=launch["time"], cells=tuple(launch["cells"]), options=options))
+    return found
 
 
 def recorded_recipes(sweep: Path) -> list[str | None]:

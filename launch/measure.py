@@ -6,18 +6,15 @@ import gc
 import inspect
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated
 
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 if __name__ == "__main__":
     gc.disable()  # while it imports: see data_prep.start_up
-
-import tyro
 
 from data_prep.errors import ConfigError, LaunchError, report_user_errors
 from data_prep.lock import exclusive_lock
@@ -26,14 +23,13 @@ from data_prep.program_name import program
 from data_prep.stages import is_complete
 from data_prep.start_up import imports_are_done
 from launch.clusters import make_backend
-from launch.clusters.backend import ClusterName
-from launch.clusters.resources import Resources
 from launch.command_line import parsed
 from launch.commands import children_import_this_code
 from launch.finish import finish, finish_readers
 from launch.former import refuse_former_cells
 from launch.launch_record import record_launch
-from launch.monitoring.named import SweepFolder, SweepName
+from launch.measure_options import Measure
+from launch.monitoring.named import SweepFolder
 from launch.monitoring.watch import failures, summary
 from launch.plan import DataPlaces, needed_data
 from launch.readers import needed_readers, of_readers, with_readers, written_readers
@@ -48,43 +44,6 @@ from pipeline.measures.plan import is_done, needs_readers, planned, unsettled
 from pipeline.measures.registry import describe as describe_measures
 from pipeline.measures.settings import MeasuresConfig
 from pipeline.tracking import tracking_uri
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """Measure the trained cells of a sweep, without training.
-
-    Existing results are not repeated, a failing measure does not affect the others, and cells that are not trained
-    are skipped. The default measures are the sweep's own. Results are in each cell's folder
-    measures/, in its MLflow run, and in the table at the end (python launch/compare.py).
-
-    Examples:
-      python launch/measure.py fashion-mnist --dry-run                   what exists, and what is missing
-      python launch/measure.py fashion-mnist --split valid               the sweep's measures on another split
-      python launch/measure.py fashion-mnist --cluster slurm --hours 1   as one array of jobs
-    """
-
-    sweep: SweepName
-    """name of the sweep, or its folder"""
-    measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
-    """measures to compute, from the list above, with settings that are not the defaults (default: the sweep's measures)"""
-    split: str | None = None
-    """split to measure (default: the sweep's)"""
-    cells: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
-    """only the cells whose name contains one of these texts, such as ccvae- or f0.06"""
-    cluster: ClusterName = "local"
-    """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
-    dry_run: bool = False
-    """print what exists and what would be measured and submitted, and do nothing"""
-    detach: bool = False
-    """exit as soon as the jobs are submitted (slurm)"""
-    preflight: bool = True
-    """submit without checking first whether jobs can work (slurm)"""
-    runs: Path = Path("runs")
-    """folder of the sweeps"""
-    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
-    resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,9 @@
-"""The papers' tables and figures from finished runs: ``python launch/report.py ccvae-table2``."""
+"""The papers' tables and figures from finished runs, and pages of sweeps: ``python launch/report.py ccvae-table2``."""
 
 from __future__ import annotations
 
 import sys
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ import tyro
 
 from data_prep.errors import LaunchError, report_user_errors
 from data_prep.program_name import program
-from launch.command_line import parsed
+from launch.command_line import described, parsed
+from launch.former import refuse_former_cells
+from launch.monitoring.named import SweepFolder
 from pipeline.reports.finished import finished_runs
 from pipeline.reports.registry import REPORTS, report_named
 from pipeline.reports.write import write_report
@@ -30,11 +33,15 @@ class Report:
     from their folders, of all sweeps unless one is named; of several that belong to a number the one counts whose
     settings are nearest to the paper's.
 
+    With --page instead, write the report page of a sweep, runs/SWEEP/report.html, as it is now, also while it runs: one HTML
+    file with what was started, tables of cells and measures, curves, figures, failures. A sweep writes it at its end.
+
     Examples:
       python launch/report.py --list
       python launch/report.py ccvae-table6
       python launch/report.py ccvae-table2 ccvae-figure7 --sweep drawn-faces-quick
       python launch/report.py --all --out paper
+      python launch/report.py --page fashion-mnist --open
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
@@ -45,6 +52,10 @@ class Report:
     """every report that has a run"""
     list: bool = False
     """name all reports, and do nothing else"""
+    page: Annotated[str | None, described("SWEEP")] = None
+    """write the report page of this sweep, and its reports"""
+    open: bool = False
+    """open the page in the browser"""
     runs: Path = Path("runs")
     """folder of the sweeps"""
     out: Path | None = None
@@ -64,10 +75,15 @@ def report(options: Report) -> None:
         LaunchError: none is named.
         ConfigError: an unknown report, or no such sweep.
     """
+    if options.open and options.page is None:
+        raise LaunchError("--open belongs to --page SWEEP")
     if options.list:
         width = max(map(len, REPORTS))
         for name, each in REPORTS.items():
             print(f"{name:{width}}  {each.source}: {each.shows}")
+        return
+    if options.page is not None:
+        write_page_of(options)
         return
     if not options.names and not options.all:
         raise LaunchError("no report is named: --list shows them all, --all makes every one that has a run")
@@ -84,6 +100,28 @@ def report(options: Report) -> None:
         print(f"written: {', '.join(map(str, written.files))}\n")
     if empty:
         print(f"without any run: {', '.join(empty)}")
+
+
+def write_page_of(options: Report) -> None:
+    """Write the page of a sweep after its reports, and say where it is.
+
+    Raises:
+        LaunchError: there is no such sweep, or reports are named as well.
+    """
+    from launch.finish import write_reports  # imports torch, which reports do without
+    from launch.sweep_page.write import write_page
+
+    if options.names or options.all or options.sweep or options.out:
+        raise LaunchError(
+            "--page is of the whole sweep: leave out names of reports, --all, --sweep and --out"
+        )
+    sweep = SweepFolder.named(str(options.page), options.runs)
+    refuse_former_cells(sweep)
+    write_reports(sweep.path)
+    page = write_page(sweep.path)
+    print(f"{page} ({page.stat().st_size / 1e6:.1f} MB)")
+    if options.open:
+        webbrowser.open(page.as_uri())
 
 
 if __name__ == "__main__":

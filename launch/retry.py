@@ -12,7 +12,8 @@ from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
 from launch.former import refuse_former_cells
 from launch.launch_record import Launch, describe_options, launched_by, recorded_launches
-from launch.measure import Measure, measure_sweep
+from launch.measure import measure_sweep
+from launch.measure_options import Measure
 from launch.monitoring.named import CellNames, SweepFolder, SweepName, cells_named
 from launch.monitoring.status import watch
 from launch.monitoring.sweep_status import read_status

@@ -26,14 +26,14 @@ def document(
     """The HTML of a page.
 
     Args:
-        folder: of this package, with ``page.html``, ``style.css`` and the scripts.
+        folder: of this package, with ``page.html``, ``style.css`` and the scripts, next to those of ``shared``.
         title: of the window.
         scripts: names of its script files, in their order.
         data: what the script reads, as JSON's types.
         texts: longer texts for the script, such as base64, each by the identifier of its element.
     """
-    script = "".join(_file(folder, name) for name in scripts)
-    style = _file(folder, "style.css")
+    script = _file("shared", "element.js") + "".join(_file(folder, name) for name in scripts)
+    style = _file("shared", "theme.css") + _file(folder, "style.css")
     policy = POLICY.format(script=_hash(script), style=_hash(style))
     blocks = [f'<script type="application/json" id="data">{_as_data(data)}</script>']
     blocks += [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()]

@@ -66,19 +66,37 @@ def as_markdown(table: PaperTable, found: Sequence[Panel]) -> str:
     """A table per data set and metric, in the paper's rows and columns, with notes below each."""
     lines = [f"# {table.source}: {table.shows}", ""]
     for panel in found:
-        marks = _marks(panel)
-        data = panel.data if panel.data == panel.dataset else f"{panel.data}, in place of {panel.dataset}"
-        lines += [f"## {panel.metric} on {data}", ""]
-        lines.append("| | | " + " | ".join(panel.settings) + " |")
+        heading, *rows = arranged(panel)
+        lines += [f"## {title_of(panel)}", ""]
+        lines.append("| | | " + " | ".join(heading[2:]) + " |")
         lines.append("| --- | --- | " + " | ".join(["---:"] * len(panel.settings)) + " |")
-        for model in panel.models:
-            entries = [panel.entry(model, setting) for setting in panel.settings]
-            for heading, cell in (("ours", _ours), ("paper", _paper), ("difference", _difference)):
-                cells = ["" if entry is None else cell(entry, marks) for entry in entries]
-                name = model if heading == "ours" else ""
-                lines.append(f"| {name} | {heading} | {' | '.join(cells)} |")
-        lines += ["", *(f"- {note}" for note in [*_notes(panel, marks), *_what_is_missing(table, panel)]), ""]
+        for model, which, *cells in rows:
+            lines.append(f"| {model if which == 'ours' else ''} | {which} | {' | '.join(cells)} |")
+        lines += ["", *(f"- {note}" for note in notes_of(table, panel)), ""]
     return "\n".join(lines)
+
+
+def title_of(panel: Panel) -> str:
+    """The metric and the data."""
+    data = panel.data if panel.data == panel.dataset else f"{panel.data}, in place of {panel.dataset}"
+    return f"{panel.metric} on {data}"
+
+
+def arranged(panel: Panel) -> list[list[str]]:
+    """In the paper's rows and columns: a heading, then for each system ours, the paper's number and the difference."""
+    marks = _marks(panel)
+    rows = [["system", "", *panel.settings]]
+    for model in panel.models:
+        entries = [panel.entry(model, setting) for setting in panel.settings]
+        for heading, cell in (("ours", _ours), ("paper", _paper), ("difference", _difference)):
+            cells = ["" if entry is None else cell(entry, marks) for entry in entries]
+            rows.append([model, heading, *cells])
+    return rows
+
+
+def notes_of(table: PaperTable, panel: Panel) -> list[str]:
+    """What ours are, in what they differ from the paper's, the runs, and the commands for what is missing."""
+    return [*_notes(panel, _marks(panel)), *_what_is_missing(table, panel)]
 
 
 def _ours(entry: Entry, marks: dict[tuple[Deviation, ...], str]) -> str:

@@ -123,8 +123,8 @@ def finish_sweep(uri: str, parent_run_id: str, status: Status) -> None:
                 raise
 
 
-def send_to_sweep(uri: str, parent_run_id: str, folders: Iterable[Path]) -> None:
-    """Make folders artifacts of a sweep's parent run, each under its name; nothing if it was deleted in MLflow.
+def send_to_sweep(uri: str, parent_run_id: str, paths: Iterable[Path]) -> None:
+    """Make files and folders artifacts of a sweep's parent run, each under its name; nothing if it was deleted in MLflow.
 
     Raises:
         TrackingError: the store cannot be reached.
@@ -141,8 +141,11 @@ def send_to_sweep(uri: str, parent_run_id: str, folders: Iterable[Path]) -> None
                 raise
             return
         if run.info.lifecycle_stage == "active":
-            for folder in folders:
-                client.log_artifacts(parent_run_id, str(folder), folder.name)
+            for path in paths:
+                if path.is_dir():
+                    client.log_artifacts(parent_run_id, str(path), path.name)
+                else:
+                    client.log_artifact(parent_run_id, str(path))
 
 
 def stop_sweep(uri: str, parent_run_id: str) -> None:

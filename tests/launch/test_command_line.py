@@ -7,7 +7,7 @@ import pytest
 from data_prep.errors import LaunchError
 from launch.command_line import appended, parsed
 from launch.debug import Debug
-from launch.measure import Measure
+from launch.measure_options import Measure
 from launch.prepare import Prepare
 from launch.retry import Retry
 from launch.sweep_options import Sweep

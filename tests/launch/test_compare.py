@@ -104,7 +104,9 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_a_finished_sweep_shows_its_table_in_its_parent_run(store: Store) -> None:
+def test_a_finished_sweep_shows_its_table_and_page_in_its_parent_run(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     parent = store.start("full")
     store.add("full", parent, accuracy=0.86)
     tracking = TrackingSettings(sweep="full", parent_run_id=parent.parent_run_id)
@@ -113,6 +115,11 @@ def test_a_finished_sweep_shows_its_table_in_its_parent_run(store: Store) -> Non
     cell.write()
     make_done(cell)
     finish(store.runs / "full", [cell])
+    page = store.runs / "full" / "report.html"
+    said = capsys.readouterr().out
+    assert f"report page: {page}\n" in said
+    assert f"no explorer of {cell.name}: " in said  # it has no checkpoint
+    assert "report.html" in [item.path for item in store.client.list_artifacts(parent.parent_run_id)]
     assert store.client.get_run(parent.parent_run_id).info.status == "FINISHED"
     shown = [item.path for item in store.client.list_artifacts(parent.parent_run_id, "comparison")]
     assert {"comparison/table.csv", "comparison/table.md", "comparison/runs.csv"} < set(shown)
