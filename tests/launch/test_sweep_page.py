@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -28,7 +29,7 @@ from pipeline.tracking.state import METRICS_FILE
 from tests.pipeline.runs import small_cell, small_run
 
 
-def column(table: Table, name: str) -> list[object]:
+def column(table: Table, name: str) -> list[Any]:
     place = [each.name for each in table.columns].index(name)
     return [row[place] for row in table.rows]
 
@@ -100,7 +101,8 @@ def test_every_cell_is_there_with_its_state_and_numbers(sweep: Path, tiny_data_s
     (accuracy,) = [metric for metric in found.metrics if metric.name == "classification_accuracy"]
     assert accuracy.about == "share, higher is better"
     (value,) = accuracy.values
-    assert (value.mean, value.n) == (pytest.approx(0.6), 2)
+    assert value.mean == pytest.approx(0.6)
+    assert value.n == 2
     assert [figure.href.rpartition("/")[2] for figure in found.pictures.figures] == [
         "swaps.png",
         "traversals.png",
