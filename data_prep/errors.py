@@ -83,18 +83,31 @@ def _raised_in(error: OSError) -> str:
     return f" ({frames[-1].filename}:{frames[-1].lineno} wrote to it)" if frames else ""
 
 
-def _forbidden_sentence(error: OSError) -> str | None:
-    """The message for missing permission to read or write a file; None for any other error."""
-    if error.filename is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+_IN_THE_WAY = {
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EEXIST: "it is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def _unusable_sentence(error: OSError) -> str | None:
+    """The message for a place that cannot be read or written, for want of a right or by its kind; None for other errors."""
+    if error.filename is None or error.errno is None:
         return None
-    return f"{error.filename} cannot be opened: {os.strerror(error.errno)}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.filename} cannot be opened: {os.strerror(error.errno)}"
+    if error.errno == errno.EEXIST and not os.path.isfile(error.filename):
+        return None
+    why = _IN_THE_WAY.get(error.errno)
+    return None if why is None else f"{error.filename} cannot be used: {why}; name another place"
 
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
     """Turn a user error into one sentence on stderr and exit status 2; Ctrl-C: 130.
 
-    A full disk and a file without permission count as user errors.
+    A full disk, a file without permission, and a file where a folder should be count as user errors.
     """
     try:
         yield
@@ -107,7 +120,7 @@ def report_user_errors() -> Iterator[None]:
             raise
         raise SystemExit(1) from None
     except OSError as error:
-        sentence = full_disk_sentence(error) or _forbidden_sentence(error)
+        sentence = full_disk_sentence(error) or _unusable_sentence(error)
         if sentence is None:
             raise
         print(f"error: {sentence}", file=sys.stderr)

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from data_prep.errors import LaunchError
+from data_prep.lock import exclusive_lock
 from launch.clusters.launchers import launchers
 from launch.clusters.slurm.queue import queued
 from launch.clusters.slurm.register import Register
 from launch.monitoring.named import SweepFolder, command
 from pipeline.cells.lease import is_running
+
+
+@contextmanager
+def kept_at_rest(sweep: SweepFolder) -> Iterator[None]:
+    """Hold the sweep's lock in the block, so that no launcher starts anything of it.
+
+    Raises:
+        LaunchError: something of it runs or waits, or it was renamed or removed while this waited for the lock.
+    """
+    with exclusive_lock(sweep.path / "launch.lock", lambda: print("waiting for a launcher", flush=True)):
+        if not sweep.path.is_dir():
+            raise LaunchError(f"{sweep.path} was renamed or removed in the meantime")
+        refuse_jobs(sweep)
+        refuse_processes(sweep)
+        yield
 
 
 def refuse_jobs(sweep: SweepFolder) -> None:

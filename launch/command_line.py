@@ -41,7 +41,7 @@ def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, desc
         description: the help.
 
     Raises:
-        LaunchError: a flag is repeated that takes one value, or has no value that needs one.
+        LaunchError: a flag is repeated that takes one value, or has no value that needs one, or an empty one.
     """
     return tyro.cli(
         options,
@@ -58,8 +58,7 @@ def appended(arguments: Sequence[str] | None, options: type) -> list[str]:
     given = list(_occurrences(sys.argv[1:] if arguments is None else arguments))
     values: dict[str, list[list[str]]] = {}
     for flag, own in given:
-        if kinds.get(_field(flag)) in ("several", "pairs"):
-            _check_values(flag, own, kinds)
+        _check_values(flag, own, kinds.get(_field(flag)))
         values.setdefault(_field(flag), []).append(own)
     merged: list[str] = []
     for flag, own in given:
@@ -123,10 +122,11 @@ def _kind(hint: Any) -> Kind:
     return "pairs" if origin in (dict, Mapping) else "single"
 
 
-def _check_values(flag: str, values: Sequence[str], kinds: Mapping[str, Kind]) -> None:
-    if not values:
+def _check_values(flag: str, values: Sequence[str], kind: Kind | None) -> None:
+    if not values and kind in ("several", "pairs"):
         raise LaunchError(f"--{flag} has no value: give at least one, or leave the flag out")
-    if kinds[_field(flag)] == "several" and not all(value.strip() for value in values):
+    needed = values if kind == "several" else values[:1] if kind == "single" else ()
+    if not all(value.strip() for value in needed):
         raise LaunchError(
             f"--{flag} has an empty value (an empty variable?): give a text, or leave the flag out"
         )

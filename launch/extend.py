@@ -116,8 +116,10 @@ def new_cells(
         raise LaunchError(f"no cell of the sweep has a name that contains {' or '.join(only)}")
     runs: Sequence[RunConfig] = [cell.config for cell in chosen]
     if seeds is not None:
-        if seeds < 1 or "seed" in grid:
-            raise LaunchError(f"seeds is {seeds}; it must be at least 1, and the only option that sets seeds")
+        if seeds < 1:
+            raise LaunchError(f"seeds is {seeds}; it must be at least 1")
+        if "seed" in grid:
+            raise LaunchError("--seeds and --set seed are the same: give one of them")
         different = dict.fromkeys(replace(run, seed=0) for run in runs)
         runs = [replace(run, seed=seed) for seed in range(seeds) for run in different]
     runs, folder = with_fields(runs, grid), cells[0].folder.parent

@@ -97,10 +97,15 @@ def newest_launch(sweep: Path, kind: type[Options], command: Command = "sweep") 
     Raises:
         LaunchError: they cannot be read.
     """
-    for launch in reversed(_read(sweep)):
+    launches, file = _read(sweep), sweep / ASKED_FILE
+    if not launches and file.is_file():
+        raise LaunchError(
+            f"{file} is damaged, and says how the sweep was started: restore it, or run the sweep's own command again"
+        )
+    for launch in reversed(launches):
         if launch.get("command", "sweep") == command:
             try:
-                return validated(kind, launch["options"], str(sweep / ASKED_FILE))
+                return validated(kind, launch["options"], str(file))
             except ConfigError as error:
                 raise LaunchError(f"{error}; run the sweep's own command again") from None
     return kind()

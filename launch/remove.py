@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import LaunchError
-from data_prep.lock import exclusive_lock
-from launch.at_rest import refuse_jobs, refuse_processes
+from launch.at_rest import kept_at_rest, refuse_jobs, refuse_processes
 from launch.monitoring.named import SweepFolder, SweepName, sweeps_in
 from launch.uploads import RecordedTracking
 from pipeline.measures.plan import is_done
@@ -54,9 +53,7 @@ def remove(options: Remove) -> int:
     if not (options.yes or _confirmed(sweep.path.name)):
         print("nothing was removed")
         return 1
-    with exclusive_lock(sweep.path / "launch.lock", lambda: print("waiting for a launcher")):
-        refuse_jobs(sweep)
-        refuse_processes(sweep)
+    with kept_at_rest(sweep):
         delete_runs(uri, ids)
         # From here on it is no sweep any more, also after an interruption.
         gone = sweep.path.with_name(f".removed-{sweep.path.name}-{os.getpid()}")

@@ -12,8 +12,7 @@ import tyro
 
 from data_prep.errors import LaunchError
 from data_prep.files import atomic_write
-from data_prep.lock import exclusive_lock
-from launch.at_rest import refuse_jobs, refuse_processes
+from launch.at_rest import kept_at_rest, refuse_jobs, refuse_processes
 from launch.monitoring.named import SweepFolder, SweepName
 from launch.remove import ids_of
 from launch.store import wait_for_store
@@ -47,7 +46,7 @@ def rename(options: Rename) -> int:
     """Rename the sweep; returns the exit status.
 
     Raises:
-        LaunchError: something of it runs or waits, or the name is taken, or is none for a folder.
+        LaunchError: something of it runs or waits, the name is taken, or is none for a folder, or a cell's file is damaged.
         TrackingError: the MLflow store cannot be reached.
     """
     sweep = SweepFolder.named(options.sweep, options.runs)
@@ -62,22 +61,34 @@ def rename(options: Rename) -> int:
     refuse_processes(sweep)
     uri, ids = tracking_uri(None, old.parent), ids_of(old)
     wait_for_store(uri)
-    with exclusive_lock(old / "launch.lock", lambda: print("waiting for a launcher")):
-        refuse_jobs(sweep)
-        refuse_processes(sweep)
+    with kept_at_rest(sweep):
+        configurations = {cell.name: _configuration(cell) for cell in sweep.cells}  # all can be read
         if new != old:
             old.rename(new)
-        for cell in SweepFolder(new).cells:
-            _name_in_files(cell, new)
+        for name, configuration in configurations.items():
+            _name_in_files(CellFolder(new / name), configuration, new)
         claim_sweep(new)
         count = name_sweep(uri, ids, new.name)
     print(f"{old.name} is called {new.name} now, in {new} and in {count} runs in MLflow")
     return 0
 
 
-def _name_in_files(cell: CellFolder, sweep: Path) -> None:
+def _configuration(cell: CellFolder) -> dict[str, Any]:
+    """The content of a cell's ``config.json``, of which only the model and the tracking are looked at here."""
+    try:
+        found = json.loads(cell.config_file.read_bytes())
+        if isinstance(found["model"], dict) and isinstance(found.get("tracking"), dict | None):
+            return dict(found)
+        problem = "it is not that of a run"
+    except (ValueError, LookupError, TypeError) as error:
+        problem = str(error) if isinstance(error, ValueError) else "it is not that of a run"
+    raise LaunchError(
+        f"{cell.config_file} cannot be read ({problem}): restore it, or remove the cell's folder"
+    )
+
+
+def _name_in_files(cell: CellFolder, configuration: dict[str, Any], sweep: Path) -> None:
     """The sweep's name in a cell's files, and the place of the copy of a network of the user's."""
-    configuration = json.loads(cell.config_file.read_bytes())
     tracking: dict[str, Any] | None = configuration.get("tracking")
     if tracking and tracking.get("sweep") is not None:
         tracking["sweep"] = sweep.name

@@ -28,7 +28,8 @@ def parsed_grid(texts: Sequence[str], flag: str = "--set") -> dict[str, tuple[Va
     grid: dict[str, tuple[Value, ...]] = {}
     for text in texts:
         name, sign, values = text.partition("=")
-        if not (name.strip() and sign and values.strip()):
+        name = name.strip()
+        if not (name and sign and values.strip()):
             raise LaunchError(f"{flag} {text}: write FIELD=VALUE, such as optimiser.learning_rate=1e-3")
         if name in grid:
             raise LaunchError(f"{flag} {name} is given twice: give its values once, separated by commas")
@@ -163,9 +164,14 @@ def _unknown(name: str, runs: Sequence[RunConfig]) -> str:
 
 
 def _likely_choice(run: RunConfig, values: Mapping[str, Value | float]) -> str:
-    """A guess for a value that is none of those a field can have."""
+    """A guess for a value that is none of those a field can have, or how to write a list."""
     for name, value in values.items():
-        if name in flat(run) and get_origin(hint := hint_of(run, name)) is Literal:
+        if name not in flat(run):
+            continue
+        hint = hint_of(run, name)
+        if isinstance(value, str) and get_origin(hint) is tuple:
+            return f"; write a list in brackets: {name}=[{value}]"
+        if get_origin(hint) is Literal:
             choices = [str(choice) for choice in get_args(hint)]
             close = difflib.get_close_matches(str(value), choices, n=1)
             if str(value) not in choices and close:

@@ -60,10 +60,8 @@ def run_sweep(options: Sweep, existing: Sequence[Cell] | None = None) -> int:
 
 def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     recipe = find_recipe(options.recipe or QUICK) if existing is None else None
-    if existing is None and (options.objective or options.prune_after):
-        raise LaunchError(
-            "--objective and --prune-after belong to a search: say what to search with --search"
-        )
+    if existing is None:
+        _refuse_options_of_a_search(options)
     if recipe is not None:
         options = replace(
             options, recipe=recipe.name if options.recipe else None, name=options.name or recipe.sweep
@@ -101,6 +99,15 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
         return 0
     finish(sweep, cells)
     return 0 if all(state.phase == "done" for state in states.values()) else 1
+
+
+def _refuse_options_of_a_search(options: Sweep) -> None:
+    """LaunchError if something is given that counts in a search only."""
+    for name in ("objective", "trials", "at_once", "prune_after"):
+        if getattr(options, name) != getattr(Sweep(), name):
+            raise LaunchError(
+                f"--{name.replace('_', '-')} belongs to a search: say what to search with --search"
+            )
 
 
 def _note(options: Sweep, sweep: Path, cells: int) -> str:

@@ -6,6 +6,7 @@ import gc
 import inspect
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     gc.disable()  # while it imports: see data_prep.start_up
 
 
-from data_prep.errors import report_user_errors
+from data_prep.errors import LaunchError, report_user_errors
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.extend import Extend, extend
@@ -49,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given and given[0] in subcommands:
         subcommands[given[0]].main(given[0], given[1:])
     with report_user_errors():
+        if given and given[0][:1] != "-":
+            likely = get_close_matches(given[0], subcommands, 1)
+            there = f"did you mean {likely[0]}?" if likely else f"there are: {', '.join(subcommands)}"
+            raise LaunchError(f"there is no command {given[0]!r} (a new sweep has none: --recipe); {there}")
         described = "\n".join(listed())
         description = f"{inspect.cleandoc(Sweep.__doc__ or '')}\n\nRecipes:\n{described}"
         options = parsed(Sweep, given, prog=program("sweep"), description=description)

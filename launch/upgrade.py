@@ -72,7 +72,7 @@ def upgrade(options: Upgrade) -> int:
     with exclusive_lock(sweep.path / "launch.lock", lambda: _refuse(f"a launcher is running on {name}")):
         refuse_jobs(sweep)
         if journal.is_file():
-            renames = [Rename(**entry) for entry in json.loads(journal.read_bytes())]
+            renames = [Rename(**entry) for entry in _read(journal)]
         else:
             renames = planned_renames(sweep)
         if not renames:
@@ -103,7 +103,7 @@ def planned_renames(sweep: SweepFolder) -> list[Rename]:
     """
     groups: dict[str, list[CellFolder]] = {}
     for folder in sweep.cells:
-        configuration = _configuration(folder)
+        configuration = _read(folder.config_file)
         if has_former_form(configuration):
             groups.setdefault(_present(sweep.path, configuration, folder).name, []).append(folder)
     renames = []
@@ -129,7 +129,7 @@ def move(sweep: Path, rename: Rename) -> None:
     with exclusive_lock(
         folder.folder / LOCK_FILE, lambda: _refuse(f"a process is running in {folder.folder}")
     ):
-        configuration = _configuration(folder)
+        configuration = _read(folder.config_file)
         if has_former_form(configuration):
             cell = Cell(folder.folder, _present(sweep, configuration, folder).config)
             home = sweep / rename.new if rename.is_merged else folder.folder
@@ -184,19 +184,12 @@ def _present(sweep: Path, configuration: dict[str, Any], folder: CellFolder) -> 
     return Cell.named(sweep, config, data.name.rpartition("-")[2])
 
 
-def _configuration(folder: CellFolder) -> dict[str, Any]:
-    try:
-        return dict(json.loads(folder.config_file.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise LaunchError(f"{folder.config_file} cannot be read: {error}") from None
-
-
 def _how_far_from_done(cell: CellFolder) -> tuple[bool, int, bool, str]:
     done = (cell.folder / FORMER_DONE).is_file()
     return (
         not done,
         -(newest_step(cell.checkpoints) or 0),
-        _configuration(cell)["measures"]["split"] != "test",
+        _read(cell.config_file)["measures"]["split"] != "test",
         cell.name,
     )
 
@@ -208,7 +201,7 @@ def _refuse(why: str) -> NoReturn:
 def _rename_in_options(file: Path, names: Mapping[str, str]) -> None:
     if not file.is_file():
         return
-    launches = json.loads(file.read_bytes())
+    launches = _read(file)
     for launch in launches:
         launch["cells"] = sorted({names.get(name, name) for name in launch["cells"]})
         only = launch["options"].get("only")
@@ -220,10 +213,19 @@ def _rename_in_options(file: Path, names: Mapping[str, str]) -> None:
 def _rename_in_register(file: Path, names: Mapping[str, str]) -> None:
     if not file.is_file():
         return
-    register = json.loads(file.read_bytes())
+    register = _read(file)
     for submission in register["submissions"]:
         submission["units"] = {names.get(unit, unit): index for unit, index in submission["units"].items()}
     _write(file, register)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise LaunchError(
+            f"{file} cannot be read: {error}; restore it, and run the same command again"
+        ) from None
 
 
 def _write(file: Path, content: Any) -> None:

@@ -38,7 +38,7 @@ class Cell(CellFolder):
     def write(self) -> None:
         """Make the folder and its ``config.json``, unless they exist."""
         text = run_config.to_json(self.config)
-        if not self.config_file.is_file() or self.config_file.read_text() != text:
+        if not self.config_file.is_file() or self.config_file.read_bytes() != text.encode():
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.config_file) as file:
                 file.write(text.encode())
@@ -53,7 +53,7 @@ class Cell(CellFolder):
         """
         config_file = Path(config_file).absolute()
         try:
-            text = config_file.read_text()
+            text = config_file.read_bytes()
         except OSError as error:
             raise RunError(f"cannot read the configuration {config_file}: {error.strerror}") from None
         cell = cls(config_file.parent, run_config.from_json(text, str(config_file)))

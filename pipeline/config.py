@@ -83,6 +83,6 @@ def to_json(config: RunConfig) -> str:
     return json.dumps(asdict(config), indent=2) + "\n"
 
 
-def from_json(text: str, origin: str = "config.json") -> RunConfig:
+def from_json(text: str | bytes, origin: str = "config.json") -> RunConfig:
     """Read ``config.json`` back; ConfigError names the origin and the unknown or invalid field."""
     return validation.from_json(RunConfig, text, origin)

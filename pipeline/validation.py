@@ -39,7 +39,11 @@ def validated(kind: type[T], raw: Any, origin: str) -> T:
         first = error.errors()[0]
         names = _names_in(raw, first["loc"])
         if first["type"] != "unexpected_keyword_argument":
-            raise ConfigError(": ".join(filter(None, [origin, ".".join(names), first["msg"]]))) from None
+            value = first["input"]
+            given = f" (it is {value!r})" if isinstance(value, str | int | float | None) else ""
+            raise ConfigError(
+                ": ".join(filter(None, [origin, ".".join(names), first["msg"] + given]))
+            ) from None
         likely = difflib.get_close_matches(names[-1], _known_names(kind, raw, names), 1)
         hint = f"; did you mean {likely[0]}?" if likely else ""
         raise ConfigError(f"{origin}: unknown field {'.'.join(names)}{hint}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +31,15 @@ class SweepFolder:
     @classmethod
     def named(cls, name: str, runs: Path) -> SweepFolder:
         """The sweep of that name among ``runs``, or the one at that path; LaunchError, with the likely name, if none is."""
-        for path in (runs / name, Path(name)):
-            if name and path.is_dir() and (holds_cells(path) or (path / REGISTER_FILE).is_file()):
-                return cls(path.absolute())
+        folders = [path for path in (runs / name, Path(name)) if name and path.is_dir()]
+        for path in folders:
+            if holds_cells(path) or (path / REGISTER_FILE).is_file():
+                return cls(Path(os.path.abspath(path)))  # without "..", since its name and its parent count
         there = [sweep.path.name for sweep in sweeps_in(runs)]
         likely = difflib.get_close_matches(name, there, 1)
-        if likely:
+        if folders:
+            hint = f"the folder {folders[0]} has no run in it (a folder with config.json)"
+        elif likely:
             hint = f"did you mean {likely[0]}?"
         else:
             hint = f"there are: {', '.join(there)}" if there else "there are none yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -47,7 +48,7 @@ class FoundRecipe:
             raise LaunchError(f"recipe {self.name} fails: {in_one_sentence(error)}") from None
         strange = [each for each in made if not isinstance(each, RunConfig)]
         if strange or not made:
-            got = f"{type(strange[0]).__name__} {strange[0]!r}" if strange else "none"
+            got = f"{type(strange[0]).__name__} {_shortly(strange[0])}" if strange else "none"
             raise LaunchError(f"recipe {self.name} must return a list of RunConfig, but returned {got}")
         return made
 
@@ -67,8 +68,9 @@ def find_recipe(name: str) -> FoundRecipe:
     if name in brought:
         source = _read(brought[name].value.partition(" ")[0], is_installed=True)
         return FoundRecipe(name=name, sweep=name, make=_loaded(brought[name]), source=source)
-    if name.endswith(".py"):
-        raise LaunchError(f"--recipe {name} names no function of that file: write {name}:NAME")
+    file = name.partition(":")[0]
+    if file.endswith(".py"):
+        raise LaunchError(f"--recipe {name} names no function of that file: write {file}:NAME")
     names = [*RECIPES, *brought]
     close = difflib.get_close_matches(name, names, n=1)
     guess = f"; did you mean {close[0]}?" if close else ""
@@ -117,6 +119,11 @@ def _function(source: OwnSource) -> Callable[[], Any]:
             f"recipe {source.choice}: {source.module} has no function {source.class_name}{guess}"
         )
     return found
+
+
+def _shortly(value: object) -> str:
+    """A value in a part of a line, however long it is."""
+    return " ".join(reprlib.repr(value).split())
 
 
 def _loaded(entry: EntryPoint) -> Callable[[], Any]:

@@ -98,7 +98,7 @@ def _search(options: Sweep) -> int:
     if best is not None:
         elsewhere = sweep.parent != Path("runs").absolute()
         where = ["--runs", str(sweep.parent)] if elsewhere else []
-        cell = [sweep.name, str(best.user_attrs[CELL])]
+        cell = [sweep.name, "--cells", str(best.user_attrs[CELL])]
         print(
             f"best: trial {best.number}, {objective} {shown(best.value)} on {objective.split} ({shown_point(best.params)});"
             f" to test it: {shlex.join(['python', 'launch/measure.py', *cell, '--split', 'test', *where])}"

@@ -61,8 +61,8 @@ class MeasurementKey:
         return cell / MEASURES_FOLDER / self.folder_name
 
     def is_settled(self, cell: Path) -> bool:
-        """Whether there is a result, including "not applicable": measuring again would change nothing."""
-        return (self.folder(cell) / RESULT_FILE).is_file()
+        """Whether there is a result that can be read, also "not applicable": measuring again would change nothing."""
+        return Result.read(self.folder(cell)) is not None
 
     def note_begin(self, cell: Path) -> None:
         """Record that it is being measured; a killed process leaves only this."""

@@ -36,6 +36,7 @@ class RunRecord:
 
     def __post_init__(self) -> None:
         check_at_least(0, self, "seed")
+        check(self.seed < 2**63, f"seed is {self.seed}; it must be below 2^63")
         changes = [begin for begin, _ in self.data.supervision_schedule]
         check(
             max(changes, default=0) < self.training.epochs,

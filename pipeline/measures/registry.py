@@ -116,7 +116,12 @@ def measure_named(text: str) -> Measure:
         if field in values:
             raise ConfigError(f"measure {text!r} sets {field} twice")
         values[field] = value
-    return validated(kind, values, f"measure {text!r}")
+    measure = validated(kind, values, f"measure {text!r}")
+    for field in values:  # images, draws, bins, ...
+        number = getattr(measure, field)
+        if isinstance(number, int) and number < 1:
+            raise ConfigError(f"measure {text!r}: {field} is {number}; it must be at least 1")
+    return measure
 
 
 def describe() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.files import atomic_write
+from data_prep.files import atomic_write, naming
 from pipeline.reports import curve_files, figure_files, matcher_table, table_files, term_table
 from pipeline.reports.finished import FinishedRun
 from pipeline.reports.matcher_table import MatcherTable
@@ -32,6 +32,11 @@ def write_report(report: Report, runs: Sequence[FinishedRun], folder: Path) -> W
     """Write the report of these runs into ``folder / report.name``."""
     folder = folder / report.name
     folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        return _write(report, runs, folder)
+
+
+def _write(report: Report, runs: Sequence[FinishedRun], folder: Path) -> Written:
     if isinstance(report, PaperTable):
         return _write_table(report, runs, folder)
     if isinstance(report, PaperCurves):

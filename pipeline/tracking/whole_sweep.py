@@ -69,8 +69,10 @@ def _with_client(uri: str, ids: Collection[str]) -> tuple[MlflowClient | None, l
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found: dict[str, Run] = {}
         for each in ids:
-            parents = list(all_runs(client, experiments, f"attributes.run_id = '{each}'"))
-            parents += all_runs(client, experiments, f"tags.{SWEEP_ID} = '{each}'")
+            named = list(all_runs(client, experiments, f"attributes.run_id = '{each}'"))
+            if any(run.data.tags.get(SWEEP_ID, each) not in ids for run in named):
+                continue  # cells of a copied folder still name the parent run of the original
+            parents = [*named, *all_runs(client, experiments, f"tags.{SWEEP_ID} = '{each}'")]
             own = [run.info.run_id for run in parents if run.data.tags.get(ROLE) == "sweep"]
             for parent in dict.fromkeys([each, *own]):
                 children = all_runs(client, experiments, f"tags.`{PARENT}` = '{parent}'")

@@ -74,6 +74,24 @@ def test_a_file_without_permission_is_reported_in_one_sentence(capsys: pytest.Ca
         raise FileNotFoundError(errno.ENOENT, "a bug", "/data/list.txt")
 
 
+def test_a_file_where_a_folder_should_be_is_reported_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path, why in (
+        (file / "folder", "a part of this path is a file, not a folder"),
+        (file, "it is a file, not a folder"),
+        (tmp_path / ("a" * 300), "the name is too long"),
+    ):
+        with pytest.raises(SystemExit, match="2"), report_user_errors():
+            path.mkdir(exist_ok=True)
+        assert capsys.readouterr().err == f"error: {path} cannot be used: {why}; name another place\n"
+    with pytest.raises(SystemExit, match="2"), report_user_errors():
+        tmp_path.write_bytes(b"")
+    assert "it is a folder, not a file; name another place" in capsys.readouterr().err
+
+
 def test_a_folder_appears_only_when_complete_and_an_error_leaves_nothing(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "new" / "folder") as part:
         (part / "inner").mkdir()

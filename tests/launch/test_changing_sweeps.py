@@ -111,6 +111,11 @@ def test_extend_starts_only_new_cells_as_the_sweep_was_last_started(
     assert "mine has all of these cells already" in capsys.readouterr().out
     assert say("extend", "mine", runs=runs) == 2
     assert "needs what is to be added" in capsys.readouterr().err
+    assert say("extend", "mine", "--seeds", "2", "--set", "seed=3", runs=runs) == 2
+    assert "--seeds and --set seed are the same" in capsys.readouterr().err
+    (sweep / "asked.json").write_text("{")  # with the defaults, it would run on this machine
+    assert say("extend", "mine", "--seeds", "2", runs=runs) == 2
+    assert f"{sweep}/asked.json is damaged, and says how the sweep was started" in capsys.readouterr().err
     assert len(started) == 1
 
 
@@ -137,6 +142,14 @@ def test_a_renamed_sweep_keeps_its_runs_and_its_own_network(
     (runs / "taken").mkdir()
     assert say("rename", "its new name", "taken", runs=runs) == 2
     assert "taken exists already; choose another name" in capsys.readouterr().err
+    for damaged, problem in (("{", "Expecting property name"), ("[1]", "it is not that of a run")):
+        (runs / "its new name" / cell.name / "config.json").write_text(damaged)
+        assert say("rename", "its new name", "back", runs=runs) == 2
+        assert f"{cell.name}/config.json cannot be read ({problem}" in capsys.readouterr().err
+        assert not (runs / "back").exists()
+    (runs / "its new name" / cell.name / "config.json").write_bytes(b"\xff\xfe{")
+    assert say("extend", "its new name", "--seeds", "2", runs=runs) == 2
+    assert f"{cell.name}/config.json is not JSON: " in capsys.readouterr().err
 
 
 def test_a_sweep_is_removed_with_its_runs_after_it_was_shown(
@@ -152,7 +165,8 @@ def test_a_sweep_is_removed_with_its_runs_after_it_was_shown(
             assert say(*arguments, runs=runs) == 2
             assert "mine still runs (" in capsys.readouterr().err
     shutil.copytree(sweep, runs / "copy")
-    assert say("remove", "copy", "--yes", runs=runs) == 0  # the runs are the original's
+    assert say("rename", "copy", "renamed", runs=runs) == 0
+    assert say("remove", "renamed", "--yes", runs=runs) == 0  # the runs are the original's
     assert names_in_store(runs) == ["mine"] * 2 + ["other"] * 2
     assert say("remove", "mine", "--yes", runs=runs) == 0
     assert names_in_store(runs) == ["other"] * 2
@@ -170,6 +184,6 @@ def test_a_sweep_is_removed_only_if_the_answer_is_yes(
     assert json.loads((sweep / "sweep.json").read_bytes())["folder"] == str(sweep)
     monkeypatch.setattr("builtins.input", lambda question: "y")
     with pytest.raises(SystemExit) as end:
-        main(["remove", str(sweep)])
+        main(["remove", f"{cells_of(sweep)[0].folder}/.."])  # the sweep, by another path
     assert end.value.code == 0
     assert not sweep.exists()

@@ -44,6 +44,8 @@ def test_further_options_of_sbatch_may_be_given_one_by_one() -> None:
         (Sweep, ["--only"], "--only has no value"),
         (Sweep, ["--only", "--epochs", "3"], "--only has no value"),
         (Sweep, ["--only", ""], "--only has an empty value"),
+        (Sweep, ["--name", ""], "--name has an empty value"),
+        (Sweep, ["--runs="], "--runs has an empty value"),
         (Sweep, ["--only", "a", "--only"], "--only has no value"),
         (Sweep, ["--sbatch"], "--sbatch has no value"),
         (Sweep, ["--epochs", "3", "--epochs", "5"], "--epochs is given 2 times, with 3 and 5: give it once"),

@@ -36,6 +36,9 @@ def nothing():
 
 def broken():
     return 1 / 0
+
+def long():
+    return [list(range(1000))]
 '''
 
 
@@ -90,8 +93,14 @@ def test_a_recipe_is_found_again_from_any_folder_and_in_its_copy(file: Path, tmp
     ("name", "sentence"),
     [
         ("my_recipes.py:style", r"my_recipes.py has no function style; did you mean styles\?"),
-        ("my_recipes.py:zzz", r"no function zzz \(it has: styles, bad_value, nothing, broken\)"),
+        ("my_recipes.py:zzz", r"no function zzz \(it has: styles, bad_value, nothing, broken, long\)"),
         ("my_recipes.py", r"names no function of that file: write my_recipes.py:NAME"),
+        ("my_recipes.py:", r"names no function of that file: write my_recipes.py:NAME"),
+        ("my_recipes.py:my-styles", r"names no function of that file: write my_recipes.py:NAME"),
+        (
+            "my_recipes.py:long",
+            r"must return a list of RunConfig, but returned list \[0, 1, 2, 3, 4, 5, ...\]$",
+        ),
         ("missing.py:styles", r"recipe missing.py:styles: /\S+/missing.py cannot be read: No such file"),
         ("my_recipes.py:bad_value", r"my_recipes.py:bad_value fails: epochs is 0; it must be at least 1"),
         ("my_recipes.py:nothing", r"must return a list of RunConfig, but returned NoneType None"),

@@ -54,6 +54,20 @@ def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys)
     assert say("status", NAME, runs=runs) == 1
 
 
+def test_what_is_no_sweep_or_command_is_one_sentence(runs, capsys):
+    (runs / "half deleted" / "m2").mkdir(parents=True)
+    for words, sentence in (
+        (["status", "half deleted"], "half deleted has no run in it (a folder with config.json)"),
+        (["statsu"], "there is no command 'statsu' (a new sweep has none: --recipe); did you mean status?"),
+        (["mnist"], "there is no command 'mnist' (a new sweep has none: --recipe); there are: status, "),
+        (["--trials", "3"], "--trials belongs to a search: say what to search with --search"),
+    ):
+        assert say(*words, runs=runs) == 2
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_cell_that_was_asked_to_stop_and_whose_job_is_gone_has_not_failed(sweep, there: bool):
     """It was cancelled: accounting may lag, or be missing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from launch.clusters.backend import State
+from launch.command_line import parsed
+from launch.measure_options import Measure
 from launch.search import rounds
 from launch.sweep import main
 from pipeline.cell import Cell
@@ -103,7 +106,9 @@ def test_trials_of_a_round_differ_and_the_best_is_near_the_optimum(
     assert [row["state"] for row in rows] == ["complete"] * 16
     assert max(values) > 0.8
     assert f"best: trial {values.index(max(values))}, classification/classification_accuracy" in printed
-    assert "--split test" in printed
+    command = shlex.split(printed.partition("to test it: ")[2].splitlines()[0])
+    measuring = parsed(Measure, command[2:], prog="measure.py")
+    assert (measuring.sweep, measuring.split, len(measuring.cells)) == ("found", "test", 1)
     for figure in ("history.png", "landscape.png"):
         assert (tmp_path / "found" / "search" / figure).stat().st_size > 10_000
 

@@ -68,8 +68,11 @@ def test_a_failure_stands_until_a_result_follows_and_costs_only_itself(tmp_path:
     assert len(results(tmp_path)) == 2
 
 
-def test_arrays_without_a_result_do_not_count(tmp_path: Path) -> None:
+def test_arrays_without_a_result_that_can_be_read_do_not_count(tmp_path: Path) -> None:
     folder = Result(key=KEY).write(tmp_path, {"a": np.ones(1)})
+    (folder / RESULT_FILE).write_bytes((folder / RESULT_FILE).read_bytes()[:50])
+    assert not KEY.is_settled(tmp_path)
+    assert results(tmp_path) == []
     (folder / RESULT_FILE).unlink()
     assert not KEY.is_settled(tmp_path)
     assert results(tmp_path) == []
