@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Disentanglement:
     """MIG, DCI, SAP and FactorVAE's score of the posterior means against the known factors of the data.
 
-    What is fitted is fitted on images of ``train``. Factors and latents that do not vary are left out.
+    What is fitted is fitted on images of ``train``. Factors and latents that do not vary are left out. It does not apply to
+    a system that encodes images with known labels only: labels follow from factors, and its code from the labels.
     """
 
     images: int = 2000
@@ -30,8 +31,11 @@ class Disentanglement:
     group_size: int = 64
 
     name: ClassVar[str] = "disentanglement"
-    version: ClassVar[int] = 2
-    needs: ClassVar[Needs] = Needs(capabilities=("Encodes",), columns=("factors",))
+    version: ClassVar[int] = 3
+    """3: not for systems that encode images with known labels only."""
+    needs: ClassVar[Needs] = Needs(
+        capabilities=("Encodes",), encoding_without_labels=True, columns=("factors",)
+    )
     metrics: ClassVar[Mapping[str, Metric]] = {
         "mig": Metric(unit="share", better="higher"),
         "sap": Metric(unit="share", better="higher"),

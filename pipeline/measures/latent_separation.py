@@ -22,15 +22,20 @@ class LatentSeparation:
 
     Of posterior means, in one dimension, as it is and divided by the pooled standard deviation, since the first depends on
     the scale of a latent. A label with several latents counts the farthest, a label of several values the mean of all pairs.
+    It does not apply to a system that encodes images with known labels only, whose latents are apart by what is put in.
     """
 
     images: int = 10_000
     """Of the split, the first ones; the paper's figure has as many."""
 
     name: ClassVar[str] = "latent_separation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    """2: not for systems that encode images with known labels only."""
     needs: ClassVar[Needs] = Needs(
-        capabilities=("EncodesFactors",), columns=("labels",), answers=("label_latents",)
+        capabilities=("EncodesFactors",),
+        encoding_without_labels=True,
+        columns=("labels",),
+        answers=("label_latents",),
     )
     metrics: ClassVar[Mapping[str, Metric]] = {
         "latent_separation": Metric(unit="pooled standard deviations", better="higher"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pipeline.field_checks import check_at_least
-from pipeline.measures.measure import Measured, Metric
+from pipeline.measures.measure import DoesNotApply, Measured, Metric
 from pipeline.measures.needs import Needs
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 FOLD = "probe"
 """A split for fitting probes, if a data set has one; otherwise they are fitted on ``train``."""
+SHARES = ("red", "green", "blue")
+"""Factors of transformed MNIST that are shares of 1 already, whatever part of that the fitted images have."""
+_COMPARED = 16
+"""Images that are encoded with other labels to see which latents follow from them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +30,9 @@ class LinearProbes:
 
     From the latents that represent the labels or target factors, and, for contrast, from the others
     (``…_on_common_factors``); from all latents if the system does not separate them. Each factor is scaled so that its
-    range in the fitted images is 1. Factors that are categories are left out.
+    range in the fitted images is 1, but for colour components, which are shares of 1 as they are. Factors that are
+    categories are left out, and so are latents that follow from labels which the encoder is given: a probe would read
+    there what was put in.
 
     ``…_in_cross_validation`` is the error or accuracy within the images that the probe is fitted on: none of the reported
     images is in it, so strengths of regularisation are chosen by it.
@@ -36,7 +42,9 @@ class LinearProbes:
     """Of each of the two splits, the first ones; the paper has as many digits, and 3,500 faces."""
 
     name: ClassVar[str] = "linear_probes"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    """3: no latents that follow from given labels, where the accuracy was 1 whatever the model had learned; colour
+    components are not scaled."""
     needs: ClassVar[Needs] = Needs(capabilities=("Encodes",))
     metrics: ClassVar[Mapping[str, Metric]] = {
         "linear_probe_mae": Metric(unit="share of the range", better="lower"),
@@ -61,8 +69,11 @@ class LinearProbes:
         manifest = view.examples.data.manifest
         fitted = view.on(FOLD if FOLD in manifest.splits else "train")
         latents = {"fit": fitted.codes(self.images).numpy(), "test": view.codes(self.images).numpy()}
-        own = _own(view, latents["test"].shape[1])
-        parts = {"": own, "_on_common_factors": ~own} if not own.all() else {"": own}
+        own, given = _own(view, latents["test"].shape[1]), _follow_from_labels(view)
+        parts = {"": own & ~given, "_on_common_factors": ~own & ~given}
+        parts = {suffix: part for suffix, part in parts.items() if part.any()}
+        if not parts:
+            raise DoesNotApply("all latents follow from labels that the encoder is given")
         numbers: dict[str, float] = {}
         arrays: dict[str, np.ndarray] = {}
         quantities = _quantities(fitted, view, self.images)
@@ -115,6 +126,23 @@ def _own(view: ModelView, latents: int) -> np.ndarray:
     return own
 
 
+def _follow_from_labels(view: ModelView) -> np.ndarray:
+    """Which latents change with the labels that a system cannot encode without; none for other systems."""
+    import numpy as np
+    import torch
+
+    from pipeline.models.capabilities import KnownLabels
+
+    if view.known_labels(1) is None:
+        return np.array(False)
+    image, labels = view.first(_COMPARED), view.examples.known_labels(0, _COMPARED).labels
+    sizes = torch.tensor([spec.cardinality for spec in view.examples.data.manifest.labels])
+    others = ((labels + 1) % sizes.to(labels.device)).to(labels.dtype)
+    with_own, with_others = (view.model.encode(image, KnownLabels.all_of(each)) for each in (labels, others))  # type: ignore[operator]
+    found: np.ndarray = (with_own != with_others).any(0).cpu().numpy()
+    return found
+
+
 def _quantities(
     fitted: ModelView, view: ModelView, images: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -133,8 +161,11 @@ def _quantities(
     chosen = np.array([not is_category(factor) and np.ptp(factor) > 0 for factor in of_fit.T])
     if not chosen.any():
         return None
+    names = names[chosen]
     low, high = of_fit[:, chosen].min(0), of_fit[:, chosen].max(0)
-    return names[chosen], *((each[:, chosen] - low) / (high - low) for each in (of_fit, of_test))
+    is_share = np.isin(names, SHARES)
+    low[is_share], high[is_share] = 0, 1
+    return names, *((each[:, chosen] - low) / (high - low) for each in (of_fit, of_test))
 
 
 class _Label(NamedTuple):

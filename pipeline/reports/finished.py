@@ -10,7 +10,9 @@ from pathlib import Path
 from data_prep.errors import ConfigError
 from pipeline.cells.folder import TRAINED_FILE, CellFolder
 from pipeline.cells.measurements import Result, results
+from pipeline.measures.measure import settings_off_default
 from pipeline.measures.recorded import TEST
+from pipeline.measures.registry import measure_named
 from pipeline.tracking.measured import note_results
 from pipeline.tracking.state import UploadState
 
@@ -63,12 +65,14 @@ class FinishedRun:
         return f"{self.folder.parent.name}/{self.folder.name}"
 
     def newest_result(self, measure: str) -> Result | None:
-        """Of a measure with its default settings on the test split, if it applies; None if there is none."""
+        """Of a measure, by its name and settings, on the test split, if it applies; None if there is none."""
+        wanted = measure_named(measure)
+        settings = settings_off_default(wanted)
         mine = [
             each
             for each in results(self.folder)
-            if (each.key.measure, each.key.split, each.status) == (measure, TEST, "measured")
-            and not each.key.settings
+            if (each.key.measure, each.key.split, each.status) == (wanted.name, TEST, "measured")
+            and dict(each.key.settings) == settings
         ]
         return max(mine, key=lambda each: (each.key.version, each.time), default=None)
 

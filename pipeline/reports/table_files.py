@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 
 from pipeline.measures.paper_match import Deviation
+from pipeline.measures.papers import MEASURED_BY
 from pipeline.measures.reader_metrics import READER_ACCURACY
-from pipeline.measures.registry import MEASURES
+from pipeline.measures.registry import MEASURES, measure_named
 from pipeline.measures.tables import mean_and_sd
 from pipeline.reports.paper_table import Entry, Panel, PaperTable
 from pipeline.reports.significance import FEWEST
@@ -149,7 +150,7 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
 def _who_reads(panel: Panel) -> list[str]:
     """The label readers that judged the pictures, with how often they are right; nothing for metrics without."""
     measure = _measure_of(panel.metric)
-    if measure is None or "label_readers" not in MEASURES[measure].needs.extras:
+    if measure is None or "label_readers" not in measure_named(measure).needs.extras:
         return []
     notes: dict[str, None] = {}
     for run in (run for entry in panel.entries for run in entry.runs):
@@ -165,6 +166,9 @@ def _who_reads(panel: Panel) -> list[str]:
 
 
 def _measure_of(metric: str) -> str | None:
+    """The measure, as a command line names it."""
+    if metric in MEASURED_BY:
+        return MEASURED_BY[metric]
     return next((name for name, kind in MEASURES.items() if metric in kind.metrics), None)
 
 

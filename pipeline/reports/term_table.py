@@ -171,7 +171,7 @@ def as_markdown(table: TermTable, found: Sequence[Comparison]) -> str:
                 f"| --- | ---: |{' ---: |' * len(shown)}",
             ]
             for variant, of_variant in zip(each.variants, numbers, strict=True):
-                cells = [mean_and_sd(of_variant[name]) if name in of_variant else "" for name in shown]
+                cells = [_cell(of_variant.get(name), len(variant.runs)) for name in shown]
                 lines.append(f"| {variant.label} | {len(variant.runs)} | {' | '.join(cells)} |")
             lines.append("")
         lines += [f"- {variant.label}: {run.name}" for variant in each.variants for run in variant.runs]
@@ -179,6 +179,13 @@ def as_markdown(table: TermTable, found: Sequence[Comparison]) -> str:
     if not found:
         lines += [f"- no run on {name}: {recipes.command}" for name, recipes in table.recipes.items()]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(number: Statistic | None, runs: int) -> str:
+    """With the number of runs that it is of, if not all of a variant's runs have it."""
+    if number is None:
+        return ""
+    return mean_and_sd(number) + ("" if number.n == runs else f" (n={number.n})")
 
 
 def as_csv(table: TermTable, found: Sequence[Comparison]) -> str:

@@ -133,7 +133,9 @@ class OwnReadingsVAE(CharacteristicVAE, ABC):
             objective = objective + config.consistency_weight * value
             terms |= {"consistency": term(value)}
         bound = losses.objective if losses.bound is None else losses.bound
-        terms |= {"objective": term(objective), "elbo": term(bound)}
+        terms |= {"objective": term(objective)}
+        if losses.bound is None:  # not called a bound: CCVAE's ``log q(y | x)`` may have a large factor
+            terms |= {"objective_without_own_readings": term(losses.objective)}
         return Losses(objective=objective, bound=bound, terms=losses.terms | terms)
 
     def consistency(

@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pipeline.measures.linear_probe_scores import class_accuracies, factor_errors
-from pipeline.measures.linear_probes import LinearProbes
+from pipeline.data.dataset import DataSet
+from pipeline.measures import linear_probe_scores
+from pipeline.measures.applies import why_not
+from pipeline.measures.disentanglement import Disentanglement
+from pipeline.measures.latent_separation import LatentSeparation
+from pipeline.measures.linear_probe_scores import (
+    ClassAccuracies,
+    FactorErrors,
+    class_accuracies,
+    factor_errors,
+)
+from pipeline.measures.linear_probes import LinearProbes, _quantities
+from pipeline.measures.measure import DoesNotApply
 from pipeline.measures.view import ModelView
+from pipeline.models.capabilities import KnownLabels
 from tests.pipeline.measures.all_able import AllAble
 
 CHANCE = np.random.default_rng(0)
@@ -64,6 +78,56 @@ def test_target_latents_are_probed_apart_from_the_others(examples, monkeypatch) 
     assert found.arrays["linear_probe_accuracy_on_common_factors"].mean() < 0.7
     # Three labels of two values and one of five.
     assert found.numbers["linear_probe_accuracy_of_chance"] == pytest.approx((3 / 2 + 1 / 5) / 4)
+
+
+class Told(Separate):
+    """Its encoder is given the labels: its own latents are these, and the last one is a shade, or a label too."""
+
+    needs_labels = True
+
+    def __init__(self, *, last: str) -> None:
+        super().__init__()
+        self.last = last
+
+    def encode(self, image: torch.Tensor, labels: KnownLabels | None = None) -> torch.Tensor:
+        assert labels is not None
+        own, shade = labels.labels[:, :2].float(), image.float().mean((1, 2, 3))
+        return torch.cat([own, (shade if self.last == "shade" else own[:, 0])[:, None]], 1)
+
+
+def test_latents_that_follow_from_given_labels_say_nothing_of_a_system(examples, monkeypatch) -> None:
+    def probed(latents: np.ndarray, *_: object) -> ClassAccuracies | FactorErrors:
+        assert np.ptp(latents) > 1  # of shades, not of labels of two values
+        assert latents.shape[1] == 1
+        return ClassAccuracies(np.ones(2), 1.0) if np.ndim(_[0]) == 1 else FactorErrors(*np.ones((2, 2)))
+
+    monkeypatch.setattr(linear_probe_scores, "class_accuracies", probed)
+    monkeypatch.setattr(linear_probe_scores, "factor_errors", probed)
+    found = LinearProbes()(ModelView(Told(last="shade"), examples))
+    assert {name for name in found.numbers if not name.endswith(("_of_a_constant", "_of_chance"))} == {
+        "linear_probe_mae_on_common_factors",
+        "linear_probe_accuracy_on_common_factors",
+    }
+    with pytest.raises(DoesNotApply, match="all latents follow from labels that the encoder is given"):
+        LinearProbes()(ModelView(Told(last="label"), examples))
+    for measure in (Disentanglement(), LatentSeparation()):
+        reason = why_not(measure.needs, Told(last="shade"), examples.data.manifest)
+        assert reason == "the system encodes images with known labels only"
+
+
+def test_colour_components_are_shares_as_they_are(examples, monkeypatch) -> None:
+    columns = {"train": np.linspace(0.3, 0.7, 41), "test": np.linspace(0.4, 0.6, 41)}
+    monkeypatch.setattr(
+        DataSet, "column", lambda self, split, name: np.stack([columns[split]] * 2, 1).astype(np.float32)
+    )
+    manifest = replace(examples.data.manifest, factors=("green", "size"))
+    monkeypatch.setattr(examples.data, "manifest", manifest)
+    views = ModelView(Separate(), examples), ModelView(Separate(), examples).on("train")
+    names, of_fit, of_test = _quantities(views[1], views[0], 41)  # type: ignore[misc]
+    assert names.tolist() == ["green", "size"]
+    assert of_fit.min(0).tolist() == pytest.approx([0.3, 0.0])
+    assert of_fit.max(0).tolist() == pytest.approx([0.7, 1.0])
+    assert of_test.max(0).tolist() == pytest.approx([0.6, 0.75])
 
 
 def test_a_system_that_separates_nothing_is_probed_in_all_latents(examples, monkeypatch) -> None:

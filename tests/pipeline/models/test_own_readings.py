@@ -395,6 +395,7 @@ def test_the_terms_are_added_to_the_objective_and_nothing_else_changes(system: s
     )
     assert torch.equal(found.bound, plain.objective if plain.bound is None else plain.bound)
     assert before.terms.keys() == found.terms.keys(), "names of terms do not change within a run"
+    assert ("elbo" in found.terms) == (plain.bound is not None), "an objective is not recorded as a bound"
     measured = losses(lambda model: (model.begin_step(17, 1), model.eval()), **BOTH)[0]
     assert torch.equal(measured.objective, plain.objective)
 

@@ -87,7 +87,7 @@ def test_runs_with_a_term_stand_next_to_the_same_runs_without(tmp_path: Path) ->
     assert rows[2:] == [
         "| without | 1 | 0.700 | 0.500 |  |",
         "| weight 3 | 1 | 0.750 | 0.500 |  |",
-        "| weight 10 | 2 | 0.850 ± 0.071 | 0.500 ± 0.000 | 200.0 |",
+        "| weight 10 | 2 | 0.850 ± 0.071 | 0.500 ± 0.000 | 200.0 (n=1) |",
     ]
     assert "unrelated" not in written.markdown
     assert written.runs == 4

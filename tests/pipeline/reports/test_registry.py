@@ -12,11 +12,14 @@ from launch.recipes import RECIPES
 from launch.recipes.named import find_recipe
 from launch.sweep_options import Sweep
 from pipeline.figures.draw import DRAWN
+from pipeline.measures.measure import key_of
+from pipeline.measures.papers import MEASURED_BY
 from pipeline.measures.registry import MEASURES, measure_named
 from pipeline.models.registry import PRESETS
 from pipeline.reports.paper_figure import PaperFigure
 from pipeline.reports.paper_table import PaperTable
 from pipeline.reports.registry import ON_DEMAND, REPORTS, measures_of, reports_of
+from pipeline.tracking.measured import _metric_name
 
 FIGURES = [report for report in REPORTS.values() if isinstance(report, PaperFigure)]
 TABLES = [report for report in REPORTS.values() if isinstance(report, PaperTable)]
@@ -74,7 +77,11 @@ def test_the_pictures_of_a_figure_are_drawn_by_systems_that_exist(figure: PaperF
 
 def test_the_numbers_of_every_table_are_those_of_a_measure() -> None:
     metrics = {metric for kind in MEASURES.values() for metric in kind.metrics}
-    assert {value.metric for table in TABLES for value in table.values} <= metrics
+    for metric, named in MEASURED_BY.items():
+        key = key_of(measure_named(named), "test")
+        assert metric.partition("/")[0] in MEASURES[key.measure].metrics
+        assert _metric_name(key, metric.partition("/")[0]) == f"test/{metric}"
+    assert {value.metric for table in TABLES for value in table.values} <= metrics | MEASURED_BY.keys()
 
 
 def test_the_recipes_of_this_paper_name_what_only_some_machines_have_nowhere() -> None:
