@@ -96,10 +96,10 @@ class Told(Separate):
 
 
 def test_latents_that_follow_from_given_labels_say_nothing_of_a_system(examples, monkeypatch) -> None:
-    def probed(latents: np.ndarray, *_: object) -> ClassAccuracies | FactorErrors:
+    def probed(latents: np.ndarray, known: np.ndarray, *_: object) -> ClassAccuracies | FactorErrors:
         assert np.ptp(latents) > 1  # of shades, not of labels of two values
         assert latents.shape[1] == 1
-        return ClassAccuracies(np.ones(2), 1.0) if np.ndim(_[0]) == 1 else FactorErrors(*np.ones((2, 2)))
+        return ClassAccuracies(np.ones(2), 1.0) if known.ndim == 1 else FactorErrors(*np.ones((2, 2)))
 
     monkeypatch.setattr(linear_probe_scores, "class_accuracies", probed)
     monkeypatch.setattr(linear_probe_scores, "factor_errors", probed)
