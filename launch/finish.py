@@ -15,6 +15,7 @@ from launch.recipes import QUICK
 from launch.store import wait_for_store
 from launch.sweep_page.write import FILE as PAGE
 from launch.sweep_page.write import write_page
+from launch.uploads import bring_finished_cells, destination
 from pipeline.cell import Cell
 from pipeline.cells.folder import CellFolder
 from pipeline.measures.plan import is_done
@@ -45,7 +46,8 @@ def finish_readers(sweeps: Iterable[ReaderSweep]) -> None:
 def finish(sweep: Path, cells: Sequence[Cell], *, pages: bool = True) -> None:
     """Record in MLflow whether the sweep succeeded, and print and write its table if any cell is done, there too.
 
-    It succeeded if all of these cells are done, and no cell of an earlier launch in the sweep's folder has failed.
+    What MLflow still lacks of trained cells is brought there first. The sweep succeeded if all of these cells are done,
+    and no cell of an earlier launch in the sweep's folder has failed.
     With ``pages``, its report page and explorers are written as well, whatever became of the cells.
 
     Raises:
@@ -58,6 +60,7 @@ def finish(sweep: Path, cells: Sequence[Cell], *, pages: bool = True) -> None:
     uri = tracking_uri(settings.uri, sweep.parent)
     if settings.parent_run_id is not None:
         wait_for_store(uri)
+        bring_finished_cells(cells, uri, destination(sweep, uri))  # what was slow to take when they ended
         well = all(done) and not any(CellFolder(file.parent).failed() for file in sweep.glob("*/FAILED"))
         finish_sweep(uri, settings.parent_run_id, "finished" if well else "failed")
     try:

@@ -14,10 +14,10 @@ from mlflow.entities import Metric, Param
 from launch.compare import main
 from launch.finish import finish
 from pipeline.cell import Cell
-from pipeline.config import RunConfig
+from pipeline.config import RunConfig, flat
 from pipeline.data.settings import DataConfig
 from pipeline.models.ccvae import CCVAEConfig
-from pipeline.tracking import SweepRun, TrackingSettings, start_sweep
+from pipeline.tracking import SweepRun, Tracker, TrackingSettings, start_sweep
 from pipeline.tracking.store import connect
 from tests.done_cells import make_done
 from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
@@ -104,19 +104,27 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_a_finished_sweep_shows_its_table_and_page_in_its_parent_run(
+def test_a_finished_sweep_brings_what_mlflow_lacks_and_shows_its_table_and_page_in_its_parent_run(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parent = store.start("full")
-    store.add("full", parent, accuracy=0.86)
+    store.add("full", parent, accuracy=0.86, seed=1)
     tracking = TrackingSettings(sweep="full", parent_run_id=parent.parent_run_id)
     config = RunConfig(data=DataConfig(name="fashion_mnist"), model=CCVAEConfig(), tracking=tracking)
     cell = Cell.named(store.runs / "full", config, "digest")
     cell.write()
+    tracker = Tracker(
+        cell.folder, settings=tracking, params=flat(config), tags={}, run_name=cell.name, data=None
+    )
+    tracker.log("test", 100, {"classification_accuracy": 0.9})
+    tracker.close("finished")  # its thread never ran, as if the store had been busy all the time
     make_done(cell)
     finish(store.runs / "full", [cell])
     page = store.runs / "full" / "report.html"
     said = capsys.readouterr().out
+    assert "lacked in whole or in part are there now: 1 run: 1 created, 1 point" in said
+    assert "2 measured runs from" in said
+    assert "0.900 " in said
     assert f"report page: {page}\n" in said
     assert f"no explorer of {cell.name}: " in said  # it has no checkpoint
     assert "report.html" in [item.path for item in store.client.list_artifacts(parent.parent_run_id)]
@@ -439,8 +447,6 @@ def test_the_papers_number_is_marked_where_our_run_has_other_settings(
 
 
 def test_sync_uploads_the_backlog(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeline.tracking import Tracker, TrackingSettings
-
     parent = store.start("late")
     settings = TrackingSettings(experiment="traitvae", sweep="late", parent_run_id=parent.parent_run_id)
     params: dict[str, str | int | float | bool | None] = {
