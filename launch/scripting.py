@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -144,7 +145,8 @@ def measure(
         batch_size: examples per forward pass.
 
     Raises:
-        ConfigError: the data do not fit the model, there is no such split, or a measure is unknown or does not apply.
+        ConfigError: the data do not fit the model, there is no such split, or a measure is unknown, does not apply or is
+            named twice.
         MeasuringError: a measure failed.
     """
     manifest = data.manifest
@@ -156,6 +158,11 @@ def measure(
     view = ModelView(model.network, examples, model.identity)
     with TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
         wanted = planned(MeasuresConfig(take=tuple(measures), split=split))
+        twice = sorted(name for name, n in Counter(each.measure.name for each in wanted).items() if n > 1)
+        if twice:
+            raise ConfigError(
+                f"{twice[0]} is named with several settings, whose numbers have the same names: measure each by itself"
+            )
         failed = take_all(view, CellFolder(Path(folder)), wanted, guard=no_guard)
         found = results(Path(folder))
     if failed:

@@ -122,19 +122,17 @@ def _measures(measured: Sequence[NumberRecord]) -> str:
     if not measured:
         return "It was not measured before it was exported."
     rows = [
-        f"| {each.split} | {each.metric} | {_number(each.value)} | {each.unit} | {each.better} | {_count(each.count)} |"
+        f"| {each.split} | {_named(each)} | {_number(each.value)} | {each.unit} | {each.better} | {_count(each.count)} |"
         for each in measured
     ]
     head = "| split | metric | value | unit | better | n |\n| --- | --- | --: | --- | --- | --: |"
-    settings = {
-        f"{each.measure}: {', '.join(f'{name}={value}' for name, value in sorted(each.settings.items()))}"
-        for each in measured
-        if each.settings
-    }
-    more = "".join(f"\n- {each}" for each in sorted(settings))
-    return "\n".join([head, *rows]) + (
-        f"\n\nWith settings that are not the measure's defaults:\n{more}" if more else ""
-    )
+    return "\n".join([head, *rows])
+
+
+def _named(measured: NumberRecord) -> str:
+    """The metric, with those settings of its measure that are not the defaults."""
+    settings = (f", {name}={value}" for name, value in sorted(measured.settings.items()))
+    return measured.metric + "".join(settings)
 
 
 def _number(value: float | str) -> str:

@@ -52,7 +52,8 @@ class LatentHistogram:
             edges[panel], found = counted(latents[known, place], examples.labels[known, label], most)
             counts[panel] = found
         names = [[*labels[label].values, *[""] * (most - labels[label].cardinality)] for label, *_ in panels]
-        title = f"Posterior means of the labels' latents, by value of the label ({examples.split} images)"
+        given = "" if view.known_labels(1) is None else ", encoded with their labels"
+        title = f"Posterior means of the labels' latents, by value of the label ({examples.split} images{given})"
         return Measured(
             arrays={
                 "edges": edges,

@@ -68,6 +68,8 @@ def test_a_run_is_trained_once_and_loaded_from_its_folder(tiny_data_set: Path, t
     assert numbers == traitvae.measure(model, data, ["classification"])
     with pytest.raises(ConfigError, match="no split 'dev'; there are: train, test"):
         traitvae.measure(model, data, split="dev")
+    with pytest.raises(ConfigError, match="classification is named with several settings"):
+        traitvae.measure(model, data, ["classification", "classification:bins=5"])
     with pytest.raises(ConfigError, match="identity_error does not apply to ccvae-idx_folder"):
         traitvae.measure(model, data, ["identity_error"])
     with pytest.raises(ConfigError, match="does not have the labels and the image shape of"):

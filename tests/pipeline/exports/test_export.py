@@ -19,9 +19,11 @@ from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from launch import export as command
 from pipeline.cell import Cell
+from pipeline.exports.card import _measures
 from pipeline.exports.export import export_cell
 from pipeline.exports.onnx import DECODER_FILE, ENCODER_FILE
 from pipeline.exports.read import load_export
+from pipeline.exports.record import NumberRecord
 from pipeline.trained_cell import load_cell
 from tests.pipeline.networks.own_networks import write_package, write_small
 from tests.pipeline.runs import small_cell, small_run
@@ -90,6 +92,23 @@ def test_what_a_model_does_not_take_is_one_sentence(exported: Path) -> None:
         model.intervene(pictures(), "class", "red")
     with pytest.raises(ConfigError, match="generate needs a value of class"):
         model.generate([{}])
+
+
+def test_a_card_says_of_each_number_which_settings_it_has() -> None:
+    one = NumberRecord(
+        measure="generation_accuracy",
+        version=1,
+        split="test",
+        settings={},
+        metric="generation_accuracy",
+        value=0.5,
+        unit="share",
+        better="higher",
+        count=None,
+    )
+    said = _measures([one, replace(one, settings={"labels": "prior"}, value=0.75)])
+    assert "| test | generation_accuracy | 0.5 |" in said
+    assert "| test | generation_accuracy, labels=prior | 0.75 |" in said
 
 
 def test_the_folder_holds_what_the_issue_of_a_model_needs_and_no_place_of_this_machine(

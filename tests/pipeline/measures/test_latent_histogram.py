@@ -23,8 +23,13 @@ def test_the_histogram_separates_the_values_of_each_label(examples) -> None:
 
 
 def test_only_the_first_latents_of_a_label_are_shown(examples) -> None:
-    arrays = LatentHistogram(latents_per_label=1)(ModelView(AllAble(), examples)).arrays
+    model = AllAble()
+    arrays = LatentHistogram(latents_per_label=1)(ModelView(model, examples)).arrays
     assert arrays["panels"].tolist() == ["a [0]", "b [0]", "c [0]", "hair [0]"]
+    assert str(arrays["title"]).endswith("(test images)")
+    model.needs_labels = True  # type: ignore[assignment]
+    arrays = LatentHistogram(latents_per_label=1)(ModelView(model, examples)).arrays
+    assert str(arrays["title"]).endswith("(test images, encoded with their labels)")
 
 
 def test_bins_leave_out_the_tails_and_count_by_class() -> None:
