@@ -53,7 +53,9 @@ class LatentHistogram:
             counts[panel] = found
         names = [[*labels[label].values, *[""] * (most - labels[label].cardinality)] for label, *_ in panels]
         given = "" if view.known_labels(1) is None else ", encoded with their labels"
-        title = f"Posterior means of the labels' latents, by value of the label ({examples.split} images{given})"
+        title = (
+            f"Posterior means of the labels' latents, by value of the label ({examples.split} images{given})"
+        )
         return Measured(
             arrays={
                 "edges": edges,
