@@ -161,7 +161,7 @@ def cells_table(cells: Sequence[CellRead], metrics: Sequence[str]) -> Table:
         Column(name="images/s", kind="number", about="of the last epoch", first=False),
         Column(name="restarts", kind="number", about="attempts after the first one"),
         Column(name="node", first=False),
-        Column(name="explorer", kind="link", about="the model in a page"),
+        Column(name="explorer", kind="link", about="the model in a page", first=any(map(_explorer, cells))),
         Column(name="folder", kind="link", about="checkpoints, logs, results", first=False),
     ]
     columns += [
@@ -177,8 +177,6 @@ def cells_table(cells: Sequence[CellRead], metrics: Sequence[str]) -> Table:
 def _row(cell: CellRead, metrics: Sequence[str]) -> list[Value]:
     record, progress, state = cell.record, cell.progress, cell.state
     numbers = {} if cell.run is None else named_numbers(cell.run)
-    relative = quote(cell.folder.name)
-    explorer = cell.folder.folder / EXPLORER
     head: list[Value] = [
         cell.folder.name,
         state.phase,
@@ -193,10 +191,16 @@ def _row(cell: CellRead, metrics: Sequence[str]) -> list[Value]:
         progress.images_per_second,
         restarts(cell),
         state.node,
-        f"./{relative}/{EXPLORER}" if explorer.is_file() else None,
-        f"./{relative}/",
+        _explorer(cell),
+        f"./{quote(cell.folder.name)}/",
     ]
     return [*head, *(numbers.get(name) for name in metrics)]
+
+
+def _explorer(cell: CellRead) -> str | None:
+    """Its address from the page, if it is written."""
+    written = (cell.folder.folder / EXPLORER).is_file()
+    return f"./{quote(cell.folder.name)}/{EXPLORER}" if written else None
 
 
 def named_numbers(run: FinishedRun) -> dict[str, float]:

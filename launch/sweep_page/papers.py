@@ -40,6 +40,13 @@ def tables_of(report: Report, runs: Sequence[FinishedRun]) -> list[Table]:
     return []
 
 
+def has_numbers(report: Report, runs: Sequence[FinishedRun]) -> bool:
+    """Whether one of its tables has a number of one of these runs."""
+    if isinstance(report, PaperTable):
+        return any(entry.runs for panel in panels(report, runs) for entry in panel.entries)
+    return bool(tables_of(report, runs))
+
+
 def _panels(table: PaperTable, runs: Sequence[FinishedRun]) -> Iterator[Table]:
     """In the paper's arrangement."""
     for panel in panels(table, runs):

@@ -12,6 +12,9 @@ from pipeline.measures.summary import Row, metric_names
 from pipeline.measures.variants import short_variants, what_is_common
 from pipeline.pages.report_page import PaperLine, RateMetric, RateRow, RateValue
 
+COLOURS = 7
+"""Of lines; numbers that differ by these have one colour, and other marks."""
+
 
 def rate_rows(rows: Sequence[Row]) -> list[RateRow]:
     """The rows with the lines that they belong to; runs of other epochs have lines of their own."""
@@ -59,8 +62,8 @@ def _value(number: int, row: Row, metric: str) -> RateValue:
 
 
 def _papers(rows: Sequence[Row], lines: Sequence[RateRow], metric: str) -> Iterator[PaperLine]:
-    """The whole curve of each paper's row that belongs to one of ours, once per data set."""
-    seen = set()
+    """The whole curve of each paper's row that belongs to one of ours, once per data set, in the colour of ours."""
+    seen: dict[tuple[str, str], int] = {}
     for row, line in zip(rows, lines, strict=True):
         if metric not in row.metrics or row.metrics[metric].split != TEST:
             continue
@@ -68,9 +71,12 @@ def _papers(rows: Sequence[Row], lines: Sequence[RateRow], metric: str) -> Itera
             curve = match.curve(row.dataset, metric)
             name = f"{match.setting.model}, {PAPERS[match.setting.paper]}"
             if curve and (row.dataset, name) not in seen:
-                seen.add((row.dataset, name))
+                earlier = list(seen.values()).count(line.number)
+                seen[row.dataset, name] = line.number
                 points = [(rate, value.value, value.sd) for rate, value in curve.items()]
-                yield PaperLine(data=row.dataset, name=name, number=line.number, points=points)
+                yield PaperLine(
+                    data=row.dataset, name=name, number=line.number + COLOURS * earlier, points=points
+                )
 
 
 def rate_notes(rows: Sequence[Row]) -> list[str]:

@@ -105,11 +105,11 @@ def _figures(cells: Sequence[CellRead]) -> list[FigureFile]:
 
 
 def _reports(sweep: Path, runs: Sequence[FinishedRun]) -> list[Report]:
-    """Those that the sweep's recipes are for; without a recorded launch, every one that a run is in."""
+    """Those that the sweep's recipes are for; without a recorded launch, every one that has a number of a run."""
     recipes = recorded_recipes(sweep)
     if recipes:
         return list({each.name: each for name in recipes for each in reports_of(name or QUICK)}.values())
-    return [each for each in REPORTS.values() if papers.tables_of(each, runs)] if runs else []
+    return [each for each in REPORTS.values() if papers.has_numbers(each, runs)] if runs else []
 
 
 def _papers(

@@ -38,6 +38,7 @@ def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
         f"{mark} other settings than the paper's: {'; '.join(map(str, deviations))}"
         for deviations, (mark, *_) in ((d, m) for d, m in marked.items() if m)
     ]
+    said += _shorter(rows, metrics)
     said += _also_printed(rows, metrics, marked)
     said += _readers(rows)
     if common := what_is_common(rows):
@@ -91,6 +92,19 @@ def _readers(rows: Sequence[Row]) -> Iterator[str]:
             f"pictures of {dataset} are judged by {readers}, right on {min(shares):.3f} of the known labels of {split}"
             f" ({READER_ACCURACY})"
         )
+
+
+def _shorter(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[str]:
+    """That runs of fewer epochs are next to the paper's numbers."""
+    shorter = dict.fromkeys(
+        (deviation.here, deviation.paper)
+        for _, _, printed in _printed(rows, metrics)
+        for deviation in printed.deviations
+        if deviation.name == "epochs" and float(deviation.here) < float(deviation.paper)
+    )
+    for here, paper in shorter:
+        epochs = "epoch" if here == "1" else "epochs"
+        yield f"{here} {epochs} of training stand next to the paper's {paper}"
 
 
 def _also_printed(rows: Sequence[Row], metrics: Sequence[str], marked: Marks) -> list[str]:

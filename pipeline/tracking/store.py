@@ -89,7 +89,7 @@ def set_status(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Tag of an experiment with which MLflow's pages open at its training runs, and not at an empty overview of traces."""
+"""Tag of an experiment that holds training runs. MLflow 3.17's own pages follow the switch in their sidebar instead."""
 
 
 def find_experiment(client: MlflowClient, uri: str, name: str) -> str:

@@ -431,6 +431,7 @@ def test_the_papers_number_is_marked_where_our_run_has_other_settings(
         "(a) other settings than the paper's: epochs: paper 100, here 3; classifier_weight: paper 1.0, here 30.0"
         in shown
     )
+    assert "3 epochs of training stand next to the paper's 100\n" in shown
     assert "(b) other settings than the paper's: epochs: paper 100, here 3\n" in shown
     assert (
         "also printed for m2: classification_accuracy 0.830 ± 0.000 (b) at f=0.06"

@@ -57,7 +57,9 @@ function ratesPart(rates) {
       const [data, name, , rate, epochs] = rates.rows[row];
       return [data, name, rate, epochs, mean, sd, n, paper, difference, source, differs];
     });
-    below.replaceChildren(...tableView({ name: `The table of ${rates.metrics[metric].name}`, columns, rows, notes: rates.notes }).parts);
+    const filled = columns.map((_, i) => i).filter((i) => rows.some((row) => row[i] !== null && row[i] !== ""));
+    const kept = (list) => filled.map((i) => list[i]);
+    below.replaceChildren(...tableView({ name: `The table of ${rates.metrics[metric].name}`, columns: kept(columns), rows: rows.map(kept), notes: rates.notes }).parts);
   }
   select.addEventListener("change", show);
   show();
