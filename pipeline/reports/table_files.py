@@ -127,6 +127,7 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
         return []
     notes = ["ours: mean ± standard deviation over n runs of different seeds, on split test"]
     notes += _who_reads(panel)
+    notes += _earlier_versions(panel)
     notes += [f"{mark} differs from the paper: {'; '.join(map(str, each))}" for each, mark in marks.items()]
     chosen = dict.fromkeys((e.printed.model, e.chosen) for e in panel.entries if e.chosen)
     notes += [f"{model}: {which}" for model, which in chosen]
@@ -163,6 +164,24 @@ def _who_reads(panel: Panel) -> list[str]:
         right = "" if quality is None else f", right on {quality.value:.3f} of the known labels"
         notes[f"what pictures show is read by {who}{right}"] = None
     return list(notes)
+
+
+def _earlier_versions(panel: Panel) -> list[str]:
+    """Sweeps whose numbers are of an earlier version of the measure, which are not to be compared with today's."""
+    measure = _measure_of(panel.metric)
+    if measure is None:
+        return []
+    now = measure_named(measure).version
+    found: dict[tuple[str, int], None] = {}
+    for run in {run.name: run for entry in panel.entries for run in entry.runs}.values():
+        result = run.newest_result(measure)
+        if result is not None and result.key.version < now:
+            found[run.folder.parent.name, result.key.version] = None
+    return [
+        f"{sweep} was measured by version {version} of {measure.partition(':')[0]}, which has version {now} now:"
+        f" python launch/measure.py {sweep} --measures {measure}"
+        for sweep, version in sorted(found)
+    ]
 
 
 def _measure_of(metric: str) -> str | None:

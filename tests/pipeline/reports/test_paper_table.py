@@ -288,6 +288,11 @@ def test_factors_and_expressions_are_columns(tmp_path: Path) -> None:
     found = panels(table("rb_vae-table1"), [of_digits, of_faces])
     text = table_files.as_markdown(table("rb_vae-table1"), found)
     assert f"- rb_vae at red, scale, width, average: {of_digits.name} (" in text
+    command = f"python launch/measure.py {tmp_path.parent.name} --measures linear_probes"
+    assert (
+        f"{tmp_path.parent.name} was measured by version 2 of linear_probes, which has version 3 now: {command}"
+        in text
+    )
     for data, expected in (
         ("transformed_mnist", {"red": 0.1, "scale": 0.2, "width": 0.3, "average": 0.2}),
         ("affectnet", {"happiness": 0.6, "fear": 0.4}),
