@@ -16,6 +16,9 @@ function viewer(figures) {
   }
   byId("earlier").addEventListener("click", () => show(-1));
   byId("later").addEventListener("click", () => show(1));
+  const zoom = () => byId("whole").setAttribute("aria-pressed", String(byId("large").classList.toggle("whole")));
+  byId("whole").addEventListener("click", zoom);
+  byId("large").addEventListener("click", zoom);
   byId("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft") show(-1);

@@ -84,6 +84,8 @@ def test_a_report_sorts_filters_copies_and_tells_values(browser: Browser, tmp_pa
     browser.run("document.querySelector('#figures button').click()")
     browser.wait("return document.getElementById('large').complete")
     assert browser.run("return document.getElementById('large').naturalWidth") == 40
+    browser.run("document.getElementById('whole').click()")
+    assert browser.run("return document.getElementById('large').width") == 40
     viewed = "return document.getElementById('viewed').textContent"
     assert "figure 0 (1 of 16)" in browser.run(viewed)
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
