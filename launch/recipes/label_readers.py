@@ -13,7 +13,7 @@ EPOCHS, QUICK_EPOCHS = 12, 1
 """A one-cycle schedule ends with a learning rate of 0, where nothing is left to stop early; chosen on validation splits."""
 CHANNELS, QUICK_CHANNELS = 32, 16
 
-NOT_MIRRORED = frozenset({"mnist", "rotated_mnist", "transformed_mnist", "idx_folder"})
+NOT_MIRRORED = frozenset({"mnist", "rotated_mnist", "transformed_mnist", "idx_folder", "pictures"})
 """Data sets whose labels a mirror may change: digits, and pictures of the user's own."""
 
 

@@ -59,9 +59,9 @@ def test_an_ensemble_has_three_seeds_and_a_quick_one_is_alone_and_digits_are_not
             for run in label_readers(DataConfig(name=name))
             if isinstance(run.model, LabelReaderConfig)
         ]
-        for name in ("mnist", "fashion_mnist")
+        for name in ("mnist", "pictures", "fashion_mnist")
     }
-    assert flips == {"mnist": [False] * 3, "fashion_mnist": [True] * 3}
+    assert flips == {"mnist": [False] * 3, "pictures": [False] * 3, "fashion_mnist": [True] * 3}
 
 
 def test_every_run_names_the_readers_of_its_data_and_only_missing_ones_are_needed(
