@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -72,20 +73,14 @@ class TrainingExamples:
     def _shares(self, epoch: int) -> list[Share]:
         """This rank's part of each batch of an epoch."""
         config, world = self.config, self.world
-        size, seed = config.training.batch_size, config.seed
-        if self._reference is not None:
-            return shares_with_references(
-                self._reference,
-                batch_size=size,
-                seed=seed,
-                epoch=epoch,
-                rank=world.rank,
-                world_size=world.size,
-            )
-        return shares(
-            self._labelled,
-            batch_size=size,
-            seed=seed,
+        draw = (
+            partial(shares, self._labelled)
+            if self._reference is None
+            else partial(shares_with_references, self._reference)
+        )
+        return draw(
+            batch_size=config.training.batch_size,
+            seed=config.seed,
             epoch=epoch,
             rank=world.rank,
             world_size=world.size,

@@ -33,7 +33,7 @@ from torch.nn import functional
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import ClassMeans, KnownLabels
-from pipeline.models.interface import Adversary, DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import Adversary, DataSpec, Losses, to_pixels
 from pipeline.models.parts.attribute_vae import AdversarialVAEConfig, ConditionsOnAttributes, shown_labels
 from pipeline.models.parts.characteristic_vae import sample
 from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
@@ -173,17 +173,15 @@ class CSVAE(
             + log_label_prior
         )
         elbo = log_likelihood - subspace_kl - kl + log_label_prior
-        return Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-                "subspace_kl": term(subspace_kl),
-                "label_entropy": term(label_entropy),
-                "labelled/adversary_log_likelihood": term(read[: batch.labelled]),
+        return Losses.of(
+            objective,
+            elbo,
+            {
+                "log_likelihood": log_likelihood,
+                "kl": kl,
+                "subspace_kl": subspace_kl,
+                "label_entropy": label_entropy,
+                "labelled/adversary_log_likelihood": read[: batch.labelled],
             },
             adversaries={"adversary": config.adversary_weight * read},
         )

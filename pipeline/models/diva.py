@@ -28,7 +28,7 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.conditional_prior_vae import ConditionalPriorVAE
 from pipeline.models.parts.densities import gaussian_kl, gaussian_log_density, standard_gaussian_kl
 from pipeline.models.parts.label_classifier import concat_blocks
@@ -100,16 +100,10 @@ class Diva(ConditionalPriorVAE):
         objective = torch.cat(
             [objective[:labelled] + (self.classifier_weights * log_q).sum(-1), objective[labelled:]]
         )
-        losses = Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-                "labelled/log_predictive": term(log_q.sum(-1)),
-            },
+        losses = Losses.of(
+            objective,
+            elbo,
+            {"log_likelihood": log_likelihood, "kl": kl, "labelled/log_predictive": log_q.sum(-1)},
         )
         return self.with_own_readings(losses, batch, mean, scale)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -98,6 +99,23 @@ class Losses:
     in the others' objectives they are held fixed, so one backward pass over the sum gives each its own gradient."""
     bound: Float[Tensor, " batch"] | None = None
     """A lower bound of ``log p(x)`` (of ``log p(x, y)`` if labels are observed); None if the objective is one."""
+
+    @classmethod
+    def of(
+        cls,
+        objective: Float[Tensor, " batch"],
+        elbo: Float[Tensor, " batch"],
+        terms: Mapping[str, Tensor],
+        adversaries: Mapping[str, Float[Tensor, " batch"]] | None = None,
+    ) -> Losses:
+        """Of an objective, and a bound that it is not; both are recorded, and the other terms, given per example."""
+        recorded = {"objective": objective, "elbo": elbo, **terms}
+        return cls(
+            objective=objective,
+            bound=elbo,
+            terms={name: term(values) for name, values in recorded.items()},
+            adversaries=dict(adversaries or {}),
+        )
 
     @property
     def total_objective(self) -> Float[Tensor, " batch"]:

@@ -25,7 +25,7 @@ from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import KnownLabels
-from pipeline.models.interface import DataSpec, Losses, term, to_image, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_image, to_pixels
 from pipeline.models.parts.class_draws import ClassDistribution
 from pipeline.models.parts.densities import (
     class_log_probability,
@@ -144,16 +144,7 @@ class M2(IntervenesByLatents, SwapsByLatents, BoundOfLosses):
         objective = torch.cat(
             [elbo[:labelled] + self.config.classifier_weight * log_q_label, elbo[labelled:]]
         )
-        return Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "label_kl": term(label_kl),
-                "labelled/log_predictive": term(log_q_label),
-            },
-        )
+        return Losses.of(objective, elbo, {"label_kl": label_kl, "labelled/log_predictive": log_q_label})
 
     def log_q(self, pixels: Float[Tensor, "batch pixel"]) -> Float[Tensor, "batch label value"]:
         """``log q(y_i | x)`` of every value of each label."""

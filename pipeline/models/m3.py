@@ -22,7 +22,7 @@ from torch import Tensor
 from data_prep.errors import ConfigError
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import standard_gaussian_kl
 from pipeline.models.parts.label_classifier import DiagonalClassifier
 from pipeline.models.parts.label_latents import IntervenesByLatents
@@ -76,16 +76,8 @@ class M3(IntervenesByLatents, OwnReadingsVAE):
         labels, observed = self.layout.in_block_order(batch.labels[:labelled], batch.observed[:labelled])
         log_q = self.classifier.of(self.split(z)[0][:labelled], labels).masked_fill(~observed, 0).sum(-1)
         objective = torch.cat([elbo[:labelled] + self.config.classifier_weight * log_q, elbo[labelled:]])
-        losses = Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(kl),
-                "labelled/log_predictive": term(log_q),
-            },
+        losses = Losses.of(
+            objective, elbo, {"log_likelihood": log_likelihood, "kl": kl, "labelled/log_predictive": log_q}
         )
         return self.with_own_readings(losses, batch, mean, scale)
 

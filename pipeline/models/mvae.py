@@ -26,7 +26,7 @@ from torch import Tensor
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
 from pipeline.models.capabilities import KnownLabels
-from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.characteristic_vae import CLASSIFYING_SAMPLES, sample
 from pipeline.models.parts.densities import log_mean_exp, standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAEConfig
@@ -151,16 +151,14 @@ class MVAE(WeighsSamplesOfPosterior):
         joint_elbo = image_term_of_joint + label_term_of_joint - kl[1]
         label_elbo = label_term - kl[2]
         objective = torch.cat([elbo[:labelled] + joint_elbo + label_elbo, elbo[labelled:]])
-        return Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "log_likelihood": term(image_term),
-                "kl": term(kl[0]),
-                "labelled/joint_elbo": term(joint_elbo),
-                "labelled/label_elbo": term(label_elbo),
+        return Losses.of(
+            objective,
+            elbo,
+            {
+                "log_likelihood": image_term,
+                "kl": kl[0],
+                "labelled/joint_elbo": joint_elbo,
+                "labelled/label_elbo": label_elbo,
             },
         )
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.interface import Adversary, DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import Adversary, DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import gaussian_log_density
 from pipeline.models.parts.reference_vae import after, before
 from pipeline.models.parts.symmetric_vae import SymmetricVAEConfig
@@ -86,8 +86,6 @@ class SRbVAE(ReferenceVAE):
         objective = self.config.objective(pixels.shape[1], divergence, log_likelihood, latent_log_likelihood)
         elbo = log_likelihood - kl - after(references, target_kl)
         terms = {
-            "objective": objective,
-            "elbo": elbo,
             "log_likelihood": log_likelihood,
             "latent_log_likelihood": latent_log_likelihood,
             "kl": kl,
@@ -99,11 +97,11 @@ class SRbVAE(ReferenceVAE):
             terms[f"{name}/divergence"] = found.divergence
             terms[f"{name}/discriminator_log_probability"] = found.objective
             terms[f"{name}/discriminator_accuracy"] = found.accuracy
-        return Losses(
-            objective=objective,
-            bound=elbo,
-            terms={name: term(values) for name, values in terms.items()},
-            adversaries={
+        return Losses.of(
+            objective,
+            elbo,
+            terms,
+            {
                 "unlabelled_discriminator": after(references, of_unlabelled.objective),
                 "reference_discriminator": before(of_references.objective, unlabelled),
             },

@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from pipeline.data.batch import Batch
-from pipeline.models.interface import Adversary, DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import Adversary, DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import gaussian_log_density, standard_gaussian_kl
 from pipeline.models.parts.importance import WeighsSamplesOfPosterior
 from pipeline.models.parts.symmetric_vae import SymmetricVAEConfig
@@ -56,8 +56,6 @@ class SVAE(WeighsSamplesOfPosterior):
         )
         kl = standard_gaussian_kl(mean, scale)
         terms = {
-            "objective": objective,
-            "elbo": log_likelihood - kl,
             "log_likelihood": log_likelihood,
             "latent_log_likelihood": latent_log_likelihood,
             "kl": kl,
@@ -65,9 +63,4 @@ class SVAE(WeighsSamplesOfPosterior):
             "discriminator_log_probability": found.objective,
             "discriminator_accuracy": found.accuracy,
         }
-        return Losses(
-            objective=objective,
-            bound=log_likelihood - kl,
-            terms={name: term(values) for name, values in terms.items()},
-            adversaries={"discriminator": found.objective},
-        )
+        return Losses.of(objective, log_likelihood - kl, terms, {"discriminator": found.objective})

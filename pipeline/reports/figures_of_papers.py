@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.reports.paper_figure import PaperFigure, Pictures
 from pipeline.reports.recipes import (
@@ -67,16 +68,8 @@ def _ccvae(
 def _with_style(
     figure: str, shows: str, *pictures: Pictures, systems: tuple[str, ...] = ("ccvae",)
 ) -> PaperFigure:
-    return PaperFigure(
-        paper="ccvae",
-        figure=figure,
-        shows=shows,
-        pictures=pictures,
-        systems=systems,
-        datasets=_CLASSES,
-        recipes=OF_CCVAE_WITH_STYLE,
-        settings=_STYLE,
-    )
+    found = _ccvae(figure, shows, *pictures, systems=systems, datasets=_CLASSES)
+    return replace(found, recipes=OF_CCVAE_WITH_STYLE, settings=_STYLE)
 
 
 _MATRICES = (("10", "ccvae", "CCVAE"), ("12", "m2", "M2"), ("14", "diva", "DIVA"), ("16", "mvae", "MVAE"))
@@ -137,15 +130,8 @@ def _revae(
     systems: tuple[str, ...] = ("ccvae",),
     datasets: tuple[str, ...] = _FACES,
 ) -> PaperFigure:
-    return PaperFigure(
-        paper="revae",
-        figure=figure,
-        shows=shows,
-        pictures=pictures,
-        systems=systems,
-        datasets=datasets,
-        recipes=OF_REVAE,
-    )
+    found = _ccvae(figure, shows, *pictures, systems=systems, datasets=datasets)
+    return replace(found, paper="revae", recipes=OF_REVAE)
 
 
 _FOUR_CLOTHES = "traversal_plane:classes=T-shirt/top+Pullover+Coat+Dress"
@@ -196,12 +182,8 @@ def _study(figure: str, shows: str, *pictures: Pictures) -> PaperFigure:
 
 def _hair(figure: str, shows: str, *pictures: Pictures) -> PaperFigure:
     """Hair as one label of five values in one latent, 80 epochs, f = 0.9."""
-    return PaperFigure(
-        paper="ccvae_study",
-        figure=figure,
-        shows=shows,
-        pictures=pictures,
-        systems=("ccvae",),
+    return replace(
+        _study(figure, shows, *pictures),
         datasets=("celeba_hair",),
         recipes=OF_STUDY_HAIR,
         rates=(0.9,),
@@ -224,14 +206,10 @@ OF_PILCHEN = (
     _hair("12", "traversals of hair in one latent", Pictures("traversal_grid", "traversals_Hair")),
     _study("15", "reconstructions with binary labels", _RECONSTRUCTIONS),
     _hair("16", "reconstructions with hair in one latent", _RECONSTRUCTIONS),
-    PaperFigure(
-        paper="ccvae_study",
-        figure="17",
-        shows="traversals after f = 0.9, 0.5 and 0.1 for 40 epochs each",
-        pictures=(_TRAVERSALS,),
-        systems=("ccvae",),
-        datasets=("celeba_hair",),
+    replace(
+        _hair("17", "traversals after f = 0.9, 0.5 and 0.1 for 40 epochs each", _TRAVERSALS),
         recipes=OF_STUDY_SCHEDULE,
+        rates=(),
         settings=_SCHEDULE,
     ),
 )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.data.batch import Batch
 from pipeline.field_checks import check_at_least
-from pipeline.models.interface import DataSpec, Losses, term, to_pixels
+from pipeline.models.interface import DataSpec, Losses, to_pixels
 from pipeline.models.parts.densities import standard_gaussian_kl
 from pipeline.models.parts.image_vae import ImageVAEConfig
 from pipeline.models.parts.importance import WeighsSamplesOfPosterior
@@ -64,16 +64,8 @@ class RegularisedVAE(WeighsSamplesOfPosterior, ABC):
         elbo = log_likelihood - latents.kl
         regulariser = self.regulariser(latents, batch).expand_as(elbo)
         objective = elbo - regulariser
-        return Losses(
-            objective=objective,
-            bound=elbo,
-            terms={
-                "objective": term(objective),
-                "elbo": term(elbo),
-                "log_likelihood": term(log_likelihood),
-                "kl": term(latents.kl),
-                "regulariser": term(regulariser),
-            },
+        return Losses.of(
+            objective, elbo, {"log_likelihood": log_likelihood, "kl": latents.kl, "regulariser": regulariser}
         )
 
     def log_likelihood_bound(self, batch: Batch) -> Float[Tensor, " batch"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.field_checks import check_at_least
-from pipeline.models.interface import Losses, term
+from pipeline.models.interface import Losses
 from pipeline.models.parts.image_vae import ImageVAEConfig
 
 
@@ -35,13 +35,4 @@ def weighted_bound(
     """Both weighted terms as the objective; the bound itself is recorded as a term."""
     elbo = log_likelihood - kl
     objective = config.reconstruction_weight * log_likelihood - config.kl_weight * kl
-    return Losses(
-        objective=objective,
-        bound=elbo,
-        terms={
-            "objective": term(objective),
-            "elbo": term(elbo),
-            "log_likelihood": term(log_likelihood),
-            "kl": term(kl),
-        },
-    )
+    return Losses.of(objective, elbo, {"log_likelihood": log_likelihood, "kl": kl})

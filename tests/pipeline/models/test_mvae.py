@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.models import mvae
+from pipeline.models import interface
 from pipeline.models.interface import DataSpec
 from pipeline.models.mvae import MVAE, Experts, MVAEConfig
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
@@ -77,7 +77,7 @@ def test_a_product_of_experts_is_the_product_of_their_densities_and_the_priors()
 def test_each_term_is_its_bound_in_expectation(
     name: str, row: int, draws: InjectedDraws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mvae, "term", lambda values: values)  # of each row, not their sum
+    monkeypatch.setattr(interface, "term", lambda values: values)  # of each row, not their sum
     data = DATA[name]
     model, reference = tiny(data, label_weight=1.0)
     z_noise, weights = gaussian_grid(1)
