@@ -27,7 +27,7 @@ _FLAG = re.compile(r"--(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.S)
 
 
 def described(metavar: str) -> Any:
-    """For an option that is None by default, whose docstring says what happens then: ``(default: None)`` is left out."""
+    """For an option that is None or empty by default: its docstring says what happens then, not ``(default: None)``."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -25,7 +26,7 @@ from data_prep.errors import TrackingError, report_user_errors
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.chosen_sweep import chosen_sweep, is_of_folder
-from launch.command_line import parsed
+from launch.command_line import described, parsed
 from launch.monitoring.named import SweepFolder, holds_cells, sweeps_in
 from launch.terminal_table import print_notes, print_table, wide_enough_console
 from launch.uploads import not_in_store, upload_sweeps
@@ -52,13 +53,13 @@ class Compare:
     folders of the runs may be gone.
     """
 
-    sweep: str | None = None
+    sweep: Annotated[str | None, described("NAME|ID")] = None
     """name of the sweep, or the beginning of its id (default: the newest that has a finished run)"""
     runs: Path = Path("runs")
     """folder of the runs; its mlflow.db is read unless MLFLOW_TRACKING_URI names another store"""
-    out: Path | None = None
+    out: Annotated[Path | None, described("FOLDER")] = None
     """folder for table.csv, runs.csv, table.md and the figure (default: RUNS/SWEEP/comparison)"""
-    csv: Path | None = None
+    csv: Annotated[Path | None, described("FILE")] = None
     """write table.csv to this file too"""
     list: bool = False
     """name the sweeps of the store, and do nothing else"""
@@ -108,9 +109,9 @@ def compare(options: Compare) -> None:
             print_table(name, split, rows, names, console)
         print_notes([*won(rows), *unmeasured(rows)], console)
         namesake = not own and holds_cells(options.runs / name)  # its table is not to be overwritten
-        beside = f"comparison-{sweep.id[:8]}" if namesake else "comparison"
+        place = f"comparison-{sweep.id[:8]}" if namesake else "comparison"
         write_files(
-            options.out or options.runs / name / beside, name, rows, measured, metrics, options.csv, console
+            options.out or options.runs / name / place, name, rows, measured, metrics, options.csv, console
         )
     console.print(
         f"{len(measured)} measured run{'s' * (len(measured) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",

@@ -13,6 +13,7 @@ from data_prep.errors import LaunchError
 from launch.clusters.backend import ClusterName
 from launch.clusters.launchers import launchers
 from launch.clusters.resources import Resources
+from launch.command_line import described
 from launch.former import refuse_former_cells
 from launch.launch_record import newest_launch
 from launch.monitoring.named import SweepFolder, SweepName
@@ -39,15 +40,15 @@ class Extend:
 
     sweep: SweepName
     """name of the sweep, or its folder"""
-    seeds: int | None = None
+    seeds: Annotated[int | None, described("N")] = None
     """number of seeds of each run, from 0: the sweep gets those that it lacks"""
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE[,VALUE...]")] = ()
+    set: Annotated[tuple[str, ...], described("FIELD=VALUE[,VALUE...]")] = ()
     """other values of fields, such as model.style_size=80 (docs/own_sweeps.md); several make a grid"""
-    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
+    only: Annotated[tuple[str, ...], described("TEXT")] = ()
     """only from the sweep's cells whose name contains one of these texts"""
     runs: Path = Path("runs")
     """folder of the sweeps"""
-    cluster: ClusterName | None = None
+    cluster: Annotated[ClusterName | None, described("{local,slurm,debug}")] = None
     """where to run (default: as in the sweep's last launch)"""
     dry_run: bool = False
     """print the new cells and what would be submitted, and do nothing"""

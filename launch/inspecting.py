@@ -14,6 +14,7 @@ from rich.table import Table
 from data_prep.contact_sheet import write_contact_sheet
 from data_prep.manifest import Manifest, verify_checksums, verify_sizes
 from data_prep.stages import naming_unwritable_places
+from launch.command_line import described
 from launch.label_tables import print_label_tables
 
 
@@ -25,7 +26,7 @@ class Inspect:
     """the data set: OUT/NAME-DIGEST"""
     verify: bool = False
     """compare the SHA-256 of every file with the manifest"""
-    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG", help_behavior_hint="")] = None
+    sheet: Annotated[Path | None, described("PNG")] = None
     """path of the contact sheet (default: FOLDER.png)"""
 
 

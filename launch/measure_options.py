@@ -10,6 +10,7 @@ import tyro
 
 from launch.clusters.backend import ClusterName
 from launch.clusters.resources import Resources
+from launch.command_line import described
 from launch.monitoring.named import SweepName
 
 
@@ -29,11 +30,11 @@ class Measure:
 
     sweep: SweepName
     """name of the sweep, or its folder"""
-    measures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:FIELD=VALUE,...]")] = ()
+    measures: Annotated[tuple[str, ...], described("NAME[:FIELD=VALUE,...]")] = ()
     """measures to compute, from the list above, with settings that are not the defaults (default: the sweep's measures)"""
-    split: str | None = None
+    split: Annotated[str | None, described("SPLIT")] = None
     """split to measure (default: the sweep's)"""
-    cells: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT")] = ()
+    cells: Annotated[tuple[str, ...], described("TEXT")] = ()
     """only the cells whose name contains one of these texts, such as ccvae- or f0.06"""
     cluster: ClusterName = "local"
     """where to run: on this machine, on its SLURM cluster, or in this process (debug)"""
@@ -45,6 +46,6 @@ class Measure:
     """submit without checking first whether jobs can work (slurm)"""
     runs: Path = Path("runs")
     """folder of the sweeps"""
-    cluster_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    cluster_config: Annotated[Path | None, described("FILE")] = None
     """TOML file of a site's defaults, overrides ~/.config/traitvae/cluster.toml (slurm)"""
     resources: tyro.conf.OmitArgPrefixes[Resources] = field(default_factory=Resources)

@@ -40,7 +40,7 @@ def remove(options: Remove) -> int:
     """Remove the sweep; returns the exit status: 1 if the user declined.
 
     Raises:
-        LaunchError: something of it runs or waits, or nobody can be asked.
+        LaunchError: something of it runs or waits, nobody can be asked, or files could not be removed.
         TrackingError: the MLflow store cannot be reached; nothing was removed.
     """
     sweep = SweepFolder.named(options.sweep, options.runs)
@@ -55,10 +55,16 @@ def remove(options: Remove) -> int:
         return 1
     with kept_at_rest(sweep):
         delete_runs(uri, ids)
-        # From here on it is no sweep any more, also after an interruption.
+        # From here on it is no sweep any more, also after an interruption: its cells are a folder deeper than a sweep's.
         gone = sweep.path.with_name(f".removed-{sweep.path.name}-{os.getpid()}")
-        sweep.path.rename(gone)
-    shutil.rmtree(gone)
+        gone.mkdir()
+        sweep.path.rename(gone / sweep.path.name)
+    try:
+        shutil.rmtree(gone)
+    except (OSError, KeyboardInterrupt) as error:
+        raise LaunchError(
+            f"{sweep.path.name} is removed, but files of it are left ({str(error) or 'interrupted'}): remove {gone} yourself"
+        ) from None
     print(f"{sweep.path.name} is removed, and {runs} runs are deleted in MLflow")
     return 0
 

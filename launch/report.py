@@ -46,7 +46,7 @@ class Report:
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
     """the reports, such as ccvae-table2"""
-    sweep: str | None = None
+    sweep: Annotated[str | None, described("SWEEP")] = None
     """only runs of this sweep (default: of all sweeps)"""
     all: bool = False
     """every report that has a run"""
@@ -58,7 +58,7 @@ class Report:
     """open the page in the browser"""
     runs: Path = Path("runs")
     """folder of the sweeps"""
-    out: Path | None = None
+    out: Annotated[Path | None, described("FOLDER")] = None
     """folder for the reports, one folder each (default: RUNS/reports)"""
 
 

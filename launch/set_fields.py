@@ -78,14 +78,14 @@ def with_values(run: RunConfig, values: Mapping[str, Value | float], flag: str =
     if not values:
         return run
     raw = asdict(run)
+    if values.get(SYSTEM, run.model.system) != run.model.system:
+        raw["model"] = {}
     for name, value in values.items():
         *sections, field = name.split(".")
         section = raw
         for each in sections:
             section = section[each]
         section[field] = None if _is_none(run, name, value) else value
-        if name == SYSTEM and value != run.model.system:
-            raw["model"] = {"system": value}
     try:
         return validated(RunConfig, raw, flag)
     except ConfigError as error:

@@ -89,7 +89,7 @@ def upgrade(options: Upgrade) -> int:
             sweep.path / REGISTER_FILE, {rename.old: rename.new for rename in renames if not rename.is_merged}
         )
         journal.unlink()
-    _upload([rename.target(sweep.path) for rename in renames], options.runs)
+    _upload([rename.target(sweep.path) for rename in renames], sweep.path.parent)
     _report(SweepFolder(sweep.path), renames)
     return 0
 

@@ -8,11 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import tyro
-
 from data_prep.errors import ConfigError, LaunchError
 from launch.clusters.gpus import Gpus, from_gres
 from launch.clusters.slurm.sbatch_options import for_small_jobs, long_name
+from launch.command_line import described
 from pipeline.field_checks import check_at_least
 from pipeline.node_name import VARIABLES
 
@@ -25,62 +24,60 @@ RETRIES = 2
 class Resources:
     """Resources of a job; what is not given is read from the cluster, or left to it."""
 
-    partition: str | None = None
-    """partition (slurm); default: the cluster's"""
-    account: str | None = None
-    """account to charge (slurm); default: the user's"""
-    qos: str | None = None
+    partition: Annotated[str | None, described("NAME")] = None
+    """partition (slurm; default: the cluster's)"""
+    account: Annotated[str | None, described("NAME")] = None
+    """account to charge (slurm; default: the user's)"""
+    qos: Annotated[str | None, described("NAME")] = None
     """quality of service (slurm)"""
-    constraint: str | None = None
+    constraint: Annotated[str | None, described("FEATURES")] = None
     """required features of the nodes, such as `a100|h100` (slurm)"""
-    nodes: int | None = None
-    """number of nodes for the ranks of a run (slurm); default: as few as possible"""
-    gpus_per_node: int | str | None = None
-    """GPUs of a job on each node, such as 4, a100:4, or a100 (slurm), or of this machine in total (local); 0: none;
-    default: one per rank"""
-    cpus_per_task: int | None = None
-    """CPUs per rank (slurm); default: its share of the node, at most 16"""
-    memory_gb: float | None = None
-    """memory per node in GB, 0: all of it (slurm); default: the cluster's"""
-    hours: float | None = None
-    """time limit, after which a job resumes from its checkpoint (slurm); default: the partition's, at most 24"""
-    signal_delay_s: int | None = None
-    """seconds before the time limit at which a job is signalled to write a checkpoint (slurm); default: 90"""
-    cells_per_gpu: int | Literal["auto"] | None = None
+    nodes: Annotated[int | None, described("N")] = None
+    """number of nodes for the ranks of a run (slurm; default: as few as possible)"""
+    gpus_per_node: Annotated[int | str | None, described("GPUS")] = None
+    """GPUs of a job on each node, such as 4, a100:4, or a100 (slurm), or of this machine in total (local); 0: none
+    (default: one per rank)"""
+    cpus_per_task: Annotated[int | None, described("N")] = None
+    """CPUs per rank (slurm; default: its share of the node, at most 16)"""
+    memory_gb: Annotated[float | None, described("GB")] = None
+    """memory per node in GB, 0: all of it (slurm; default: the cluster's)"""
+    hours: Annotated[float | None, described("HOURS")] = None
+    """time limit, after which a job resumes from its checkpoint (slurm; default: the partition's, at most 24)"""
+    signal_delay_s: Annotated[int | None, described("SECONDS")] = None
+    """seconds before the time limit at which a job is signalled to write a checkpoint (slurm; default: 90)"""
+    cells_per_gpu: Annotated[int | Literal["auto"] | None, described("N|auto")] = None
     """number of cells that share a GPU as processes (without GPUs: a job, or this machine); auto tries 1, 2, 4 and 8, and
-    keeps the fastest; default: 1"""
-    max_parallel: int | None = None
-    """number of cells at once; default: as many as the CPUs (local) or the cluster (slurm) allow"""
-    retries: int | None = None
-    """how often a crashed cell is restarted without a newer checkpoint in between; default: 2"""
-    sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
+    keeps the fastest (default: 1)"""
+    max_parallel: Annotated[int | None, described("N")] = None
+    """number of cells at once (default: as many as the CPUs (local) or the cluster (slurm) allow)"""
+    retries: Annotated[int | None, described("N")] = None
+    """how often a crashed cell is restarted without a newer checkpoint in between (default: 2)"""
+    sbatch: Annotated[dict[str, str], described("NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true` (slurm)"""
-    setup: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LINE ...")] = ()
+    setup: Annotated[tuple[str, ...], described("LINE ...")] = ()
     """lines that a job's shell runs first: `--setup "module load cuda" "source env.sh"` (slurm)"""
-    network_interface: str | None = None
+    network_interface: Annotated[str | None, described("NAME")] = None
     """network interface between the nodes, such as ib0, if gloo and NCCL do not find it: their GLOO_SOCKET_IFNAME and
     NCCL_SOCKET_IFNAME (slurm)"""
-    small_partition: str | None = None
-    """partition of the small jobs, which write shards, manifests and tables (slurm); default: that of the others. With one
-    of their own, they take from the others only the account and options such as mail-type"""
-    small_account: str | None = None
-    """account of the small jobs (slurm); default: that of the others"""
-    small_qos: str | None = None
+    small_partition: Annotated[str | None, described("NAME")] = None
+    """partition of the small jobs, which write shards, manifests and tables (slurm; default: that of the others). With
+    one of their own, they take from the others only the account and options such as mail-type"""
+    small_account: Annotated[str | None, described("NAME")] = None
+    """account of the small jobs (slurm; default: that of the others)"""
+    small_qos: Annotated[str | None, described("NAME")] = None
     """quality of service of the small jobs (slurm)"""
-    small_constraint: str | None = None
+    small_constraint: Annotated[str | None, described("FEATURES")] = None
     """required features of the small jobs' nodes (slurm)"""
-    small_gpus: int | str | None = None
-    """GPUs of a small job, such as 1 or a100:1, for partitions that demand one (slurm); default: none"""
-    small_cpus: int | None = None
-    """CPUs of a small job (slurm); default: 1"""
-    small_memory_gb: float | None = None
-    """memory of a small job in GB (slurm); default: that of the others, if it is not all of the node"""
-    small_hours: float | None = None
-    """time limit of a small job (slurm); default: that of the others"""
-    small_sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(
-        default_factory=dict
-    )
-    """further options of sbatch for the small jobs; default: those of the others, without those for GPUs and whole nodes"""
+    small_gpus: Annotated[int | str | None, described("GPUS")] = None
+    """GPUs of a small job, such as 1 or a100:1, for partitions that demand one (slurm; default: none)"""
+    small_cpus: Annotated[int | None, described("N")] = None
+    """CPUs of a small job (slurm; default: 1)"""
+    small_memory_gb: Annotated[float | None, described("GB")] = None
+    """memory of a small job in GB (slurm; default: that of the others, if it is not all of the node)"""
+    small_hours: Annotated[float | None, described("HOURS")] = None
+    """time limit of a small job (slurm; default: that of the others)"""
+    small_sbatch: Annotated[dict[str, str], described("NAME VALUE ...")] = field(default_factory=dict)
+    """further options of sbatch for the small jobs (default: those of the others, without those for GPUs and whole nodes)"""
 
     def __post_init__(self) -> None:
         for name in ("partition", "account", "qos", "constraint"):

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from data_prep.errors import LaunchError
 from jobs.pack import output_file
 from launch.clusters.backend import State
 from launch.clusters.slurm.register import Register
+from launch.command_line import described
 from launch.monitoring.named import CellName, SweepFolder, SweepName
 from launch.monitoring.sweep_status import read_status
 from pipeline.cells.folder import CellFolder
@@ -36,7 +37,7 @@ class Logs:
     """follow the log until the cell is done, has failed or was stopped"""
     rank: int = 0
     """rank whose log to show"""
-    unit: Literal["train", "evaluate"] | None = None
+    unit: Annotated[Literal["train", "evaluate"] | None, described("{train,evaluate}")] = None
     """only its training, or only its measuring"""
     runs: Path = Path("runs")
     """folder of the sweeps"""

@@ -18,6 +18,7 @@ from rich.table import Table
 from data_prep.errors import LaunchError
 from jobs.mps import noted_mps
 from launch.clusters.slurm import queue as slurm_queue
+from launch.command_line import described
 from launch.former import holds_former_cells, refuse_former_cells
 from launch.monitoring.named import SweepFolder, command, sweeps_in
 from launch.monitoring.progress import ProgressReader
@@ -44,7 +45,7 @@ class Status:
       python launch/sweep.py status fashion-mnist --watch  live, until the last cell has ended; Ctrl-C leaves the jobs alone
     """
 
-    sweep: Annotated[str | None, tyro.conf.arg(metavar="[SWEEP]"), tyro.conf.Positional] = None
+    sweep: Annotated[str | None, described("[SWEEP]"), tyro.conf.Positional] = None
     """name of the sweep, or its folder (default: list all sweeps)"""
     runs: Path = Path("runs")
     """folder of the sweeps"""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pipeline.field_checks import check_at_least
 from pipeline.measures.measure import Measured, Metric
 from pipeline.measures.needs import Needs
 
@@ -42,6 +43,9 @@ class Classification:
         "calibration_error": Metric(unit="share", better="lower"),
         "classified_labels": Metric(unit="labels", better="none"),
     }
+
+    def __post_init__(self) -> None:
+        check_at_least(1, self, "bins")
 
     def __call__(self, view: ModelView) -> Measured:
         """Evaluate the model's probabilities; arrays have each label's own numbers."""

@@ -117,10 +117,10 @@ def measure_named(text: str) -> Measure:
             raise ConfigError(f"measure {text!r} sets {field} twice")
         values[field] = value
     measure = validated(kind, values, f"measure {text!r}")
-    for field in values:  # images, draws, bins, ...
+    for field in values:  # images, draws, steps, ...
         number = getattr(measure, field)
-        if isinstance(number, int) and number < 1:
-            raise ConfigError(f"measure {text!r}: {field} is {number}; it must be at least 1")
+        if isinstance(number, int | float) and not number >= 0:
+            raise ConfigError(f"measure {text!r}: {field} is {number}; it must not be negative")
     return measure
 
 

@@ -15,6 +15,7 @@ from launch import extend as extending
 from launch.clusters.resources import Resources
 from launch.extend import new_cells
 from launch.launch_record import record_launch
+from launch.monitoring.named import sweeps_in
 from launch.plan import with_network_copied
 from launch.set_fields import parsed_grid
 from launch.sweep import main
@@ -173,6 +174,10 @@ def test_a_sweep_is_removed_with_its_runs_after_it_was_shown(
     assert sorted(path.name for path in runs.iterdir() if path.is_dir()) == []
 
 
+def interrupted(_: Path) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_sweep_is_removed_only_if_the_answer_is_yes(
     sweep: Path, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,7 +188,10 @@ def test_a_sweep_is_removed_only_if_the_answer_is_yes(
     assert end.value.code == 1
     assert json.loads((sweep / "sweep.json").read_bytes())["folder"] == str(sweep)
     monkeypatch.setattr("builtins.input", lambda question: "y")
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
     with pytest.raises(SystemExit) as end:
         main(["remove", f"{cells_of(sweep)[0].folder}/.."])  # the sweep, by another path
-    assert end.value.code == 0
+    assert end.value.code == 2
+    assert "mine is removed, but files of it are left (interrupted): remove " in capsys.readouterr().err
     assert not sweep.exists()
+    assert not sweeps_in(runs)  # the rest is none

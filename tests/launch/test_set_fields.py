@@ -7,7 +7,7 @@ import pytest
 from data_prep.errors import LaunchError, UserError
 from launch.chosen_runs import chosen_runs
 from launch.recipes.named import find_recipe
-from launch.set_fields import parsed_grid, shown_fields, with_fields, without_the_field
+from launch.set_fields import parsed_grid, shown_fields, with_fields, with_values, without_the_field
 from launch.sweep_options import Sweep
 from pipeline.config import RunConfig, flat
 from pipeline.models.ccvae import CCVAEConfig
@@ -53,6 +53,8 @@ def test_several_values_make_a_grid_and_runs_without_the_field_stay_once() -> No
 def test_another_system_has_its_own_defaults_and_fields() -> None:
     runs = with_fields(RUNS[:1], parsed_grid(["model.style_size=7", "model.system=ccvae,m3"]))
     assert [(run.model.system, flat(run)["model.style_size"]) for run in runs] == [("ccvae", 7), ("m3", 7)]
+    made = with_values(RUNS[0], {"model.style_size": "7", "model.system": "m3"})
+    assert (made.model.system, flat(made)["model.style_size"]) == ("m3", 7)  # in either order
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated
 
-import tyro
-
 from launch.clusters.resources import Resources
 from launch.command_line import described
 
@@ -34,10 +32,10 @@ class ShardJobs:
     """number of shards written at the same time (default: as many as the cluster allows)"""
     retries: Annotated[int | None, described("N")] = None
     """how often a crashed job is restarted (default: 2)"""
-    sbatch: Annotated[dict[str, str], tyro.conf.arg(metavar="NAME VALUE ...")] = field(default_factory=dict)
+    sbatch: Annotated[dict[str, str], described("NAME VALUE ...")] = field(default_factory=dict)
     """further options of sbatch: `--sbatch mail-type END exclusive true`; flags take `true`"""
 
-    setup: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LINE ...")] = ()
+    setup: Annotated[tuple[str, ...], described("LINE ...")] = ()
     """lines that a job's shell runs first: `--setup "module load cuda" "source env.sh"`"""
 
     def resources(self) -> Resources:
