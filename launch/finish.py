@@ -98,6 +98,8 @@ def write_reports(sweep: Path) -> None:
     if not reports:
         return
     runs = finished_runs(sweep.parent, sweep.name)
+    if not runs:
+        return
     shown = [name for name, each in reports.items() if write_report(each, runs, sweep / "reports").runs]
     if shown:
         print(f"reports in {sweep / 'reports'}: {', '.join(shown)}")

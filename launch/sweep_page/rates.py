@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from launch.sweep_page.cells import about
+from launch.sweep_page.tables import about
 from pipeline.measures.notes import unmeasured, won
 from pipeline.measures.papers import PAPERS
 from pipeline.measures.recorded import TEST

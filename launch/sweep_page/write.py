@@ -17,9 +17,11 @@ from launch.monitoring.sweep_status import read_status
 from launch.monitoring.watch import summary
 from launch.recipes import QUICK
 from launch.sweep_page import asked, papers
-from launch.sweep_page.cells import CellRead, cells_table, curves_of, failures_table, named_numbers, read_cell
+from launch.sweep_page.cells import CellRead, read_cell
+from launch.sweep_page.curves import curves_of
 from launch.sweep_page.data import data_part
 from launch.sweep_page.rates import rate_metrics, rate_notes, rate_rows
+from launch.sweep_page.tables import cells_table, failures_table, named_numbers
 from pipeline.measures.recorded import numbers_of
 from pipeline.measures.summary import metric_names, summarise
 from pipeline.pages.report_page import DataPart, PaperPart, SweepReport, report_page

@@ -104,9 +104,7 @@ def _note(state: UploadState) -> str:
         "seed": state.params.get("seed", ""),
     }
     line = ", ".join(f"{name} {value}" for name, value in said.items() if value)
-    return (
-        f"{line}. Its explorer is `explorer.html` among the artifacts, once `launch/explore.py` has made it."
-    )
+    return f"{line}. Its explorer is `explorer.html` among the artifacts, once its sweep or `launch/explore.py` has made it."
 
 
 def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:

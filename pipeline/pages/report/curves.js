@@ -20,7 +20,7 @@ function curvesPart(curves) {
     }
     const lines = here.filter((cell) => !left.has(curves.groups[cell.group]));
     const listed = lines.slice(0, MOST_LINES);
-    count.textContent = listed.length === lines.length ? `${lines.length} runs` : `the first ${listed.length} of ${lines.length} runs: filter the table of cells for others`;
+    count.textContent = listed.length === lines.length ? counted(lines.length, "run") : `the first ${listed.length} of ${lines.length} runs: filter the table of cells for others`;
     drawn.show(
       listed.map((cell) => ({
         name: cell.name, number: cell.group, faint: lines.length > 20,

@@ -4,6 +4,8 @@ const MOST_ROWS = 300;
 
 const isNumber = (column) => column.kind === "number" || column.kind === "seconds";
 
+const counted = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+
 // As it is read: few digits, hours of seconds.
 function shownValue(value, kind) {
   if (value === null) return "";
@@ -94,7 +96,7 @@ function tableView(table, { changed = () => {}, filter = table.rows.length > 5 }
     if (sorted !== null) found = [...found].sort((a, b) => compared(a[sorted], b[sorted], isNumber(columns[sorted]), sign));
     const listed = whole ? found : found.slice(0, MOST_ROWS);
     body.replaceChildren(...listed.map((row) => element("tr", {}, ...at.map((i, place) => cellOf(row[i], columns[i], place === 0)))));
-    count.textContent = found.length === rows.length ? `${rows.length.toLocaleString("en")} rows` : `${found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
+    count.textContent = found.length === rows.length ? counted(rows.length, "row") : `${found.length.toLocaleString("en")} of ${counted(rows.length, "row")}`;
     rest.hidden = listed.length === found.length;
     rest.textContent = `show all ${found.length.toLocaleString("en")} rows`;
   }
