@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parsed(
             Prepare, _one_option_each(given), prog=program("prepare"), description=_description()
         )
-        _check_cluster(options)
+        _check(options)
         if options.check:
             _look(options)
             return
@@ -200,7 +200,10 @@ def _needed(options: Prepare) -> NeededData:
     )
 
 
-def _check_cluster(options: Prepare) -> None:
+def _check(options: Prepare) -> None:
+    """ConfigError if an option cannot work, or only with others."""
+    if options.seed < 0:
+        raise ConfigError(f"--seed is {options.seed}; it must not be negative")
     if options.cluster == "local" and (
         options.detach or options.cluster_config or options.slurm != ShardJobs()
     ):

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +54,17 @@ def remove(options: Remove) -> int:
     if not (options.yes or _confirmed(sweep.path.name)):
         print("nothing was removed")
         return 1
+    gone = sweep.path.with_name(f".removed-{sweep.path.name}-{os.getpid()}")
     with kept_at_rest(sweep):
-        delete_runs(uri, ids)
-        # From here on it is no sweep any more, also after an interruption: its cells are a folder deeper than a sweep's.
-        gone = sweep.path.with_name(f".removed-{sweep.path.name}-{os.getpid()}")
-        gone.mkdir()
-        sweep.path.rename(gone / sweep.path.name)
+        gone.mkdir()  # first: whoever may not remove the folder keeps its runs
+        try:
+            delete_runs(uri, ids)
+            # From here on it is no sweep any more, also after an interruption: its cells are a folder deeper than a sweep's.
+            sweep.path.rename(gone / sweep.path.name)
+        except BaseException:
+            with suppress(OSError):
+                gone.rmdir()
+            raise
     try:
         shutil.rmtree(gone)
     except (OSError, KeyboardInterrupt) as error:

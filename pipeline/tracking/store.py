@@ -47,8 +47,11 @@ def connect(uri: str) -> MlflowClient:
         os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
         uri = public_uri(uri)
     # Each process would log the 40 tables it found or created, and each attempt while a server is down.
-    for name in ("mlflow.store.db.utils", "alembic", "mlflow.pytorch", "urllib3.connectionpool"):
+    for name in ("alembic", "mlflow.pytorch", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # its errors are ours, in a sentence
     with importing():
         from mlflow import MlflowClient
 

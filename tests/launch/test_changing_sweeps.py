@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from data_prep.errors import LaunchError
+from data_prep.errors import LaunchError, TrackingError
 from launch import extend as extending
+from launch import remove as removing
 from launch.clusters.resources import Resources
 from launch.extend import new_cells
 from launch.launch_record import record_launch
@@ -153,8 +154,12 @@ def test_a_renamed_sweep_keeps_its_runs_and_its_own_network(
     assert f"{cell.name}/config.json is not JSON: " in capsys.readouterr().err
 
 
+def unreachable(*_: object) -> int:
+    raise TrackingError("the store cannot be reached")
+
+
 def test_a_sweep_is_removed_with_its_runs_after_it_was_shown(
-    sweep: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Path, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert say("remove", "mine", runs=runs) == 2  # no terminal
     shown = capsys.readouterr()
@@ -165,6 +170,10 @@ def test_a_sweep_is_removed_with_its_runs_after_it_was_shown(
         for arguments in (["remove", "mine", "--yes"], ["rename", "mine", "new"]):
             assert say(*arguments, runs=runs) == 2
             assert "mine still runs (" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        patched.setattr(removing, "delete_runs", unreachable)
+        assert say("remove", "mine", "--yes", runs=runs) == 2  # and all is as it was
+    assert [path.name for path in runs.iterdir() if path.is_dir()] == ["mine"]
     shutil.copytree(sweep, runs / "copy")
     assert say("rename", "copy", "renamed", runs=runs) == 0
     assert say("remove", "renamed", "--yes", runs=runs) == 0  # the runs are the original's

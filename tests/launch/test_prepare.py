@@ -171,6 +171,7 @@ def test_inspect_finds_damage(tiny_raw: Path, tmp_path: Path, capsys: pytest.Cap
         (("fashion-mnist", "--raw", "raw"), "is not the file of FashionMNIST"),
         (("idx-folder",), "name the folder that holds"),
         (("idx-folder", "--raw", "raw", "--workers", "0"), "workers is 0"),
+        (("idx-folder", "--raw", "raw", "--seed", "-1"), "--seed is -1; it must not be negative"),
         (("idx-folder", "--raw", "cut"), "is truncated"),
         (("inspect", "empty"), "is missing: not a prepared data set"),
         (("drawn-faces", "--count", "200"), "count is an option of drawn_faces: --option count=VALUE"),
