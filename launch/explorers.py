@@ -21,7 +21,7 @@ MOST = 20
 def write_explorers(cells: Sequence[Cell]) -> list[Path]:
     """The explorers of those cells that are trained, new ones where there is none or the cell was trained again since.
 
-    A system that no page can run is passed over; anything else that is in the way costs a line.
+    What is in the way, such as a system that no page can run, is told once and passed over.
     """
     pages, told = [], set()
     for cell in cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from launch import explore
+from launch.explorers import write_explorers
 from pipeline.cell import Cell
 from pipeline.data.dataset import DataSet
 from pipeline.models.interface import DataSpec
@@ -80,3 +82,25 @@ def test_what_cannot_be_explored_is_told_in_one_sentence(
         assert end.value.code == 2
         assert sentence in capsys.readouterr().err
     assert not page.exists()
+
+
+def test_a_sweep_s_explorers_are_made_once_for_each_training_and_what_has_none_is_passed_over(
+    tiny_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small_run(tiny_data_set)
+    cells = [
+        with_checkpoint(small_cell(tmp_path / "sweep", each))
+        for each in (config, replace(config, model=LabelReaderConfig(channels=4)))
+    ]
+    cells += [small_cell(tmp_path / "sweep", replace(config, seed=1))]
+    for cell in cells[:2]:
+        cell.mark_trained()
+    page = cells[0].folder / "explorer.html"
+    assert write_explorers(cells) == [page]
+    assert "a page cannot run the system LabelReader" in capsys.readouterr().out
+    page.write_text("as it was")
+    assert write_explorers(cells) == [page]
+    assert page.read_text() == "as it was"
+    os.utime(page, (0, 0))
+    write_explorers(cells[:1])
+    assert cells[0].name in page.read_text()
