@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -33,6 +34,7 @@ from jobs.unit import (
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
+from pipeline.exports.pyfunc import write_logged
 from pipeline.training.interruption import stop_requests
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
@@ -104,7 +106,10 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             raise
         if tracker is not None:
             tracker.artifact(cell.config_file)
-            tracker.model(model)
+            steps = cell.last_step() or 0
+            tracker.model(
+                partial(write_logged, cell=cell, manifest=data.manifest, network=model, steps=steps)
+            )
             tracker.close("running")  # measuring finishes the run
         if lease is not None:
             lease.check()

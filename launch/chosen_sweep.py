@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_prep.errors import TrackingError
+from data_prep.program_name import program
 from launch.uploads import RecordedTracking
 from pipeline.tracking import public_uri
 from pipeline.tracking.address import sqlite_file
@@ -79,9 +80,7 @@ def _own_ids(uri: str, folder: Path) -> list[str]:
 
 
 def _not_there(uri: str, folder: Path, others: list[RecordedSweep]) -> str:
-    remedy = (
-        f"to bring it there: python launch/compare.py --sync --sweep {folder.name} --runs {folder.parent}"
-    )
+    remedy = f"to bring it there: {program('compare')} --sync --sweep {folder.name} --runs {folder.parent}"
     namesakes = (
         f"; others of that name are: {'; '.join(map(str, others))} (--sweep ID shows one)" if others else ""
     )

@@ -130,8 +130,8 @@ def missing(cells: Sequence[str], uri: str, runs: Path, sweep: str) -> list[str]
     """The trained cells that the store lacks, in one sentence with the way on."""
     if not cells:
         return []
-    command = shlex.join(
-        ["python", "launch/compare.py", "--sync", "--sweep", sweep, "--runs", str(runs.absolute())]
+    command = (
+        f"{program('compare')} {shlex.join(['--sync', '--sweep', sweep, '--runs', str(runs.absolute())])}"
     )
     are = "run is" if len(cells) == 1 else "runs are"
     return [

@@ -32,6 +32,7 @@ from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
 from pipeline.measures.plan import is_done
 from pipeline.models.registry import PRESETS
+from pipeline.training.interruption import stop_requests
 from pipeline.training.settings import TrainingConfig
 
 
@@ -99,11 +100,12 @@ def debug_run(options: Debug) -> None:
         print(f"this run is done: {cell.folder} (--fresh starts over)")
         return
     try:
-        for reader in write_cells(needed_readers([cell]), tracking):
-            train_cell(reader.config_file)
-            evaluate_cell(reader.config_file)
-        train_cell(cell.config_file)
-        numbers = evaluate_cell(cell.config_file)
+        with stop_requests():  # also what arrives after one of them has last looked stops the next
+            for reader in write_cells(needed_readers([cell]), tracking):
+                train_cell(reader.config_file)
+                evaluate_cell(reader.config_file)
+            train_cell(cell.config_file)
+            numbers = evaluate_cell(cell.config_file)
     except Interrupted as stop:
         print(stop)
         raise SystemExit(130) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from launch.clusters.backend import Backend
 from launch.clusters.folder_state import to_compute
+from launch.clusters.in_process import InProcessBackend
 from launch.clusters.local import LocalBackend
 from launch.clusters.packing import cells_per_gpu
 from launch.clusters.slurm.backend import SlurmBackend
@@ -54,8 +55,9 @@ def describe(
         if isinstance(backend, SlurmBackend):
             resources, _ = backend.jobs.of(ranks, on_gpus=on_gpus)
             return Allocation.by(resources, ranks, cells_per_gpu(resources))
-        takes_gpus = isinstance(backend, LocalBackend) and backend.takes_gpus(ranks, on_gpus=on_gpus)
-        sharing = cells_per_gpu(backend.resources) if isinstance(backend, LocalBackend) and takes_gpus else 1
+        assert isinstance(backend, LocalBackend | InProcessBackend)
+        takes_gpus = backend.capacity.takes_gpus(ranks, on_gpus=on_gpus)
+        sharing = cells_per_gpu(backend.capacity.resources) if takes_gpus else 1
         return Allocation(ranks, "GPU" if takes_gpus else "CPU", 0.0, sharing)
 
     needed = {str(entry.folder): entry for entry in data}

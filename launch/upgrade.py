@@ -12,6 +12,7 @@ from data_prep.errors import LaunchError, TrackingError
 from data_prep.files import atomic_write
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import MANIFEST_FILE, Manifest
+from data_prep.program_name import program
 from launch.at_rest import refuse_jobs
 from launch.clusters.slurm.register import REGISTER_FILE
 from launch.former import JOURNAL_FILE
@@ -239,7 +240,7 @@ def _upload(cells: Sequence[Path], runs: Path) -> None:
         try:
             sync(cell)
         except TrackingError as error:
-            print(f"MLflow has the old names until python launch/compare.py --sync --runs {runs}: {error}")
+            print(f"MLflow has the old names until {program('compare')} --sync --runs {runs}: {error}")
             return
 
 

@@ -27,6 +27,10 @@ def make_backend(
 
         facts = facts_for_a_dry_run() if dry_run else None
         return SlurmBackend(sweep, resources, config_file=config_file, facts=facts)
+    if cluster == "debug":
+        from launch.clusters.in_process import InProcessBackend
+
+        return InProcessBackend(resources)
     from launch.clusters.local import LocalBackend
 
-    return LocalBackend(sweep, resources, in_this_process=cluster == "debug")
+    return LocalBackend(sweep, resources)

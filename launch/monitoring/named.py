@@ -14,6 +14,7 @@ from typing import Annotated
 import tyro
 
 from data_prep.errors import LaunchError
+from data_prep.program_name import program
 from launch.clusters.slurm.register import REGISTER_FILE
 from pipeline.cells.folder import CellFolder
 
@@ -115,4 +116,4 @@ def command(word: str, sweep: SweepFolder) -> str:
     """The command line of a subcommand for this sweep, quoted for a shell."""
     elsewhere = sweep.path.parent != Path("runs").absolute()
     where = ["--runs", str(sweep.path.parent)] if elsewhere else []
-    return shlex.join(["python", "launch/sweep.py", word, sweep.path.name, *where])
+    return f"{program('sweep')} {shlex.join([word, sweep.path.name, *where])}"

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_prep.errors import LaunchError
+from data_prep.program_name import program
 from jobs.mps import noted_mps
 from launch.clusters.slurm import queue as slurm_queue
 from launch.command_line import described
@@ -169,7 +170,9 @@ def _list(runs: Path, console: Console) -> int:
         console.print(table)
     if former:
         names = ", ".join(former)
-        note += f"{'; ' * bool(note)}made by an earlier version, until python launch/sweep.py upgrade SWEEP: {names}"
+        note += (
+            f"{'; ' * bool(note)}made by an earlier version, until {program('sweep')} upgrade SWEEP: {names}"
+        )
     if note:
         console.print(escape(note), soft_wrap=True)
     found = {seen.exit_status for seen in looks.values()} | ({2} if former else set())

@@ -48,7 +48,7 @@ class Objective:
         if split == TEST:
             raise LaunchError(
                 "a search never measures the test split, since what was chosen by it is no longer tested by it: use"
-                " --split valid, and measure the best trial on test with launch/measure.py"
+                " --split valid, and measure the best trial on test with python launch/measure.py"
             )
         name, _, metric = text.rpartition("/")
         measure = measure_named(name or metric)

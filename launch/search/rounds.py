@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
+from data_prep.program_name import program
 from launch.clusters import make_backend
 from launch.clusters.backend import State
 from launch.finish import finish
@@ -63,7 +64,7 @@ def _search(options: Sweep) -> int:
         )
     if options.measures:
         raise LaunchError(
-            "--search measures the trials' objective only; measure the best ones with launch/measure.py"
+            "--search measures the trials' objective only; measure the best ones with python launch/measure.py"
         )
     if options.trials < 1 or options.at_once < 1:
         raise LaunchError("--trials and --at-once must be at least 1")
@@ -101,7 +102,7 @@ def _search(options: Sweep) -> int:
         cell = [sweep.name, "--cells", str(best.user_attrs[CELL])]
         print(
             f"best: trial {best.number}, {objective} {shown(best.value)} on {objective.split} ({shown_point(best.params)});"
-            f" to test it: {shlex.join(['python', 'launch/measure.py', *cell, '--split', 'test', *where])}"
+            f" to test it: {program('measure')} {shlex.join([*cell, '--split', 'test', *where])}"
         )
     return 0 if all_ended and best is not None else 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from data_prep.manifest import Manifest
+from data_prep.program_name import program
 from pipeline.measures.needs import Needs
 from pipeline.models import capabilities
 from pipeline.models.capabilities import NeedsLabels
@@ -24,7 +25,7 @@ def why_not(needs: Needs, model: nn.Module, manifest: Manifest, has_readers: boo
         if not _has(manifest, column):
             return f"{manifest.name} has no {column}"
     if "label_readers" in needs.extras and not has_readers:
-        return "no label readers are named (python launch/measure.py trains them)"
+        return f"no label readers are named ({program('measure')} trains them)"
     return None
 
 

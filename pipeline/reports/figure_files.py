@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from data_prep.program_name import program
 from pipeline.reports.paper_figure import PaperFigure, Shown
 
 
@@ -36,9 +37,7 @@ def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, s
         lines += [f"- {reason}" for reason in each.not_applicable]
         if each.missing:
             sweep, measures = each.run.folder.parent.name, shlex.join(each.missing)
-            lines.append(
-                f"- trained, but not measured: python launch/measure.py {sweep} --measures {measures}"
-            )
+            lines.append(f"- trained, but not measured: {program('measure')} {sweep} --measures {measures}")
         lines += [f"- run: {each.run.name} ({each.run.run_id[:8]})", ""]
     lines += [f"- {sentence}" for sentence in _what_is_missing(figure, shown)]
     return "\n".join(lines) + "\n"

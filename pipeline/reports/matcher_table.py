@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from textwrap import fill
 
+from data_prep.program_name import program
 from pipeline.figures.comparison import COLOURS
 from pipeline.measures.papers import PAPERS, paper_values
 from pipeline.measures.recorded import TEST, numbers_of
@@ -143,7 +144,7 @@ def as_markdown(table: MatcherTable, found: Sequence[Matched]) -> str:
             )
         for sweep in dict.fromkeys(run.folder.parent.name for run in each.unmeasured):
             lines.append(
-                f"- trained, but not measured: python launch/measure.py {sweep} --measures {table.measure}"
+                f"- trained, but not measured: {program('measure')} {sweep} --measures {table.measure}"
             )
         lines.append("")
     there = {each.data for each in found}

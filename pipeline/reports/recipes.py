@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data_prep.program_name import program
+
 
 @dataclass(frozen=True, slots=True)
 class Recipes:
@@ -27,7 +29,7 @@ class Recipes:
         others = {"on drawn images": self.drawn, "smaller": self.quick}
         told = [f"{what}: --recipe {name}" for what, name in others.items() if name]
         also = f" ({', '.join(told)})" if told else ""
-        return f"python launch/sweep.py --recipe {self.full}{also}"
+        return f"{program('sweep')} --recipe {self.full}{also}"
 
 
 OF_CCVAE = {

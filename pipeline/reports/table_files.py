@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from data_prep.program_name import program
 from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import MEASURED_BY
 from pipeline.measures.reader_metrics import READER_ACCURACY
@@ -201,7 +202,7 @@ def _what_is_missing(table: PaperTable, panel: Panel) -> list[str]:
     measure = _measure_of(panel.metric)
     if unmeasured and measure is not None:
         said += [
-            f"trained, but not measured: python launch/measure.py {sweep} --measures {measure}"
+            f"trained, but not measured: {program('measure')} {sweep} --measures {measure}"
             for sweep in unmeasured
         ]
     untrained = [entry for entry in empty if not entry.unmeasured]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
+import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_prep.files import atomic_write
+from data_prep.files import atomic_folder
 from pipeline.tracking.artifacts import digest
 from pipeline.tracking.run import RunInStore
 from pipeline.tracking.state import UploadState
@@ -16,39 +18,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow import MlflowClient
-    from torch import nn
 
-_logger = logging.getLogger(__name__)
-
-FILE = "model.pt"
 NAME = "model"
+"""Of the folder in the cell, and of the logged model."""
+_MLFLOW_FILE = "MLmodel"
 
 
-def save_model(module: nn.Module, cell: Path) -> None:
-    """Save the module in the cell, so that it can be uploaded even after this process has ended.
+def save_model(write: Callable[[Path], object], cell: Path) -> None:
+    """Have the model written into the cell, so that it can be uploaded even after this process has ended.
 
     Raises:
-        pickle.PicklingError, TypeError, AttributeError: the module contains something that cannot be pickled.
+        Exception: whatever ``write`` raises; no model is left then.
     """
-    import torch
-
-    # Given a path, torch would write its name into the file, and equal models would have different digests.
-    with atomic_write(cell / FILE) as file:
-        torch.save(_bare(module), file)
+    shutil.rmtree(cell / NAME, ignore_errors=True)  # of a shorter training
+    with atomic_folder(cell / NAME) as folder:
+        write(folder)
 
 
 def send_model(
     client: MlflowClient, run: RunInStore, state: UploadState, cell: Path, save: Callable[[], None]
 ) -> int:
-    """Upload the module as the run's logged model ``model``; ``mlflow.pytorch.load_model`` opens it again.
+    """Upload the cell's folder ``model`` as the run's logged model ``model``.
 
     Checks first whether the store already has it; a half-uploaded one is removed.
 
     Returns:
-        Number of files uploaded: 1 or 0.
+        Number of models uploaded: 1 or 0.
     """
-    file = cell / FILE
-    if not file.is_file() or state.model_sent == (sent := digest(file)):
+    folder = cell.absolute() / NAME
+    if not folder.is_dir() or state.model_sent == (sent := _digest(folder)):
         return 0
     query = f"source_run_id = '{run.run_id}' AND name = '{NAME}' AND tags.sha256 = '{sent}'"
     ready = False
@@ -58,26 +56,24 @@ def send_model(
             _note_output(client, run.run_id, model.model_id)
         else:
             client.delete_logged_model(model.model_id)
-    uploaded = not ready and _send_new(client, run, state, file, sent)
+    if not ready:
+        _send_new(client, run, state, folder, sent)
     state.model_sent = sent
     save()
-    return int(uploaded)
+    return int(not ready)
 
 
-def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: Path, sent: str) -> bool:
-    """Whether it could be uploaded."""
-    import mlflow.pytorch
-    import torch
+def _digest(folder: Path) -> str:
+    """Of the names and contents of the files, except MLflow's own, which holds a time."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MLFLOW_FILE)
+    parts = [f"{path.relative_to(folder).as_posix()} {digest(path)}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, folder: Path, sent: str) -> None:
     from mlflow.entities import LoggedModelStatus
     from mlflow.models import Model
 
-    try:
-        # Our own file (save_model wrote it into this cell), so it may be unpickled.
-        module = torch.load(file, map_location="cpu", weights_only=False)
-    except (AttributeError, ImportError, EOFError, RuntimeError) as error:
-        # Its class has moved since, or the file is damaged: no reason not to finish the run.
-        _logger.warning("%s is not uploaded to MLflow, because it cannot be opened: %s", file, error)
-        return False
     model = client.create_logged_model(
         run.experiment_id,
         name=NAME,
@@ -85,19 +81,16 @@ def _send_new(client: MlflowClient, run: RunInStore, state: UploadState, file: P
         tags={"sha256": sent, **{k: state.tags[k] for k in ("sweep", "cell", "system") if k in state.tags}},
         model_type=state.tags.get("system"),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        mlflow.pytorch.save_model(
-            module,
-            f"{folder}/{NAME}",
-            mlflow_model=Model(run_id=run.run_id, model_id=model.model_id),
-            serialization_format="pickle",
-            # Without them, MLflow infers them by loading the model in another Python process: many seconds.
-            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
-        )
-        client.log_model_artifacts(model.model_id, f"{folder}/{NAME}")
+    with tempfile.TemporaryDirectory() as temporary:
+        named = Path(temporary) / NAME
+        shutil.copytree(folder, named, copy_function=os.symlink)
+        description = Model.load(str(folder))
+        description.run_id, description.model_id = run.run_id, model.model_id
+        (named / _MLFLOW_FILE).unlink()
+        description.save(str(named / _MLFLOW_FILE))
+        client.log_model_artifacts(model.model_id, str(named))
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     _note_output(client, run.run_id, model.model_id)
-    return True
 
 
 def _note_output(client: MlflowClient, run_id: str, model_id: str) -> None:
@@ -106,11 +99,3 @@ def _note_output(client: MlflowClient, run_id: str, model_id: str) -> None:
     outputs = client.get_run(run_id).outputs
     if outputs is None or all(model.model_id != model_id for model in outputs.model_outputs):
         client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
-
-
-def _bare(module: nn.Module) -> nn.Module:
-    """The module itself, without the wrappers of DistributedDataParallel and torch.compile."""
-    wrapped = {"OptimizedModule": "_orig_mod", "DistributedDataParallel": "module"}
-    while type(module).__name__ in wrapped:
-        module = getattr(module, wrapped[type(module).__name__])
-    return module

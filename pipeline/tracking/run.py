@@ -6,6 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
+from data_prep.program_name import program
 from pipeline.tracking.state import SWEEP_ID, UploadState
 from pipeline.tracking.store import find_experiment, quoted
 from pipeline.tracking.sweep_run import NOTE, PARENT, REPLACED, all_runs
@@ -104,7 +105,7 @@ def _note(state: UploadState) -> str:
         "seed": state.params.get("seed", ""),
     }
     line = ", ".join(f"{name} {value}" for name, value in said.items() if value)
-    return f"{line}. Its explorer is `explorer.html` among the artifacts, once its sweep or `launch/explore.py` has made it."
+    return f"{line}. Its explorer is `explorer.html` among the artifacts, once its sweep or `{program('explore')}` has made it."
 
 
 def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:

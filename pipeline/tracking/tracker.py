@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from data_prep.errors import LeaseLost
+from data_prep.errors import LeaseLost, UserError
+from data_prep.program_name import program
 from pipeline.cells.lease import no_guard
 from pipeline.tracking.address import public_uri, tracking_uri
 from pipeline.tracking.artifacts import note_artifact
@@ -24,9 +23,6 @@ from pipeline.tracking.store import Status
 from pipeline.tracking.sweep_identity import SweepIdentity, original_of
 from pipeline.tracking.system_metrics import SystemMetrics
 from pipeline.tracking.uploader import Uploader
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _logger = logging.getLogger(__name__)
 
@@ -134,20 +130,16 @@ class Tracker:
             note_artifact(self._state, self.cell, path, folder)
             self._state.save(self.cell)
 
-    def model(self, module: nn.Module) -> None:
-        """Upload the final model; ``mlflow.pytorch.load_model`` opens it again."""
+    def model(self, write: Callable[[Path], object]) -> None:
+        """Upload the final model, which ``write`` writes into an empty folder in the cell, in MLflow's format."""
         if self._uploader is None:
             return
         self._guard()
         try:
-            save_model(module, self.cell)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            save_model(write, self.cell)
+        except UserError as error:
             # Hours of training must not fail because of the copy in MLflow: the checkpoint is on disk.
-            _logger.warning(
-                "the model of %s is not uploaded to MLflow, because it cannot be pickled: %s",
-                self.cell,
-                error,
-            )
+            _logger.warning("the model of %s is not uploaded to MLflow: %s", self.cell, error)
 
     def close(self, status: Status, bound_seconds: float | None = None) -> None:
         """Upload what is left and set the run's status (``running`` for a run that resumes later: preempted, requeued).
@@ -177,9 +169,10 @@ class Tracker:
         if not complete and status != "running":  # a run that resumes later uploads it then
             left = self._uploader.points_left()
             _logger.warning(
-                "%s of %s not in MLflow yet; to upload them: python launch/compare.py --sync --runs %s",
+                "%s of %s not in MLflow yet; to upload them: %s --sync --runs %s",
                 "the points" if left is None else f"{left} points",
                 f"{self.cell} are",
+                program("compare"),
                 self.cell.parent.parent,
             )
 

@@ -61,6 +61,14 @@ def test_errors_name_programs_in_the_way_that_was_called(
         raise LaunchError(text)
     assert capsys.readouterr().err == "error: train it first: traitvae-sweep --recipe tiny\n"
     assert as_called("python launch/sweeper.py") == "python launch/sweeper.py"
+    monkeypatch.setattr(sys, "argv", ["-m"])  # a job
+    assert program("sweep") == "python launch/sweep.py"
+    for name, value in variables_of_children({}).items():
+        monkeypatch.setenv(name, value)
+    assert (as_called(text), program("sweep")) == (
+        "train it first: traitvae-sweep --recipe tiny",
+        "traitvae-sweep",
+    )
 
 
 def test_processes_that_are_started_ignore_files_of_the_working_folder(tmp_path: Path) -> None:
@@ -83,7 +91,8 @@ def test_other_places_of_python_stay_after_this_code_and_an_installation_is_not_
 ) -> None:
     assert variables_of_children({"PYTHONPATH": f"/a{os.pathsep}{ROOT}"}) == {
         "PYTHONSAFEPATH": "1",
+        "TRAITVAE_COMMANDS": "1",
         "PYTHONPATH": f"{ROOT}{os.pathsep}/a",
     }
     monkeypatch.setattr(commands, "CODE", Path("/env/lib/python3.11/site-packages"))
-    assert variables_of_children({"PYTHONPATH": "/a"}) == {"PYTHONSAFEPATH": "1"}
+    assert variables_of_children({"PYTHONPATH": "/a"}) == {"PYTHONSAFEPATH": "1", "TRAITVAE_COMMANDS": "1"}

@@ -246,7 +246,7 @@ def test_what_the_queue_has_room_for_is_submitted_through_a_sites_wrapper_and_th
     assert all("no room for its jobs in the queue yet" in state.detail for state in seen.states.values())
 
     limit.write_text("6")
-    monkeypatch.setattr(backend, "_next_try", 0.0)
+    monkeypatch.setattr(backend._sweep_jobs, "_next_try", 0.0)
     backend.states()
     assert stages(sweep) == Counter({"prepare": 2, "merge": 1, "train": 2, "evaluate": 1})
     limit.write_text("100")
@@ -262,7 +262,7 @@ def test_what_the_queue_has_room_for_is_submitted_through_a_sites_wrapper_and_th
     with pytest.raises(SystemExit):
         main(command)
     limit.write_text("100")  # the launcher is still there, and does not start what was cancelled
-    monkeypatch.setattr(backend, "_next_try", 0.0)
+    monkeypatch.setattr(backend._sweep_jobs, "_next_try", 0.0)
     backend.states()
     assert not stages(sweep)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ import torch
 from data_prep.errors import Interrupted, LaunchError
 from jobs.outcome import OUTCOME_FILE, attempts
 from jobs.trial import Trial, Trials
-from launch.clusters import local
+from launch.clusters import capacity, local
 from launch.clusters.backend import State
+from launch.clusters.in_process import InProcessBackend
 from launch.clusters.local import LocalBackend
 from launch.clusters.packing import without_auto
 from launch.clusters.resources import Resources
@@ -20,6 +22,7 @@ from launch.clusters.this_machine import gpus_here
 from pipeline.cell import Cell
 from pipeline.cells.folder import CANCELLED
 from pipeline.config import RunConfig
+from pipeline.training.interruption import stop_requests
 from pipeline.training.settings import TrainingConfig
 from tests.launch.clusters import local_units
 from tests.waiting import wait_for
@@ -37,7 +40,7 @@ def make_cells(sweep: Path, *ranks: int, device: str = "auto") -> list[Cell]:
 
 
 def backend_of(sweep: Path, **asked: int) -> LocalBackend:
-    return LocalBackend(sweep, Resources(**asked), in_this_process=False)  # type: ignore[arg-type]
+    return LocalBackend(sweep, Resources(**asked))  # type: ignore[arg-type]
 
 
 def run_to_the_end(backend: LocalBackend, cells: list[Cell]) -> dict[str, State]:
@@ -85,8 +88,8 @@ def test_ranks_that_would_share_a_gpu_fall_back_to_the_cpu_with_a_warning(
     two_gpus: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backend, (small, large) = backend_of(tmp_path), make_cells(tmp_path, 2, 3)
-    assert backend.takes_gpus(2, on_gpus=True)
-    assert not backend.takes_gpus(3, on_gpus=True)
+    assert backend.capacity.takes_gpus(2, on_gpus=True)
+    assert not backend.capacity.takes_gpus(3, on_gpus=True)
     backend.check([small, large], [], "", thorough=True)
     said = "runs of 3 ranks fall back to the CPU, since there are 2 GPUs: --ranks 2 would use GPUs\n"
     assert capsys.readouterr().out == said
@@ -137,18 +140,26 @@ def test_a_cancelled_cell_is_neither_restarted_nor_started(
     assert (running.folder / "started").exists()  # cancelled in an earlier launch, too
 
 
-def test_ctrl_c_while_measuring_in_this_process_is_not_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("last_look_is_over", [False, True])
+def test_ctrl_c_while_measuring_in_this_process_stops_all_cells_and_is_not_an_error(
+    last_look_is_over: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    measured = []
+
     def interrupted(config_file: Path, take: object, split: object) -> None:
-        raise Interrupted("asked to stop while measuring")
+        measured.append(config_file)
+        with stop_requests():
+            signal.raise_signal(signal.SIGINT)
+        if not last_look_is_over:
+            raise Interrupted("asked to stop while measuring")
 
     monkeypatch.setattr("jobs.train.train_cell", lambda config_file: None)
     monkeypatch.setattr("jobs.evaluate.evaluate_cell", interrupted)
-    backend = LocalBackend(tmp_path, Resources(), in_this_process=True)
-    backend.submit(make_cells(tmp_path, 1))
+    backend = InProcessBackend(Resources())
+    backend.submit(make_cells(tmp_path, 2))
     with pytest.raises(KeyboardInterrupt):
         backend.states()
+    assert len(measured) == 1
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -165,7 +176,7 @@ def test_so_many_cells_share_each_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_without_gpus_so_many_cells_share_the_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "run_unit", local_units.say_which_gpus)
-    monkeypatch.setattr(local, "processors", lambda: 8)
+    monkeypatch.setattr(capacity, "processors", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cells = make_cells(tmp_path, *[1] * 3)
     backend = backend_of(tmp_path, cells_per_gpu=2)

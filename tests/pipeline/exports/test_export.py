@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jaxtyping
+import mlflow
+import mlflow.pyfunc
 import numpy as np
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
 from data_prep.errors import ConfigError, MissingDependencyError, RunError, UserError
 from jobs.evaluate import evaluate_cell
@@ -21,12 +24,19 @@ from launch import export as command
 from pipeline.cell import Cell
 from pipeline.exports.card import _measures
 from pipeline.exports.export import export_cell
-from pipeline.exports.onnx import DECODER_FILE, ENCODER_FILE
+from pipeline.exports.onnx import DECODER_FILE, ENCODER_FILE, write_onnx
+from pipeline.exports.pyfunc import write_logged
 from pipeline.exports.read import load_export
 from pipeline.exports.record import NumberRecord
-from pipeline.trained_cell import load_cell
+from pipeline.tracking import TrackingSettings
+from pipeline.tracking.store import connect
+from pipeline.trained_cell import load_cell, manifest_of
+from tests.pipeline.models.every_system import DATA, narrow, ready
 from tests.pipeline.networks.own_networks import write_package, write_small
 from tests.pipeline.runs import small_cell, small_run
+from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
+
+pytestmark = quiet_mlflow
 
 CPU = torch.device("cpu")
 
@@ -35,11 +45,13 @@ CPU = torch.device("cpu")
 def cell(tiny_data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Cell:
     """A trained CCVAE, measured, with a figure."""
     config = small_run(tiny_data_set, epochs=2)
+    runs = tmp_path_factory.mktemp("runs")
     config = replace(
         config,
+        tracking=TrackingSettings(uri=fresh_store(runs), system_metrics=False),
         measures=replace(config.measures, take=("classification", "generation_grid", "reconstruction_grid")),
     )
-    cell = small_cell(tmp_path_factory.mktemp("runs") / "sweep", config)
+    cell = small_cell(runs / "sweep", config)
     train_cell(cell.config_file)
     evaluate_cell(cell.config_file)
     return cell
@@ -132,6 +144,40 @@ def test_the_folder_holds_what_the_issue_of_a_model_needs_and_no_place_of_this_m
     assert "1 figures show pictures of the data set" in card  # those of idx files may be anybody's
 
 
+def test_mlflow_predicts_with_what_training_logged_which_is_the_same_export(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = str(cell.config.tracking.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    state = json.loads((cell.folder / "tracking.json").read_text())
+    run = connect(uri).get_run(state["run_id"])
+    (logged,) = connect(uri).search_logged_models([run.info.experiment_id])
+    folder = Path(mlflow.artifacts.download_artifacts(logged.model_uri, dst_path=str(tmp_path / "logged")))
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    assert {"MLmodel", "model.json", "model.safetensors"} <= names
+    assert {Path(name).suffix for name in names} <= {"", ".json", ".safetensors", ".yaml", ".txt"}
+    original, opened = load_cell(cell.folder, CPU), load_export(folder, CPU)
+    assert original.reconstruct(pictures()).equal(opened.reconstruct(pictures()))
+
+    served = mlflow.pyfunc.load_model(str(folder))
+    labels = served.predict(pictures())
+    assert list(labels) == [f"class={value}" for value in range(10)]
+    assert labels.equals(served.predict(pictures()))  # CCVAE draws latents to classify
+    torch.manual_seed(0)
+    assert np.array_equal(labels.to_numpy(), original.classify(pictures())["class"].numpy())
+    many = pictures(501)  # more than go through the network at once
+    shown = served.predict(many, params={"output": "reconstruction"})
+    assert np.allclose(shown, original.reconstruct(many).numpy(), atol=1e-5)
+    said = json.dumps({"instances": pictures().tolist(), "params": {"output": "reconstruction"}})
+    answer = tmp_path / "answer.json"  # what the command mlflow models predict calls
+    mlflow.models.predict(str(folder), said, env_manager="local", output_path=str(answer))
+    assert np.allclose(json.loads(answer.read_text())["predictions"], shown[:3], atol=1e-6)
+    with pytest.raises(MlflowException, match=r"Shape of input \(3, 28, 28\) does not match expected shape"):
+        served.predict(pictures()[:, 0])
+    with pytest.raises(MlflowException, match="output is labels or reconstruction, not 'hair'"):
+        served.predict(pictures(), params={"output": "hair"})
+
+
 def change(path: Path, what: Callable[[dict[str, Any]], object]) -> None:
     said = json.loads(path.read_text())
     what(said)
@@ -193,7 +239,10 @@ def test_a_network_of_ones_own_travels_with_its_code_which_has_to_be_allowed(
     cell = small_cell(tmp_path / "runs", replace(config, model=replace(config.model, network=network)))  # type: ignore[arg-type]
     train_cell(cell.config_file)
     export_cell(cell, tmp_path / "export")
-    expected = load_cell(cell.folder, CPU).reconstruct(pictures())
+    trained = load_cell(cell.folder, CPU)
+    expected = trained.reconstruct(pictures())
+    (tmp_path / "logged").mkdir()
+    write_logged(tmp_path / "logged", cell, manifest_of(cell), trained.network, 1)
     shutil.rmtree(tmp_path / "mine")
     shutil.rmtree(cell.folder)
     moved = Path(shutil.move(tmp_path / "export", tmp_path / "elsewhere"))
@@ -203,6 +252,9 @@ def test_a_network_of_ones_own_travels_with_its_code_which_has_to_be_allowed(
         load_export(moved, CPU)
     assert "trust_code=True" in (moved / "README.md").read_text()
     assert load_export(moved, CPU, trust_code=True).reconstruct(pictures()).equal(expected)
+    with pytest.raises(RunError, match="trust_code=True"):
+        mlflow.pyfunc.load_model(str(tmp_path / "logged"))
+    mlflow.pyfunc.load_model(str(tmp_path / "logged"), model_config={"trust_code": True})
     source = next(path for path in (moved / "code").rglob("*.py") if path.stat().st_size)
     source.write_text(source.read_text() + "\n")
     with pytest.raises(RunError, match="is damaged: it has"):
@@ -255,6 +307,15 @@ def test_onnx_gives_what_torch_gives_also_for_a_system_that_encodes_labels(
     assert np.abs(found - code.numpy()).max() < 1e-5
     (shown,) = decoder.run(None, {"code": code.numpy()})
     assert np.abs(shown - model.decode(code).numpy()).max() < 1e-5
+    for preset in ("beta_tcvae", "rb_vae"):  # written only if it computes what torch does
+        network = ready(narrow(preset).build(DATA["digits"]), DATA["digits"]).eval()
+        (tmp_path / preset).mkdir()
+        assert len(write_onnx(tmp_path / preset, replace(model, network=network))) == 2
+    (tmp_path / "logged").mkdir()
+    write_logged(tmp_path / "logged", cell, manifest_of(cell), model.network, 1)
+    served = mlflow.pyfunc.load_model(str(tmp_path / "logged"))
+    redrawn = served.predict({"images": pictures(2), "labels": labels}, params={"output": "reconstruction"})
+    assert np.allclose(redrawn, model.reconstruct(pictures(2), labels).numpy(), atol=1e-6)
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'traitvae\[onnx\]'"):
         export_cell(cell, tmp_path / "without", onnx=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.models import Model
 
 from pipeline.tracking import DatasetInput, SweepRun, Tracker, TrackingSettings, start_sweep
 from pipeline.tracking.store import connect
@@ -22,6 +23,12 @@ PARAMS: Params = {
     "optimiser.clip": None,
     "training.amp": True,
 }
+
+
+def write_model(folder: Path, content: str = "weights") -> None:
+    """Write a model in MLflow's format, of one file."""
+    (folder / "weights.txt").write_text(content)
+    Model().add_flavor("python_function", loader_module="of_nobody").save(str(folder / "MLmodel"))
 
 
 class Bench:

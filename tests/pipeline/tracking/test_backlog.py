@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from pipeline.tracking import Destination, start_sweep, sync, tracking_uri
 from pipeline.tracking.backlog import is_uploaded
 from pipeline.tracking.runs import read_sweep
 from pipeline.tracking.store import connect
 from pipeline.tracking.upload import Sent
-from tests.pipeline.tracking.bench import Bench
+from tests.pipeline.tracking.bench import Bench, write_model
 from tests.pipeline.tracking.measuring import measured
 from tests.pipeline.tracking.stores import forget_artifact_places, fresh_store, quiet_mlflow
 
@@ -35,7 +34,7 @@ def finished(bench: Bench) -> Bench:
         (bench.cell / "config.json").write_text("{}")
         tracker.artifact(bench.cell / "config.json")
         tracker.mirror_results()
-        tracker.model(torch.nn.Linear(2, 1))
+        tracker.model(write_model)
     return bench
 
 

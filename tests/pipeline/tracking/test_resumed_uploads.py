@@ -6,14 +6,13 @@ import json
 from contextlib import suppress
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
 from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking import read_points, sync
 from pipeline.tracking.runs import read_sweep
 from pipeline.tracking.state import UploadState
-from tests.pipeline.tracking.bench import Bench
+from tests.pipeline.tracking.bench import Bench, write_model
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
 
@@ -55,7 +54,7 @@ def test_an_older_copy_whose_cell_was_taken_over_leaves_store_and_files_as_they_
     with pytest.raises(LeaseLost):
         older.artifact(bench.cell / "metrics.jsonl")
     with pytest.raises(LeaseLost):
-        older.model(torch.nn.Linear(1, 1))
+        older.model(write_model)
     with pytest.raises(LeaseLost) as lost:
         older.log("train", 3, {"loss": 0.25})
     older.__exit__(LeaseLost, lost.value, None)
@@ -119,7 +118,7 @@ def test_an_answer_that_got_lost_doubles_nothing(bench: Bench, monkeypatch: pyte
         for step in range(30):
             tracker.log("train", step, {"loss": float(step)})
         tracker.artifact(bench.cell / "figures")
-        tracker.model(torch.nn.Linear(3, 2))
+        tracker.model(write_model)
         tracker.close("finished", bound_seconds=0.0)
 
     def all_lost_and_all_there() -> bool:

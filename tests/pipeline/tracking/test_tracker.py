@@ -5,10 +5,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
-import torch
 
 from pipeline.tracking import Tracker, TrackingSettings, read_points
-from tests.pipeline.tracking.bench import Bench
+from tests.pipeline.tracking.bench import Bench, write_model
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
 
@@ -104,5 +103,5 @@ def test_without_tracking_only_the_file_is_written(tmp_path: Path) -> None:
     ) as tracker:
         tracker.log("train", 1, {"loss": 1.0})
         tracker.artifact(cell)
-        tracker.model(torch.nn.Linear(1, 1))
+        tracker.model(write_model)
     assert [path.name for path in cell.iterdir()] == ["metrics.jsonl"]
