@@ -34,7 +34,6 @@ from jobs.unit import (
 from pipeline.cell import Cell
 from pipeline.cells.attempt import Attempt
 from pipeline.cells.lease import hold_lease
-from pipeline.exports.pyfunc import write_logged
 from pipeline.training.interruption import stop_requests
 from pipeline.training.loop import train
 from pipeline.training.memory import keep_freed_memory
@@ -106,6 +105,8 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             raise
         if tracker is not None:
             tracker.artifact(cell.config_file)
+            from pipeline.exports.pyfunc import write_logged  # here: other ranks need none of it
+
             steps = cell.last_step() or 0
             tracker.model(
                 partial(write_logged, cell=cell, manifest=data.manifest, network=model, steps=steps)
