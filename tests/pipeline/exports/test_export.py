@@ -168,9 +168,10 @@ def test_mlflow_predicts_with_what_training_logged_which_is_the_same_export(
     many = pictures(501)  # more than go through the network at once
     shown = served.predict(many, params={"output": "reconstruction"})
     assert np.allclose(shown, original.reconstruct(many).numpy(), atol=1e-5)
-    said = json.dumps({"instances": pictures().tolist(), "params": {"output": "reconstruction"}})
-    answer = tmp_path / "answer.json"  # what the command mlflow models predict calls
-    mlflow.models.predict(str(folder), said, env_manager="local", output_path=str(answer))
+    given, answer = tmp_path / "images.json", tmp_path / "answer.json"
+    given.write_text(json.dumps({"instances": pictures().tolist(), "params": {"output": "reconstruction"}}))
+    # What the command mlflow models predict calls.
+    mlflow.models.predict(str(folder), input_path=str(given), env_manager="local", output_path=str(answer))
     assert np.allclose(json.loads(answer.read_text())["predictions"], shown[:3], atol=1e-6)
     with pytest.raises(MlflowException, match=r"Shape of input \(3, 28, 28\) does not match expected shape"):
         served.predict(pictures()[:, 0])
