@@ -105,7 +105,8 @@ def _note(state: UploadState) -> str:
         "seed": state.params.get("seed", ""),
     }
     line = ", ".join(f"{name} {value}" for name, value in said.items() if value)
-    return f"{line}. Its explorer is `explorer.html` among the artifacts, once its sweep or `{program('explore')}` has made it."
+    explorer = f"`explorer.html` among the artifacts, once its sweep or `{program('explore')}` has made it"
+    return f"{line}. Its explorer is {explorer}."
 
 
 def _describe(client: MlflowClient, run: Run, state: UploadState) -> None:
