@@ -106,11 +106,11 @@ _METRICS = {
 
 
 def failures_table(cells: Sequence[CellRead]) -> Table:
-    """Cells that failed or stopped, and measures that failed."""
+    """Cells that failed or stopped after they had begun, and measures that failed."""
     rows: list[list[Value]] = []
     for cell in cells:
         log = f"./{quote(cell.folder.name)}/log/" if (cell.folder.folder / "log").is_dir() else None
-        if cell.state.phase in ("failed", "stopped"):
+        if cell.state.phase == "failed" or (cell.state.phase == "stopped" and log is not None):
             rows.append([cell.folder.name, cell.state.phase, cell.state.detail, log])
         rows += [
             [cell.folder.name, f"measure {status.measure} on {status.split}", status.reason, log]
