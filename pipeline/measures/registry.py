@@ -116,7 +116,11 @@ def measure_named(text: str) -> Measure:
         if field in values:
             raise ConfigError(f"measure {text!r} sets {field} twice")
         values[field] = value
-    measure = validated(kind, values, f"measure {text!r}")
+    origin = f"measure {text!r}"
+    try:
+        measure = validated(kind, values, origin)
+    except ConfigError as error:  # a check of the measure's own does not name it
+        raise ConfigError(f"{origin}: {str(error).removeprefix(f'{origin}: ')}") from None
     for field in values:  # images, draws, steps, ...
         number = getattr(measure, field)
         if isinstance(number, int | float) and not number >= 0:

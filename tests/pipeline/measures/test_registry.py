@@ -30,7 +30,7 @@ def test_a_measure_is_named_with_its_settings() -> None:
         ("swap_grid:image=3", "measure swap_grid has no setting 'image'; did you mean images?"),
         ("swap_grid:images", "measure 'swap_grid:images': 'images' must be FIELD=VALUE"),
         ("swap_grid:images=1,images=2", "measure 'swap_grid:images=1,images=2' sets images twice"),
-        ("classification:bins=0", "bins is 0; it must be at least 1"),
+        ("classification:bins=0", "measure 'classification:bins=0': bins is 0; it must be at least 1"),
         ("fid:images=-1", "measure 'fid:images=-1': images is -1; it must not be negative"),
         ("swap_grid:images=many", "measure 'swap_grid:images=many': images: Input should be a valid integer"),
     ],
