@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from data_prep.errors import UserError
-from data_prep.files import atomic_path
+from data_prep.files import atomic_write
 from data_prep.manifest import Manifest
 from data_prep.sources import source_named
 from pipeline.cell import Cell
@@ -51,8 +51,8 @@ def write_export(
     weights = {
         name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()
     }
-    with atomic_path(folder / WEIGHTS_FILE) as part:
-        safetensors.torch.save_file(weights, part, metadata={"format": "pt"})
+    with atomic_write(folder / WEIGHTS_FILE) as file:  # their own writing has an error of its own for a full disk
+        file.write(safetensors.torch.save(weights, metadata={"format": "pt"}))
     record = ExportRecord(
         name=cell.name,
         identity=identity(cell.config, manifest.digest),
