@@ -51,7 +51,9 @@ def write_export(
     weights = {
         name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()
     }
-    with atomic_write(folder / WEIGHTS_FILE) as file:  # their own writing has an error of its own for a full disk
+    with atomic_write(
+        folder / WEIGHTS_FILE
+    ) as file:  # their own writing has an error of its own for a full disk
         file.write(safetensors.torch.save(weights, metadata={"format": "pt"}))
     record = ExportRecord(
         name=cell.name,
