@@ -137,7 +137,8 @@ pip_install() { # $1: what for, the rest: pip's arguments
     local what=$1
     shift
     touch .venv/.unfinished
-    logged $python -m pip install --disable-pip-version-check -c constraints.txt "$@"
+    # Compiled by compile_packages, on all cores.
+    logged $python -m pip install --disable-pip-version-check --no-compile -c constraints.txt "$@"
     local status=$?
     rm -f .venv/.unfinished # not reached if killed, when pip may have left half a package
     [ $status = 0 ] || { tail -n 4 $log >&2; fail "pip could not install $what; see $log for its output"; }
@@ -173,11 +174,21 @@ install_python_packages() {
     fi
     say "pip installs torch $(pin torch)"
     pip_install torch torch setuptools
+    compile_packages & # while pip finds out what else is needed
     say "pip installs traitvae[$extras] and what it needs, as pinned in constraints.txt"
     # With the pinned setuptools, so that a later call needs no network.
     pip_install "the project" --no-build-isolation -e ".[$extras]"
+    wait
+}
+
+check_imports() {
     $python -c 'import data_prep, jobs, launch, mlflow, numpy, pipeline, pyarrow, submitit, torch, tyro' >>$log 2>&1 ||
         fail "the installed packages cannot be imported (see $log); run 'make clean' and the same command again to recreate .venv"
+}
+
+# As pip would, after each package and on one core. Python itself may be told not to (PYTHONDONTWRITEBYTECODE).
+compile_packages() {
+    logged $python -m compileall -qq -j 0 "$($python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 }
 
 install_ffcv() {
@@ -244,7 +255,10 @@ make_venv
 rm -f .venv/.setup-*
 : >"$without.new"
 install_python_packages
+compile_packages &
 install_ffcv
+wait
+check_imports
 tell_what_else_is_missing
 mv "$without.new" "$without"
 fingerprint demo >.venv/.setup-demo # the tests' requirements include the demo's

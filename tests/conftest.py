@@ -19,7 +19,8 @@ os.environ.pop("COLUMNS", None)
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+from tests.checked_types import check_types
 
 # A shell that starts us in the background makes us, and so all our children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,8 +29,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None, max_examples=50)
 settings.load_profile("untimed")
 
-# Every annotated shape and type of these floors is checked at each call, in tests only.
-install_import_hook(["data_prep", "pipeline"], "beartype.beartype")
+check_types()
 
 pytest_plugins = ["tests.lanes", "tests.cluster.fixture", "tests.data_prep.fixtures"]
 

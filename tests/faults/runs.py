@@ -16,12 +16,12 @@ NETWORK = Path(__file__).with_name("unhurried.py")
 
 
 def run(seed: int = 0) -> RunConfig:
-    """900 small steps on two ranks: a fault takes some seconds, in which hundreds are made."""
+    """300 small steps on two ranks: a fault takes some seconds, in which a hundred are made."""
     return RunConfig(
         data=DataConfig(name="idx_folder", supervision_rate=0.5),
         model=replace(SMALL["ccvae"], network=f"{NETWORK}:Unhurried"),
         training=TrainingConfig(
-            epochs=30, batch_size=20, ranks=2, checkpoint_every_epochs=2, log_every_steps=10
+            epochs=30, batch_size=60, ranks=2, checkpoint_every_epochs=2, log_every_steps=5
         ),
         measures=MeasuresConfig(take=NUMBERS),
         seed=seed,

@@ -26,7 +26,7 @@ def test_nodes_killed_one_after_the_other(
     lost = sweep("lost", "--recipe", "faults", "--nodes", "2")
     lost.start()
     cell = lost.cell()
-    for kills, step in ((1, 100), (2, 250)):  # first the node of rank 1, then that of the batch script
+    for kills, step in ((1, 35), (2, 85)):  # first the node of rank 1, then that of the batch script
         lost.wait_for_step(cell, step)
         ranks = living_ranks(cell)
         first, second = ranks
@@ -47,14 +47,14 @@ def test_only_slurmd_killed_so_that_two_copies_live(
     doubled = sweep("doubled", "--recipe", "faults")
     doubled.start()
     cell = doubled.cell()
-    doubled.wait_for_step(cell, 100)
+    doubled.wait_for_step(cell, 35)
     older = living_ranks(cell)
     faults.kill_slurmd(slurm_cluster, older[0].node)
     for rank in older:  # it continues once the newer copy is running, and does not finish before that
         rank.signal(signal.SIGSTOP)
     wait_for(lambda: len(living_ranks(cell)) == 4, 240, doubled.story)
     newer = [rank for rank in living_ranks(cell) if rank not in older]
-    doubled.wait_for_step(cell, 200)
+    doubled.wait_for_step(cell, 65)
     assert {rank.node for rank in newer}.isdisjoint(rank.node for rank in older)
     for rank in older:
         rank.signal(signal.SIGCONT)

@@ -26,7 +26,7 @@ def test_a_job_of_three_is_requeued_one_of_them_is_killed_and_one_diverges(
     launcher = shared.start()
     killed, diverging, other = (shared.cell(number) for number in range(3))
     for cell in (killed, diverging, other):
-        shared.wait_for_step(cell, 80)
+        shared.wait_for_step(cell, 25)
     (job,) = {rank.job for cell in (killed, diverging, other) for rank in living_ranks(cell)}
     with held_back(slurm_cluster, job, other):
         poison(diverging)

@@ -31,7 +31,7 @@ def test_ranks_that_are_killed_and_one_that_hangs(
     struck = sweep("struck", "--recipe", "faults-impatient")
     struck.start()
     cell = struck.cell()
-    for number, how, step in ((1, signal.SIGKILL, 80), (0, signal.SIGKILL, 240), (1, signal.SIGSTOP, 400)):
+    for number, how, step in ((1, signal.SIGKILL, 25), (0, signal.SIGKILL, 80), (1, signal.SIGSTOP, 135)):
         struck.wait_for_step(cell, step)
         ranks = living_ranks(cell)
         ranks[number].signal(how)
@@ -57,7 +57,7 @@ def test_what_is_not_retried_forever(
     launcher = hopeless.start()
     killed, diverging = hopeless.cell(0), hopeless.cell(1)
     kill_a_rank(hopeless, killed, restart=0)
-    hopeless.wait_for_step(diverging, 100)
+    hopeless.wait_for_step(diverging, 35)
     job = living_ranks(diverging)[0].job
     with held_back(slurm_cluster, job, diverging):
         newest = poison(diverging)

@@ -28,7 +28,7 @@ def test_time_limit_on_two_nodes(
     limited = sweep("limit", "--recipe", "faults", "--nodes", "2", "--signal-delay-s", "90")
     limited.start()
     cell = limited.cell()
-    limited.wait_for_step(cell, 50)
+    limited.wait_for_step(cell, 15)
     ranks = living_ranks(cell)
     assert [rank.number for rank in ranks] == [0, 1]
     assert len({rank.node for rank in ranks}) == 2
@@ -53,7 +53,7 @@ def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
     back = sweep("back", "--recipe", "faults")
     back.start()
     cell = back.cell()
-    for count, (what, step) in enumerate((("requeue", 80), ("user signal", 240), ("SIGTERM", 400)), start=1):
+    for count, (what, step) in enumerate((("requeue", 25), ("user signal", 80), ("SIGTERM", 135)), start=1):
         back.wait_for_step(cell, step)
         job, node = living_ranks(cell)[0].job, living_ranks(cell)[0].node
         if what == "requeue":

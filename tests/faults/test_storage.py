@@ -31,7 +31,7 @@ def test_newest_checkpoint_damaged(
     damaged = sweep("damaged", "--recipe", "faults")
     damaged.start()
     cell = damaged.cell()
-    for damage, step in ((truncate, 130), (flip_a_bit, 320)):
+    for damage, step in ((truncate, 45), (flip_a_bit, 105)):
         damaged.wait_for_step(cell, step)
         job = living_ranks(cell)[0].job
         with held_back(slurm_cluster, job, cell):
@@ -96,7 +96,7 @@ def test_disk_full_while_a_checkpoint_is_written(
     full.start()
     try:
         cell = full.cell()
-        full.wait_for_step(cell, 100)
+        full.wait_for_step(cell, 35)
         filler = small_disk / "filler"
         fill(filler, leave=100_000)
         assert full.wait() == 1, full.story()

@@ -7,7 +7,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-REST_SECONDS = 0.012
+REST_SECONDS = 0.05
 
 
 class Rest(nn.Module):
