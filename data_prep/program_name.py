@@ -20,17 +20,17 @@ OF_AN_INSTALLATION = "TRAITVAE_COMMANDS"
 
 def program(name: str) -> str:
     """How to call a program, in the way in which this process was called."""
-    return f"traitvae-{name}" if _by_command() else f"python launch/{name}.py"
+    return f"traitvae-{name}" if by_command() else f"python launch/{name}.py"
 
 
 def as_called(text: str) -> str:
     """A text for the user, in which programs are called in the way in which this process was."""
-    if not _by_command():
+    if not by_command():
         return text
     return re.sub(rf"\bpython launch/({'|'.join(COMMANDS)})\.py\b", r"traitvae-\1", text)
 
 
-def _by_command() -> bool:
+def by_command() -> bool:
     """Whether this process, or that which started it, was called as a command."""
     called = Path(sys.argv[0]).name
     return called in {f"traitvae-{name}" for name in COMMANDS} or OF_AN_INSTALLATION in os.environ

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from data_prep.program_name import OF_AN_INSTALLATION
+from data_prep.program_name import OF_AN_INSTALLATION, by_command
 from data_prep.start_up import imports_are_done
 
 CODE = Path(__file__).resolve().parents[1]
@@ -17,7 +17,8 @@ CODE = Path(__file__).resolve().parents[1]
 
 
 def children_import_this_code() -> None:
-    """Let all processes that this one starts import this code, whatever there is in the working folder, and name commands.
+    """Let all processes that this one starts import this code, whatever there is in the working folder, and name commands
+    as this one was called.
 
     Otherwise ``python -m jobs.trial`` would take a user's ``pipeline.py``, since Python looks there first.
     """
@@ -26,7 +27,9 @@ def children_import_this_code() -> None:
 
 def variables_of_children(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that do so."""
-    found = {"PYTHONSAFEPATH": "1", OF_AN_INSTALLATION: "1"}
+    found = {"PYTHONSAFEPATH": "1"}
+    if by_command():
+        found[OF_AN_INSTALLATION] = "1"
     # Where packages are installed, Python finds this code by itself; put first, that place would hide standard modules.
     if CODE.name not in ("site-packages", "dist-packages"):
         others = [place for place in variables.get("PYTHONPATH", "").split(os.pathsep) if place]

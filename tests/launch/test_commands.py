@@ -61,9 +61,11 @@ def test_errors_name_programs_in_the_way_that_was_called(
         raise LaunchError(text)
     assert capsys.readouterr().err == "error: train it first: traitvae-sweep --recipe tiny\n"
     assert as_called("python launch/sweeper.py") == "python launch/sweeper.py"
+    of_a_command = variables_of_children({})
     monkeypatch.setattr(sys, "argv", ["-m"])  # a job
     assert program("sweep") == "python launch/sweep.py"
-    for name, value in variables_of_children({}).items():
+    assert not of_a_command.items() <= variables_of_children({}).items(), "started by a program, not a command"
+    for name, value in of_a_command.items():
         monkeypatch.setenv(name, value)
     assert (as_called(text), program("sweep")) == (
         "train it first: traitvae-sweep --recipe tiny",
@@ -91,8 +93,7 @@ def test_other_places_of_python_stay_after_this_code_and_an_installation_is_not_
 ) -> None:
     assert variables_of_children({"PYTHONPATH": f"/a{os.pathsep}{ROOT}"}) == {
         "PYTHONSAFEPATH": "1",
-        "TRAITVAE_COMMANDS": "1",
         "PYTHONPATH": f"{ROOT}{os.pathsep}/a",
     }
     monkeypatch.setattr(commands, "CODE", Path("/env/lib/python3.11/site-packages"))
-    assert variables_of_children({"PYTHONPATH": "/a"}) == {"PYTHONSAFEPATH": "1", "TRAITVAE_COMMANDS": "1"}
+    assert variables_of_children({"PYTHONPATH": "/a"}) == {"PYTHONSAFEPATH": "1"}
