@@ -17,8 +17,7 @@ CODE = Path(__file__).resolve().parents[1]
 
 
 def children_import_this_code() -> None:
-    """Let all processes that this one starts import this code, whatever there is in the working folder, and name commands
-    as this one was called.
+    """Let all processes that this one starts import this code, and name programs as this one was called.
 
     Otherwise ``python -m jobs.trial`` would take a user's ``pipeline.py``, since Python looks there first.
     """

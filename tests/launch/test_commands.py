@@ -64,7 +64,9 @@ def test_errors_name_programs_in_the_way_that_was_called(
     of_a_command = variables_of_children({})
     monkeypatch.setattr(sys, "argv", ["-m"])  # a job
     assert program("sweep") == "python launch/sweep.py"
-    assert not of_a_command.items() <= variables_of_children({}).items(), "started by a program, not a command"
+    assert not of_a_command.items() <= variables_of_children({}).items(), (
+        "started by a program, not a command"
+    )
     for name, value in of_a_command.items():
         monkeypatch.setenv(name, value)
     assert (as_called(text), program("sweep")) == (

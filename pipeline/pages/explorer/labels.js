@@ -89,8 +89,10 @@ function labelRow(app, label) {
     moves.set(share, share === null ? "" : `${share.toFixed(2)} of the way from ${values[ends[0]]} to ${values[ends[1]]}`);
     row.classList.toggle("same", share === null);
     if (share === null) known.textContent += " its typical values coincide,";
+    const length = moves.range.max - moves.range.min;
     moves.marks.forEach((mark, i) => {
-      const at = (i - Number(moves.range.min)) / (moves.range.max - moves.range.min);
+      const at = (i - Number(moves.range.min)) / length;
+      mark.classList.toggle("close", length > 3); // their names would be written over each other
       mark.textContent = values[ends[i]];
       mark.style.left = `${(100 * at).toFixed(1)}%`;
     });
