@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from launch.clusters.backend import Backend
 from launch.clusters.folder_state import to_compute
@@ -16,6 +18,7 @@ from launch.estimate import Allocation, by_recorded_speed, training_images, uppe
 from launch.plan import NeededData
 from launch.set_fields import shown_fields
 from pipeline.cell import Cell
+from pipeline.config import flat, readable_name
 from pipeline.measures.plan import is_done
 
 
@@ -29,9 +32,9 @@ def describe(
 ) -> str:
     """Data sets, label readers, cells, what would be submitted, and an estimate, in this order.
 
-    ``fields``: the dotted names of those that are shown of each cell.
+    ``fields``: the dotted names of those that are shown of each cell, next to those in which cells of one name differ.
     """
-    names = tuple(fields)
+    names = tuple(dict.fromkeys([*fields, *_telling_apart(cells)]))
     lines = [
         f"data   {entry.folder} ({'prepared' if entry.is_ready() else 'to be prepared first'})"
         for entry in data
@@ -85,6 +88,15 @@ def _may_get_gpus(backend: SlurmBackend, cells: Sequence[Cell]) -> bool:
     if backend.facts.not_known is None or all(cell.config.training.device == "cpu" for cell in cells):
         return False
     return not backend.jobs.gpus_are_given()
+
+
+def _telling_apart(cells: Iterable[Cell]) -> Iterator[str]:
+    """The fields in which cells differ that have the same name but for their hash."""
+    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for cell in cells:
+        alike[readable_name(cell.config)].append(flat(cell.config))
+    for first, *others in alike.values():
+        yield from (name for name in first if any(other.get(name) != first[name] for other in others))
 
 
 def _state(cell: Cell) -> str:

@@ -64,6 +64,8 @@ def test_a_file_makes_a_grid_of_four_cells_in_a_sweep_of_its_functions_name(
     places = ["--raw", str(tiny_raw)]
     printed = dry_run(capsys, "--recipe", "my_recipes.py:styles", *places)
     assert "4 cells, 4 to run" in printed
+    ends = [line.rpartition("  ")[2] for line in re.findall(r"^cell .*", printed, re.M)]
+    assert ends == ["model.style_size=2", "model.style_size=4"] * 2, "what their names do not say"
 
     more = ["--set", "optimiser.learning_rate=1e-3,5e-4", "model.style_size=3", "--only", "f0.5"]
     printed = dry_run(capsys, "--recipe", "my_recipes.py:styles", *places, *more)
