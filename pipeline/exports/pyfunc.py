@@ -20,6 +20,7 @@ from data_prep.manifest import Manifest
 from pipeline.cell import Cell
 from pipeline.exports.read import load_export
 from pipeline.exports.write import write_export
+from pipeline.importing_mlflow import importing_mlflow
 from pipeline.models.capabilities import Classifies, NeedsLabels, Reconstructs
 from pipeline.trained_model import TrainedModel
 
@@ -45,8 +46,9 @@ def write_logged(folder: Path, cell: Cell, manifest: Manifest, network: nn.Modul
         ConfigError: the network is a class of the user's whose source is gone or was changed.
         OSError: the disk is full.
     """
-    from mlflow.models import Model
-    from mlflow.pyfunc import add_to_model
+    with importing_mlflow():
+        from mlflow.models import Model
+        from mlflow.pyfunc import add_to_model
 
     # Not mlflow.pyfunc.save_model, which warns that there is no example and writes an environment that cannot be installed:
     # this package is in no index, or another one of its name is.

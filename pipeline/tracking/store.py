@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from data_prep.errors import TrackingError
 from data_prep.lock import exclusive_lock
-from data_prep.start_up import importing
+from pipeline.importing_mlflow import importing_mlflow
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri, without_secrets
 from pipeline.tracking.sqlite_store import artifact_location, make_store, move_artifact_roots
 
@@ -52,7 +52,7 @@ def connect(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(
         logging.CRITICAL
     )  # its errors are ours, in a sentence
-    with importing():
+    with importing_mlflow():
         from mlflow import MlflowClient
 
         return MlflowClient(uri)  # it imports as much again

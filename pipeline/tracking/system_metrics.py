@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import Any
 
+from pipeline.importing_mlflow import importing_mlflow
 from pipeline.tracking.metric_log import MetricLog
 
 _logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ class SystemMetrics(threading.Thread):
         self._log = log
         self._every_s = every_s
         self._after = after
-        """Wait for it first: importing MLflow in two threads at once is only slower."""
+        """Wait for it first: both import MLflow, and the upload is more urgent."""
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -46,11 +47,12 @@ class SystemMetrics(threading.Thread):
 
 
 def _monitors() -> list[Any]:
-    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
-    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
-    from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor
+    with importing_mlflow():
+        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+        from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor
 
     monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
     for gpu in (GPUMonitor, ROCMMonitor):

@@ -231,6 +231,7 @@ OTHERWISE: dict[str, Any] = {
     "weight_limit": 5.0,
     "consistency_change": "mixed",
     "consistency_blur": 0.5,
+    "consistency_share": 0.5,
     "pseudo_label_threshold": 0.9,
 }
 _DECIDING = ("system", "characteristic_size", "style_size", "label_latents", "reparameterise_classifier")
