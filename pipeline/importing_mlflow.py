@@ -1,7 +1,7 @@
 """MLflow is imported by one thread at a time.
 
-Its modules import each other in circles. A thread that meets another one in such a circle goes on with a module of which half is
-there: ``partially initialized module 'mlflow' has no attribute 'version'``, in the last second of a training.
+Its modules import each other in circles. A thread that meets another one in such a circle goes on with half of a module:
+``partially initialized module 'mlflow' has no attribute 'version'``, in the last second of a training.
 """
 
 from __future__ import annotations
