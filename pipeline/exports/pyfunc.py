@@ -50,11 +50,11 @@ def write_logged(folder: Path, cell: Cell, manifest: Manifest, network: nn.Modul
         from mlflow.models import Model
         from mlflow.pyfunc import add_to_model
 
-    # Not mlflow.pyfunc.save_model, which warns that there is no example and writes an environment that cannot be installed:
-    # this package is in no index, or another one of its name is.
-    model = Model(signature=_signature(network, manifest))
-    add_to_model(model, loader_module=__name__, model_config={_NEEDS_CODE: False})
-    model.save(str(folder / "MLmodel"))
+        # Not mlflow.pyfunc.save_model, which warns that there is no example and writes an environment that cannot be
+        # installed: this package is in no index, or another one of its name is.
+        model = Model(signature=_signature(network, manifest))
+        add_to_model(model, loader_module=__name__, model_config={_NEEDS_CODE: False})
+        model.save(str(folder / "MLmodel"))  # these calls import more
     needed = [f"{name}=={version(name)}\n" for name in ("torch", "safetensors")]
     (folder / "requirements.txt").write_text("".join(needed))
     write_export(folder, cell, manifest, network, (), steps)

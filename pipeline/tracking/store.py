@@ -49,9 +49,8 @@ def connect(uri: str) -> MlflowClient:
     # Each process would log the 40 tables it found or created, and each attempt while a server is down.
     for name in ("alembic", "mlflow.pytorch", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("mlflow.store.db.utils").setLevel(
-        logging.CRITICAL
-    )  # its errors are ours, in a sentence
+    # Its errors are ours, in a sentence.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with importing_mlflow():
         from mlflow import MlflowClient
 
