@@ -1,21 +1,49 @@
+"""In a process of their own: in that of the tests another one's thread may be importing."""
+
 from __future__ import annotations
 
-import gc
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from data_prep.start_up import importing
+ROOT = Path(__file__).parents[2]
 
 
-def test_no_garbage_is_collected_while_something_is_imported():
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(
+            """
+with importing(), importing():
+    assert not gc.isenabled()
+""",
+            id="one in the other",
+        ),
+        pytest.param(
+            """
+try:
     with importing():
-        with importing():
-            assert not gc.isenabled()
-        assert not gc.isenabled()
-    assert gc.isenabled()
-
-
-def test_a_failed_import_leaves_the_collection_on():
-    with pytest.raises(ImportError), importing():
         raise ImportError
-    assert gc.isenabled()
+except ImportError:
+    pass
+""",
+            id="failed",
+        ),
+        pytest.param(
+            """
+first, second = importing(), importing()
+first.__enter__()
+second.__enter__()
+first.__exit__(None, None, None)
+assert not gc.isenabled()
+second.__exit__(None, None, None)
+""",
+            id="the first ends before the second, in another thread",
+        ),
+    ],
+)
+def test_garbage_is_collected_again_when_the_last_block_has_imported(block):
+    script = f"import gc\nfrom data_prep.start_up import importing\n{block}\nassert gc.isenabled()"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
