@@ -31,7 +31,7 @@ from launch.monitoring.named import SweepFolder, holds_cells, sweeps_in
 from launch.terminal_table import print_notes, print_table, wide_enough_console
 from launch.uploads import not_in_store, upload_sweeps
 from pipeline.figures.comparison import MOST_LINES, draw_comparison
-from pipeline.measures.notes import unmeasured, won
+from pipeline.measures.notes import earlier, unmeasured, won
 from pipeline.measures.run_table import runs_as_csv
 from pipeline.measures.summary import Row, metric_names, summarise
 from pipeline.measures.tables import (
@@ -107,7 +107,7 @@ def compare(options: Compare) -> None:
     if metrics:
         for split, names in splits_of(rows).items():
             print_table(name, split, rows, names, console)
-        print_notes([*won(rows), *unmeasured(rows)], console)
+        print_notes([*won(rows), *unmeasured(rows), *earlier(rows)], console)
         namesake = not own and holds_cells(options.runs / name)  # its table is not to be overwritten
         place = f"comparison-{sweep.id[:8]}" if namesake else "comparison"
         write_files(

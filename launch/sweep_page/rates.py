@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from launch.sweep_page.tables import about
-from pipeline.measures.notes import unmeasured, won
+from pipeline.measures.notes import earlier, unmeasured, won
 from pipeline.measures.papers import PAPERS
 from pipeline.measures.recorded import TEST
 from pipeline.measures.summary import Row, metric_names
@@ -82,4 +82,4 @@ def _papers(rows: Sequence[Row], lines: Sequence[RateRow], metric: str) -> Itera
 def rate_notes(rows: Sequence[Row]) -> list[str]:
     """What is common to the lines, and which measures have no number."""
     common = what_is_common(rows)
-    return [*([common] if common else []), *won(rows), *unmeasured(rows)]
+    return [*([common] if common else []), *won(rows), *unmeasured(rows), *earlier(rows)]

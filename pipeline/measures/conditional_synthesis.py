@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pipeline.measures.view import ModelView
 
+_IMAGES_AT_RANDOM = 500
+"""Of so many images of the split one is chosen for each column, for a system without a prior."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConditionalSynthesis:
@@ -23,10 +26,11 @@ class ConditionalSynthesis:
 
     As figures 4, 5, 8 and 9 of Ruiz et al. 2019, every row has the style of one image. In the first, a column has the
     same characteristics ``e`` throughout, drawn from the prior: ``N(0, I)``, or for a system with latents of labels
-    ``p(e | y)`` of labels that are drawn independently at their frequencies in training. In the second they are those of
-    the image above, in the third they go in a straight line from those of the row's image to those of the next one, in
-    the fourth, for systems with a reference set, from those of that set (a neutral expression) to those of the row's image.
-    The fifth, for them too, is as figure 10: the style of each row is drawn from the prior as well.
+    ``p(e | y)`` of labels that are drawn independently at their frequencies in training. A system that has no prior of
+    them, as Mathieu et al.'s, whose ``e`` is a point for each image, gets those of images at random. In the second figure
+    they are those of the image above, in the third they go in a straight line from those of the row's image to those of the
+    next one, in the fourth, for systems with ``e_r``, from those of the reference set (a neutral expression) to those of the
+    row's image. The fifth, for them too, is as figure 10: the style of each row is drawn from the prior as well.
     """
 
     images: int = 6
@@ -37,7 +41,8 @@ class ConditionalSynthesis:
     """Frames of the third figure, with both ends."""
 
     name: ClassVar[str] = "conditional_synthesis"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    """3: nothing is drawn from ``N(0, I)`` for a system that was not trained with that prior."""
     needs: ClassVar[Needs] = Needs(capabilities=("Encodes", "EncodesFactors"))
     metrics: ClassVar[Mapping[str, Metric]] = {}
 
@@ -70,13 +75,13 @@ class ConditionalSynthesis:
 
         shown = image.float()[:, None] / 255
         names = [f"{view.examples.split} image {number + 1}" for number in range(len(image))]
-        prior = self._drawn(view, own)[None]
-        drawn = decoded(prior)
+        prior, source = self._drawn(view, own)
+        prior = prior[None]
         grids = {
             "conditional_synthesis": grid_of(
-                torch.cat([shown, drawn], dim=1),
+                torch.cat([shown, decoded(prior)], dim=1),
                 names,
-                "Conditional synthesis: each column has the same characteristics, drawn from the prior",
+                f"Conditional synthesis: each column has the same characteristics, {source}",
                 ["image", *[f"draw {number + 1}" for number in range(self.draws)]],
             )
         }
@@ -110,21 +115,27 @@ class ConditionalSynthesis:
             )
         return Measured(arrays=as_arrays(grids))
 
-    def _drawn(self, view: ModelView, own: Float[Tensor, "image latent"]) -> Float[Tensor, "draw latent"]:
-        """Characteristics from the prior; those that no label has are as in the first image."""
+    def _drawn(
+        self, view: ModelView, own: Float[Tensor, "image latent"]
+    ) -> tuple[Float[Tensor, "draw latent"], str]:
+        """Characteristics, and where they are from; those that no label has are as in the first image."""
         import torch
 
         from pipeline.measures.drawn_labels import drawn_labels, label_shares
-        from pipeline.models.capabilities import HasLabelLatents
+        from pipeline.models.capabilities import HasLabelLatents, HasReference
 
         model: Any = view.model
-        if not isinstance(model, HasLabelLatents):
-            return torch.randn(self.draws, own.shape[1], device=own.device)
-        found = own[:1].expand(self.draws, -1).clone()
-        labels = drawn_labels(label_shares(view.examples.data.manifest, "prior"), self.draws).to(own.device)
-        for label, values in enumerate(labels.T):
-            found[:, model.latents_of(label)] = model.draw(label, values, 1)[0].to(found.dtype)
-        return found
+        if isinstance(model, HasLabelLatents):
+            found = own[:1].expand(self.draws, -1).clone()
+            labels = drawn_labels(label_shares(view.examples.data.manifest, "prior"), self.draws)
+            for label, values in enumerate(labels.to(own.device).T):
+                found[:, model.latents_of(label)] = model.draw(label, values, 1)[0].to(found.dtype)
+            return found, "drawn from the prior"
+        if isinstance(model, HasReference):
+            return torch.randn(self.draws, own.shape[1], device=own.device), "drawn from the prior"
+        of_images = view.codes(_IMAGES_AT_RANDOM)[:, : own.shape[1]]
+        chosen = of_images[torch.randint(len(of_images), (self.draws,))]
+        return chosen.to(own), f"those of an image of {view.examples.split} at random (there is no prior)"
 
 
 def _first(known: Any) -> Any:

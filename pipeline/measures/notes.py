@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from data_prep.program_name import program
 from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PaperValue
 from pipeline.measures.reader_metrics import READER_ACCURACY
 from pipeline.measures.summary import Printed, Row
 from pipeline.measures.variants import what_is_common
+from pipeline.measures.versions import Earlier
 from pipeline.tracking.measured import FAILED, MeasureStatus, metric_prefix
 
 Marks: TypeAlias = Mapping[tuple[Deviation, ...], list[str]]
@@ -62,6 +64,31 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
         ended = "failed in" if status.status == FAILED else "does not apply to"
         said.append(
             f"{status.measure} on {status.split} {ended} {runs} run{'s' * (runs != 1)} ({named}): {status.reason}"
+        )
+    return said
+
+
+def earlier(rows: Sequence[Row]) -> list[str]:
+    """Which measures were taken by an earlier version, in how many runs, and whether their numbers are left out."""
+    where: dict[Earlier, list[tuple[Row, int]]] = defaultdict(list)
+    for row in rows:
+        for each, runs in row.earlier:
+            where[each].append((row, runs))
+    said = []
+    for each, found in sorted(where.items(), key=lambda item: (item[0].measure, item[0].version)):
+        runs = sum(number for _, number in found)
+        systems = [*dict.fromkeys(row.system for row, _ in found)]
+        named = ", ".join(systems[:_MOST_NAMED]) + (", …" if len(systems) > _MOST_NAMED else "")
+        instead = (
+            f"and left out next to version {each.newest} of others"
+            if each.left_out
+            else f"the measure has version {each.newest} now"
+        )
+        name, slash, _ = each.measure.partition("/")
+        said.append(
+            f"{each.measure} on {each.split}: numbers of {runs} run{'s' * (runs != 1)} ({named}) are of version"
+            f" {each.version}, {instead}; to measure again: {program('measure')} SWEEP --measures"
+            f" {name}{':SETTING=VALUE' * bool(slash)}"
         )
     return said
 

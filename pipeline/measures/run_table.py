@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from pipeline.measures.recorded import numbers_of
+from pipeline.measures.versions import newest_only
 from pipeline.tracking.runs import RecordedRun
 
 FIRST_COLUMNS = ("sweep", "cell", "run_id", "status", "git_commit", "preset")
@@ -16,12 +17,13 @@ _NO_SETTING = ("tracking.", "measures.")
 def runs_as_csv(sweep: str, runs: Sequence[RecordedRun]) -> str:
     """A row per run: where it is from, every setting under its dotted name, every number as ``<split>/<metric>``.
 
-    A cell is empty where a run has no such setting or number.
+    A cell is empty where a run has no such setting or number, or the number is by an earlier version of its measure than
+    that of other runs.
     """
     rows = []
     settings: dict[str, None] = {}
     metrics: set[str] = set()
-    for run in runs:
+    for run in newest_only(runs)[0]:
         row: dict[str, object] = {
             "sweep": sweep,
             "cell": run.cell,

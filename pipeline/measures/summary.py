@@ -10,13 +10,14 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pipeline.cells.record import incidental_fields
 from pipeline.measures.paper_match import Deviation, Match
 from pipeline.measures.papers import PaperValue
 from pipeline.measures.recorded import TEST, MeasuredRun, numbers_of, papers_of
+from pipeline.measures.versions import Earlier, newest_only
 from pipeline.tracking.measured import MEASURED, MeasureStatus, measure_statuses, metric_prefix
 from pipeline.tracking.metric_log import EPOCHS_WON
 
@@ -98,6 +99,8 @@ class Row:
     """Measures without numbers, why, and of how many of its runs."""
     won: tuple[tuple[str, int, int], ...] = ()
     """Discriminators that won epochs outright, the most epochs in one run, and in how many of its runs there were any."""
+    earlier: tuple[tuple[Earlier, int], ...] = ()
+    """Measures that were taken by an earlier version than others, or than today's, and of how many of its runs."""
 
     @property
     def varies_labels_otherwise(self) -> bool:
@@ -120,10 +123,12 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
 
     A variant is defined by the params of model, optimiser, training and data that differ between runs of the same
     data set, system, rate and epochs, and by the digest of data of the user's own. Of runs with the same seeds, the last
-    one counts.
+    one counts. Where some of the runs were measured by a newer version of a measure, no number of an earlier one counts.
     """
+    comparable, of_each = newest_only(list(runs))
+    earlier = {run.run_id: found for run, found in zip(comparable, of_each, strict=True)}
     kinds: dict[tuple[str, str, float, str], list[MeasuredRun]] = defaultdict(list)
-    for run in runs:
+    for run in comparable:
         kinds[_kind(run.params)].append(run)
     rows = []
     for kind, members in kinds.items():
@@ -132,7 +137,9 @@ def summarise(runs: Iterable[MeasuredRun]) -> list[Row]:
         for run in members:
             settings = tuple((name, _param(run, name) or "—") for name in differing)
             variants[settings][_seeds(run.params)] = run
-        rows += [_row(kind, settings, by_seeds) for settings, by_seeds in variants.items()]
+        for settings, by_seeds in variants.items():
+            said = Counter(each for run in by_seeds.values() for each in earlier[run.run_id])
+            rows.append(replace(_row(kind, settings, by_seeds), earlier=tuple(said.items())))
     return sorted(rows, key=lambda row: (*row.series, row.supervision_rate))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from pipeline.measures.notes import Marks, marks, notes, unmeasured, won
+from pipeline.measures.notes import Marks, earlier, marks, notes, unmeasured, won
 from pipeline.measures.summary import Row, Statistic, metric_names
 from pipeline.measures.variants import short_variants
 
@@ -112,7 +112,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
         over = f"split {split}: mean ± standard deviation over n runs of different seeds"
         listed = [over, *notes(measured, shown), *not_shown(metrics[SHOWN:])]
         tables.append("\n".join([table, "", *(f"- {note}" for note in listed)]))
-    without = [f"- {note}" for note in (*won(rows), *unmeasured(rows))]
+    without = [f"- {note}" for note in (*won(rows), *unmeasured(rows), *earlier(rows))]
     return "\n\n".join(tables) + "\n" + "".join(f"{line}\n" for line in without)
 
 

@@ -172,7 +172,10 @@ class EncodesFactors(Protocol):
 
 @runtime_checkable
 class HasReference(EncodesFactors, Encodes, Protocol):
-    """Learns from a reference set, whose images have the same characteristics, such as a neutral expression."""
+    """Learns from a reference set, whose images have the same characteristics, such as a neutral expression.
+
+    Those of other images have the prior ``N(0, I)``.
+    """
 
     @property
     def reference_characteristics(self) -> Float[Tensor, " own"]:

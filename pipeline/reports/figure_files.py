@@ -20,7 +20,7 @@ def copy_pictures(figure: PaperFigure, shown: Sequence[Shown], folder: Path) -> 
         rate = f"-f{each.rate:g}" if len(figure.rates) > 1 else ""
         for file in each.files:
             system = each.run.params.get("model.system", "")
-            names[file] = f"{each.run.data}-{system}{rate}-{file.name}"
+            names[file] = f"{each.data.replace(', ', '-')}-{system}{rate}-{file.name}"
             shutil.copyfile(file, folder / names[file])
     return names
 
@@ -30,10 +30,12 @@ def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, s
     lines = [f"# {figure.source}: {figure.shows}", ""]
     for each in shown:
         params = each.run.params
-        instead = "" if each.run.data == each.dataset else f", in place of {each.dataset}"
-        what = f"{params.get('model.system')} on {each.run.data}{instead}, f = {each.rate:g}"
+        instead = "" if each.data == each.dataset else f", in place of {each.dataset}"
+        what = f"{params.get('model.system')} on {each.data}{instead}, f = {each.rate:g}"
         lines += [f"## {what}, {params.get('training.epochs')} epochs", ""]
         lines += [f"![{what}]({names[file]})\n" for file in each.files]
+        if deviations := each.deviations(figure.paper):
+            lines.append(f"- differs from the paper: {'; '.join(map(str, deviations))}")
         lines += [f"- {reason}" for reason in each.not_applicable]
         if each.missing:
             sweep, measures = each.run.folder.parent.name, shlex.join(each.missing)
@@ -48,7 +50,7 @@ def _what_is_missing(figure: PaperFigure, shown: Sequence[Shown]) -> Iterator[st
     settings = "".join(
         f", {name.rpartition('.')[2]} = {values[0]}" for name, values in figure.settings.items()
     )
-    there = {(each.run.data, each.run.params.get("model.system"), each.rate) for each in shown}
+    there = {(each.data, each.run.params.get("model.system"), each.rate) for each in shown}
     for dataset in figure.datasets:
         missing = []
         for system in figure.systems:
@@ -72,5 +74,5 @@ def as_csv(figure: PaperFigure, shown: Sequence[Shown]) -> str:
         params = each.run.params
         told = [params.get(name, "") for name in ("model.system", "data.supervision_rate", "training.epochs")]
         numbers = [each.run.metrics.get(name, "") for name in metrics]
-        writer.writerow([figure.name, each.run.data, *told, each.run.name, each.run.run_id, *numbers])
+        writer.writerow([figure.name, each.data, *told, each.run.name, each.run.run_id, *numbers])
     return text.getvalue()

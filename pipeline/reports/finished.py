@@ -87,6 +87,10 @@ class FinishedRun:
         )
         return replace(self, params=params, stands_for=own)
 
+    def shown_as(self, dataset: str) -> FinishedRun:
+        """In place of a paper's data set if its own stands in for it, otherwise as it is."""
+        return self.in_place_of(dataset) if self.original_data == dataset else self
+
 
 def finished_runs(runs: Path, sweep: str | None = None) -> list[FinishedRun]:
     """Every trained cell of a sweep, or of all sweeps in a folder, the oldest first.

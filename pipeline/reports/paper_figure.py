@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pipeline.figures.draw import settings_in_name
 from pipeline.measures.measure import settings_off_default
+from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PAPERS
-from pipeline.measures.recorded import TEST
+from pipeline.measures.recorded import TEST, papers_of
 from pipeline.measures.registry import measure_named
 from pipeline.reports.finished import FinishedRun
 from pipeline.reports.recipes import Recipes
@@ -90,6 +91,18 @@ class Shown:
     not_applicable: tuple[str, ...]
     """Sentences on measures that do not apply."""
 
+    @property
+    def data(self) -> str:
+        """The run's, with the options by which it is a part of the paper's."""
+        return self.run.shown_as(self.dataset).data
+
+    def deviations(self, paper: str) -> list[Deviation]:
+        """In what the run differs from the paper's of this system, as far as the paper's tables say."""
+        instead = self.run.shown_as(self.dataset)
+        found = [match.deviations for match in papers_of(instead) if match.setting.paper == paper]
+        of_data = [Deviation("data", self.dataset, instead.data)] if instead.stands_for else []
+        return [*of_data, *min(found, key=len, default=())]
+
 
 def shown_runs(figure: PaperFigure, runs: Iterable[FinishedRun]) -> list[Shown]:
     """One run per data set, system and rate, in the paper's order.
@@ -100,9 +113,10 @@ def shown_runs(figure: PaperFigure, runs: Iterable[FinishedRun]) -> list[Shown]:
     found: list[Shown] = []
     for dataset in figure.datasets:
         members = [run for run in runs if dataset in (run.data, run.original_data)]
-        for data in sorted({run.data for run in members}, key=lambda data: data != dataset):
+        named = [(run.shown_as(dataset).data, run) for run in members]  # a part of the data is not the whole
+        for data in sorted({name for name, _ in named}, key=lambda data: (data != dataset, data)):
             for system in figure.systems:
-                same = [r for r in members if r.data == data and r.params.get("model.system") == system]
+                same = [r for name, r in named if name == data and r.params.get("model.system") == system]
                 found += _one_per_rate(figure, dataset, same)
     return found
 

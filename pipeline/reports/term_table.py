@@ -7,9 +7,11 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.measures.notes import earlier
 from pipeline.measures.recorded import numbers_of
-from pipeline.measures.summary import INCIDENTAL, LABEL_SEED, Statistic, statistic
+from pipeline.measures.summary import INCIDENTAL, LABEL_SEED, Statistic, statistic, summarise
 from pipeline.measures.tables import mean_and_sd
+from pipeline.measures.versions import newest_only
 from pipeline.reports.finished import FinishedRun
 from pipeline.reports.recipes import Recipes
 from pipeline.tracking.metric_log import read_points
@@ -83,6 +85,8 @@ class Comparison:
 
     title: str
     variants: tuple[Variant, ...]
+    earlier: tuple[str, ...] = ()
+    """What is to be said of measures that some runs were taken with an earlier version of."""
 
     @property
     def splits(self) -> list[str]:
@@ -121,7 +125,9 @@ def _others(table: TermTable, run: FinishedRun) -> Settings:
     )
 
 
-def _comparison(table: TermTable, group: Sequence[FinishedRun]) -> Comparison:
+def _comparison(table: TermTable, of_group: Sequence[FinishedRun]) -> Comparison:
+    """Where some runs were measured by a newer version of a measure, the others' numbers of it do not count."""
+    group, _ = newest_only(of_group)
     params = group[0].params
     title = ", ".join(
         [
@@ -142,6 +148,7 @@ def _comparison(table: TermTable, group: Sequence[FinishedRun]) -> Comparison:
         variants.setdefault((weight, label), {})[seeds] = run
     return Comparison(
         title=title,
+        earlier=tuple(earlier(summarise(of_group))),
         variants=tuple(
             Variant(label=label, runs=tuple(of_seeds.values()))
             for (_, label), of_seeds in sorted(variants.items(), key=lambda entry: entry[0])
@@ -174,6 +181,7 @@ def as_markdown(table: TermTable, found: Sequence[Comparison]) -> str:
                 cells = [_cell(of_variant.get(name), len(variant.runs)) for name in shown]
                 lines.append(f"| {variant.label} | {len(variant.runs)} | {' | '.join(cells)} |")
             lines.append("")
+        lines += [f"- {note}" for note in each.earlier]
         lines += [f"- {variant.label}: {run.name}" for variant in each.variants for run in variant.runs]
         lines.append("")
     if not found:

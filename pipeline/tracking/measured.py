@@ -35,6 +35,8 @@ STATUS_TAG = "measure."
 """Prefix of the tag that says how a measure ended: ``measure.test.classification``."""
 WITHDRAWN_TAG = "measures.withdrawn"
 """Names of metrics that a newer result no longer has; the run shows NaN for them."""
+VERSIONS_TAG = "measures.versions"
+"""Versions of the measures that a run's numbers are of, as JSON, only those above 1: ``{"test.linear_probes": 3}``."""
 MEASURED, FAILED, NOT_APPLICABLE = "measured", "failed", "not applicable"
 
 FIGURES_FOLDER = "figures"
@@ -78,13 +80,17 @@ def note_results(state: UploadState, cell: Path) -> None:
     metrics: dict[str, list[str]] = {}
     tags: dict[str, str] = {}
     withdrawn: dict[str, list[str]] = {}
+    versions: dict[str, int] = {}
     for takes in _takes_of_each_measure(cell):
         newest = takes[-1]
         valid = next((take for take in reversed(takes) if isinstance(take, Result)), None)
         key = newest.key
-        tags[mlflow_name(f"{STATUS_TAG}{key.split}.{key.measure}{_settings(key)}")] = _status(newest, valid)
+        name = mlflow_name(f"{key.split}.{key.measure}{_settings(key)}")
+        tags[f"{STATUS_TAG}{name}"] = _status(newest, valid)
         if valid is None:
             continue
+        if valid.numbers and valid.key.version > 1:
+            versions[name] = valid.key.version
         time_ms = str(_time_ms(valid.time))
         for name, number in valid.numbers.items():
             metrics[_metric_name(key, name)] = [repr(float(number.value)), time_ms]
@@ -94,6 +100,7 @@ def note_results(state: UploadState, cell: Path) -> None:
     if not tags:
         return  # nothing was measured, or the folder is lost: the run is left unchanged
     tags[WITHDRAWN_TAG] = " ".join(sorted(withdrawn))
+    tags[VERSIONS_TAG] = json.dumps(versions, sort_keys=True)
     state.measured = {"metrics": metrics, "withdrawn": withdrawn, "tags": tags}
     _note_files(state, cell)
 

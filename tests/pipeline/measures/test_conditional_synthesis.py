@@ -80,6 +80,10 @@ class Remembers(WithoutLabels):
         return super().decode(code)
 
 
+class RemembersWithReference(Remembers, WithReference):
+    pass
+
+
 def test_samples_of_the_prior_share_the_style_along_rows_and_are_of_systems_with_references() -> None:
     world = Painted.drawn((2, 3), 9)
     assert "prior_samples" not in grids(WithLabels((2, 3)), world, images=4)
@@ -91,13 +95,24 @@ def test_samples_of_the_prior_share_the_style_along_rows_and_are_of_systems_with
     assert len(set(style[:, 0])) > 1
 
 
-def test_a_system_without_latents_of_labels_draws_from_the_standard_normal() -> None:
-    model = Remembers((2, 3))
+def test_a_system_with_references_draws_from_the_standard_normal() -> None:
+    model = RemembersWithReference((2, 3))
     found = grids(model, Painted.drawn((2, 3), 3), images=1, draws=400)
     assert "characteristic_interpolation" not in found  # there is no next image
     drawn = model.codes[0][0, :, :2]
     assert abs(float(drawn.mean())) < 0.1
     assert abs(float(drawn.std()) - 1) < 0.1
+
+
+def test_a_system_without_a_prior_takes_characteristics_of_images_and_says_so() -> None:
+    """As Mathieu et al.'s: its ``e`` is a point for each image, and N(0, I) would be no ``e`` of any."""
+    world, model = Painted.drawn((2, 3), 9), Remembers((2, 3))
+    found = grids(model, world, images=2, draws=40)["conditional_synthesis"]
+    assert found.title.endswith("those of an image of test at random (there is no prior)")
+    of_images = world.view(model).codes(9)[:, :2].tolist()
+    drawn = model.codes[0][0, :, :2].tolist()
+    assert all(each in of_images for each in drawn)
+    assert len({tuple(each) for each in drawn}) > 4
 
 
 def test_a_reference_becomes_the_image_itself() -> None:

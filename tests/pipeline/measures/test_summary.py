@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pipeline.measures.notes import notes, won
+from pipeline.measures.notes import earlier, notes, won
 from pipeline.measures.summary import metric_names, summarise
+from pipeline.measures.tables import as_markdown
 from pipeline.tracking.measured import MeasureStatus
 
 
@@ -117,6 +118,36 @@ def test_measures_without_numbers_are_counted_and_the_others_stand() -> None:
     assert metric_names([row]) == ["classification_accuracy", "fid"]
     assert (row.metrics["classification_accuracy"].n, row.metrics["fid"].n) == (3, 1)
     assert row.unmeasured == ((MeasureStatus("test", "fid", "failed", "ValueError: no image"), 2),)
+
+
+def test_numbers_by_an_earlier_version_of_a_measure_are_left_out_next_to_newer_ones_and_it_is_said() -> None:
+    def probed(run_id: str, seed: int, error: float, versions: str | None) -> Run:
+        found = measured(
+            run_id,
+            {"test/linear_probe_mae": error, "test/elbo": -1.0},
+            {"test.linear_probes": "measured", "test.likelihood": "measured"},
+            seed,
+        )
+        return replace(found, tags=found.tags | ({"measures.versions": versions} if versions else {}))
+
+    old, new = (f'{{"test.likelihood": 2, "test.linear_probes": {version}}}' for version in (2, 3))
+    runs = [probed("old", 0, 0.9, old), probed("a", 1, 0.1, new), probed("b", 2, 0.3, new)]
+    (row,) = summarise(runs)
+    error = row.metrics["linear_probe_mae"]
+    assert error.mean == pytest.approx(0.2)
+    assert (error.n, row.metrics["elbo"].n) == (2, 3)
+    (said,) = earlier([row])
+    assert said.startswith(
+        "linear_probes on test: numbers of 1 run (m2) are of version 2, and left out next to version 3"
+    )
+    assert said.endswith("launch/measure.py SWEEP --measures linear_probes")
+    assert said in as_markdown([row])
+    (alone,) = summarise(runs[:1])
+    assert alone.metrics["linear_probe_mae"].mean == 0.9
+    assert "the measure has version 3 now" in earlier([alone])[0]
+    # From before runs named versions: nothing is known of them.
+    unknown = summarise([probed("before", 0, 0.9, None), runs[1]])
+    assert (unknown[0].metrics["linear_probe_mae"].n, earlier(unknown)) == (2, [])
 
 
 def test_of_two_runs_with_one_seed_the_last_counts() -> None:

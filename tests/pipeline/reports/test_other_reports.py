@@ -80,6 +80,15 @@ def test_runs_with_a_term_stand_next_to_the_same_runs_without(tmp_path: Path) ->
     for step in (1, 2):
         log.append("epoch", step, {"images_per_second": 100.0 * step})
     log.close()
+    newer = {"measure.test.single_interventions": "measured", "measures.versions": "{}"}
+    for each in runs:  # today's version is 1, and one run was measured by a later one
+        each.tags.clear()
+        each.tags.update(newer)
+    of_later = made("later", "2", 0.6, **with_it)
+    of_later.tags.update(newer | {"measures.versions": '{"test.single_interventions": 2}'})
+    written = write_report(report_named("consistency"), [*runs, of_later], tmp_path / "later")
+    assert "| weight 10 | 3 | 0.600 (n=1) | 0.500 (n=1) |" in written.markdown
+    assert "- single_interventions on test: numbers of 4 runs (ccvae) are of version 1" in written.markdown
     written = write_report(report_named("consistency"), runs, tmp_path / "reports")
     assert "## drawn_faces, ccvae, f = 1, 5 epochs, test" in written.markdown
     rows = [line for line in written.markdown.splitlines() if line.startswith("|")]

@@ -22,6 +22,7 @@ def run(folder: Path, system: str, rate: float, *pictures: str, **more: str) -> 
     for picture in pictures:
         (cell / "figures" / f"{picture}.png").write_bytes(b"")
     tags = {name: text for name, text in more.items() if name.startswith("measure.")}
+    preset = {"preset": "rb_vae" if system == "rb_vae" else "ccvae", "preset.deviations": "{}"}
     params = {
         "data.name": "drawn_faces",
         "data.options": "('count=60',)",
@@ -31,7 +32,7 @@ def run(folder: Path, system: str, rate: float, *pictures: str, **more: str) -> 
         "seed": "0",
     }
     params |= {name: text for name, text in more.items() if name not in tags}
-    return FinishedRun(folder=cell, run_id=cell.name, params=params, metrics={}, tags=tags)
+    return FinishedRun(folder=cell, run_id=cell.name, params=params, metrics={}, tags=tags | preset)
 
 
 def test_a_figure_with_several_rates_shows_one_run_of_each(tmp_path: Path) -> None:
@@ -48,6 +49,34 @@ def test_a_figure_with_several_rates_shows_one_run_of_each(tmp_path: Path) -> No
     text = figure_files.as_markdown(matrices, shown, names)
     assert "## m2 on drawn_faces, in place of celeba, f = 0.06, 5 epochs" in text
     assert "no run of m2 on celeba: python launch/sweep.py --recipe celeba-table1" in text
+
+
+def test_a_part_of_the_data_is_named_and_what_differs_from_the_paper_is_said(tmp_path: Path) -> None:
+    runs = []
+    for options, rate in (("('count=9', 'side=16')", "0.0005"), ("()", "0.0001")):
+        more = {"data.name": "transformed_mnist", "data.options": options, "optimiser.learning_rate": rate}
+        runs.append(run(tmp_path, "rb_vae", 1.0, "characteristic_transfer", **more))
+    transfer = figure("rb_vae-figure5")
+    shown = shown_runs(transfer, runs)
+    assert [each.run for each in shown] == runs[::-1]
+    names = figure_files.copy_pictures(transfer, shown, tmp_path)
+    assert sorted(names.values()) == [
+        "transformed_mnist-count=9-side=16-rb_vae-characteristic_transfer.png",
+        "transformed_mnist-rb_vae-characteristic_transfer.png",
+    ]
+    whole, part = figure_files.as_markdown(transfer, shown, names).split("## ")[1:]
+    assert whole.startswith("rb_vae on transformed_mnist, f = 1, 5 epochs")
+    assert part.startswith(
+        "rb_vae on transformed_mnist, count=9, side=16, in place of transformed_mnist, f = 1"
+    )
+    assert (
+        "- differs from the paper: data: paper transformed_mnist, here transformed_mnist, count=9, side=16;"
+        in part
+    )
+    assert "learning_rate: paper 0.0001, here 0.0005" in part
+    assert "learning_rate" not in whole
+    assert "epochs: paper 30, here 5" in whole
+    assert "no run of srb_vae on transformed_mnist:" in part
 
 
 def test_planes_of_other_labels_are_not_those_of_the_figure_and_are_named_as_missing(tmp_path: Path) -> None:
