@@ -27,7 +27,12 @@ def exits_as_a_unit() -> Iterator[None]:
             yield
         except Interrupted as stop:
             print(stop, flush=True)
-            raise SystemExit(0 if "SLURM_JOB_ID" in os.environ else EXIT_INTERRUPTED) from None
+            status = 0 if "SLURM_JOB_ID" in os.environ else EXIT_INTERRUPTED
+            from pipeline.world import leave_at_once, ranks_from_environment  # not before a unit has imported torch
+
+            if ranks_from_environment().size > 1:
+                leave_at_once(status)
+            raise SystemExit(status) from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -178,15 +179,15 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
             dist.destroy_process_group()
 
 
-def leave_at_once() -> None:
+def leave_at_once(status: int = 0) -> NoReturn:
     """End this process now, after everything is written.
 
     During interpreter shutdown a gloo thread may abort it with SIGABRT, upon which the launcher of the
-    ranks ends the others, perhaps rank 0 during its last upload.
+    ranks ends the others, perhaps rank 0 during its last upload; or the shutdown may wait for that thread forever.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def lost_rank(error: BaseException) -> LostRank | None:

@@ -242,7 +242,7 @@ def test_a_sweep_whose_launcher_is_killed_and_then_interrupted_resumes(places, t
     assert sweep("status", "tiny", *runs) == 3
     assert ", without a launcher" in capsys.readouterr().out
     assert sweep("cancel", "tiny", *runs) == 0
-    wait_for(lambda: not processes_of(tmp_path))
+    wait_for(lambda: not processes_of(tmp_path), story=lambda: left_in(tmp_path))
     assert said_by_rank_0("stopped after step") == 1
 
     launcher = launch()
@@ -250,7 +250,7 @@ def test_a_sweep_whose_launcher_is_killed_and_then_interrupted_resumes(places, t
     os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does
     assert launcher.wait(timeout=180) == 130
     assert "run the same command to resume from the checkpoints" in log.read_text()
-    wait_for(lambda: not processes_of(tmp_path))
+    wait_for(lambda: not processes_of(tmp_path), story=lambda: left_in(tmp_path))
     assert said_by_rank_0("stopped after step") == 2
     (cell,) = cells(tmp_path)
     assert not is_done(CellFolder(cell))
@@ -259,6 +259,12 @@ def test_a_sweep_whose_launcher_is_killed_and_then_interrupted_resumes(places, t
     assert said_by_rank_0("resuming from step") == 2
     assert is_done(CellFolder(cell))
     assert len(finished_runs(tmp_path)) == 1
+
+
+def left_in(folder: Path) -> str:
+    """What still runs below a folder, and what its ranks said."""
+    commands = [f"{process.pid} {' '.join(process.cmdline())}" for process in processes_of(folder)]
+    return "\n".join([*commands, *(file.read_text() for file in folder.glob("runs/tiny/*/log/train-*.txt"))])
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
