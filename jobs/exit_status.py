@@ -28,7 +28,8 @@ def exits_as_a_unit() -> Iterator[None]:
         except Interrupted as stop:
             print(stop, flush=True)
             status = 0 if "SLURM_JOB_ID" in os.environ else EXIT_INTERRUPTED
-            from pipeline.world import leave_at_once, ranks_from_environment  # not before a unit has imported torch
+            # Not before the unit itself has imported torch.
+            from pipeline.world import leave_at_once, ranks_from_environment
 
             if ranks_from_environment().size > 1:
                 leave_at_once(status)
