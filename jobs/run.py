@@ -25,9 +25,9 @@ def run_unit(
     with exits_as_a_unit():
         if unit == "train":
             with importing():
-                from jobs.train import train_cell
+                from jobs.train import SECONDS_TO_THE_FIRST_UPLOAD, train_cell
 
-            train_cell(config_file)
+            train_cell(config_file, patience_s=SECONDS_TO_THE_FIRST_UPLOAD)
         elif unit == "evaluate":
             with importing():
                 from jobs.evaluate import evaluate_cell

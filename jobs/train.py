@@ -40,11 +40,18 @@ from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import leave_at_once, lost_rank, process_group
 
+SECONDS_TO_THE_FIRST_UPLOAD = 5.0
+"""A training in a sweep that ends before is uploaded by the process that measures the cell, or resumes it."""
 
-def train_cell(config_file: Path) -> None:
+
+def train_cell(config_file: Path, *, patience_s: float = 0.0) -> None:
     """Train the cell of a ``config.json`` until its last epoch.
 
     If it ends earlier, the reason is in the cell's ``outcome.json``.
+
+    Args:
+        config_file: of the cell.
+        patience_s: how long the first upload waits (see ``Tracker``), if another process follows.
 
     Raises:
         Interrupted: it was asked to stop; run again, it resumes from its checkpoint.
@@ -58,13 +65,13 @@ def train_cell(config_file: Path) -> None:
                 return
             attempt = Attempt.here()
             try:
-                _join_and_train(cell, attempt, log_file)
+                _join_and_train(cell, attempt, log_file, patience_s if cell.config.measures.take else 0.0)
             except Exception as error:
                 write_outcome(cell, "train", attempt, error)
                 raise
 
 
-def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
+def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path, patience_s: float) -> None:
     limit_threads()
     keep_freed_memory()
     data, settings = open_data(cell), cell.config.training
@@ -79,7 +86,7 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path) -> None:
             lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))
             Outcome.clear(cell.folder)
             extend_shorter_run(cell, data.manifest.digest, lease.check)
-            tracker = of_first.enter_context(tracker_for(cell, data, lease.check))
+            tracker = of_first.enter_context(tracker_for(cell, data, lease.check, patience_s=patience_s))
         world.barrier()  # no rank reads a checkpoint before this attempt has the lease
         guarded = {} if lease is None else {"guard": lease.check}
         record = (lambda *_: None) if tracker is None else tracker.log

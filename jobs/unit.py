@@ -101,8 +101,11 @@ def check_splits(cell: Cell, data: DataSet) -> None:
         )
 
 
-def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker:
-    """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run."""
+def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None], *, patience_s: float = 0.0) -> Tracker:
+    """The tracker of a cell's metrics, which writes while ``guard`` permits; a resumed cell keeps its MLflow run.
+
+    With ``patience_s`` a shorter run that another process continues leaves the upload to it (see ``Tracker``).
+    """
     params, tags = _described(cell)
     return Tracker(
         cell.folder,
@@ -112,6 +115,7 @@ def tracker_for(cell: Cell, data: DataSet, guard: Callable[[], None]) -> Tracker
         run_name=cell.name,
         data=_dataset_input(data.manifest, data.folder),
         guard=guard,
+        patience_s=patience_s,
     )
 
 

@@ -6,6 +6,8 @@ and so does ``traitvae.load``. MLflow imports this module by its name, which mod
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +22,10 @@ from data_prep.manifest import Manifest
 from pipeline.cell import Cell
 from pipeline.exports.read import load_export
 from pipeline.exports.write import write_export
-from pipeline.importing_mlflow import importing_mlflow
 from pipeline.models.capabilities import Classifies, NeedsLabels, Reconstructs
 from pipeline.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
     from numpy.typing import NDArray
     from pandas import DataFrame
 
@@ -46,15 +46,7 @@ def write_logged(folder: Path, cell: Cell, manifest: Manifest, network: nn.Modul
         ConfigError: the network is a class of the user's whose source is gone or was changed.
         OSError: the disk is full.
     """
-    with importing_mlflow():
-        from mlflow.models import Model
-        from mlflow.pyfunc import add_to_model
-
-        # Not mlflow.pyfunc.save_model, which warns that there is no example and writes an environment that cannot be
-        # installed: this package is in no index, or another one of its name is.
-        model = Model(signature=_signature(network, manifest))
-        add_to_model(model, loader_module=__name__, model_config={_NEEDS_CODE: False})
-        model.save(str(folder / "MLmodel"))  # these calls import more
+    (folder / "MLmodel").write_text(json.dumps(_description(network, manifest), indent=2) + "\n")
     needed = [f"{name}=={version(name)}\n" for name in ("torch", "safetensors")]
     (folder / "requirements.txt").write_text("".join(needed))
     write_export(folder, cell, manifest, network, (), steps)
@@ -124,17 +116,36 @@ def _in_parts(count: int, compute: Callable[[slice], Tensor]) -> Tensor:
     return torch.cat([compute(slice(first, first + _AT_ONCE)) for first in range(0, max(count, 1), _AT_ONCE)])
 
 
-def _signature(network: nn.Module, manifest: Manifest) -> ModelSignature:
-    """What ``predict`` takes: MLflow checks it, and makes arrays of JSON by it."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+def _description(network: nn.Module, manifest: Manifest) -> dict[str, Any]:
+    """What MLflow's file says of the model: it is YAML, which includes JSON.
 
-    pixels, values = (-1, *manifest.image_shape), (-1, len(manifest.labels))
+    Written without MLflow, whose import takes longer than many a training. What else MLflow writes there (ids, times, its
+    version) it adds itself when it logs the model.
+    """
+    return {
+        "flavors": {
+            "python_function": {
+                "loader_module": __name__,
+                "python_version": platform.python_version(),
+                "config": {_NEEDS_CODE: False},
+            }
+        },
+        "signature": _signature(network, manifest),
+    }
+
+
+def _signature(network: nn.Module, manifest: Manifest) -> dict[str, str]:
+    """What ``predict`` takes, in JSON: MLflow checks it, and makes arrays of JSON by it."""
+    pixels, values = [-1, *manifest.image_shape], [-1, len(manifest.labels)]
     named = isinstance(network, NeedsLabels) and network.needs_labels
-    inputs = {"images": pixels, "labels": values} if named else {None: pixels}
+    inputs = [{"name": "images"} | _uint8(pixels), {"name": "labels"} | _uint8(values)]
     possible = {LABELS: Classifies, RECONSTRUCTION: Reconstructs}
     first = next((name for name, capability in possible.items() if isinstance(network, capability)), LABELS)
-    return ModelSignature(
-        Schema([TensorSpec(np.dtype(np.uint8), shape, name) for name, shape in inputs.items()]),
-        params=ParamSchema([ParamSpec(OUTPUT, DataType.string, first)]),
-    )
+    return {
+        "inputs": json.dumps(inputs if named else [_uint8(pixels)]),
+        "params": json.dumps([{"name": OUTPUT, "type": "string", "default": first, "shape": None}]),
+    }
+
+
+def _uint8(shape: list[int]) -> dict[str, Any]:
+    return {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": shape}}

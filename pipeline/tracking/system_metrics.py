@@ -25,8 +25,8 @@ class SystemMetrics(threading.Thread):
 
     def run(self) -> None:
         """Sample until :meth:`stop` is called; a failure ends the sampling, not the run."""
-        while not self._after.wait(0.5):
-            if self._stopping.is_set():
+        while not self._after.is_set():
+            if self._stopping.wait(0.5):
                 return
         try:
             monitors = _monitors()

@@ -42,6 +42,8 @@ class Tracker:
         data: the data set that the run is trained on.
         guard: called before anything is written or uploaded; raises LeaseLost if a newer copy of the run has taken
             over, and this one must not change anything.
+        patience_s: how long the first upload waits. A run that is closed as ``running`` before is uploaded by the process
+            that continues it: MLflow's import takes longer than many a short training.
 
     Raises:
         OSError: ``metrics.jsonl`` cannot be written.
@@ -58,6 +60,7 @@ class Tracker:
         run_name: str,
         data: DatasetInput | None,
         guard: Callable[[], None] = no_guard,
+        patience_s: float = 0.0,
     ) -> None:
         self.cell = cell.absolute()
         self._guard = guard
@@ -73,7 +76,7 @@ class Tracker:
         known = UploadState.load(self.cell)
         self._state = fresh if known is None else known.resume_as(fresh, self.cell)
         self._state.save(self.cell)
-        self._uploader = Uploader(self.cell, uri, self._state, self._lock, guard)
+        self._uploader = Uploader(self.cell, uri, self._state, self._lock, guard, patience_s)
         if settings.system_metrics:
             every_s = settings.system_metrics_every_s
             self._system = SystemMetrics(self._metrics, every_s, self._uploader.started)
@@ -163,6 +166,8 @@ class Tracker:
         with self._lock:
             self._state.status = status.upper()
             self._state.save(self.cell)
+        if status == "running" and self._uploader.leave_to_the_next():
+            return
         if bound_seconds is None:
             bound_seconds = 5.0 if status == "running" else 60.0
         complete = not self._uploader.is_alive() or self._uploader.close(bound_seconds)

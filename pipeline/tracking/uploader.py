@@ -26,6 +26,14 @@ class Uploader(threading.Thread):
 
     Never raises and never delays training: it reads the file that training writes. Logs once that the store
     is down, and once that it is back. Ends at once if ``guard`` raises LeaseLost.
+
+    Args:
+        cell: folder of the run.
+        uri: address of the store.
+        state: of the upload, shared with the thread that logs.
+        lock: held while the state is changed or saved.
+        guard: called before anything is uploaded.
+        patience_s: how long the first upload waits, unless the run ends before.
     """
 
     def __init__(
@@ -35,6 +43,7 @@ class Uploader(threading.Thread):
         state: UploadState,
         lock: threading.RLock,
         guard: Callable[[], None],
+        patience_s: float = 0.0,
     ) -> None:
         super().__init__(name="mlflow-uploader", daemon=True)
         self.started = threading.Event()
@@ -43,12 +52,18 @@ class Uploader(threading.Thread):
         self._uri = uri
         self._open_upload: Callable[[], Upload] = lambda: Upload(cell, uri, state, lock, guard)
         self._upload: Upload | None = None
+        self._patience_s = patience_s
+        self._beginning = threading.Lock()
+        self._began = False
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self._away: str | None = None
 
     def run(self) -> None:
         """Upload until :meth:`close` is called and everything is uploaded."""
+        self._closing.wait(self._patience_s)
+        with self._beginning:
+            self._began = not self._abandoned.is_set()
         wait = _FIRST_WAIT_S
         while not self._abandoned.is_set():
             closing = self._closing.is_set()
@@ -81,6 +96,13 @@ class Uploader(threading.Thread):
                 return False
             self.join(min(left, 0.2))
         return self._away is None
+
+    def leave_to_the_next(self) -> bool:
+        """End without any upload, if none has begun; returns whether that is so."""
+        with self._beginning:
+            if not self._began:
+                self.abandon()
+            return not self._began
 
     def abandon(self) -> None:
         """End without uploading anything more."""

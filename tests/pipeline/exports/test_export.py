@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import add_to_model
+from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from data_prep.errors import ConfigError, MissingDependencyError, RunError, UserError
 from jobs.evaluate import evaluate_cell
@@ -156,6 +159,14 @@ def test_mlflow_predicts_with_what_training_logged_which_is_the_same_export(
     names = {path.name for path in folder.iterdir() if path.is_file()}
     assert {"MLmodel", "model.json", "model.safetensors"} <= names
     assert {Path(name).suffix for name in names} <= {"", ".json", ".safetensors", ".yaml", ".txt"}
+    described = Model.load(str(folder))
+    theirs = Model()  # as MLflow itself writes it
+    add_to_model(theirs, loader_module="pipeline.exports.pyfunc", model_config={"trust_code": False})
+    assert described.flavors == theirs.flavors
+    assert described.signature == ModelSignature(
+        Schema([TensorSpec(np.dtype(np.uint8), (-1, *manifest_of(cell).image_shape))]),
+        params=ParamSchema([ParamSpec("output", DataType.string, "labels")]),
+    )
     original, opened = load_cell(cell.folder, CPU), load_export(folder, CPU)
     assert original.reconstruct(pictures()).equal(opened.reconstruct(pictures()))
 

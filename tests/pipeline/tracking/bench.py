@@ -42,7 +42,12 @@ class Bench:
         self.client: MlflowClient = connect(self.uri)
 
     def tracker(
-        self, cell: Path | None = None, guard=lambda: None, params: Params = PARAMS, **changes
+        self,
+        cell: Path | None = None,
+        guard=lambda: None,
+        params: Params = PARAMS,
+        patience_s: float = 0.0,
+        **changes,
     ) -> Tracker:
         settings = {"experiment": "experiment", "sweep": "sweep", "parent_run_id": self.sweep.parent_run_id}
         settings |= {"system_metrics": False} | changes
@@ -56,6 +61,7 @@ class Bench:
                 name="fashion_mnist", digest="0123456789abcdef" * 4, source="data/fashion_mnist"
             ),
             guard=guard,
+            patience_s=patience_s,
         )
 
     def cells(self) -> list[str]:

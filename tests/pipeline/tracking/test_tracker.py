@@ -51,12 +51,26 @@ def test_a_run_has_its_numbers_params_tags_and_data_set(
     assert logged.timestamp == list(read_points(bench.cell / "metrics.jsonl"))[-1].time_ms
 
 
+def test_a_short_run_that_another_process_continues_is_uploaded_by_that_one(bench: Bench) -> None:
+    for step in (1, 2):
+        with bench.tracker(patience_s=600.0) as tracker:
+            tracker.log("train", step, {"loss": 1.0})
+            tracker.model(write_model)
+            tracker.close("running")
+        assert bench.cells() == []
+    with bench.tracker() as tracker:
+        tracker.log("test", 2, {"accuracy": 1.0})
+    assert bench.only_run().info.status == "FINISHED"
+    assert bench.steps("train/loss") == [1, 2]
+    assert len(bench.only_run().outputs.model_outputs) == 1
+
+
 @pytest.mark.parametrize(("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED")])
 def test_an_exception_ends_the_run_with_its_status(
     bench: Bench, error: type[BaseException], status: str
 ) -> None:
     def run() -> None:
-        with bench.tracker() as tracker:
+        with bench.tracker(patience_s=600.0) as tracker:  # the end of a run is uploaded at once
             tracker.log("train", 1, {"loss": 1.0})
             raise error
 
