@@ -82,7 +82,7 @@ def rb_vae_drawn_faces_quick() -> list[RunConfig]:
     data = DataConfig(name="drawn_faces", options=("count=6000", "reference=neutral"))
     found = _runs("rb-vae-drawn-faces-quick", data, (VAE, *WITH_REFERENCES), FASTER, epochs=5, seeds=1)
     # against the factors that the faces are drawn from
-    return [_with_measures(each, "disentanglement") for each in found]
+    return [_with_measures(each, "factor_separation", "disentanglement") for each in found]
 
 
 def _of_strengths(

@@ -69,7 +69,7 @@ class LinearProbes:
         manifest = view.examples.data.manifest
         fitted = view.on(FOLD if FOLD in manifest.splits else "train")
         latents = {"fit": fitted.codes(self.images).numpy(), "test": view.codes(self.images).numpy()}
-        own, given = _own(view, latents["test"].shape[1]), _follow_from_labels(view)
+        own, given = own_latents(view, latents["test"].shape[1]), _follow_from_labels(view)
         parts = {"": own & ~given, "_on_common_factors": ~own & ~given}
         parts = {suffix: part for suffix, part in parts.items() if part.any()}
         if not parts:
@@ -113,7 +113,7 @@ class LinearProbes:
         return Measured(numbers=numbers, counts=dict.fromkeys(numbers, len(latents["test"])), arrays=arrays)
 
 
-def _own(view: ModelView, latents: int) -> np.ndarray:
+def own_latents(view: ModelView, latents: int) -> np.ndarray:
     """Which latents represent labels or target factors: they come first in the code."""
     import numpy as np
 

@@ -21,6 +21,7 @@ from pipeline.measures.conditional_synthesis import ConditionalSynthesis
 from pipeline.measures.disentanglement import Disentanglement
 from pipeline.measures.diversity import Diversity
 from pipeline.measures.factor_interventions import FactorInterventions
+from pipeline.measures.factor_separation import FactorSeparation
 from pipeline.measures.feature_matching import FeatureMatching
 from pipeline.measures.fid import FID
 from pipeline.measures.frechet_classifier import FrechetClassifier
@@ -74,6 +75,7 @@ _ALL: tuple[type[Measure], ...] = (
     Reconstruction,
     ImportanceWeightedBound,
     Disentanglement,
+    FactorSeparation,
     LinearProbes,
     MutualInformation,
 )

@@ -13,7 +13,7 @@ from data_prep.files import atomic_write
 from pipeline.cell import Cell
 from pipeline.data.dataset import DataSet
 from pipeline.measures.examples import MeasuredSplit
-from pipeline.models.capabilities import ClassMeans, Encodes
+from pipeline.models.capabilities import Classifies, ClassMeans, Encodes, GeneratesFromLabels
 from pipeline.models.interface import DataSpec
 from pipeline.models.parts.class_means import class_means
 from pipeline.pages.explorer_page import explorer_page
@@ -56,12 +56,19 @@ def write_explorer(cell: Cell, path: Path, *, split: str | None = None, pictures
     last = cell.last_step()
     facts = {
         "data": f"{data.manifest.name}, {len(examples):,} {name} pictures, {len(rows)} of them here",
-        "labels used in training": f"{cell.config.data.supervision_rate:.1%}",
+        "labels used in training": f"{cell.config.data.supervision_rate:.1%}"
+        if uses_labels(model)
+        else "none",
         "training": f"step {step:,}" + ("" if last in (None, step) else f" of {last:,}, not finished"),
     }
     page = explorer_page(model, data.manifest.labels, shown, means=means, title=cell.name, facts=facts)
     with atomic_write(path) as file:
         file.write(page.encode())
+
+
+def uses_labels(model: nn.Module) -> bool:
+    """Whether the system is trained with labels: it predicts them, or generates from them."""
+    return isinstance(model, Classifies | GeneratesFromLabels)
 
 
 def _trained_model(cell: Cell, data: DataSet) -> tuple[nn.Module, int]:

@@ -20,12 +20,14 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from data_prep.errors import ConfigError, report_user_errors
+from pipeline.cells.record import DRAW_REFERENCES
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec, to_pixels
 from pipeline.models.parts.densities import laplace_log_density
 from pipeline.models.registry import PRESETS
+from pipeline.networks.choice import networks_for
 from pipeline.networks.convolutional import Convolutional
 from pipeline.networks.families import Networks
 from pipeline.training.memory import keep_freed_memory
@@ -69,6 +71,9 @@ class Steps:
     """threads of torch, one table for each"""
     precision: Precision = "float32"
     """of each system's step"""
+    network: str | None = None
+    """networks of every step, mlp, convolutional or pixel_norm (default: each preset's own, and convolutional for the bare
+    step)"""
     variants: bool = False
     """also measure each combination of precision and memory format, for ccvae-celeba"""
     compiled: bool = False
@@ -125,10 +130,12 @@ def measure_steps(asked: Steps) -> None:
     try:
         for threads in asked.threads:
             torch.set_num_threads(threads)
-            contenders = {BARE: bare_step(batch, each, asked.steps)}
+            family = None if asked.network is None else networks_named(asked.network)
+            contenders = {BARE: bare_step(batch, each, asked.steps, family)}
+            options = {} if asked.network is None else {"network": asked.network}
             for name in asked.systems or PRESETS:
                 try:
-                    contenders[name] = system_step(name, batch, each, asked.steps)
+                    contenders[name] = system_step(name, batch, each, asked.steps, **options)
                 except ConfigError as error:
                     print(f"{name} is left out: {error}")
             title = f"A training step of each system, {threads} thread(s), {each}"
@@ -144,6 +151,11 @@ def measure_steps(asked: Steps) -> None:
             Console(width=110).print(profile_of(batch))
     finally:
         torch.set_num_threads(before)
+
+
+def networks_named(name: str) -> Networks:
+    """The networks of this name; ConfigError if there are none."""
+    return networks_for(name, FACES.image_shape, width=CCVAEConfig().hidden_width, system=BARE)
 
 
 def variants(*, compiled: bool) -> list[Variant]:
@@ -168,7 +180,12 @@ def random_batch(asked: Steps, data: DataSpec = FACES) -> Batch:
 def system_step(
     preset: str, batch: Batch, variant: Variant, steps: int, data: DataSpec = FACES, **options: Any
 ) -> Work:
-    """Training steps of a system, with these options of its own; ConfigError if it does not support such data."""
+    """Training steps of a system, with these options of its own; ConfigError if it does not support such data.
+
+    Half of the rows are references if it learns from a reference set.
+    """
+    if PRESETS[preset].config().system in DRAW_REFERENCES:
+        batch = replace(batch, references=len(batch) // 2)
     config = RunConfig(
         model=replace(PRESETS[preset].config(), **options),
         training=TrainingConfig(precision=variant.precision, compile=variant.compiled),

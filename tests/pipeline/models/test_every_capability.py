@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
 from pipeline.models import capabilities, interface
+from pipeline.pages.explored_cell import uses_labels
 from tests.pipeline.models.every_system import CASES, SIZE, Case, images, labels, model_of
 
 CAPABILITIES = (
@@ -185,3 +186,9 @@ def test_the_bound_of_each_image_is_what_training_records_as_elbo(case: Case) ->
     names = ("elbo", "objective_without_own_readings", "objective")
     recorded = next(losses.terms[name] for name in names if name in losses.terms)
     torch.testing.assert_close(bound.sum(), recorded[0])
+
+
+def test_a_page_says_of_exactly_the_systems_that_see_no_labels_that_they_used_none() -> None:
+    unlabelled = {case.system for case in CASES if not uses_labels(small_model_of(case))}
+    of_images = {"vae", "beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii"}
+    assert unlabelled == of_images | {"svae", "rb_vae", "srb_vae", "mathieu"}

@@ -89,7 +89,8 @@ def assert_goes_on_bitwise(
 
 @pytest.mark.parametrize(
     ("system", "how"),
-    [(system, how) for system in ("ccvae", "m2", "csvae") for how in (ask_to_stop, die)] + [("beta_tcvae", die)],
+    [(system, how) for system in ("ccvae", "m2", "csvae") for how in (ask_to_stop, die)]
+    + [("beta_tcvae", die)],
 )
 def test_resumed_run_is_bitwise_equal(tiny_data_set: Path, tmp_path: Path, system: str, how):
     assert_goes_on_bitwise(small_run(tiny_data_set, system=system, epochs=3), tmp_path, 20, how)
