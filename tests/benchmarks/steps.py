@@ -71,9 +71,8 @@ class Steps:
     """threads of torch, one table for each"""
     precision: Precision = "float32"
     """of each system's step"""
-    network: str | None = None
-    """networks of every step, mlp, convolutional or pixel_norm (default: each preset's own, and convolutional for the bare
-    step)"""
+    network: Literal["mlp", "convolutional", "pixel_norm"] | None = None
+    """networks of every step (default: each preset's own, and convolutional for the bare step)"""
     variants: bool = False
     """also measure each combination of precision and memory format, for ccvae-celeba"""
     compiled: bool = False
@@ -132,7 +131,7 @@ def measure_steps(asked: Steps) -> None:
             torch.set_num_threads(threads)
             family = None if asked.network is None else networks_named(asked.network)
             contenders = {BARE: bare_step(batch, each, asked.steps, family)}
-            options = {} if asked.network is None else {"network": asked.network}
+            options: dict[str, Any] = {} if asked.network is None else {"network": asked.network}
             for name in asked.systems or PRESETS:
                 try:
                     contenders[name] = system_step(name, batch, each, asked.steps, **options)
@@ -154,7 +153,7 @@ def measure_steps(asked: Steps) -> None:
 
 
 def networks_named(name: str) -> Networks:
-    """The networks of this name; ConfigError if there are none."""
+    """The family of this name, for faces."""
     return networks_for(name, FACES.image_shape, width=CCVAEConfig().hidden_width, system=BARE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from data_prep.errors import ConfigError
@@ -32,6 +34,11 @@ def test_it_prints_each_system_each_variant_and_the_profile(capsys: pytest.Captu
         "convolutions",
     ):
         assert text in said
+
+
+def test_networks_of_one_family_are_next_to_their_own_bare_step(capsys: pytest.CaptureFixture[str]) -> None:
+    measure_steps(replace(SMALL, systems=("rb_vae",), variants=False, profile=False, network="mlp"))
+    assert "rb_vae" in capsys.readouterr().out
 
 
 def test_every_system_makes_its_steps_except_those_for_other_labels() -> None:
