@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.field_checks import check_at_least
-from pipeline.measures.linear_probes import own_latents
+from pipeline.measures.linear_probes import FOLD, own_latents
 from pipeline.measures.measure import DoesNotApply, Measured, Metric
 from pipeline.measures.needs import Needs
 
@@ -24,11 +24,12 @@ class FactorSeparation:
     The target factors are those that hardly vary in the reference set, such as the mouth of neutral faces; all others are
     common. A system does what it is for if ``e`` has the former and not the latter, and ``z`` the other way round. Of a
     system that does not separate its latents, all of them are read instead of ``e``. Factors with more than two categories
-    are left out.
+    are left out. Images of the reference set count nowhere: they differ from others in so many factors at once that a
+    regression would tell them apart, and little else.
     """
 
     images: int = 5000
-    """Of each of the two splits, the first ones: regressions are fitted on ``train``."""
+    """Of each of the two splits, the first ones; regressions are fitted on the split ``probe``, or on ``train``."""
 
     name: ClassVar[str] = "factor_separation"
     version: ClassVar[int] = 1
@@ -52,17 +53,20 @@ class FactorSeparation:
         from pipeline.measures.factor_separation_scores import explained, hardly_varies, readable
 
         data = view.examples.data
-        fitted = view.on("train")
-        codes = {"fit": fitted.codes(self.images).numpy(), "test": view.codes(self.images).numpy()}
-        factors = {
-            place: data.column(split, "factors")[: self.images].astype(np.float64)
-            for place, split in (("fit", "train"), ("test", view.examples.split))
-        }
+        fitted = view.on(FOLD if FOLD in data.manifest.splits else "train")
+        codes, factors = {}, {}
+        for place, each in (("fit", fitted), ("test", view)):
+            split = each.examples.split
+            others = ~data.column(split, "reference")[: self.images].astype(bool)
+            codes[place] = each.codes(self.images).numpy()[others]
+            factors[place] = data.column(split, "factors")[: self.images].astype(np.float64)[others]
         still = hardly_varies(
             data.column("train", "factors").astype(np.float64), data.column("train", "reference").astype(bool)
         )
-        if not still.any() or still.all():
+        if not still.any():
             raise DoesNotApply("no factor of the data distinguishes the reference set")
+        if min(map(len, codes.values())) < 2:
+            raise DoesNotApply("there are not two images outside of the reference set")
         chosen = readable(factors["fit"]) & readable(factors["test"])
         own = own_latents(view, codes["test"].shape[1])
         numbers: dict[str, float] = {}
