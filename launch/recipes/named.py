@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pipeline.config import RunConfig
 from pipeline.own_module import imported
 from pipeline.own_source import OwnSource, is_own
 from pipeline.raised import in_one_sentence
+from pipeline.reports.paper_table import PaperTable
+from pipeline.reports.registry import reports_of
 
 ENTRY_POINTS = "traitvae.recipes"
 """Group of entry points by which an installed package brings recipes; a name of ours stays ours."""
@@ -59,6 +62,7 @@ def find_recipe(name: str) -> FoundRecipe:
     Raises:
         LaunchError: there is none, with the closest name; or its code cannot be imported.
     """
+    name = of_table(name) or name
     if name in RECIPES:
         return FoundRecipe(name=name, sweep=name, make=RECIPES[name].runs)
     if is_own(name):
@@ -77,6 +81,16 @@ def find_recipe(name: str) -> FoundRecipe:
     raise LaunchError(f"there is no recipe {name!r}{guess} (recipes: {', '.join(names)})")
 
 
+def of_table(name: str) -> str | None:
+    """The recipe whose runs another table of a paper is of, ``celeba-table1`` for ``celeba-table2``; None for others."""
+    found = re.fullmatch(r"(?P<data>.+-table)(?P<number>\d+)(?P<quick>-quick)?", name)
+    if found is None or name in RECIPES:
+        return None
+    first = f"{found['data']}1{found['quick'] or ''}"
+    tables = {report.table for report in reports_of(first) if isinstance(report, PaperTable)}
+    return first if first in RECIPES and found["number"] in tables else None
+
+
 def recipes_of_packages() -> dict[str, EntryPoint]:
     """The recipes that installed packages bring, by name, without those named as one of ours."""
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in RECIPES}
@@ -87,6 +101,7 @@ def listed() -> Iterable[str]:
     yield from (f"  {name}: {recipe.describes}" for name, recipe in RECIPES.items())
     for name, entry in recipes_of_packages().items():
         yield f"  {name}: of the package {entry.dist.name if entry.dist else entry.value}"
+    yield "  celeba-table2, csvae-table3, ...: the same as for table 1, since those tables are of the same runs"
     yield "  my_recipes.py:NAME: the function NAME of a file of your own (docs/own_sweeps.md)"
 
 

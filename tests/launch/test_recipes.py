@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from data_prep.errors import LaunchError
 from data_prep.sources import source_named
 from data_prep.sources.options import parsed_options
 from data_prep.supervision import PAPER_RATES
 from launch.recipes import RECIPES
+from launch.recipes.named import find_recipe
 from launch.sweep import main
 from pipeline.config import RunConfig, from_json, identity, readable_name, to_json
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.interface import DataSpec
+from pipeline.reports.registry import reports_of
 from tests.data_prep.sources.raw_pictures import write_celeba, write_chexpert
 
 # Other tests register recipes of their own there.
@@ -140,3 +143,19 @@ def test_rb_vaes_table_has_the_papers_nine_systems_and_settings() -> None:
         strengths[model["system"]].append(model.get("beta", model.get("covariance_weight")))
     assert set(strengths) == {"beta_vae", "beta_tcvae", "dip_vae_i", "dip_vae_ii"}
     assert {tuple(each) for each in strengths.values()} == {(2, 5, 10, 20, 50)}
+
+
+def test_a_table_without_a_recipe_of_its_own_has_that_of_its_runs() -> None:
+    """The runs of CCVAE's tables 1, 2, 4 and 5 are the same, and a sweep ends with all tables of its runs."""
+    for name, runs in (
+        ("celeba-table2", "celeba-table1"),
+        ("chexpert-table5", "chexpert-table1"),
+        ("csvae-table3-quick", "csvae-table1-quick"),
+        ("csvae-table4", "csvae-table1"),
+    ):
+        found = find_recipe(name)
+        assert (found.name, found.sweep, found.make) == (runs, runs, RECIPES[runs].runs)
+    assert "ccvae-table2" in [report.name for report in reports_of(find_recipe("celeba-table2").name)]
+    for name in ("celeba-table3", "csvae-table9", "mnist-table2", "celeba-table"):
+        with pytest.raises(LaunchError, match=f"there is no recipe '{name}'"):
+            find_recipe(name)
