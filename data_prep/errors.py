@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from data_prep.program_name import as_called
+from data_prep.standard_streams import open_closed_streams
 
 
 class UserError(Exception):
@@ -109,6 +110,7 @@ def report_user_errors() -> Iterator[None]:
 
     A full disk, a file without permission, and a file where a folder should be count as user errors.
     """
+    open_closed_streams()
     try:
         yield
         sys.stdout.flush()

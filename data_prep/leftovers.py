@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.files import atomic_path
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import PLAN_FILE, WORK_FOLDER, Plan
@@ -49,7 +50,7 @@ def take_over_shards(plan: Plan, plan_file: Path, progress: Progress) -> None:
         write_record(work, task, replace(record, spec=replace(record.spec, file=task.file)))
         taken += 1
     if taken:
-        progress.say(f"{taken} of {len(plan.tasks)} shards are taken over from earlier preparations")
+        progress.say(f"{taken} of {counted(len(plan.tasks), 'shard')} taken over from earlier preparations")
 
 
 def name_unfinished(folder: Path, progress: Progress) -> None:

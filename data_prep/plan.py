@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.damaged_rows import LeavesOut, damaged_rows
 from data_prep.errors import DataSetError
 from data_prep.faults import Fault
@@ -131,7 +132,7 @@ def make_plan(
     if isinstance(ready, LeavesOut) and source.options.get("damaged") == "leave_out":
         faults = [fault for fault in damaged_rows(ready, workers, progress) if isinstance(fault, Fault)]
         if faults:
-            progress.say(f"{len(faults):,} damaged pictures are left out, the first: {faults[0]}")
+            progress.say(f"left out: {counted(len(faults), 'damaged picture')}, the first: {faults[0]}")
             ready = ready.without(faults)
     plan = Plan(
         name=source.name,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from data_prep.counted import counted
 from data_prep.errors import Interrupted, LeaseLost, LostRank, UserError, full_disk_sentence
 from data_prep.files import atomic_write
 from pipeline.cells.attempt import Attempt
@@ -161,9 +162,7 @@ def next_action(
             tries = _crashes_in_a_row([*earlier, entry], unit)
             if tries <= retries:
                 return "again"
-            sentence = (
-                f"{sentence}; given up after {tries} attempt{'s' * (tries > 1)} without a newer checkpoint"
-            )
+            sentence = f"{sentence}; given up after {counted(tries, 'attempt')} without a newer checkpoint"
         cell.give_up(sentence)
     except OSError:  # if not even this can be written, another attempt would fail too
         return "give_up"

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from data_prep.counted import counted
 from jobs.exit_status import exits_as_a_unit
 from jobs.mps import mps_sentence, note_mps
 from jobs.outcome import Action, Outcome, Unit, attempts, next_action
@@ -90,7 +91,8 @@ class Pack:
     def run(self) -> None:
         """Start all that are not settled, and return when none is alive."""
         _say(
-            f"{len(self.cells)} cells, {threads_of_each(self.cells_per_gpu)} thread(s) each; {mps_sentence()}"
+            f"{counted(len(self.cells), 'cell')}, {counted(threads_of_each(self.cells_per_gpu), 'thread')} each;"
+            f" {mps_sentence()}"
         )
         if self.cells_per_gpu > 1:
             note_mps(self.cells[0].folder.parent)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError, report_user_errors
 from data_prep.plan import Plan
 from data_prep.stages import finish
@@ -30,10 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with report_user_errors():
         if given.merge:
             manifest = finish(given.config, betons=given.ffcv)
-            print(f"{given.config.parent.parent}: {sum(s.rows for s in manifest.splits.values())} rows")
+            print(
+                f"{given.config.parent.parent}: {counted(sum(s.rows for s in manifest.splits.values()), 'row')}"
+            )
         else:
             record = run_shard(_checked(_task_number(given.task), given.config), given.config)
-            print(f"{record.spec.file}: {record.spec.rows} rows, {record.spec.bytes} bytes")
+            print(
+                f"{record.spec.file}: {counted(record.spec.rows, 'row')}, {counted(record.spec.bytes, 'byte')}"
+            )
 
 
 def _task_number(given: int | None) -> int:

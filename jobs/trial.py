@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.counted import counted
 from data_prep.errors import RunError
 from data_prep.files import atomic_write
 from jobs.exit_status import exits_as_a_unit
@@ -79,7 +80,7 @@ class Trials:
             f"{one.cells}: {f'failed ({one.why})' if one.images_per_second is None else f'{one.images_per_second:,.0f}'}"
             for one in self.tried
         )
-        return f"{self.chosen} cell(s) at once; images/s of all by number of cells: {speeds}; {self.mps}"
+        return f"{counted(self.chosen, 'cell')} at once; images/s of all by number of cells: {speeds}; {self.mps}"
 
 
 def run_trial(config_files: Sequence[Path], result: Path, counts: Sequence[int] = COUNTS) -> None:

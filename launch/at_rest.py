@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from launch.clusters.launchers import launchers
@@ -36,7 +37,7 @@ def refuse_jobs(sweep: SweepFolder) -> None:
         jobs = queued(comment=f"{Register(sweep.path).tag}/")
         if jobs:
             raise LaunchError(
-                f"{len(jobs)} jobs of {sweep.path.name} are in the queue; wait until they have ended, or cancel them:"
+                f"{counted(len(jobs), 'job')} of {sweep.path.name} in the queue; wait for the end of all, or cancel:"
                 f" {command('cancel', sweep)}"
             )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from data_prep.counted import counted
 from data_prep.lock import exclusive_lock
 from jobs.pack import has_left
 from launch.clusters.launchers import Launcher, launchers
@@ -50,7 +51,7 @@ def cancel(options: Cancel) -> int:
     )
     if ids:
         print(
-            f"{len(ids)} job{'s' * (len(ids) > 1)} of {of_what} cancelled; checkpoints are kept, and the same sweep command"
+            f"{counted(len(ids), 'job')} of {of_what} cancelled; checkpoints are kept, and the same sweep command"
             " resumes from them"
         )
     runs, alive = local_runs(chosen), launchers(sweep.path)
@@ -89,7 +90,7 @@ def _cancel_jobs(
             cell.note_attempt({"ended": CANCELLED, "jobs": own})
     if shared:
         print(
-            f"{len(shared)} job{'s' * (len(shared) > 1)} that other cells share continue{'s' * (len(shared) == 1)} without"
+            f"{counted(len(shared), 'job that other cells share continues', 'jobs that other cells share continue')} without"
             f" {', '.join(cell.name for cell in chosen)}, which stop{'s' * (len(chosen) == 1)} after a checkpoint"
         )
     return ids, shared

@@ -1,7 +1,8 @@
 """Command lines from dataclasses: the same for all programs of ``launch``, and what tyro does not check.
 
 tyro keeps the last of a repeated flag: ``--only a --only b`` would run b alone, and ``--only`` with nothing after it every
-cell. Here a repeated flag of several values appends, and one of a single value is refused.
+cell. Here a repeated flag of several values appends, and one of a single value is refused. What is no number where one is
+needed is refused in a sentence, without the types of Python that tyro names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -26,7 +28,7 @@ Kind = Literal["switch", "single", "several", "pairs"]
 _FLAG = re.compile(r"--(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?", re.S)
 
 
-def described(metavar: str) -> Any:
+def described(metavar: str | None = None) -> Any:
     """For an option that is None or empty by default: its docstring says what happens then, not ``(default: None)``."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
 
@@ -41,7 +43,7 @@ def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, desc
         description: the help.
 
     Raises:
-        LaunchError: a flag is repeated that takes one value, or has no value that needs one, or an empty one.
+        LaunchError: a flag is repeated that takes one value, or has no value that needs one, or an empty or unfit one.
     """
     return tyro.cli(
         options,
@@ -54,11 +56,12 @@ def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, desc
 
 def appended(arguments: Sequence[str] | None, options: type) -> list[str]:
     """The arguments, in which each flag of several values occurs once with all of them, where it occurred last."""
-    kinds = dict(_kinds(options, set()))
+    flags = _flags(options)
+    kinds = {name: known.kind for name, known in flags.items()}
     given = list(_occurrences(sys.argv[1:] if arguments is None else arguments))
     values: dict[str, list[list[str]]] = {}
     for flag, own in given:
-        _check_values(flag, own, kinds.get(_field(flag)))
+        _check_values(flag, own, flags.get(_field(flag)))
         values.setdefault(_field(flag), []).append(own)
     merged: list[str] = []
     for flag, own in given:
@@ -93,8 +96,24 @@ def _field(flag: str) -> str:
     return flag.rpartition(".")[2].replace("-", "_")
 
 
-def _kinds(options: Any, seen: set[type]) -> Iterator[tuple[str, Kind]]:
-    """The kind of each flag, by field."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Flag:
+    kind: Kind
+    hints: tuple[Any, ...]
+    """The types of all fields of this name: systems may differ in them."""
+
+
+def _flags(options: type) -> dict[str, _Flag]:
+    """Each flag by its field."""
+    found: dict[str, _Flag] = {}
+    for name, hint in _hints(options, set()):
+        former = found[name].hints if name in found else ()
+        found[name] = _Flag(_kind(hint), (*former, hint))
+    return found
+
+
+def _hints(options: Any, seen: set[type]) -> Iterator[tuple[str, Any]]:
+    """Each field that is a flag, with its type."""
     if not dataclasses.is_dataclass(options) or options in seen:
         return
     assert isinstance(options, type)
@@ -105,12 +124,11 @@ def _kinds(options: Any, seen: set[type]) -> Iterator[tuple[str, Kind]]:
         if tyro.conf.Positional in marks or tyro.conf.UseAppendAction in marks:
             continue
         bare = hint.__origin__ if marks else hint
-        kind = _kind(bare)
         nested = [part for part in (bare, *typing.get_args(bare)) if dataclasses.is_dataclass(part)]
         if not nested:
-            yield name, kind
+            yield name, bare
         for part in nested:
-            yield from _kinds(part, seen)
+            yield from _hints(part, seen)
 
 
 def _kind(hint: Any) -> Kind:
@@ -122,7 +140,10 @@ def _kind(hint: Any) -> Kind:
     return "pairs" if origin in (dict, Mapping) else "single"
 
 
-def _check_values(flag: str, values: Sequence[str], kind: Kind | None) -> None:
+def _check_values(flag: str, values: Sequence[str], known: _Flag | None) -> None:
+    if known is None:  # tyro says so, with the likely one
+        return
+    kind = known.kind
     if not values and kind in ("several", "pairs"):
         raise LaunchError(f"--{flag} has no value: give at least one, or leave the flag out")
     needed = values if kind == "several" else values[:1] if kind == "single" else ()
@@ -130,6 +151,36 @@ def _check_values(flag: str, values: Sequence[str], kind: Kind | None) -> None:
         raise LaunchError(
             f"--{flag} has an empty value (an empty variable?): give a text, or leave the flag out"
         )
+
+    for value in needed:
+        wanted = list(dict.fromkeys(word for hint in known.hints for word in _wanted(value, hint)))
+        if wanted and all(list(_wanted(value, hint)) for hint in known.hints):
+            raise LaunchError(f"--{flag} is {value}: it takes {' or '.join(wanted)}")
+
+
+def _wanted(value: str, hint: Any) -> list[str]:
+    """What a type takes instead of this value, in words; nothing if it takes it, or that is for others to say."""
+    if getattr(hint, "__metadata__", ()):
+        hint = hint.__origin__
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return _wanted(value, parts[0])
+    if origin is Literal:
+        return (
+            []
+            if value in parts
+            else [f"one of {', '.join(map(str, parts))}" if len(parts) > 1 else str(parts[0])]
+        )
+    if origin in (typing.Union, types.UnionType):
+        of_each = [_wanted(value, part) for part in parts if part is not type(None)]
+        fits = not all(of_each) or (value == "None" and type(None) in parts)
+        return [] if fits else [word for words in of_each for word in words]
+    if hint in (int, float):
+        try:
+            hint(value)
+        except ValueError:
+            return ["a whole number" if hint is int else "a number"]
+    return []
 
 
 def _check_pairs(values: Mapping[str, list[list[str]]], kinds: Mapping[str, Kind]) -> None:

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from data_prep.counted import counted
 from data_prep.errors import TrackingError, report_user_errors
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
@@ -114,7 +115,7 @@ def compare(options: Compare) -> None:
             options.out or options.runs / name / place, name, rows, measured, metrics, options.csv, console
         )
     console.print(
-        f"{len(measured)} measured run{'s' * (len(measured) != 1)} from {escape(public_uri(uri))}{left_out(runs)}",
+        f"{counted(len(measured), 'measured run')} from {escape(public_uri(uri))}{left_out(runs)}",
         soft_wrap=True,
     )
     print_notes(missing(absent, uri, options.runs, name), console)

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 if not __package__:  # run as a file: Python then searches launch/, not the root of the code
@@ -18,8 +19,8 @@ if __name__ == "__main__":
 
 import tyro
 
-from data_prep.errors import Interrupted, report_user_errors
-from data_prep.program_name import program
+from data_prep.errors import Interrupted, LaunchError, report_user_errors
+from data_prep.program_name import as_called, program
 from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
@@ -42,6 +43,10 @@ class Debug:
 
     The run is stored like any other (checkpoints, metrics, figures, MLflow) in the sweep named debug. Ctrl-C stops it after
     a checkpoint, and the same command resumes from there. Measures that rest on label readers get a quickly trained one.
+
+    Examples:
+      python launch/debug.py ccvae --data fashion-mnist --supervision-rate 0.06 --epochs 1
+      python launch/debug.py ccvae --help      every field of a run, with its default
     """
 
     run: tyro.conf.OmitArgPrefixes[RunConfig]
@@ -55,6 +60,7 @@ class Debug:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ``arguments`` without the program's name."""
     with report_user_errors():
+        _check_system(list(sys.argv[1:] if arguments is None else arguments))
         presets = {
             name: (
                 preset.describes,
@@ -75,10 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 presets,
                 args=appended(arguments, Debug),
                 prog=program("debug"),
-                description=inspect.cleandoc(Debug.__doc__ or ""),
+                description=as_called(inspect.cleandoc(Debug.__doc__ or "")),
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
         )
+
+
+def _check_system(arguments: Sequence[str]) -> None:
+    """LaunchError if the first word is no system; tyro would name all of them, and not the likely one."""
+    word = arguments[0] if arguments and arguments[0][:1] != "-" else ""
+    known = {name.replace("_", "-"): name for name in PRESETS}
+    if word and word.replace("_", "-") not in known:
+        likely = [known[name] for name in get_close_matches(word.replace("_", "-"), known, 1)]
+        hint = f"did you mean {likely[0]}?" if likely else f"{program('debug')} --help lists them"
+        raise LaunchError(f"there is no system {word!r}; {hint}")
 
 
 def debug_run(options: Debug) -> None:

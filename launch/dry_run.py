@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from data_prep.counted import counted
 from launch.clusters.backend import Backend
 from launch.clusters.folder_state import to_compute
 from launch.clusters.in_process import InProcessBackend
@@ -44,11 +45,11 @@ def describe(
         settings = cell.config.training
         shown = shown_fields(cell.config, names) if kind != "reader" else ""
         lines.append(
-            f"{kind} {cell.name}  {settings.epochs} epochs, {settings.ranks} rank(s)  {states[cell.name]}"
-            f"{'  ' if shown else ''}{shown}"
+            f"{kind} {cell.name}  {counted(settings.epochs, 'epoch')}, {counted(settings.ranks, 'rank')}"
+            f"  {states[cell.name]}{'  ' if shown else ''}{shown}"
         )
     still_open = [cell for cell in cells if states[cell.name] != "done"]
-    lines.append(f"{len(cells)} cells, {len(still_open)} to run; nothing was written")
+    lines.append(f"{counted(len(cells), 'cell')}, {len(still_open)} to run; nothing was written")
     if not still_open:
         return "\n".join(lines)
     lines.append(backend.describe(cells, data, readers))

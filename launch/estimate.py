@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from data_prep.counted import counted
 from data_prep.errors import UserError
 from data_prep.manifest import Manifest
 from data_prep.shards.arrow import count_references
@@ -68,7 +69,8 @@ def upper_bound(cells: Sequence[Cell], allocation: Callable[[int, bool], Allocat
             hours = sum(job.devices * job.limit_hours for job in of_it)
             longest = max(job.limit_hours for job in of_it)
             lines.append(
-                f"at most {hours:,.1f} {what}-hours: {len(of_it)} jobs that all run until the time limit of {longest:g} h"
+                f"at most {hours:,.1f} {what}-hours: {counted(len(of_it), 'job that runs', 'jobs that all run')} until"
+                f" the time limit of {longest:g} h"
             )
     return lines
 
@@ -110,8 +112,9 @@ def by_recorded_speed(
         sharing = max(sharing, job.cells if on_gpu else 1)
         scaled += training.ranks not in speeds[kind]
     lines = [
-        f"about {sum(time * devices for time, devices in jobs):,.2f} {what}-hours for the training of {len(jobs)} cells, of"
-        f" which the longest takes {max(time for time, _ in jobs):.2f} h, at the speeds recorded in {runs}"
+        f"about {sum(time * devices for time, devices in jobs):,.2f} {what}-hours for the training of"
+        f" {counted(len(jobs), 'cell')}, of which the longest takes {max(time for time, _ in jobs):.2f} h, at the"
+        f" speeds recorded in {runs}"
         for what, jobs in hours.items()
     ]
     if sharing > 1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError, UserError
 from pipeline.cell import Cell
 from pipeline.cells.checkpoint_markers import newest_step
@@ -47,15 +48,15 @@ def refuse_other_ranks(cells: Sequence[Cell], sweep: Path, *, in_this_process: b
     step = (
         f"{first.name} is {'trained' if first.is_trained() else f'at step {newest_step(first.checkpoints)}'}"
     )
-    are = "cell was" if len(begun) == 1 else "cells were"
     back = (
         f"--ranks {own} resumes them"
         if not in_this_process
-        else f"they need {own} ranks: without --cluster debug"
+        else f"they need {_ranks(own)}: without --cluster debug"
     )
     raise LaunchError(
-        f"{len(begun)} {are} begun with {_ranks(own)} ({step}); with {_ranks(ranks[0])} they are other cells, which start at"
-        f" step 0, because random numbers depend on the number of ranks: {back}; --restart starts the new ones"
+        f"{counted(len(begun), 'cell was', 'cells were')} begun with {_ranks(own)} ({step}); with"
+        f" {_ranks(ranks[0])} they are other cells, which start at step 0, because random numbers depend on the number of"
+        f" ranks: {back}; --restart starts the new ones"
     )
 
 
@@ -70,4 +71,4 @@ def _with_ranks(cell: Cell, ranks: int) -> str:
 
 
 def _ranks(number: int) -> str:
-    return f"{number} rank{'s' * (number != 1)}"
+    return counted(number, "rank")

@@ -42,11 +42,11 @@ class Explore:
 
     run: Annotated[str, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
     """the run's folder, or the name of its sweep"""
-    cell: Annotated[str, tyro.conf.arg(metavar="[CELL]"), tyro.conf.Positional] = ""
+    cell: Annotated[str, described("[CELL]"), tyro.conf.Positional] = ""
     """with a sweep: a part of the run's name"""
     open: bool = False
     """open the page in the browser"""
-    pictures: int = 50
+    pictures: Annotated[int, tyro.conf.arg(metavar="N")] = 50
     """pictures to choose from, spread over the split"""
     split: Annotated[str | None, described("SPLIT")] = None
     """their split (default: the run's)"""

@@ -17,10 +17,11 @@ if __name__ == "__main__":
 
 import tyro
 
+from data_prep.counted import counted
 from data_prep.errors import report_user_errors
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
-from launch.command_line import parsed
+from launch.command_line import described, parsed
 from launch.monitoring.named import named_run
 from pipeline.cell import Cell
 from pipeline.exports.export import export_cell
@@ -41,9 +42,9 @@ class Export:
 
     run: Annotated[str, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
     """the run's folder, or the name of its sweep"""
-    cell: Annotated[str, tyro.conf.arg(metavar="[CELL]"), tyro.conf.Positional] = ""
+    cell: Annotated[str, described("[CELL]"), tyro.conf.Positional] = ""
     """with a sweep: a part of the run's name"""
-    out: Path
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """the new folder"""
     onnx: bool = False
     """write encoder.onnx and decoder.onnx, too, for other engines (pip install 'traitvae[onnx]')"""
@@ -72,14 +73,15 @@ def export(options: Export) -> None:
     for file in sorted(path for path in options.out.iterdir() if path.is_file()):
         print(f"{file.stat().st_size:>12,} bytes  {file}")
     print(
-        f"{cell.name}: {len(exported.record.measured)} numbers and {exported.figures} figures in the model card"
+        f"{cell.name}: {counted(len(exported.record.measured), 'number')} and {counted(exported.figures, 'figure')} in the"
+        " model card"
     )
     if not exported.record.measured:
         print("it has no measures yet: measure it first, and the card says how good it is")
     if exported.figures_left_out:
         print(
-            f"left out: {exported.figures_left_out} figures that show pictures of {exported.record.data.name}, whose licence"
-            f" is: {exported.record.data.licence} (--all-figures adds them)"
+            f"left out: {counted(exported.figures_left_out, 'figure that shows', 'figures that show')} pictures of"
+            f" {exported.record.data.name}, whose licence is: {exported.record.data.licence} (--all-figures adds them)"
         )
 
 

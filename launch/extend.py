@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from launch.clusters.backend import ClusterName
 from launch.clusters.launchers import launchers
@@ -81,7 +82,7 @@ def extend(options: Extend) -> int:
         print(f"{sweep.path.name} runs on this machine already: the new cells share it with the others")
     print(
         "\n".join(
-            [f"{len(new)} new cells of {sweep.path.name}, which has {len(cells)}:"]
+            [f"{counted(len(new), 'new cell')} of {sweep.path.name}, which has {len(cells)}:"]
             + [f"  {cell.name}  {shown_fields(cell.config, grid)}".rstrip() for cell in new]
         )
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.contact_sheet import write_contact_sheet
+from data_prep.counted import counted
 from data_prep.manifest import Manifest, verify_checksums, verify_sizes
 from data_prep.stages import naming_unwritable_places
 from launch.command_line import described
@@ -70,7 +71,7 @@ def print_summary(folder: Path) -> None:
         table.add_row(split.name, f"{split.rows:,}", *used, str(len(split.shards)), ffcv, f"{size:.1f}")
     _console().print(table)
     for reason, count in manifest.left_out.items():
-        print(f"left out: {count:,} pictures ({reason})")
+        print(f"left out: {counted(count, 'picture')} ({reason})")
     if "test" not in manifest.splits:
         print("warning: there is no split test; a run is measured on it unless --split says otherwise")
     _warn_of_unused_values(manifest)

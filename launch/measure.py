@@ -16,6 +16,7 @@ if not __package__:  # run as a file: Python then searches launch/, not the root
 if __name__ == "__main__":
     gc.disable()  # while it imports: see data_prep.start_up
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError, LaunchError, report_user_errors
 from data_prep.lock import exclusive_lock
 from data_prep.manifest import Manifest
@@ -74,7 +75,7 @@ def _measure_sweep(options: Measure) -> int:
     check_splits(cells)
     cells = _with_readers(cells, sweep.path.parent)
     to_do = [cell for cell in cells if unsettled(cell)]
-    print("\n".join([f"sweep {sweep.path.name}: {len(cells)} trained cells", *describe(cells)]))
+    print("\n".join([f"sweep {sweep.path.name}: {counted(len(cells), 'trained cell')}", *describe(cells)]))
     if untrained:
         print(f"skipped, since they are not trained: {len(untrained)} ({_some(untrained)})")
     if not options.dry_run:
@@ -88,7 +89,7 @@ def _measure_sweep(options: Measure) -> int:
     data, readers = needed_data([cell.config for cell in to_do], DataPlaces()), needed_readers(to_do)
     if options.dry_run:
         print(
-            f"{backend.describe(to_do, data, readers)}\n{len(to_do)} cells to be measured; nothing was written"
+            f"{backend.describe(to_do, data, readers)}\n{counted(len(to_do), 'cell')} to be measured; nothing was written"
         )
         return 0
 

@@ -31,7 +31,7 @@ class Measure:
     sweep: SweepName
     """name of the sweep, or its folder"""
     measures: Annotated[tuple[str, ...], described("NAME[:FIELD=VALUE,...]")] = ()
-    """measures to compute, from the list above, with settings that are not the defaults (default: the sweep's measures)"""
+    """measures to compute, from the list above, with settings that are not the defaults (default: the sweep's)"""
     split: Annotated[str | None, described("SPLIT")] = None
     """split to measure (default: the sweep's)"""
     cells: Annotated[tuple[str, ...], described("TEXT")] = ()
@@ -42,7 +42,7 @@ class Measure:
     """print what exists and what would be measured and submitted, and do nothing"""
     detach: bool = False
     """exit as soon as the jobs are submitted (slurm)"""
-    preflight: bool = True
+    preflight: Annotated[bool, described()] = True
     """submit without checking first whether jobs can work (slurm)"""
     runs: Path = Path("runs")
     """folder of the sweeps"""

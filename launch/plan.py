@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from data_prep.errors import MissingDependencyError
 from data_prep.manifest import MANIFEST_FILE, Manifest
@@ -15,6 +16,7 @@ from data_prep.sources import source_named
 from data_prep.sources.options import Option, parsed_options
 from data_prep.sources.source import Source
 from data_prep.stages import is_complete, prepare
+from launch.command_line import described
 from pipeline.cell import Cell
 from pipeline.config import RunConfig, network_of
 from pipeline.models.parts.image_vae import ImageVAEConfig, settled
@@ -26,10 +28,10 @@ from pipeline.tracking import TrackingSettings
 class DataPlaces:
     """Locations of raw and prepared data."""
 
-    raw: Path | None = None
-    """Folder of the raw files (default: where system packages put them, the cache, a download)."""
+    raw: Annotated[Path | None, described("FOLDER")] = None
+    """folder of the raw files (default: where system packages put them, the cache, a download)"""
     data_root: Path = Path("data")
-    """Folder of the prepared data sets."""
+    """folder of the prepared data sets"""
 
     def folder(self, source: Source) -> Path:
         """The folder of a source's data set, prepared or not."""

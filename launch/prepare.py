@@ -23,6 +23,7 @@ import tyro
 
 from data_prep.checking import check, write_findings
 from data_prep.contact_sheet import PICTURES_PER_LINE, write_sheet_of
+from data_prep.counted import counted
 from data_prep.errors import ConfigError, RawDataError, report_user_errors, status_of_a_stop
 from data_prep.manifest import MANIFEST_FILE
 from data_prep.plan import data_set_folder
@@ -49,8 +50,8 @@ class Prepare:
     """Turn a source's raw files into shards. Can be rerun at any time: finished work is not repeated.
 
     The result is a folder OUT/NAME-DIGEST. The digest covers everything that decides the content, so the same raw files
-    give the same folder, byte for byte, for any number of workers. Raw files are looked for in the folder given by
-    --raw, or else where a system package puts them (Debian: dataset-fashion-mnist), in the cache, and online.
+    give the same folder, byte for byte, for any number of workers. Raw files are looked for in the folder
+    given by --raw, or else where a system package puts them (Debian: dataset-fashion-mnist), in the cache, and online.
 
     To inspect a prepared data set:  python launch/prepare.py inspect FOLDER --help
     """
@@ -58,8 +59,7 @@ class Prepare:
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """one of the sources above"""
     raw: Annotated[Path | None, described("FOLDER")] = None
-    """folder of the raw files, packed (.gz, .zip) or not; for pictures also a single .zip with everything, for your own
-    also one .parquet or .npz file (default: where they are usually found)"""
+    """folder of the raw files, packed or not, or a .zip of all; of your own also .parquet or .npz (default: known places)"""
     option: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(aliases=["--options"], metavar="NAME=VALUE ..."),
@@ -74,9 +74,8 @@ class Prepare:
     workers: Annotated[int | None, described("N")] = None
     """number of processes (default: up to one per core); the result does not depend on it"""
     format: Literal["auto", "arrow", "ffcv", "both"] = "auto"
-    """Arrow shards are always written; FFCV files are made from them: ffcv and both add them or fail, arrow leaves
-    them out, auto adds them if FFCV is installed"""
-    seed: int = 0
+    """Arrow shards are always written, and FFCV files: always (ffcv, both), never (arrow), if FFCV is installed (auto)"""
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """decides which rows are labelled at a supervision rate, in runs with this label seed; those with another compute it"""
     dry_run: bool = False
     """print what would be done and submitted, and do nothing"""
@@ -146,7 +145,7 @@ def _look(options: Prepare) -> None:
         print(f"all of it as a table: {options.csv}")
     rows = ", ".join(f"{count:,} in {split}" for split, count in found.rows.items()) or "none"
     count = len(found.findings)
-    wrong = f"{count:,} problem{'s' * (count > 1)}, listed above" if count else "nothing is wrong"
+    wrong = f"{counted(count, 'problem')}, listed above" if count else "nothing is wrong"
     print(f"rows looked at: {rows}; {wrong}")
     if found.findings:
         raise SystemExit(1)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from launch.at_rest import kept_at_rest, refuse_jobs, refuse_processes
 from launch.monitoring.named import SweepFolder, SweepName, sweeps_in
@@ -71,7 +72,7 @@ def remove(options: Remove) -> int:
         raise LaunchError(
             f"{sweep.path.name} is removed, but files of it are left ({str(error) or 'interrupted'}): remove {gone} yourself"
         ) from None
-    print(f"{sweep.path.name} is removed, and {runs} runs are deleted in MLflow")
+    print(f"{sweep.path.name} is removed, and {counted(runs, 'run is', 'runs are')} deleted in MLflow")
     return 0
 
 
@@ -90,10 +91,10 @@ def _described(sweep: SweepFolder, runs: int, store: str) -> Iterator[str]:
     files = [path for path in sweep.path.rglob("*") if path.is_file() and not path.is_symlink()]
     size = sum(path.stat().st_size for path in files)
     yield (
-        f"{sweep.path}: {len(sweep.cells)} cells, {trained} trained, {done} measured; {len(files)} files,"
-        f" {_bytes(size)}"
+        f"{sweep.path}: {counted(len(sweep.cells), 'cell')}, {trained} trained, {done} measured;"
+        f" {counted(len(files), 'file')}, {_bytes(size)}"
     )
-    yield f"{store}: {runs} runs, to be deleted"
+    yield f"{store}: {counted(runs, 'run')}, to be deleted"
     if sweep.path.name.startswith(READERS):
         others = [other.path.name for other in sweeps_in(sweep.path.parent) if _rests_on(other, sweep.path)]
         if others:

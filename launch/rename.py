@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from data_prep.files import atomic_write
 from launch.at_rest import kept_at_rest, refuse_jobs, refuse_processes
@@ -63,14 +65,23 @@ def rename(options: Rename) -> int:
     wait_for_store(uri)
     with kept_at_rest(sweep):
         configurations = {cell.name: _configuration(cell) for cell in sweep.cells}  # all can be read
-        if new != old:
-            old.rename(new)
+        _rename(old, new)
         for name, configuration in configurations.items():
             _name_in_files(CellFolder(new / name), configuration, new)
         claim_sweep(new)
         count = name_sweep(uri, ids, new.name)
-    print(f"{old.name} is called {new.name} now, in {new} and in {count} runs in MLflow")
+    print(f"{old.name} is called {new.name} now, in {new} and in {counted(count, 'run')} in MLflow")
     return 0
+
+
+def _rename(old: Path, new: Path) -> None:
+    """Rename the folder of a sweep; LaunchError if another sweep got the name in this moment."""
+    try:
+        old.rename(new)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise LaunchError(f"{new} exists already; choose another name") from None
 
 
 def _configuration(cell: CellFolder) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Report:
       python launch/report.py --page fashion-mnist --open
     """
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, described("NAME")] = ()
     """the reports, such as ccvae-table2"""
     sweep: Annotated[str | None, described("SWEEP")] = None
     """only runs of this sweep (default: of all sweeps)"""

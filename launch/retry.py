@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
 from launch.former import refuse_former_cells
@@ -70,7 +71,7 @@ def retry(options: Retry) -> int:
     for number, launch in enumerate(launches, start=1):
         then = describe_options(launch.options, without=("name", "sweep", "runs", "only", "cells", "detach"))
         print(
-            f"{len(launch.cells)} failed cell{'s' * (len(launch.cells) > 1)} of {sweep.path.name} again, with the options of"
+            f"{counted(len(launch.cells), 'failed cell')} of {sweep.path.name} again, with the options of"
             f" {launch.time} ({then or 'with all defaults'}){f', and now {now}' if now else ''}",
             flush=True,
         )

@@ -10,6 +10,7 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError, status_of_a_stop
 from data_prep.lock import exclusive_lock
 from jobs.mps import noted_mps
@@ -115,7 +116,7 @@ def _note(options: Sweep, sweep: Path, cells: int) -> str:
     name = options.recipe or QUICK
     about = RECIPES[name].describes if name in RECIPES else name
     command = shlex.join([*(["python"] if sys.argv[0].endswith(".py") else []), *sys.argv])
-    return f"{about}\n\n{cells} cells of `{name}` in `{sweep}`, started with\n\n    {command}\n"
+    return f"{about}\n\n{counted(cells, 'cell')} of `{name}` in `{sweep}`, started with\n\n    {command}\n"
 
 
 def run_cells(
@@ -176,7 +177,7 @@ def run_cells(
                 if source is not None:
                     source.copied_into(sweep)
                 record_launch(sweep, options, [cell.name for cell in cells])
-                print(f"sweep {sweep.name}: {len(cells)} cells in {sweep}", flush=True)
+                print(f"sweep {sweep.name}: {counted(len(cells), 'cell')} in {sweep}", flush=True)
                 bring_finished_cells(
                     cells,
                     uri,

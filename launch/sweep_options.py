@@ -24,10 +24,16 @@ class Sweep:
     not repeated, what was stopped is resumed, and what failed is retried. Ctrl-C stops local runs after a
     checkpoint, and leaves SLURM jobs running.
 
-    To monitor a sweep that was started:    python launch/sweep.py status|cancel|logs|retry SWEEP --help
-    To change one:                           python launch/sweep.py extend|rename|remove SWEEP --help
-    To measure more of its trained cells:   python launch/measure.py SWEEP --help
-    To convert one of an earlier version:    python launch/sweep.py upgrade SWEEP
+    Examples:
+      python launch/sweep.py --recipe fashion-mnist-quick --dry-run     what would run, and nothing else
+      python launch/sweep.py --recipe fashion-mnist --cluster slurm     as jobs of this machine's cluster
+      python launch/sweep.py --recipe fashion-mnist-quick --set optimiser.learning_rate=1e-3,5e-4 --name grid
+
+    For a sweep that was started:
+      python launch/sweep.py status|cancel|logs|retry SWEEP --help      to monitor it, stop it, repeat what failed
+      python launch/sweep.py extend|rename|remove SWEEP --help          to change it
+      python launch/sweep.py upgrade SWEEP --help                       to convert one of an earlier version
+      python launch/measure.py SWEEP --help                             to measure more of its trained cells
     """
 
     recipe: Annotated[str | None, described("NAME|FILE.py:NAME")] = None
@@ -40,14 +46,14 @@ class Sweep:
     """print the cells and what would be submitted, and do nothing"""
     detach: bool = False
     """exit as soon as the jobs are submitted (slurm)"""
-    preflight: bool = True
+    preflight: Annotated[bool, described()] = True
     """submit without checking first whether jobs can work (slurm)"""
     experiment: Annotated[str | None, described("NAME")] = None
     """MLflow experiment for the sweep's runs (default: that of its last launch, else traitvae)"""
     restart: bool = False
     """start new cells even if the sweep has begun the same ones with another number of ranks"""
     options: Annotated[tuple[str, ...], described("NAME=VALUE ...")] = ()
-    """options of the data set (`prepare.py NAME --dry-run` lists them); a recipe's own stay unless named here"""
+    """options of the data set (the dry run of `prepare` lists them); a recipe's own stay unless named here"""
     epochs: Annotated[int | None, described("N")] = None
     """number of epochs (default: the recipe's)"""
     ranks: Annotated[int | None, described("N")] = None
@@ -61,7 +67,7 @@ class Sweep:
     seeds: Annotated[int | None, described("N")] = None
     """number of seeds of each run, from 0 (default: the recipe's)"""
     measures: Annotated[tuple[str, ...], described("NAME[:FIELD=VALUE,...]")] = ()
-    """measures to compute, python launch/measure.py --help lists them (default: the recipe's)"""
+    """measures to compute, of those in the help of `measure` (default: the recipe's)"""
     split: Annotated[str | None, described("SPLIT")] = None
     """split to measure (default: the recipe's)"""
     label_seed: Annotated[int | None, described("SEED")] = None
@@ -74,9 +80,9 @@ class Sweep:
     """search these fields of one run (or FIELD=A,B,C) with Optuna; each trial is a cell (docs/own_sweeps.md)"""
     objective: Annotated[str | None, described("MEASURE/METRIC")] = None
     """what a search optimises, on --split, which is valid by default and never test"""
-    trials: int = 20
+    trials: Annotated[int, tyro.conf.arg(metavar="N")] = 20
     """number of trials of a search; a larger number continues it"""
-    at_once: int = 4
+    at_once: Annotated[int, tyro.conf.arg(metavar="N")] = 4
     """trials of a round of a search: those of the next one are suggested by their results"""
     prune_after: Annotated[tuple[int, ...], described("EPOCHS")] = ()
     """numbers of epochs after which a trial that is worse than the median of the completed ones ends"""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError, TrackingError
 from data_prep.files import atomic_write
 from data_prep.lock import exclusive_lock
@@ -249,8 +250,8 @@ def _report(sweep: SweepFolder, renames: Sequence[Rename]) -> None:
     trained = [cell for cell in moved if cell.is_trained()]
     found = sum(len(results(cell.folder)) for cell in moved)
     print(
-        f"{len(moved)} cells of {sweep.path.name} have the current names: {len(trained)} trained, with {found} earlier"
-        f" results; nothing was retrained"
+        f"{counted(len(moved), 'cell')} of {sweep.path.name} got the current names: {len(trained)} trained, with"
+        f" {counted(found, 'earlier result')}; nothing was retrained"
     )
     for rename in renames:
         if rename.is_merged:

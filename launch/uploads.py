@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.counted import counted
 from data_prep.errors import TrackingError, UserError
 from data_prep.files import atomic_write
 from data_prep.lock import exclusive_lock
@@ -57,7 +58,7 @@ def upload_sweeps(runs: Path, uri: str, only: Path | None = None) -> Sent:
             sent += _upload(sweep, cells, uri, failed)
     if failed:
         raise TrackingError(
-            f"{sent} sent, but {len(failed)} runs could not be uploaded, the first is {failed[0]}"
+            f"{sent} sent, but {counted(len(failed), 'run')} could not be uploaded, the first is {failed[0]}"
         )
     return sent
 
@@ -91,7 +92,9 @@ def bring_finished_cells(cells: Iterable[CellFolder], uri: str, to: Destination)
         )
     if failed:
         print(
-            f"{len(failed)} trained cells are not in {public_uri(uri)}; the first is {failed[0]}", flush=True
+            f"{counted(len(failed), 'trained cell is', 'trained cells are')} not in"
+            f" {public_uri(uri)}; the first is {failed[0]}",
+            flush=True,
         )
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError, LostRank
 from pipeline.node_name import check_node_name
 
@@ -150,7 +151,8 @@ def process_group(ranks: int, device: str, hang_seconds: float = 600.0) -> Itera
     placed = ranks_from_environment()
     if placed.size != ranks:
         raise ConfigError(
-            f"the run is configured for {ranks} rank(s), but {placed.size} process(es) were started"
+            f"the run is configured for {counted(ranks, 'rank')}, but"
+            f" {counted(placed.size, 'process was', 'processes were')} started"
         )
     own_device = choose_device(device, placed.local_rank)
     if own_device.type == "cuda":

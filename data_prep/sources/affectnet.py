@@ -26,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.errors import RawDataError
 from data_prep.faults import DamagedPictures, Fault, OnError, raising
 from data_prep.manifest import LabelSpec
@@ -98,7 +99,7 @@ class AffectNet:
     def verified(self, scratch: Path, progress: Progress, workers: int | None = None) -> AffectNet:
         """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         count = sum(map(len, self._choice.splits.values()))
-        progress.say(f"{self.title}: {self._raw_faces.pictures.path}, {count:,} faces")
+        progress.say(f"{self.title}: {self._raw_faces.pictures.path}, {counted(count, 'face')}")
         return self._indexed(self._choice, scratch)
 
     def surveyed(self, scratch: Path, on_error: OnError) -> AffectNet:

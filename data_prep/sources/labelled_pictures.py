@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.decode import Box, Mode, decode_picture, opened
 from data_prep.errors import RawDataError
 from data_prep.faults import DamagedPictures, Fault, OnError, raising
@@ -104,7 +105,9 @@ class LabelledPictures:
         """Write what the tasks need below ``scratch``; the pictures stay where they are, and each task checks its own."""
         found = self._listing
         self._check_size(found)
-        progress.say(f"{self.title}: {found.files.path}, {sum(map(len, found.splits.values())):,} pictures")
+        progress.say(
+            f"{self.title}: {found.files.path}, {counted(sum(map(len, found.splits.values())), 'picture')}"
+        )
         for path, md5 in found.official.items():
             if checksum(path, "md5") != md5:
                 progress.say(

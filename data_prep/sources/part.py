@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError
 from data_prep.faults import DamagedPictures, Fault, OnError
 from data_prep.files import atomic_write
@@ -47,7 +48,7 @@ class PartOfSource:
 
     @property
     def title(self) -> str:
-        return f"{self.count:,} rows of {self.source.title}"
+        return f"{counted(self.count, 'row')} of {self.source.title}"
 
     @property
     def home(self) -> str:
@@ -149,7 +150,8 @@ class PartOfSource:
         total = sum(sizes.values())
         if self.count > total or self.count < len(sizes):
             raise ConfigError(
-                f"{self.name}: count is {self.count:,}, but there are {total:,} rows in {len(sizes)} splits"
+                f"{self.name}: count is {self.count:,}, but there are {counted(total, 'row')} in"
+                f" {counted(len(sizes), 'split')}"
             )
         chosen = {}
         for (split, size), share in zip(sizes.items(), shares(list(sizes.values()), self.count), strict=True):

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from jobs.mps import mps_sentence
 from jobs.pack import CELLS_PER_GPU
@@ -75,26 +77,26 @@ class Capacity:
 
     def place(self, cells: Sequence[Cell]) -> str:
         """Where these cells share a GPU or the CPUs: what was tried out there holds there only."""
-        what = "a GPU" if any(map(self.on_gpus, cells)) else f"{processors()} CPU(s)"
+        what = "a GPU" if any(map(self.on_gpus, cells)) else counted(processors(), "CPU")
         return f"{what} of {socket.gethostname()}"
 
     def described(self, cells: Sequence[Cell]) -> str:
         """How these cells would run, in one line; LaunchError if they cannot share a GPU."""
         places = [
-            f"{count} {what}"
+            counted(count, what)
             for what, count, wanted in (
-                ("GPU(s)", len(self.gpus), any(map(self.on_gpus, cells))),
-                ("CPU(s)", processors(), not all(map(self.on_gpus, cells))),
+                ("GPU", len(self.gpus), any(map(self.on_gpus, cells))),
+                ("CPU", processors(), not all(map(self.on_gpus, cells))),
             )
             if wanted
         ]
         refuse_to_pack_ranks(cells, self.resources)
         most, sharing = self.resources.max_parallel, self.resources.cells_per_gpu
-        at_once = "" if most is None else f", at most {most} cell(s) at once"
+        at_once = "" if most is None else f", at most {counted(most, 'cell')} at once"
         if sharing is None:
             return f"on this machine, a rank on each of {' and '.join(places)}{at_once}"
         where = "each GPU" if any(map(self.on_gpus, cells)) else "its CPUs"
-        return f"on this machine ({' and '.join(places)}), {sharing} cell(s) at once on {where}{at_once}"
+        return f"on this machine ({' and '.join(places)}), {_cells(sharing)} at once on {where}{at_once}"
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Warn about cells that have more ranks than there are GPUs, and fall back to the CPU.
@@ -110,18 +112,20 @@ class Capacity:
             )
         wanted, found = self.resources.gpus.count or 0, len(gpus_here())
         if wanted > found:
-            raise LaunchError(f"{wanted} GPUs were requested (--gpus-per-node), but this machine has {found}")
+            raise LaunchError(
+                f"{counted(wanted, 'GPU was', 'GPUs were')} requested (--gpus-per-node), but this machine has {found}"
+            )
         used = len(self.gpus)
         if used and cells_per_gpu(self.resources) > 1:
             print(f"{cells_per_gpu(self.resources)} cells on each GPU; {mps_sentence()}")
-        there = f"{used} GPU{'s' * (used != 1)}"
+        there = counted(used, "GPU")
         too_large = [
             cell for cell in cells if cell.config.training.device != "cpu" and not self.on_gpus(cell)
         ]
         for cell in too_large:
             if cell.config.training.device == "cuda":
                 raise LaunchError(
-                    f"{cell.name} needs a GPU for each of its {ranks_of(cell)} rank(s), but there are {there}:"
+                    f"{cell.name} needs a GPU for each of its ranks ({ranks_of(cell)}), but there are {there}:"
                     " use fewer ranks (--ranks), or device auto, which falls back to the CPU"
                 )
         if used and too_large:
@@ -129,6 +133,10 @@ class Capacity:
             print(
                 f"runs of {ranks} ranks fall back to the CPU, since there are {there}: --ranks {used} would use GPUs"
             )
+
+
+def _cells(number: int | Literal["auto"]) -> str:
+    return "as many cells as are fastest" if number == "auto" else counted(number, "cell")
 
 
 def ranks_of(cell: Cell) -> int:

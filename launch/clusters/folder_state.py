@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError
 from jobs.outcome import Outcome
 from launch.clusters.backend import State
@@ -48,4 +49,4 @@ def to_compute(cell: CellFolder) -> str:
         wanted, left = planned(cell.measures_config()), unsettled(cell)
     except ConfigError as error:
         return str(error)
-    return f"trained, {len(left)} of {len(wanted)} measure{'s' * (len(wanted) != 1)} to compute"
+    return f"trained, {len(left)} of {counted(len(wanted), 'measure')} to compute"

@@ -57,7 +57,9 @@ def without_auto(
     if found is None:
         counts = [count for count in COUNTS if count <= max(1, cells)]
         print(
-            f"cells_per_gpu auto: trying {', '.join(map(str, counts))} cells at once on {place}", flush=True
+            f"cells_per_gpu auto: trying {', '.join(map(str, counts))} {'cell' if counts == [1] else 'cells'} at once on"
+            f" {place}",
+            flush=True,
         )
         found = trials(counts)
         if found is None:

@@ -46,8 +46,7 @@ class Resources:
     signal_delay_s: Annotated[int | None, described("SECONDS")] = None
     """seconds before the time limit at which a job is signalled to write a checkpoint (slurm; default: 90)"""
     cells_per_gpu: Annotated[int | Literal["auto"] | None, described("N|auto")] = None
-    """number of cells that share a GPU as processes (without GPUs: a job, or this machine); auto tries 1, 2, 4 and 8, and
-    keeps the fastest (default: 1)"""
+    """cells that share a GPU (without GPUs: a job, or this machine); auto: the fastest of 1, 2, 4 and 8 (default: 1)"""
     max_parallel: Annotated[int | None, described("N")] = None
     """number of cells at once (default: as many as the CPUs (local) or the cluster (slurm) allow)"""
     retries: Annotated[int | None, described("N")] = None
@@ -60,8 +59,7 @@ class Resources:
     """network interface between the nodes, such as ib0, if gloo and NCCL do not find it: their GLOO_SOCKET_IFNAME and
     NCCL_SOCKET_IFNAME (slurm)"""
     small_partition: Annotated[str | None, described("NAME")] = None
-    """partition of the small jobs, which write shards, manifests and tables (slurm; default: that of the others). With
-    one of their own, they take from the others only the account and options such as mail-type"""
+    """partition of the small jobs, which write shards, manifests and tables (slurm; default: that of the others)"""
     small_account: Annotated[str | None, described("NAME")] = None
     """account of the small jobs (slurm; default: that of the others)"""
     small_qos: Annotated[str | None, described("NAME")] = None

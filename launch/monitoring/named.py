@@ -16,11 +16,12 @@ import tyro
 from data_prep.errors import LaunchError
 from data_prep.program_name import program
 from launch.clusters.slurm.register import REGISTER_FILE
+from launch.command_line import described
 from pipeline.cells.folder import CellFolder
 
 SweepName = Annotated[str, tyro.conf.arg(metavar="SWEEP"), tyro.conf.Positional]
 CellName = Annotated[str, tyro.conf.arg(metavar="CELL"), tyro.conf.Positional]
-CellNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="[CELL ...]"), tyro.conf.Positional]
+CellNames = Annotated[tuple[str, ...], described("[CELL ...]"), tyro.conf.Positional]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from data_prep.counted import counted
 from launch.clusters.backend import State
 from launch.monitoring.progress import Progress, ProgressReader
 from launch.monitoring.table import Row, chosen, rest_line, summary, sweep_table
@@ -95,7 +96,7 @@ def picture(
     rows = [Row(name, states[name], _progress(folders[name], states[name], reader)) for name in shown]
     lines = [
         rest_line(states, shown),
-        f"{len(states)} cell{'s' * (len(states) != 1)}: {summary(states)}",
+        f"{counted(len(states), 'cell')}: {summary(states)}",
         note,
     ]
     return Group(

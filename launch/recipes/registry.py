@@ -122,6 +122,9 @@ RECIPES = {
     "estimators-fashion-mnist": Recipe(
         "CCVAE with each estimator on FashionMNIST, 2 rates, 3 seeds, few epochs", estimators_fashion_mnist
     ),
+    "fashion-mnist": Recipe(
+        "CCVAE table 6 on FashionMNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", fashion_mnist
+    ),
     "fashion-mnist-quick": Recipe(
         "CCVAE and M2 on FashionMNIST at f = 0.06 and 1, 3 epochs: minutes", fashion_mnist_quick
     ),
@@ -130,9 +133,6 @@ RECIPES = {
         few_labels,
     ),
     "few-labels-quick": Recipe("the same at f = 0.06, 8 epochs, one seed", few_labels_quick),
-    "fashion-mnist": Recipe(
-        "CCVAE table 6 on FashionMNIST: CCVAE and M2, 4 rates, 100 epochs, 3 seeds", fashion_mnist
-    ),
     "hair-multiclass": Recipe(
         "CCVAE on CelebA with hair as one label of 5 values, f = 0.1 and 0.9, 100 epochs, 3 seeds",
         hair_multiclass,

@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from data_prep.counted import counted
 from data_prep.files import atomic_write
-from launch.search.study import CELL, SEARCH_FOLDER, WHY, Study, counted_epochs, shown
+from launch.search.study import CELL, SEARCH_FOLDER, WHY, Study, shown
 from launch.terminal_table import wide_enough_console
 from pipeline.figures.search import PlottedTrial, draw_history, draw_landscape
 
@@ -33,7 +34,7 @@ def print_trials(study: Study) -> None:
     for trial in ended:
         note = {
             "COMPLETE": "best" if best is not None and trial.number == best.number else "",
-            "PRUNED": f"pruned after {counted_epochs(max(trial.intermediate_values, default=0))}",
+            "PRUNED": f"pruned after {counted(max(trial.intermediate_values, default=0), 'epoch')}",
             "FAIL": f"failed: {trial.user_attrs.get(WHY, '')}",
         }[trial.state.name]
         values = (shown(trial.params.get(name, "")) for name in fields)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from data_prep.lock import exclusive_lock
 from data_prep.program_name import program
@@ -29,7 +30,6 @@ from launch.search.study import (
     WHY,
     SearchSettings,
     Study,
-    counted_epochs,
     shown,
     shown_point,
 )
@@ -86,7 +86,7 @@ def _search(options: Sweep) -> int:
     with exclusive_lock(sweep / SEARCH_FOLDER / "search.lock", _print_waiting):
         study = Study.opened(sweep, settings, options.at_once)
         print(
-            f"search of {options.trials} trials in {sweep}, {len(study.finished)} done; {_aim(objective)}",
+            f"search of {counted(options.trials, 'trial')} in {sweep}, {len(study.finished)} done; {_aim(objective)}",
             flush=True,
         )
         cells, all_ended = _run_rounds(study, options, base, sweep, recipe)
@@ -187,7 +187,7 @@ def _told(
             study.study.tell(trial, state=TrialState.PRUNED)
             epochs = cells[trial.number].config.training.epochs
             print(
-                f"trial {trial.number} ({shown_point(point)}) is pruned after {counted_epochs(epochs)}, with a checkpoint:"
+                f"trial {trial.number} ({shown_point(point)}) is pruned after {counted(epochs, 'epoch')}, with a checkpoint:"
                 " it is worse than the median of those that were completed"
             )
         else:
@@ -210,7 +210,7 @@ def _described(options: Sweep, sweep: Path, base: RunConfig, settings: SearchSet
     study = Study.previewed(sweep, settings, options.at_once)
     left = max(0, options.trials - len(study.finished))
     lines = [
-        f"search of {options.trials} trials, {len(study.finished)} done; {_aim(settings.objective)}",
+        f"search of {counted(options.trials, 'trial')}, {len(study.finished)} done; {_aim(settings.objective)}",
         *(f"  {entry}" for entry in settings.space),
     ]
     if not left:

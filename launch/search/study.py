@@ -175,8 +175,3 @@ def shown_point(point: Point) -> str:
 def shown(value: object) -> str:
     """A value with four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def counted_epochs(number: int) -> str:
-    """``1 epoch``, ``2 epochs``."""
-    return f"{number} epoch{'s' * (number != 1)}"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.program_name import program
 from launch.launch_record import launches_by, recorded_recipes
 from launch.measure_options import Measure
@@ -61,7 +62,7 @@ def code_of(cells: Sequence[CellRead]) -> list[str]:
             commits[f"commit {commit}{', with changes that are not committed' if changed else ''}"] += 1
     if len(commits) == 1:
         return list(commits)
-    return [f"{commit} ({count} cells)" for commit, count in commits.items()]
+    return [f"{commit} ({counted(count, 'cell')})" for commit, count in commits.items()]
 
 
 def commands(sweep: Path, cells: Sequence[CellRead]) -> list[Fact]:

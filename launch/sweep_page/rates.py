@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from data_prep.counted import counted
 from launch.sweep_page.tables import about
 from pipeline.measures.notes import earlier, unmeasured, won
 from pipeline.measures.papers import PAPERS
@@ -24,7 +25,9 @@ def rate_rows(rows: Sequence[Row]) -> list[RateRow]:
     return [
         RateRow(
             data=row.dataset,
-            line=" ".join([row.system, *variants[row.variant], *([f"{row.epochs} epochs"] if many else [])]),
+            line=" ".join(
+                [row.system, *variants[row.variant], *([counted(int(row.epochs), "epoch")] if many else [])]
+            ),
             number=lines.index(row.series[1:]),
             rate=row.supervision_rate,
             epochs=row.epochs,

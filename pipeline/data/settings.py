@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from data_prep.counted import counted
 from pipeline.field_checks import NOT_IDENTITY, check, check_at_least
 
 
@@ -15,9 +16,9 @@ class DataConfig:
     """The data set, and how many of its labels are used."""
 
     name: Annotated[str, tyro.conf.arg(name="data")] = "fashion_mnist"
-    """Name of the data set (`python launch/prepare.py --help` lists them)."""
+    """Name of the data set (the help of `prepare` lists them)."""
     options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Options of the data set, as listed by `prepare.py NAME --dry-run`: `--options count=6000 seed=1`."""
+    """Options of the data set, as listed by the dry run of `prepare`: `--options count=6000 seed=1`."""
     folder: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=NOT_IDENTITY)
     """Folder of the prepared data set; found or prepared by the launcher if empty."""
     supervision_rate: float = 1.0
@@ -40,7 +41,7 @@ class DataConfig:
         )
         epoch = 0
         for begin, rate in self.supervision_schedule:
-            shown = f"supervision_schedule has {rate} after {begin} epochs"
+            shown = f"supervision_schedule has {rate} after {counted(begin, 'epoch')}"
             check(0 <= rate <= 1, f"{shown}; it is a share, 0 to 1")
             check(begin > epoch, f"{shown}; they must be more than {epoch}")
             epoch = begin

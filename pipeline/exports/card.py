@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.files import atomic_write
 from data_prep.sources.passing_on import OPEN, not_for
 from pipeline.config import flat
@@ -64,7 +65,7 @@ def card(record: ExportRecord, figures: Sequence[str], left_out: int) -> str:
         parts += ["## Figures", *(f"![{Path(name).stem}]({FIGURES_FOLDER}/{name})" for name in figures)]
     if left_out:
         parts.append(
-            f"{left_out} figures show pictures of the data set, which its licence may forbid to pass on, and are left out."
+            f"Left out: {counted(left_out, 'figure')} with pictures of the data, which their licence may forbid to pass on."
         )
     return "\n\n".join(parts) + "\n"
 
@@ -113,7 +114,7 @@ def _training(record: ExportRecord) -> str:
     return (
         f"- System `{run.model.system}`; all settings are in `model.json`.\n"
         f"- Labels were used of {rates} of the training examples (share){one}.\n"
-        f"- {run.training.epochs} epochs, {record.steps:,} steps, seed {run.seed}.\n"
+        f"- {counted(run.training.epochs, 'epoch')}, {counted(record.steps, 'step')}, seed {run.seed}.\n"
         f"- Made with {made}."
     )
 

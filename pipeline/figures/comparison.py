@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from data_prep.counted import counted
 from pipeline.measures.paper_match import Match
 from pipeline.measures.papers import PAPERS
 from pipeline.measures.recorded import TEST
@@ -75,7 +76,9 @@ def _draw_panel(panel: Any, rows: Sequence[Row], metric: str, lines: Sequence[tu
         number = lines.index((system, variant, epochs))
         members.sort(key=lambda row: row.supervision_rate)
         found = [row.metrics[metric] for row in members]
-        label = " ".join([system, *variants[variant], *([f"{epochs} epochs"] if many_epochs else [])])
+        label = " ".join(
+            [system, *variants[variant], *([counted(int(epochs), "epoch")] if many_epochs else [])]
+        )
         panel.errorbar(
             [row.supervision_rate * apart ** (place - (len(series) - 1) / 2) for row in members],
             [one.mean for one in found],

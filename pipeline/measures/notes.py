@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from data_prep.counted import counted
 from data_prep.program_name import program
 from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PaperValue
@@ -63,7 +64,7 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
         named = ", ".join([*names][:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
         ended = "failed in" if status.status == FAILED else "does not apply to"
         said.append(
-            f"{status.measure} on {status.split} {ended} {runs} run{'s' * (runs != 1)} ({named}): {status.reason}"
+            f"{status.measure} on {status.split} {ended} {counted(runs, 'run')} ({named}): {status.reason}"
         )
     return said
 
@@ -97,7 +98,7 @@ def won(rows: Sequence[Row]) -> list[str]:
     """Discriminators that won outright, in which rows, and for how long."""
     return [
         f"{row.system} on {row.dataset}: the discriminator{f' of {name} images' if name else ''} won outright (accuracy"
-        f" above 0.99) in up to {epochs} of {row.epochs} epochs, in {runs} of {len(row.run_ids)} runs"
+        f" above 0.99) in up to {epochs} of {row.epochs} epochs, in {runs} of {counted(len(row.run_ids), 'run')}"
         for row in rows
         for name, epochs, runs in row.won
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data_prep.counted import counted
 from data_prep.errors import TrackingError
 from pipeline.tracking.address import public_uri, sqlite_file, usable_uri
 from pipeline.tracking.measured import measure_statuses
@@ -68,7 +69,7 @@ class RecordedSweep:
         place = (
             f"{self.folder} of {self.user} on {self.host}" if self.folder else "a folder that is not recorded"
         )
-        return f"{self.id[:8] or 'without id'} ({place}, {len(self.runs)} runs)"
+        return f"{self.id[:8] or 'without id'} ({place}, {counted(len(self.runs), 'run')})"
 
 
 def list_sweeps(uri: str) -> list[RecordedSweep]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from data_prep.counted import counted
 from data_prep.errors import LeaseLost, UserError
 from data_prep.program_name import program
 from pipeline.cells.lease import no_guard
@@ -174,9 +175,10 @@ class Tracker:
         if not complete and status != "running":  # a run that resumes later uploads it then
             left = self._uploader.points_left()
             _logger.warning(
-                "%s of %s not in MLflow yet; to upload them: %s --sync --runs %s",
-                "the points" if left is None else f"{left} points",
-                f"{self.cell} are",
+                "%s not in MLflow yet; to upload: %s --sync --runs %s",
+                f"the points of {self.cell} are"
+                if left is None
+                else counted(left, f"point of {self.cell} is", f"points of {self.cell} are"),
                 program("compare"),
                 self.cell.parent.parent,
             )

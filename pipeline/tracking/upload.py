@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.counted import counted
 from data_prep.files import flush
 from pipeline.cells.lease import no_guard
 from pipeline.tracking.artifacts import forget_missing_artifacts, send_artifacts
@@ -42,7 +43,7 @@ class Sent:
 
     def __str__(self) -> str:
         counts = ((self.runs, "run"), (self.points, "point"), (self.files, "file"))
-        runs, points, files = (f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+        runs, points, files = (counted(count, what) for count, what in counts)
         return f"{runs}: {self.created} created, {points}, {files}"
 
 

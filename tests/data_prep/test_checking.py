@@ -98,7 +98,7 @@ def test_leftovers_are_named_with_their_size(
     prepare("celeba", raw=raw, root=tmp_path / "out", workers=1, formats="arrow")
     said = capsys.readouterr().err
     assert f"{unfinished} (" in said
-    assert "2 of 3 shards are taken over" in said
+    assert "2 of 3 shards taken over" in said
 
 
 def test_leaving_out_after_a_refusal_takes_over_what_is_not_shifted(raw: Path, tmp_path: Path) -> None:

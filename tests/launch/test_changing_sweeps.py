@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from data_prep.errors import LaunchError, TrackingError
 from launch import extend as extending
 from launch import remove as removing
+from launch import rename as renaming
 from launch.clusters.resources import Resources
 from launch.extend import new_cells
 from launch.launch_record import record_launch
@@ -122,7 +123,11 @@ def test_extend_starts_only_new_cells_as_the_sweep_was_last_started(
 
 
 def test_a_renamed_sweep_keeps_its_runs_and_its_own_network(
-    sweep: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Path,
+    runs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     config = cells_of(sweep)[0].config
     own = replace(config, model=CCVAEConfig(network=write_small(tmp_path)))
@@ -144,6 +149,13 @@ def test_a_renamed_sweep_keeps_its_runs_and_its_own_network(
     (runs / "taken").mkdir()
     assert say("rename", "its new name", "taken", runs=runs) == 2
     assert "taken exists already; choose another name" in capsys.readouterr().err
+    with monkeypatch.context() as at_the_same_time:
+        at_the_same_time.setattr(
+            renaming, "wait_for_store", lambda _: (runs / "both" / "cell").mkdir(parents=True)
+        )
+        assert say("rename", "its new name", "both", runs=runs) == 2
+    assert "both exists already; choose another name" in capsys.readouterr().err
+    assert [each.name for each in cells_of(runs / "its new name")] == names
     for damaged, problem in (("{", "Expecting property name"), ("[1]", "it is not that of a run")):
         (runs / "its new name" / cell.name / "config.json").write_text(damaged)
         assert say("rename", "its new name", "back", runs=runs) == 2

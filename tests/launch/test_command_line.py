@@ -53,9 +53,14 @@ def test_further_options_of_sbatch_may_be_given_one_by_one() -> None:
         (Sweep, ["--sbatch", "exclude", "n4", "--sbatch", "exclude", "n3"], "exclude is given twice, with n4 and n3"),
         (Measure, ["sweep", "--measures"], "--measures has no value"),
         (Debug, ["ccvae", "--run.optimiser.schedule.milestones"], "milestones has no value"),
+        (Debug, ["ccvae", "--learning-rate", "fast"], "--learning-rate is fast: it takes a number"),
+        (Sweep, ["--epochs", "1.5"], "--epochs is 1.5: it takes a whole number"),
+        (Sweep, ["--prune-after", "2", "half"], "--prune-after is half: it takes a whole number"),
+        (Sweep, ["--cells-per-gpu", "all"], "--cells-per-gpu is all: it takes a whole number or auto"),
+        (Sweep, ["--precision", "fp16"], "it takes one of auto, float32, bfloat16, float16"),
     ],
 )  # fmt: skip
-def test_what_would_be_dropped_silently_is_refused(
+def test_what_would_be_dropped_silently_or_does_not_fit_is_refused(
     options: type, arguments: list[str], sentence: str
 ) -> None:
     with pytest.raises(LaunchError, match=sentence):

@@ -109,3 +109,11 @@ def test_wrong_settings_are_reported_in_one_sentence(options, capsys, wrong, sen
     errors = capsys.readouterr().err
     assert sentence in errors
     assert "Traceback" not in errors
+
+
+def test_a_wrong_system_is_reported_with_the_likely_one(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["diva-orignal"])
+    assert end.value.code == 2
+    said = "error: there is no system 'diva-orignal'; did you mean diva_original?\n"
+    assert capsys.readouterr().err == said

@@ -106,7 +106,7 @@ def test_a_dry_run_counts_existing_results_and_changes_nothing(
     command = ["tiny", "--measures", "classification", "--cells", cells[0].name, "--dry-run", "--runs", runs]
     assert say(measure_main, *command) == 0
     assert (
-        "sweep tiny: 1 trained cells\n  classification on test: 1 already measured" in capsys.readouterr().out
+        "sweep tiny: 1 trained cell\n  classification on test: 1 already measured" in capsys.readouterr().out
     )
     assert say(measure_main, "tiny", "--split", "train", "--dry-run", "--runs", runs) == 0
     printed = capsys.readouterr().out
@@ -202,7 +202,7 @@ def test_cells_that_are_not_trained_are_left_out_and_named(
     cells[0].mark_untrained()
     assert say(measure_main, "tiny", "--dry-run", "--runs", runs) == 0
     printed = capsys.readouterr().out
-    assert "sweep tiny: 1 trained cells" in printed
+    assert "sweep tiny: 1 trained cell" in printed
     assert f"skipped, since they are not trained: 1 ({cells[0].name})" in printed
     cells[1].mark_untrained()
     assert say(measure_main, "tiny", "--dry-run", "--runs", runs) == 2

@@ -91,7 +91,7 @@ def test_a_dry_run_of_own_pictures_tells_what_was_taken_for_what_and_draws_it(
     raw = ["--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "data"), "--dry-run"]
     main(["pictures", *raw])
     said = capsys.readouterr().out
-    assert "no file:  1 rows ('40' in" in said
+    assert "no file:  1 row ('40' in" in said
     assert "pictures=both takes what is on both sides" in said.partition("raw: ")[2]
     sheet = ["--sheet", str(tmp_path / "sheet.png")]
     main(["--option", "labels=hair", "size=16", "--option", "pictures=both", "pictures", *raw, *sheet])

@@ -27,7 +27,7 @@ def example() -> str:
 def test_the_example_of_the_docstring_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len([line for line in example().splitlines() if line.strip()]) <= 16
+    assert len([line for line in example().splitlines() if line.strip()]) <= 15
     monkeypatch.chdir(tmp_path)
     untracked = "RunConfig(\n    tracking=traitvae.TrackingSettings(enabled=False),"
     exec(compile(example().replace("RunConfig(\n", untracked + "\n", 1), "<example>", "exec"), {})

@@ -67,7 +67,7 @@ def new_names(sweep: Path) -> dict[str, Path]:
 def test_each_cell_gets_its_new_name_and_keeps_everything(sweep, uploaded, capsys) -> None:
     before = {cell: content(sweep / cell) for cell in (ON_TEST, SEED_1, ONE_PER_CLASS)}
     assert say("upgrade", "old", runs=sweep.parent) == 0
-    assert "3 cells of old have the current names: 3 trained" in capsys.readouterr().out
+    assert "3 cells of old got the current names: 3 trained" in capsys.readouterr().out
     cells = new_names(sweep)
     for former, folder in cells.items():
         cell = CellFolder(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import RawDataError
 from data_prep.sources.own_pictures.folders import table_of_folders
 from data_prep.sources.own_pictures.found import Found
@@ -37,9 +38,9 @@ def find(raw: Path | None, *, table: str, file: str) -> Found:
         return _without_picture_files(listing, chosen)
     notes = list[str]()
     if listing.odd_names:
-        notes.append(f"{listing.odd_names:,} pictures whose names are no UTF-8 are passed over")
+        notes.append(f"passed over: {counted(listing.odd_names, 'picture')} whose name is no UTF-8")
     if listing.leftovers:
-        notes.append(f"{listing.leftovers:,} hidden files and notebooks' copies are passed over")
+        notes.append(f"passed over, hidden or a notebook's copy: {counted(listing.leftovers, 'file')}")
     if table == NONE or not chosen:
         hint = f"; {listing.unread[0]} is not read: save it as CSV" if listing.unread else ""
         folders, pictures = table_of_folders(str(listing.files.path), as_strings(listing.names), hint)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.errors import RawDataError
 from data_prep.sources.own_pictures.table import Column, Table
 from data_prep.sources.own_pictures.words import split_named
@@ -31,8 +32,9 @@ def table_of_folders(where: str, files: pa.StringArray, hint: str) -> tuple[Tabl
     classes = {text: parts[0] for text, parts in paths.items() if parts}
     if len(set(classes.values())) < 2:
         raise RawDataError(
-            f"{where} holds {len(files):,} pictures, but no table and no folders that could be their classes: put a table "
-            f"there (.csv, .tsv or .parquet) with a column of file names and one per label, or a folder per class{hint}"
+            f"{where} holds {counted(len(files), 'picture')}, but no table and no folders that could be their classes: put a"
+            f" table there (.csv, .tsv or .parquet) with a column of file names and one per label, or a folder per class"
+            f"{hint}"
         )
     kept = folders.replaced(classes)
     rows = ~kept.is_blank()

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from data_prep.counted import counted
 from data_prep.errors import RawDataError
 from data_prep.sources.own_pictures.found import Found
 from data_prep.sources.own_pictures.listing import Listing
@@ -106,5 +107,5 @@ def _refuse_twice(table: Table, column: str, pictures: NDArray[np.int64]) -> Non
         first = int(np.flatnonzero(pictures == pictures[row])[0])
         raise RawDataError(
             f"{table.row(row)} names {table.columns[column].text(row)}, and so does row {first + 1} "
-            f"({len(twice)} pictures have more than one row)"
+            f"({counted(len(twice), 'picture has', 'pictures have')} more than one row)"
         )

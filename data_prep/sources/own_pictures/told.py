@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_prep.counted import counted
 from data_prep.sources.own_pictures.assembled import Assembled, WhichPictures
 from data_prep.sources.own_pictures.found import Found
 from data_prep.sources.own_pictures.look import Looked
@@ -32,7 +33,7 @@ def _files(found: Found, looked: Looked) -> Iterator[str]:
 
 def _table(found: Found, roles: Roles) -> Iterator[str]:
     table = found.table
-    yield f"table:    {table.where}: {len(table):,} rows ({table.form})"
+    yield f"table:    {table.where}: {counted(len(table), 'row')} ({table.form})"
     if found.rule is not None:
         first = table.columns[found.names_column or ""].text(0)
         yield f"names:    column {found.names_column}, by {found.rule}, such as {first} (file=COLUMN chooses another)"
@@ -42,7 +43,7 @@ def _table(found: Found, roles: Roles) -> Iterator[str]:
             :_SHOWN
         ]
         more = f", and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
-        kind = "binary" if label.spec.values == ("no", "yes") else f"{label.spec.cardinality} values"
+        kind = "binary" if label.spec.values == ("no", "yes") else counted(label.spec.cardinality, "value")
         words = [repr(word) for word in label.unknown_words]
         meaning = f" ({', '.join(words)} count as unknown; unknown=WORD,WORD says otherwise)" if words else ""
         yield f"label:    {name}: {kind}: {', '.join(shown)}{more}; unknown {unknown:,}{meaning}"
@@ -59,14 +60,14 @@ def _one_sided(found: Found, pictures: WhichPictures) -> Iterator[str]:
     if len(extra):
         names = ", ".join(name.decode() for name in found.names[extra[:_EXAMPLES]].tolist())
         fate = {"all": "refused", "both": "left out", "unlabelled": "for training, without labels"}[pictures]
-        yield f"no row:   {len(extra):,} pictures ({names}, ...): {fate} (pictures=both, pictures=unlabelled)"
+        yield f"no row:   {counted(len(extra), 'picture')} ({names}, ...): {fate} (pictures=both, pictures=unlabelled)"
     if len(gone) and found.names_column is not None:
         column = found.table.columns[found.names_column]
         names = ", ".join(
             f"{column.text(int(row))!r} in {found.table.row(int(row))}" for row in gone[:_EXAMPLES]
         )
         fate = "left out" if pictures == "both" else "refused (pictures=both leaves them out)"
-        yield f"no file:  {len(gone):,} rows ({names}, ...): {fate}"
+        yield f"no file:  {counted(len(gone), 'row')} ({names}, ...): {fate}"
 
 
 def _splits(roles: Roles, result: Assembled | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
+from data_prep.counted import counted
 from pipeline.measures.settings import MeasuresConfig
 
 Kind = Literal["afterok", "afterany", "aftercorr"]
@@ -70,7 +71,9 @@ class Array:
         if self.not_known is not None:
             return f"number of tasks unknown: {self.not_known}"
         cells = sum(len(unit.of_cells) for unit in self.units.values())
-        return f"{len(self.units)} task(s)" + (f", {cells} cells" if cells > len(self.units) else "")
+        return counted(len(self.units), "task") + (
+            f", {counted(cells, 'cell')}" if cells > len(self.units) else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)

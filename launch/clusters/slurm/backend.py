@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from data_prep.program_name import program
 from jobs.trial import Trials
@@ -132,7 +133,7 @@ class SlurmBackend:
         if given.cells_per_gpu != "auto" or not cells:
             return
         resources, _ = self.jobs.of(1, on_gpus=want_gpus(cells))
-        what = "a GPU" if resources.gpus.count else f"{resources.cpus_per_task or 1} CPU(s)"
+        what = "a GPU" if resources.gpus.count else counted(resources.cpus_per_task or 1, "CPU")
         place = f"{what} of partition {resources.partition}"
 
         def trials(counts: Sequence[int]) -> Trials | None:

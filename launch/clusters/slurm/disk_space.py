@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from data_prep.counted import counted
 from data_prep.manifest import MANIFEST_FILE, Manifest
 from launch.clusters.slurm.findings import Finding
 from pipeline.cell import Cell
@@ -35,7 +36,8 @@ def disk_finding(sweep: Path, cells: Sequence[Cell]) -> Finding:
     there = next(folder for folder in (sweep, *sweep.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     about = "an estimated (their data is not prepared yet)" if guessed else "about"
-    numbers = f"the checkpoints of {len(cells)} cells take {about} {_amount(needed)}; {_amount(free)} are free in {there}"
+    numbers = f"the checkpoints of {counted(len(cells), 'cell')} take {about} {_amount(needed)}; {_amount(free)} are free"
+    numbers += f" in {there}"
     if needed > free:
         return Finding("problem", f"{numbers}: use another disk (--runs) or fewer cells (--only)")
     if needed > free / 2:

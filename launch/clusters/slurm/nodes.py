@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 
+from data_prep.counted import counted
 from launch.clusters.slurm.facts import CLIENT_TIMEOUT_S
 
 _AWAY = re.compile(r"(drain|down|maint|fail|no_respond|error|unk|inval)\w*", re.I)
@@ -64,4 +65,4 @@ def away_words(nodes: list[Node]) -> str | None:
         f"{count} {'is' if count == 1 else 'are'} {state}{f' ({reason})' if reason else ''}"
         for (state, reason), count in away.items()
     ]
-    return f"of {len(nodes)} node{'s' * (len(nodes) != 1)}, {', '.join(words)}"
+    return f"of {counted(len(nodes), 'node')}, {', '.join(words)}"

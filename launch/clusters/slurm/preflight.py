@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from data_prep.counted import counted
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.disk_space import disk_finding
 from launch.clusters.slurm.facts import CLIENT_TIMEOUT_S, ClusterFacts
@@ -130,16 +131,16 @@ def cluster_findings(resources: Resources, facts: ClusterFacts, cells: int) -> l
         findings.append(
             Finding(
                 "problem",
-                f"{cells} cells are {jobs} jobs, and the cluster keeps {facts.max_job_count} at once (MaxJobCount):"
-                " submit them in parts with --only or --seeds",
+                f"{counted(cells, 'cell takes', 'cells take')} {counted(jobs, 'job')}, and the cluster"
+                f" keeps {facts.max_job_count:,} at once (MaxJobCount): submit them in parts with --only or --seeds",
             )
         )
     elif jobs > facts.max_job_count // 2:
         findings.append(
             Finding(
                 "warning",
-                f"{cells} cells are {jobs} jobs, more than half of the {facts.max_job_count} that the cluster keeps at"
-                " once for all its users (MaxJobCount)",
+                f"{counted(cells, 'cell takes', 'cells take')} {counted(jobs, 'job')}, more than half of"
+                f" the {facts.max_job_count:,} that the cluster keeps at once for all its users (MaxJobCount)",
             )
         )
     return findings
@@ -240,7 +241,7 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
         of_type = "" if requested.kind is None else f" of type {requested.kind}"
         known = f", the types are {', '.join(types)}" if of_type and types else ""
         return (
-            f"no node of partition {among[0].name} has {gpus} GPUs{of_type}; the maximum is {most_gpus}{known}"
+            f"no node of partition {among[0].name} has {counted(gpus, 'GPU')}{of_type}; the maximum is {most_gpus}{known}"
             " (--gpus-per-node, --nodes)"
         )
     most_memory = max((kind.memory_mb for partition in among for kind in partition.kinds), default=0) / 1024
@@ -253,7 +254,7 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
     most_nodes = max(partition.nodes_with(gpus=gpus, cpus=cpus, kind=requested.kind) for partition in among)
     if nodes > most_nodes:
         return (
-            f"partition {among[0].name} has {most_nodes} nodes with {cpus} CPUs and {gpus} GPUs, but {nodes} are"
-            " requested (--nodes, --cpus-per-task)"
+            f"partition {among[0].name} has {counted(most_nodes, 'node')} with {counted(cpus, 'CPU')} and"
+            f" {counted(gpus, 'GPU')}, but {nodes} are requested (--nodes, --cpus-per-task)"
         )
     return None

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.errors import LaunchError
 from launch.clusters.gpus import Gpus
 from launch.clusters.resources import HOURS, Resources
@@ -228,4 +229,4 @@ def _added(before: Resources, after: Resources) -> str:
 
 
 def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+    return counted(count, thing)

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from data_prep.counted import counted
 from launch.clusters.slurm.facts import CLIENT_TIMEOUT_S, ClusterFacts
 
 _LIMIT = re.compile(r"\b(?P<name>MaxSubmitJobs(?:P[AU])?|GrpSubmitJobs)=(?P<most>\d+)\((?P<used>\d+)\)")
@@ -37,7 +38,7 @@ class SubmitLimit:
         return max(0, self.most - self.used)
 
     def __str__(self) -> str:
-        return f"{self.owner} allows {self.most} jobs in the queue at once ({self.name})"
+        return f"{self.owner} allows {counted(self.most, 'job')} in the queue at once ({self.name})"
 
 
 def tightest_limit(facts: ClusterFacts, account: str | None, qos: str | None) -> SubmitLimit | None:

@@ -97,7 +97,7 @@ def test_ranks_that_would_share_a_gpu_fall_back_to_the_cpu_with_a_warning(
     backend.check([small, *on_processors], [], "", thorough=True)
     assert capsys.readouterr().out == ""
     (needs_gpus,) = make_cells(tmp_path, 3, device="cuda")
-    with pytest.raises(LaunchError, match=r"needs a GPU for each of its 3 rank\(s\), but there are 2 GPUs"):
+    with pytest.raises(LaunchError, match=r"needs a GPU for each of its ranks \(3\), but there are 2 GPUs"):
         backend.check([needs_gpus], [], "", thorough=True)
     with pytest.raises(LaunchError, match=r"3 GPUs were requested .*, but this machine has 2"):
         backend_of(tmp_path, gpus_per_node=3).check([small], [], "", thorough=True)
@@ -106,8 +106,8 @@ def test_ranks_that_would_share_a_gpu_fall_back_to_the_cpu_with_a_warning(
 def test_a_dry_run_says_where_ranks_run(two_gpus: None, tmp_path: Path) -> None:
     cells = make_cells(tmp_path, 1, 3)
     described = backend_of(tmp_path, max_parallel=4).describe(cells, [])
-    assert "on this machine, a rank on each of 2 GPU(s) and " in described
-    assert described.endswith(" CPU(s), at most 4 cell(s) at once")
+    assert "on this machine, a rank on each of 2 GPUs and " in described
+    assert described.endswith(" CPUs, at most 4 cells at once")
     assert "GPU" not in backend_of(tmp_path, gpus_per_node=0).describe(cells, [])
 
 
@@ -200,6 +200,6 @@ def test_a_number_that_was_found_is_kept_for_the_sweep(
     for place in ("a GPU of here", "a GPU of here", "a GPU of elsewhere"):
         assert without_auto(tmp_path, auto, place, trials, 6).cells_per_gpu == 4
     assert asked == [[1, 2, 4], [1, 2, 4]]
-    assert "cells_per_gpu auto: 4 cell(s) at once; images/s of all" in capsys.readouterr().out
+    assert "cells_per_gpu auto: 4 cells at once; images/s of all" in capsys.readouterr().out
     assert without_auto(tmp_path, auto, "nowhere", lambda counts: None, 6).cells_per_gpu == 1
     assert without_auto(tmp_path, Resources(), "nowhere", trials, 6) == Resources()

@@ -139,7 +139,7 @@ def test_a_thousand_cells_stay_within_the_terminal_the_most_interesting_first(tm
     assert sum(" failed" in line for line in lines[1:21]) == 3
     assert sum(" training" in line for line in lines[1:21]) == 17
     rest = "and 980 more: 20 training, 900 waiting, 60 done; most of them wait because: busy"
-    assert lines[-2:] == [rest, "1000 cells: 37 training, 3 failed, 900 waiting, 60 done"]
+    assert lines[-2:] == [rest, "1,000 cells: 37 training, 3 failed, 900 waiting, 60 done"]
 
 
 def test_neither_failed_nor_running_cells_push_the_others_out():

@@ -144,7 +144,7 @@ def test_the_folder_holds_what_the_issue_of_a_model_needs_and_no_place_of_this_m
     assert "Licence of the data: that of the files." in card
     assert "## What it must not be used for\n\n- Not to pass off" in card
     assert "![conditional_generations](figures/conditional_generations.png)" in card
-    assert "1 figures show pictures of the data set" in card  # those of idx files may be anybody's
+    assert "Left out: 1 figure with pictures of the data" in card  # those of idx files may be anybody's
 
 
 def test_mlflow_predicts_with_what_training_logged_which_is_the_same_export(

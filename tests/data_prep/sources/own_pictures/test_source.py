@@ -67,7 +67,7 @@ def test_a_table_says_the_labels_and_all_of_it_is_told(raw: Path, tmp_path: Path
     )
     told = "\n".join(source.told())
     for part in (
-        "60 in", "1 pictures whose names are no UTF-8", "1 hidden files and notebooks' copies", "16 x 20",
+        "60 in", "1 picture whose name is no UTF-8", "hidden or a notebook's copy: 1 file", "16 x 20",
         "separated by semicolons",
         "column filename, by file name without ending", "species: 3 values: bird 20, cat 20, Dog 20; unknown 0",
         "striped: binary: no 15, yes 15; unknown 30 ('-1' count as unknown", "age: 60 different numbers (factors=age",
@@ -180,7 +180,7 @@ def test_rows_without_picture_and_pictures_without_row_have_a_way_on(raw: Path, 
         own(raw).checksums()
     told = "\n".join(own(raw).told())
     assert "no row:   10 pictures" in told
-    assert "no file:  1 rows ('lost.png' in" in told
+    assert "no file:  1 row ('lost.png' in" in told
     both = own(raw, pictures="both")
     assert sum(both.splits().values()) == COUNT - 10
     assert sum(both.left_out.values()) == 11

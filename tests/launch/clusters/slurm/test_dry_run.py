@@ -52,9 +52,9 @@ def test_shards_are_counted_if_the_raw_files_are_available(
 ):
     said = backend.describe(cells(2, tmp_path / "sweep"), [data(tiny_raw, tmp_path)])
     assert said.startswith("partition main: the cluster's default\n")
-    assert "# array 1: prepare, 2 task(s)\n" in said
+    assert "# array 1: prepare, 2 tasks\n" in said
     assert "LAST_SHARD" not in said
-    assert "# array 3: train, 2 task(s)\n" in said
+    assert "# array 3: train, 2 tasks\n" in said
 
 
 def test_without_raw_files_the_number_is_unknown(backend: SlurmBackend, tmp_path: Path):
@@ -64,7 +64,7 @@ def test_without_raw_files_the_number_is_unknown(backend: SlurmBackend, tmp_path
     sentence = "number of tasks unknown: the raw files of idx_folder are not available to count"
     assert f"# array 1: prepare, {sentence}\n" in first
     assert "#SBATCH --array=0-LAST_SHARD\n" in first
-    assert others.startswith("merge, 1 task(s)\n")
+    assert others.startswith("merge, 1 task\n")
     assert not (tmp_path / "sweep").exists()
 
 

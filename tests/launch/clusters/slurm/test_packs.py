@@ -62,7 +62,7 @@ def test_a_task_has_several_cells_and_its_measuring_task_the_same(tmp_path: Path
     train, measure, compare = planned(PendingWork(train=seven), [], limits(cells_per_gpu=3), tmp_path, ["x"])
     for array in (train, measure):
         assert [len(unit.members) for unit in array.units.values()] == [2, 2, 3]
-        assert array.size == "3 task(s), 7 cells"
+        assert array.size == "3 tasks, 7 cells"
     assert [unit.of_cells[0].name for unit in train.units.values()] == [
         unit.of_cells[0].name for unit in measure.units.values()
     ]
@@ -75,7 +75,7 @@ def test_a_task_has_several_cells_and_its_measuring_task_the_same(tmp_path: Path
         "unit": "train",
         "configs": [str(cell.config_file) for cell in seven[4:]],
     }
-    assert (compare.stage, compare.size) == ("compare", "1 task(s)")
+    assert (compare.stage, compare.size) == ("compare", "1 task")
 
 
 def test_no_more_cells_run_at_once_than_max_parallel(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_requeueing_on_request_is_fine_and_cancelling_preempted_jobs_is_a_warnin
 def test_more_jobs_than_the_cluster_keeps_are_reported_with_numbers(cells, level):
     findings = [finding for finding in cluster_findings(Resources(), FACTS, cells) if finding.level != "ok"]
     assert [finding.level for finding in findings] == ([level] if level else [])
-    assert all(f"{2 * cells} jobs" in finding.sentence for finding in findings)
+    assert all(f"{2 * cells:,} jobs" in finding.sentence for finding in findings)
 
 
 def test_a_hidden_partition_is_accepted_if_sbatch_accepts_it(tmp_path, monkeypatch):
@@ -142,7 +142,7 @@ def test_gpus_of_a_type_that_no_node_has_are_reported_with_the_types(tmp_path, m
     monkeypatch.setenv("PATH", str(tmp_path))
     refused = sbatch_finding(shape(Resources(gpus_per_node="v100:1")), WITH_A100)
     assert (
-        "no node of partition main has 1 GPUs of type v100; the maximum is 0, the types are a100"
+        "no node of partition main has 1 GPU of type v100; the maximum is 0, the types are a100"
         in refused.sentence
     )
 
