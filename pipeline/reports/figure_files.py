@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from data_prep.counted import counted
 from data_prep.program_name import program
 from pipeline.reports.paper_figure import PaperFigure, Shown
 
@@ -32,7 +33,7 @@ def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, s
         params = each.run.params
         instead = "" if each.data == each.dataset else f", in place of {each.dataset}"
         what = f"{params.get('model.system')} on {each.data}{instead}, f = {each.rate:g}"
-        lines += [f"## {what}, {params.get('training.epochs')} epochs", ""]
+        lines += [f"## {what}, {counted(int(params.get('training.epochs', 0)), 'epoch')}", ""]
         lines += [f"![{what}]({names[file]})\n" for file in each.files]
         if deviations := each.deviations(figure.paper):
             lines.append(f"- differs from the paper: {'; '.join(map(str, deviations))}")

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from textwrap import fill
 
+from data_prep.counted import counted
 from data_prep.program_name import program
 from pipeline.figures.comparison import COLOURS
 from pipeline.measures.papers import PAPERS, paper_values
@@ -139,7 +140,7 @@ def as_markdown(table: MatcherTable, found: Sequence[Matched]) -> str:
         lines.append("")
         for run in each.runs:
             lines.append(
-                f"- run: {run.name} ({run.run_id[:8]}), {run.params.get('training.epochs')} epochs,"
+                f"- run: {run.name} ({run.run_id[:8]}), {counted(int(run.params.get('training.epochs', 0)), 'epoch')},"
                 f" f = {run.params.get('data.supervision_rate')}"
             )
         for sweep in dict.fromkeys(run.folder.parent.name for run in each.unmeasured):

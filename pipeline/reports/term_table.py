@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from data_prep.counted import counted
 from pipeline.measures.notes import earlier
 from pipeline.measures.recorded import numbers_of
 from pipeline.measures.summary import INCIDENTAL, LABEL_SEED, Statistic, statistic, summarise
@@ -134,7 +135,7 @@ def _comparison(table: TermTable, of_group: Sequence[FinishedRun]) -> Comparison
             " ".join([params.get("data.name", ""), params.get("data.options", "").strip("()',")]).strip(),
             params.get("model.system", ""),
             f"f = {params.get('data.supervision_rate', '')}",
-            f"{params.get('training.epochs', '')} epochs",
+            counted(int(params.get("training.epochs", 0)), "epoch"),
         ]
     )
     with_term = [run for run in group if table.weight(run)]

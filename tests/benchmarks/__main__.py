@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import tyro
 
+from data_prep.counted import counted
 from data_prep.errors import report_user_errors
 from data_prep.shards.beton import ffcv_is_installed
 from data_prep.stages import prepare
@@ -75,7 +76,9 @@ def main() -> None:
         formats = "both" if "ffcv" in names else "arrow"
         folder = prepare("fashion_mnist", raw=asked.raw, root=asked.data_root, formats=formats)  # type: ignore[arg-type]
         data = DataSet(folder)
-        print(f"torch {torch.__version__}, {asked.threads} thread(s), batch 200, 28 x 28 grey, no GPU")
+        print(
+            f"torch {torch.__version__}, {counted(asked.threads, 'thread')}, batch 200, 28 x 28 grey, no GPU"
+        )
         loaders: dict[str, Callable[[], int]] = {name: _loading(data, name) for name in names}
         show("A loader alone, one epoch in training order", rates(loaders, asked.rounds), "images")
         with_loader: dict[str, Callable[[], int]] = {

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from data_prep.counted import counted
 from data_prep.errors import report_user_errors
 from pipeline.config import RunConfig
 from pipeline.data.batch import Batch
@@ -114,7 +115,7 @@ def gradient_noise(asked: GradientNoise) -> Iterator[tuple[str, dict[str, dict[s
                 model.load_state_dict(state)
                 measured[name] = _noise(model, part, asked)
             kind = "labelled" if part.labelled else "unlabelled"
-            yield f"{data.manifest.name}, {len(part)} {kind} rows, after {when} epoch(s)", measured
+            yield f"{data.manifest.name}, {len(part)} {kind} rows, after {counted(when, 'epoch')}", measured
 
 
 def _parts(batch: Batch) -> tuple[Batch, Batch]:

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from data_prep.counted import counted
 from data_prep.manifest import LabelSpec, Manifest, SplitSpec
 from data_prep.rows import Rows
 from data_prep.shards.arrow import write_shard
@@ -79,7 +80,7 @@ def _measure(folder: Path, rows: int, jpeg_rows: int, rounds: int) -> None:
                 for name, loader in loaders.items()
             }
             contenders["DataLoader over JPEG files, Pillow"] = partial(_consume, kind, from_files.__iter__)
-            title = f"Loading {rows} images 64 x 64 RGB, {kind}, batch {BATCH}, {threads} thread(s)"
+            title = f"Loading {rows} images 64 x 64 RGB, {kind}, batch {BATCH}, {counted(threads, 'thread')}"
             show(title, rates(contenders, rounds), "images")
     for loader in loaders.values():
         loader.close()

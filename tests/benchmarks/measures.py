@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
+from data_prep.counted import counted
 from data_prep.errors import UserError, report_user_errors
 from data_prep.stages import prepare
 from pipeline.config import RunConfig
@@ -187,7 +188,7 @@ def scaled(measure: Measure, share: float) -> Measure:
 
 
 def _show(seconds: dict[str, float], training: float, asked: MeasureSpeed) -> None:
-    title = f"{asked.system}: {TEST_IMAGES:,} images, 64 x 64, {asked.threads} thread(s)"
+    title = f"{asked.system}: {TEST_IMAGES:,} images, 64 x 64, {counted(asked.threads, 'thread')}"
     table = Table("measure", title=title, title_justify="left", box=MARKDOWN)
     for column in ("CPU seconds", "per 1,000 images", "share of all", "share of the training"):
         table.add_column(column, justify="right")

@@ -16,6 +16,7 @@ import tyro
 from rich.console import Console
 from rich.table import Column, Table
 
+from data_prep.counted import counted
 from data_prep.errors import report_user_errors
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.networks.choice import LARGEST_SIDE_FOR_MLP, networks_for
@@ -58,7 +59,7 @@ def measure_networks(asked: NetworkSpeed) -> None:
         Column(name, justify="right") for name in ("pixels", "bare, images/s", PAPER, "ratio", "parameters")
     ]
     table = Table(
-        "network", *right, title=f"A training step, {asked.threads} thread(s)", title_justify="left"
+        "network", *right, title=f"A training step, {counted(asked.threads, 'thread')}", title_justify="left"
     )
     before = torch.get_num_threads()
     torch.set_num_threads(asked.threads)

@@ -19,6 +19,7 @@ from rich.table import Column, Table
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from data_prep.counted import counted
 from data_prep.errors import ConfigError, report_user_errors
 from pipeline.cells.record import DRAW_REFERENCES
 from pipeline.config import RunConfig
@@ -137,7 +138,7 @@ def measure_steps(asked: Steps) -> None:
                     contenders[name] = system_step(name, batch, each, asked.steps, **options)
                 except ConfigError as error:
                     print(f"{name} is left out: {error}")
-            title = f"A training step of each system, {threads} thread(s), {each}"
+            title = f"A training step of each system, {counted(threads, 'thread')}, {each}"
             show(title, rates(contenders, asked.rounds, clock), "images")
         if asked.variants:
             for variant in variants(compiled=asked.compiled):
@@ -145,7 +146,7 @@ def measure_steps(asked: Steps) -> None:
                     BARE: bare_step(batch, variant, asked.steps),
                     PAPER: system_step(PAPER, batch, variant, asked.steps),
                 }
-                show(f"{threads} thread(s), {variant}", rates(pair, asked.rounds, clock), "images")
+                show(f"{counted(threads, 'thread')}, {variant}", rates(pair, asked.rounds, clock), "images")
         if asked.profile:
             Console(width=110).print(profile_of(batch))
     finally:

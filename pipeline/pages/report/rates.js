@@ -19,7 +19,7 @@ function rateLines(rates, metric, data) {
     const [, name, number, rate, epochs] = rates.rows[row];
     if (!lines.has(name)) lines.set(name, { name, number, marks: true, points: [] });
     const printed = paper === null ? "" : `\npaper ${shownValue(paper, "number")}, difference ${difference > 0 ? "+" : ""}${shownValue(difference, "number")}`;
-    lines.get(name).points.push({ x: place(rate), y: mean, sd, said: `f = ${rate}: ${withDeviation(mean, sd)} (n = ${n}, ${epochs} epochs)${printed}` });
+    lines.get(name).points.push({ x: place(rate), y: mean, sd, said: `f = ${rate}: ${withDeviation(mean, sd)} (n = ${n}, ${counted(Number(epochs), "epoch")})${printed}` });
   }
   const series = [...lines.values()];
   for (const line of series) line.points.sort((a, b) => a.x - b.x);
