@@ -40,7 +40,7 @@ from pipeline.training.memory import keep_freed_memory
 from pipeline.training.watchdog import watching_for_hangs
 from pipeline.world import leave_at_once, lost_rank, process_group
 
-SECONDS_TO_THE_FIRST_UPLOAD = 5.0
+SECONDS_TO_THE_FIRST_UPLOAD = 20.0
 """A training in a sweep that ends before is uploaded by the process that measures the cell, or resumes it."""
 
 

@@ -124,12 +124,14 @@ find_python() {
 
 has_headers() { "$1" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; }
 
+has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
 choose_python() {
-    base=$(find_python) && "$base" -c 'import ensurepip, venv' 2>/dev/null && return
+    base=$(find_python) && has_venv "$base" && return
     # shellcheck disable=SC2046
     if root && debian; then install_packages $(packages_for python); fi
     base=$(find_python) || fail "no Python 3.11 or newer was found; install one (Debian: python3-venv) and run this again"
-    "$base" -c 'import ensurepip, venv' 2>/dev/null ||
+    has_venv "$base" ||
         fail "$base cannot make virtual environments; install Debian's python3-venv as root and run this again"
 }
 
@@ -178,7 +180,7 @@ install_python_packages() {
     say "pip installs traitvae[$extras] and what it needs, as pinned in constraints.txt"
     # With the pinned setuptools, so that a later call needs no network.
     pip_install "the project" --no-build-isolation -e ".[$extras]"
-    wait
+    wait # also for Debian's packages
 }
 
 check_imports() {
@@ -249,7 +251,14 @@ started=$SECONDS
 if root && debian; then
     # shellcheck disable=SC2046
     set -- $(missing "$mode")
-    if [ $# -gt 0 ]; then install_packages "$@"; fi
+    if [ $# -eq 0 ]; then
+        :
+    elif base=$(find_python) && has_venv "$base" && has_headers "$base"; then
+        # Next to pip, which needs none of them until it builds FFCV.
+        (log=build/setup-debian.log; : >$log; install_packages "$@") &
+    else
+        install_packages "$@"
+    fi
 fi
 make_venv
 rm -f .venv/.setup-*

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,19 @@ class Rank:
 def wait_until_gone(ranks: list[Rank], bound_s: float, story: Callable[[], str]) -> float:
     """Wait until none of them is alive; returns the seconds it took, and fails the test on timeout."""
     return wait_for(lambda: not any(rank.is_alive for rank in ranks), bound_s, story)
+
+
+@contextlib.contextmanager
+def standing_still(ranks: list[Rank]) -> Iterator[None]:
+    """Stop processes during the block; they continue after it."""
+    for rank in ranks:
+        rank.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for rank in ranks:
+            with contextlib.suppress(ProcessLookupError):
+                rank.signal(signal.SIGCONT)
 
 
 def living_ranks(cell: Cell) -> list[Rank]:

@@ -38,7 +38,7 @@ class Reference:
 
 
 def undisturbed(config: RunConfig, data_set: Path, folder: Path) -> Reference:
-    """Train a run under torchrun on this machine, without SLURM and MLflow, unless the folder has it already."""
+    """Train a run on this machine, without SLURM and MLflow, unless the folder has it already."""
     config = replace(
         config,
         data=replace(config.data, folder=str(data_set)),
@@ -47,7 +47,7 @@ def undisturbed(config: RunConfig, data_set: Path, folder: Path) -> Reference:
     cell = small_cell(folder, config)
     if not cell.is_trained():
         status = start_ranks(cell, config.training.ranks).wait(timeout=600)
-        assert status == 0, (cell.folder / "torchrun.txt").read_text()[-3000:]
+        assert status == 0, (cell.folder / "ranks.txt").read_text()[-3000:]
     return Reference(final_parameters(cell.checkpoints), logged(cell))
 
 

@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(180)
+@pytest.mark.slow(200)
 def test_nodes_killed_one_after_the_other(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -40,7 +40,7 @@ def test_nodes_killed_one_after_the_other(
     assert log_text(cell).count("resuming from step") >= 2
 
 
-@pytest.mark.slow(100)
+@pytest.mark.slow(120)
 def test_only_slurmd_killed_so_that_two_copies_live(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster
-from tests.faults.ranks import Rank, living_ranks
+from tests.faults.ranks import Rank, living_ranks, standing_still
 from tests.faults.reference import Reference, assert_same_run
 from tests.faults.story import endings, log_text, wait_for_restart
 from tests.faults.sweep import Sweep
@@ -21,7 +20,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(70)
+@pytest.mark.slow(95)
 def test_time_limit_on_two_nodes(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -46,7 +45,7 @@ def test_time_limit_on_two_nodes(
     assert "stopped after step" in log_text(cell)
 
 
-@pytest.mark.slow(120)
+@pytest.mark.slow(140)
 def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -84,15 +83,3 @@ def heard(rank: Rank) -> bool:
         return True
     pending = (line.split()[1] for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd")))
     return not rank.is_alive or any(int(mask, 16) & 1 << (signal.SIGUSR2 - 1) for mask in pending)
-
-
-@contextmanager
-def standing_still(ranks: list[Rank]) -> Iterator[None]:
-    for rank in ranks:
-        rank.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for rank in ranks:
-            with suppress(ProcessLookupError):
-                rank.signal(signal.SIGCONT)

@@ -80,7 +80,7 @@ def after(monkeypatch: pytest.MonkeyPatch, folder: Path, cells: list[Cell], rest
     return int(end.value.code or 0), "requeue" in calls
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(50)
 def test_one_is_killed_one_diverges_and_a_requeue_takes_up_those_that_are_not_trained(
     tiny_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -76,8 +76,7 @@ def records(cell: Cell) -> dict[tuple[str, int], dict[str, float]]:
 def test_the_older_of_two_live_copies_notices_and_stops_writing(tiny_data_set: Path, tmp_path: Path):
     config = small_run(tiny_data_set, epochs=20, log_every_steps=1, checkpoint_every_minutes=1e-9)
     whole, cell = (small_cell(tmp_path / name, config) for name in ("whole", "twice"))
-    undisturbed = start(whole, 0)
-    assert undisturbed.wait(timeout=BOUND) == 0, (whole.folder / "start0.txt").read_text()
+    train_cell(whole.config_file)
 
     older = start(cell, 0)
     wait_for_checkpoints(cell, older)
@@ -111,7 +110,7 @@ def test_two_ranks_that_are_asked_to_stop_write_their_outcome_and_resume_bit_for
     wait_for_checkpoints(cell, first)
     for rank in ranks_of(first):
         rank.send_signal(signal.SIGUSR2)
-    assert first.wait(timeout=BOUND) == 0, (cell.folder / "torchrun.txt").read_text()
+    assert first.wait(timeout=BOUND) == 0, (cell.folder / "ranks.txt").read_text()
     outcome = Outcome.read(cell.folder)
     assert outcome is not None
     assert (outcome.job, outcome.restart, outcome.outcome) == ("12", 0, "interrupted")
@@ -121,8 +120,8 @@ def test_two_ranks_that_are_asked_to_stop_write_their_outcome_and_resume_bit_for
     assert [entry["step"] for entry in attempts(cell)] == [outcome.step]
 
     second = start(cell, 1, ranks=2)
-    assert second.wait(timeout=BOUND) == 0, (cell.folder / "torchrun.txt").read_text()
-    assert undisturbed.wait(timeout=BOUND) == 0, (whole.folder / "torchrun.txt").read_text()
+    assert second.wait(timeout=BOUND) == 0, (cell.folder / "ranks.txt").read_text()
+    assert undisturbed.wait(timeout=BOUND) == 0, (whole.folder / "ranks.txt").read_text()
     assert Outcome.read(cell.folder) is None
     assert next_action(cell, "train", copy(1), retries=0) == "done"
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(cell.checkpoints))
@@ -138,7 +137,7 @@ def test_a_rank_that_hangs_ends_the_run_within_a_bound(tiny_data_set: Path, tmp_
     hangs.send_signal(signal.SIGSTOP)
     psutil.wait_procs([waits], timeout=200)
     assert not waits.is_running() or waits.status() == psutil.STATUS_ZOMBIE
-    hangs.kill()  # as srun does (torchrun would give it 30 s)
+    hangs.kill()  # as srun does
     assert process.wait(timeout=BOUND) != 0
     assert next_action(cell, "train", copy(0), retries=1) == "again"
     (entry,) = attempts(cell)

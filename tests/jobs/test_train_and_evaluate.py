@@ -14,7 +14,7 @@ from jobs.evaluate import evaluate_cell
 from jobs.train import train_cell
 from pipeline.config import to_json
 from pipeline.measures.plan import is_done
-from tests.pipeline.runs import small_cell, small_run, start_ranks
+from tests.pipeline.runs import TORCHRUN, small_cell, small_run, start_ranks
 
 
 @pytest.mark.parametrize("system", ["ccvae", "m2"])
@@ -111,7 +111,7 @@ def bad_config(data_set: Path, folder: Path, change: tuple[str, str]) -> Path:
 @pytest.mark.slow
 def test_torchrun_trains_the_same_unit(tiny_data_set: Path, tmp_path: Path):
     cell = small_cell(tmp_path, small_run(tiny_data_set, ranks=2, epochs=2))
-    assert start_ranks(cell, 2).wait(timeout=300) == 0, (cell.folder / "torchrun.txt").read_text()
+    assert start_ranks(cell, 2, TORCHRUN).wait(timeout=300) == 0, (cell.folder / "ranks.txt").read_text()
     assert cell.is_trained()
     assert "epoch 2 of 2" in (cell.folder / "log" / "train-rank1.txt").read_text()
 

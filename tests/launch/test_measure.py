@@ -239,7 +239,7 @@ def test_cells_are_measured_in_separate_processes(
     assert all(measured(cell) >= {("likelihood", "train")} for cell in cells)
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(80)
 @pytest.mark.slurm
 def test_an_array_of_slurm_measures_trained_cells_and_trains_nothing(
     slurm_cluster: Cluster, tiny_raw: Path, tmp_path: Path

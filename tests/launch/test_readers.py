@@ -98,7 +98,7 @@ def test_data_without_labels_have_no_readers(tmp_path: Path) -> None:
     assert run.measures.readers == ()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 def test_two_sweeps_at_once_train_the_reader_once(places: list[str], tmp_path: Path) -> None:
     sweeps = [launcher(places, name, "--max-parallel", "1") for name in ("a", "b")]
     assert [sweep.wait(600) for sweep in sweeps] == [0, 0]
@@ -113,7 +113,7 @@ def test_two_sweeps_at_once_train_the_reader_once(places: list[str], tmp_path: P
         assert 0 <= found["generation_accuracy"].numbers["reader_accuracy"].value <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(95)
 @pytest.mark.slurm
 def test_on_slurm_measuring_waits_for_the_readers_jobs_and_two_sweeps_share_them(
     slurm_cluster, places: list[str], tmp_path: Path

@@ -306,7 +306,7 @@ def test_states_while_slurm_does_not_answer_are_the_last_known_ones(
     assert "its data set is being prepared" in state.detail
 
 
-@pytest.mark.slow(50)
+@pytest.mark.slow(70)
 @pytest.mark.timeout(900)
 def test_a_sweep_with_any_name_in_any_folder_runs_without_the_environment_and_nothing_of_it_is_executed(
     slurm_cluster: Cluster,

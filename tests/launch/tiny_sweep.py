@@ -10,7 +10,7 @@ if __name__ == "__main__":
     gc.disable()  # while it imports: see data_prep.start_up
 
 from data_prep.start_up import imports_are_done
-from launch import recipes
+from launch import recipes, start
 from launch.sweep import main
 from pipeline.config import RunConfig
 from pipeline.data.settings import DataConfig
@@ -50,6 +50,7 @@ def judged() -> list[RunConfig]:
     ]
 
 
+start.SECONDS_BETWEEN_POLLS["slurm"] = 1.0  # tests wait for what the launcher sees
 recipes.RECIPES["tiny"] = recipes.Recipe("two small runs", tiny)
 recipes.RECIPES["diverging"] = recipes.Recipe("one of two runs diverges", diverging)
 

@@ -58,12 +58,19 @@ def with_loader(config: RunConfig, loader: Any) -> RunConfig:
     return replace(config, data=replace(config.data, loader=loader))
 
 
-def start_ranks(cell: Cell, ranks: int, unit: str = "train") -> subprocess.Popen[bytes]:
-    """Start a unit under torchrun in a process group of its own; what it prints goes to ``torchrun.txt`` of the cell."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    with (cell.folder / "torchrun.txt").open("ab") as output:
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
+
+
+def start_ranks(
+    cell: Cell, ranks: int, under: tuple[str, ...] = (str(Path(__file__).with_name("start_ranks.py")),)
+) -> subprocess.Popen[bytes]:
+    """Start the ranks of a training in a process group of their own; what they print goes to ``ranks.txt`` of the cell.
+
+    Under torchrun if it is given: it takes a second and more of a processor to start.
+    """
+    with (cell.folder / "ranks.txt").open("ab") as output:
         return subprocess.Popen(
-            [*command, "-m", f"jobs.{unit}", "--config", str(cell.config_file)],
+            [sys.executable, *under, str(ranks), "-m", "jobs.train", "--config", str(cell.config_file)],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=output,
             stderr=output,

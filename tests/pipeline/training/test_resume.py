@@ -36,7 +36,7 @@ ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to torchrun and its ranks, which have their own sessions."""
+    """SIGKILL to what started the ranks, and to them."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:
         member.kill()
@@ -232,7 +232,7 @@ def test_two_ranks_with_two_discriminators_killed_for_real_and_resumed_are_bitwi
     config = replace(config, model=narrow("srb_vae", network="mlp", latent_size=3, target_size=2))
     whole, killed = (small_cell(tmp_path / name, config) for name in ("whole", "killed"))
     undisturbed = start_ranks(whole, ranks)
-    assert undisturbed.wait(timeout=200) == 0, (whole.folder / "torchrun.txt").read_text()
+    assert undisturbed.wait(timeout=200) == 0, (whole.folder / "ranks.txt").read_text()
 
     process = start_ranks(killed, ranks)
     deadline = time.monotonic() + 180
@@ -241,7 +241,7 @@ def test_two_ranks_with_two_discriminators_killed_for_real_and_resumed_are_bitwi
     kill_all(process)
     assert not killed.is_trained()
     resumed = start_ranks(killed, ranks)
-    assert resumed.wait(timeout=200) == 0, (killed.folder / "torchrun.txt").read_text()
+    assert resumed.wait(timeout=200) == 0, (killed.folder / "ranks.txt").read_text()
 
     assert killed.is_trained()
     assert_bitwise_equal(final_parameters(whole.checkpoints), final_parameters(killed.checkpoints))
