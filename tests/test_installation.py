@@ -51,7 +51,8 @@ def run(*command: str | Path, folder: Path) -> str:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """The programs of a fresh environment with the project's wheel; what it needs is that of this environment."""
+    """The programs of a fresh environment with the project's wheel and a package that has a recipe."""
+    # What the project needs is taken from this environment.
     source, wheels, place = tmp_path / "source", tmp_path / "wheels", tmp_path / "environment"
     source.mkdir()
     wheels.mkdir()
@@ -69,10 +70,15 @@ def environment(tmp_path: Path) -> Path:
     needed = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
     # Only these folders: an installation of the checkout there, by a .pth file or a finder, is not followed.
     (installed / "needed.pth").write_text("".join(f"{each}\n" for each in dict.fromkeys(needed)))
+    package = installed / "theirs-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[traitvae.recipes]\nof-a-package = theirs_of_a_package:tiny\n")
+    (installed / "theirs_of_a_package.py").write_text(RECIPE)
     return place / "bin"
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(30)
 def test_every_command_works_without_the_checkout_also_next_to_files_with_our_names(
     environment: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +91,7 @@ def test_every_command_works_without_the_checkout_also_next_to_files_with_our_na
     said = run(environment / "python", "-P", "-c", HELP, *scripts, folder=theirs)
     assert [f"usage: {script.name} " in said for script in scripts] == [True] * len(scripts)
     assert "python launch/" not in said
+    assert "  of-a-package: " in said
     where = "import launch, traitvae; print(launch.__file__, traitvae.__file__)"
     assert str(ROOT) not in run(environment / "python", "-P", "-c", where, folder=theirs)
     printed = run(environment / "traitvae-sweep", "--recipe", "mine.py:tiny", folder=theirs)
