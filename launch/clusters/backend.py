@@ -42,6 +42,8 @@ class State:
     """Number of restarts."""
     time_left: str = ""
     """Time left until its limit, as SLURM writes it (``59:58``, ``1-02:03:04``); empty if there is none."""
+    measure: str = ""
+    """Of a cell that is measured: which measure it is at, since when, and how many it has."""
 
 
 class Backend(Protocol):

@@ -42,6 +42,11 @@ class Row:
     state: State
     progress: Progress
 
+    @property
+    def sentence(self) -> str:
+        """The measure that it is at, and what its state says."""
+        return ", ".join(filter(None, (self.state.measure, self.state.detail)))
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:
@@ -77,7 +82,7 @@ _COLUMNS = (
     _Column("restarts", lambda row: str(row.state.restarts or ""), right=True, in_words="restarts {}"),
     _Column("node", lambda row: row.state.node, in_words="on {}"),
     _Column("left", lambda row: row.state.time_left, right=True, in_words="{} left"),
-    _Column("", lambda row: row.state.detail, flexible=_LEAST_DETAIL),
+    _Column("", lambda row: row.sentence, flexible=_LEAST_DETAIL),
 )
 
 
@@ -108,8 +113,8 @@ def sweep_table(rows: Sequence[Row], width: int) -> Table:
 
 def _detail(row: Row, columns: Sequence[_Column]) -> str:
     """The cell's sentence, or the texts of the dropped columns."""
-    if row.state.detail:
-        return row.state.detail
+    if row.sentence:
+        return row.sentence
     left_out = [
         column for column in _COLUMNS if column not in columns and column.heading not in ("bar", "epoch")
     ]

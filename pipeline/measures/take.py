@@ -49,15 +49,18 @@ def take_all(
     others = [entry for entry in measures if entry not in suspects]
     view = replace(view, answers=_answers_to(others, view))
     failed = []
-    for entry in [*others, *suspects]:
+    for number, entry in enumerate([*others, *suspects], start=1):
         view.examples.heartbeat()
         guard()
         entry.key.note_begin(cell.folder)
+        log.info("measuring %s on %s (%d of %d)", entry.measure.name, entry.key.split, number, len(measures))
         try:
             result, arrays = _measured(view, entry)
             guard()
             _draw(draw, entry.key, arrays, cell)
             result.write(cell.folder, arrays)
+            if result.status == "measured":
+                log.info("%s took %.1f s", entry.measure.name, result.seconds)
         except (Interrupted, LeaseLost):
             entry.key.forget_begin(cell.folder)  # interrupted, not failed
             raise

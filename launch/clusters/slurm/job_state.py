@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.outcome import Outcome, attempts
 from jobs.pack import has_left, output_file
 from launch.clusters.backend import State, last_error
-from launch.clusters.folder_state import failed, folder_state
+from launch.clusters.folder_state import being_measured, failed, folder_state
 from launch.clusters.slurm.queue import Accounting, QueuedJob
 from launch.clusters.slurm.register import Register
 from pipeline.cells.folder import CANCELLED, CellFolder
@@ -44,7 +44,12 @@ def state_of(
     if measuring is not None:
         if measuring.is_running:
             return State(
-                "measuring", measuring.explanation, measuring.node, measuring.restarts, measuring.time_left
+                "measuring",
+                measuring.explanation,
+                measuring.node,
+                measuring.restarts,
+                measuring.time_left,
+                measure=being_measured(cell),
             )
         why = "to be measured" if measuring.reason in ("Dependency", "None", "") else measuring.explanation
         return State("waiting", why, restarts=measuring.restarts)

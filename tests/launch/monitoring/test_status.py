@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,14 @@ def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys)
     (stopped.folder / "outcome.json").write_text(json.dumps(outcome | {"sentence": "stopped after step 7"}))
     (sweep / "jobs").mkdir(exist_ok=True)
     (sweep / "jobs" / "mps-on-n1").write_bytes(b"yes")
+    begun = running.folder / "measures" / "linear_probes-01234567"
+    begun.mkdir(parents=True)
+    (begun / "begun").touch()
     with hold_lease(running.folder, Attempt.here(), "evaluate", seconds_to_settle=0.0):
         states = read_status(SweepFolder.named(NAME, runs)).states
+        at = r"linear_probes for \d+ s, 0 of 9 measures done"
+        assert re.fullmatch(at, states[running.name].measure)
+        assert all(not state.measure for name, state in states.items() if name != running.name)
         assert [state.phase for state in states.values()] == [
             "done",
             "failed",
@@ -44,6 +51,7 @@ def test_the_status_of_a_local_sweep_comes_from_its_folders(sweep, runs, capsys)
         assert say("status", runs=runs) == 3
     printed = capsys.readouterr().out
     assert "the objective is nan at step 43" in printed
+    assert re.search("linear_probes for .* s, 0 of 9 measures done", " ".join(printed.split()))
     assert "stopped after step 7" in printed
     assert "CUDA's MPS runs on n1" in printed
     assert "5 cells: 1 measuring, 1 failed, 1 stopped, 1 waiting, 1 done" in printed
