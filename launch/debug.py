@@ -23,7 +23,7 @@ from data_prep.errors import Interrupted, LaunchError, report_user_errors
 from data_prep.program_name import as_called, program
 from data_prep.start_up import imports_are_done
 from jobs.evaluate import evaluate_cell
-from jobs.train import train_cell
+from jobs.train import SECONDS_TO_THE_FIRST_UPLOAD, train_cell
 from launch.command_line import appended
 from launch.commands import children_import_this_code
 from launch.plan import DataPlaces, located, make_cells, write_cells
@@ -118,9 +118,9 @@ def debug_run(options: Debug) -> None:
     try:
         with stop_requests():  # also what arrives after one of them has last looked stops the next
             for reader in write_cells(needed_readers([cell]), tracking):
-                train_cell(reader.config_file)
+                train_cell(reader.config_file, patience_s=SECONDS_TO_THE_FIRST_UPLOAD)
                 evaluate_cell(reader.config_file)
-            train_cell(cell.config_file)
+            train_cell(cell.config_file, patience_s=SECONDS_TO_THE_FIRST_UPLOAD)
             numbers = evaluate_cell(cell.config_file)
     except Interrupted as stop:
         print(stop)

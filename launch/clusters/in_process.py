@@ -67,14 +67,14 @@ class InProcessBackend:
     def _run(self, cell: Cell) -> None:
         # Imported here: they import torch, which a launcher that starts processes does not need.
         from jobs.evaluate import evaluate_cell
-        from jobs.train import train_cell
+        from jobs.train import SECONDS_TO_THE_FIRST_UPLOAD, train_cell
         from pipeline.training.interruption import stop_requests
 
         measures = cell.measures_config()
         with stop_requests() as stop:
             try:
                 if cell.name in self._trained_here:
-                    train_cell(cell.config_file)
+                    train_cell(cell.config_file, patience_s=SECONDS_TO_THE_FIRST_UPLOAD)
                 evaluate_cell(cell.config_file, take=measures.take, split=measures.split)
             except Interrupted:
                 raise KeyboardInterrupt from None

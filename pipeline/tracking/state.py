@@ -120,14 +120,18 @@ def _size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
+class UploadedElsewhere(TrackingError):
+    """Another process, or a thread that was abandoned, is uploading the cell."""
+
+
 @contextmanager
 def exclusive(cell: Path) -> Iterator[None]:
-    """Prevent other processes from uploading this cell at the same time.
+    """Prevent others from uploading this cell at the same time.
 
     Raises:
-        TrackingError: another process is uploading it.
+        UploadedElsewhere: someone does.
     """
     with (cell / ".tracking.lock").open("ab") as file:
         if not try_lock(file):
-            raise TrackingError(f"{cell} is being uploaded by another process")
+            raise UploadedElsewhere(f"{cell} is being uploaded by another process")
         yield

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data_prep.errors import LeaseLost, TrackingError
 from pipeline.tracking.address import public_uri
-from pipeline.tracking.state import UploadState, exclusive
+from pipeline.tracking.state import UploadedElsewhere, UploadState, exclusive
 from pipeline.tracking.store import reason
 from pipeline.tracking.upload import Upload
 
@@ -121,6 +121,8 @@ class Uploader(threading.Thread):
                 self._upload.bring_up_to_date()
         except LeaseLost:  # the newer copy uploads what is left
             self._abandoned.set()
+            return False
+        except UploadedElsewhere:  # the store is not away, and the other one ends
             return False
         except Exception as error:
             self._warn_down(error)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
+from functools import partialmethod
 from pathlib import Path
+from threading import Timer
 
 import mlflow
 import pytest
 
 from pipeline.tracking import Tracker, TrackingSettings, read_points
+from pipeline.tracking.state import exclusive
+from pipeline.tracking.uploader import Uploader
 from tests.pipeline.tracking.bench import Bench, write_model
 from tests.pipeline.tracking.stores import quiet_mlflow
 from tests.waiting import wait_for
@@ -49,6 +54,19 @@ def test_a_run_has_its_numbers_params_tags_and_data_set(
     assert mlflow.data.get_source(dataset).to_dict() == {"uri": "data/fashion_mnist"}
     (logged,) = bench.client.get_metric_history(run.info.run_id, "test/accuracy")
     assert logged.timestamp == list(read_points(bench.cell / "metrics.jsonl"))[-1].time_ms
+
+
+def test_the_end_of_a_run_waits_for_another_upload_of_it_longer_than_for_a_store_that_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Uploader, "close", partialmethod(Uploader.close, bound_away_seconds=0.1))
+    bench.cell.mkdir(parents=True)
+    with ExitStack() as other:
+        other.enter_context(exclusive(bench.cell))
+        with bench.tracker() as tracker:
+            tracker.log("epoch", 1, {"elbo": -480.0})
+            Timer(1.5, other.close).start()
+    assert bench.only_run().data.metrics["epoch/elbo"] == -480.0
 
 
 def test_a_short_run_that_another_process_continues_is_uploaded_by_that_one(bench: Bench) -> None:
