@@ -84,6 +84,10 @@ def _join_and_train(cell: Cell, attempt: Attempt, log_file: Path, patience_s: fl
         lease = tracker = None
         if world.is_rank_zero:
             lease = of_first.enter_context(hold_lease(cell.folder, attempt, "train"))
+        (trained,) = world.any_of([lease is not None and cell.is_trained()])
+        if trained:  # by another process, while this one started
+            return
+        if lease is not None:
             Outcome.clear(cell.folder)
             extend_shorter_run(cell, data.manifest.digest, lease.check)
             tracker = of_first.enter_context(tracker_for(cell, data, lease.check, patience_s=patience_s))

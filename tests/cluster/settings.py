@@ -53,7 +53,7 @@ def slurm_conf(layout: Layout) -> str:
         "PreemptType=preempt/partition_prio",
         "PreemptMode=REQUEUE",
         "SlurmctldParameters=preempt_send_user_signal",
-        "SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=1,sched_min_interval=0",
+        "SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0",
         f"FirstJobId={first_job_id}",
     ]
     if layout.accounting:

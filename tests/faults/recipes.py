@@ -11,11 +11,10 @@ if __name__ == "__main__":
 from data_prep.start_up import imports_are_done
 from launch import recipes, start
 from launch.sweep import main
-from tests.faults.runs import alike, alone, for_soak, impatient, packed, run
+from tests.faults.runs import alike, for_soak, impatient, packed, run
 
 start.SECONDS_BETWEEN_POLLS["slurm"] = 1.0  # tests wait for what the launcher sees
 recipes.RECIPES["faults"] = recipes.Recipe("one run", lambda: [run()])
-recipes.RECIPES["faults-alone"] = recipes.Recipe("one run on one rank", lambda: [alone()])
 recipes.RECIPES["faults-alike"] = recipes.Recipe("two runs that are trained alike", lambda: alike(run()))
 recipes.RECIPES["faults-packed"] = recipes.Recipe("three runs of one rank that are trained alike", packed)
 recipes.RECIPES["faults-impatient"] = recipes.Recipe("one run that waits for no rank", lambda: [impatient()])

@@ -28,11 +28,6 @@ def run(seed: int = 0) -> RunConfig:
     )
 
 
-def alone() -> RunConfig:
-    """The run on one rank."""
-    return replace(run(), training=replace(run().training, ranks=1))
-
-
 def alike(config: RunConfig) -> list[RunConfig]:
     """Runs with different names that are trained identically bit for bit: an unreached milestone changes nothing."""
     return [config, replace(config, optimiser=replace(config.optimiser, milestones=(1_000_000,)))]
@@ -40,7 +35,8 @@ def alike(config: RunConfig) -> list[RunConfig]:
 
 def packed() -> list[RunConfig]:
     """Three such runs on one rank each, which can share a GPU, or a job."""
-    return [*alike(alone()), replace(alone(), optimiser=replace(run().optimiser, milestones=(2_000_000,)))]
+    alone = replace(run(), training=replace(run().training, ranks=1))
+    return [*alike(alone), replace(alone, optimiser=replace(alone.optimiser, milestones=(2_000_000,)))]
 
 
 def impatient(seed: int = 0) -> RunConfig:

@@ -81,7 +81,7 @@ def test_a_run_without_the_split_of_its_measures_is_refused_before_it_is_trained
         (('"seed": 0', '"sead": 0'), "unknown field sead"),
         (('"style_size": 0', '"style_size": -1'), "style_size is -1; it must not be negative"),
         (("{", "["), "is not JSON"),
-        (('"ranks": 1', '"ranks": 2'), r"configured for 2 rank\(s\), but 1 process\(es\) were started"),
+        (('"ranks": 1', '"ranks": 2'), "configured for 2 ranks, but 1 process"),
     ],
 )
 def test_a_bad_config_is_reported_in_one_sentence(tiny_data_set: Path, tmp_path: Path, change, sentence: str):

@@ -83,7 +83,7 @@ def test_ctrl_c_during_measuring_is_not_an_error(options, capsys, monkeypatch):
     def stop(config_file):
         raise Interrupted("asked to stop while measuring")
 
-    monkeypatch.setattr("launch.debug.train_cell", lambda config_file: None)
+    monkeypatch.setattr("launch.debug.train_cell", lambda config_file, **_: None)
     monkeypatch.setattr("launch.debug.evaluate_cell", stop)
     with pytest.raises(SystemExit) as end:
         main(["m2", *options])

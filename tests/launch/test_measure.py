@@ -164,7 +164,7 @@ def test_a_finished_sweep_with_one_more_measure_measures_and_trains_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def trains(config_file: Path) -> None:
+    def trains(config_file: Path, **_: object) -> None:
         assert CellFolder.of(config_file).is_trained()
 
     places = ["--raw", tiny_raw, "--data-root", trained_once.parent / "data", "--runs", runs]

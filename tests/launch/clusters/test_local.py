@@ -153,7 +153,7 @@ def test_ctrl_c_while_measuring_in_this_process_stops_all_cells_and_is_not_an_er
         if not last_look_is_over:
             raise Interrupted("asked to stop while measuring")
 
-    monkeypatch.setattr("jobs.train.train_cell", lambda config_file: None)
+    monkeypatch.setattr("jobs.train.train_cell", lambda config_file, **_: None)
     monkeypatch.setattr("jobs.evaluate.evaluate_cell", interrupted)
     backend = InProcessBackend(Resources())
     backend.submit(make_cells(tmp_path, 2))
