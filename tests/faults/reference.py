@@ -93,18 +93,21 @@ def assert_same_run(cell: Cell, reference: Reference, store: str) -> None:
     assert is_done(cell)
     assert_bitwise_equal(final_parameters(cell.checkpoints), reference.parameters)
     client = connect(store)
-    state = UploadState.load(cell.folder)
-    assert state is not None
-    run_id = state.run_id or ""
+
+    def state() -> UploadState:
+        loaded = UploadState.load(cell.folder)
+        assert loaded is not None
+        return loaded
+
     # The results of the last measure are there a moment before its process has mirrored them and ended.
-    wait_for(lambda: client.get_run(run_id).info.status == "FINISHED")
+    wait_for(lambda: (run_id := state().run_id) and client.get_run(run_id).info.status == "FINISHED")
     found = logged(cell)
     assert_same_values(found, reference.values)
-    experiment = client.get_experiment_by_name(state.experiment)
+    experiment = client.get_experiment_by_name(state().experiment)
     assert experiment is not None
     own = f"tags.cell = '{cell.name}' and tags.sweep = '{cell.folder.parent.name}'"
     (run,) = client.search_runs([experiment.experiment_id], own)
-    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert (run.info.run_id, run.info.status) == (state().run_id, "FINISHED")
     there = in_store(client, run)
     assert there == found | measured(cell)  # the samples of the machine are among them
     for name in {name for name, _ in there if name.startswith("system/")}:
