@@ -61,10 +61,9 @@ def unmeasured(rows: Sequence[Row]) -> list[str]:
         names = dict.fromkeys(f"{row.system} f={row.supervision_rate:g}" for row, _ in found)
         if status.status != FAILED:
             names = dict.fromkeys(row.system for row, _ in found)
-        named = ", ".join([*names][:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
         ended = "failed in" if status.status == FAILED else "does not apply to"
         said.append(
-            f"{status.measure} on {status.split} {ended} {counted(runs, 'run')} ({named}): {status.reason}"
+            f"{status.measure} on {status.split} {ended} {counted(runs, 'run')} ({_some([*names])}): {status.reason}"
         )
     return said
 
@@ -79,7 +78,6 @@ def earlier(rows: Sequence[Row]) -> list[str]:
     for each, found in sorted(where.items(), key=lambda item: (item[0].measure, item[0].version)):
         runs = sum(number for _, number in found)
         systems = [*dict.fromkeys(row.system for row, _ in found)]
-        named = ", ".join(systems[:_MOST_NAMED]) + (", …" if len(systems) > _MOST_NAMED else "")
         instead = (
             f"and left out next to version {each.newest} of others"
             if each.left_out
@@ -87,11 +85,16 @@ def earlier(rows: Sequence[Row]) -> list[str]:
         )
         name, slash, _ = each.measure.partition("/")
         said.append(
-            f"{each.measure} on {each.split}: numbers of {runs} run{'s' * (runs != 1)} ({named}) are of version"
+            f"{each.measure} on {each.split}: numbers of {counted(runs, 'run')} ({_some(systems)}) are of version"
             f" {each.version}, {instead}; to measure again: {program('measure')} SWEEP --measures"
             f" {name}{':SETTING=VALUE' * bool(slash)}"
         )
     return said
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of the names."""
+    return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
 
 
 def won(rows: Sequence[Row]) -> list[str]:

@@ -54,7 +54,7 @@ class Uploader(threading.Thread):
         self._upload: Upload | None = None
         self._patience_s = patience_s
         self._beginning = threading.Lock()
-        self._began = False
+        self._began = patience_s <= 0
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self._away: str | None = None
