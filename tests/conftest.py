@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from tests.checked_types import check_types
 
 # A shell that starts us in the background makes us, and so all our children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nor does each worker compile the tests anew (``tests/lanes.py``), even if the shell asks Python for that.
+sys.dont_write_bytecode = False
 
 # No test asserts a time, nor does hypothesis of an example. Its examples are few: two cores run everything.
 settings.register_profile("untimed", deadline=None, max_examples=50)

@@ -64,7 +64,14 @@ def test_four_nodes_are_idle(slurm_cluster: Cluster) -> None:
 def test_tasks_see_their_own_hosts_and_ranks(slurm_cluster: Cluster) -> None:
     shown = output(
         slurm_cluster,
-        ["srun", "-N2", "--ntasks-per-node=2", "sh", "-c", "echo $(hostname) $SLURM_PROCID $SLURM_LOCALID"],
+        [
+            "srun",
+            "--nodelist=n1,n2",
+            "--ntasks-per-node=2",
+            "sh",
+            "-c",
+            "echo $(hostname) $SLURM_PROCID $SLURM_LOCALID",
+        ],
     )
     assert sorted(shown.splitlines()) == ["n1 0 0", "n1 1 1", "n2 2 0", "n2 3 1"]
 
@@ -147,7 +154,13 @@ def test_torch_ranks_of_two_nodes_communicate(
 ) -> None:
     monkeypatch.chdir(ROOT)  # a job starts where it was submitted, and imports from there
     executor = submitit.AutoExecutor(tmp_path, cluster="slurm")
-    executor.update_parameters(nodes=2, tasks_per_node=2, cpus_per_task=1, timeout_min=10)
+    executor.update_parameters(
+        nodes=2,
+        tasks_per_node=2,
+        cpus_per_task=1,
+        timeout_min=10,
+        slurm_additional_parameters={"nodelist": "n1,n2"},
+    )
     job = executor.submit(sum_over_ranks)
     wait_for(lambda: job.done(force_check=True), bound_s=120)
     assert job.results() == [("n1", 0, 10.0), ("n1", 1, 10.0), ("n2", 2, 10.0), ("n2", 3, 10.0)]

@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(200)
+@pytest.mark.slow(150)
 def test_nodes_killed_one_after_the_other(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -40,7 +40,7 @@ def test_nodes_killed_one_after_the_other(
     assert log_text(cell).count("resuming from step") >= 2
 
 
-@pytest.mark.slow(120)
+@pytest.mark.slow(75)
 def test_only_slurmd_killed_so_that_two_copies_live(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

@@ -18,7 +18,7 @@ from tests.pipeline.tracking.stores import quiet_mlflow
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(160)
+@pytest.mark.slow(105)
 def test_a_job_of_three_is_requeued_one_of_them_is_killed_and_one_diverges(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

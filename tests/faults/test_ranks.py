@@ -24,7 +24,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(130)
+@pytest.mark.slow(115)
 def test_ranks_that_are_killed_and_one_that_hangs(
     sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -48,7 +48,7 @@ def test_ranks_that_are_killed_and_one_that_hangs(
     assert "loop.py" in stacks
 
 
-@pytest.mark.slow(200)
+@pytest.mark.slow(125)
 def test_what_is_not_retried_forever(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

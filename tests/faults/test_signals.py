@@ -20,7 +20,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(95)
+@pytest.mark.slow(55)
 def test_time_limit_on_two_nodes(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -45,7 +45,7 @@ def test_time_limit_on_two_nodes(
     assert "stopped after step" in log_text(cell)
 
 
-@pytest.mark.slow(140)
+@pytest.mark.slow(70)
 def test_requeue_from_outside_and_preemption_with_and_without_the_user_signal(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):

@@ -24,7 +24,7 @@ from tests.pipeline.tracking.stores import fresh_store, quiet_mlflow
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(120)
+@pytest.mark.slow(60)
 def test_newest_checkpoint_damaged(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
@@ -76,7 +76,7 @@ def cluster_with_small_disk(
     clusters.down(short_folder)
 
 
-@pytest.mark.slow(115)
+@pytest.mark.slow(65)
 def test_disk_full_while_a_checkpoint_is_written(
     cluster_with_small_disk: Cluster,
     small_disk: Path,

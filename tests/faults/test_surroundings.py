@@ -20,7 +20,7 @@ from tests.waiting import wait_for
 pytestmark = [quiet_mlflow, pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
-@pytest.mark.slow(100)
+@pytest.mark.slow(90)
 def test_server_slurmctld_and_launcher_are_down_while_a_run_continues(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference], server: Server
 ):
@@ -49,7 +49,7 @@ def test_server_slurmctld_and_launcher_are_down_while_a_run_continues(
     assert not any(rank.is_alive for rank in ranks)
 
 
-@pytest.mark.slow(100)
+@pytest.mark.slow(70)
 def test_slurmctld_is_killed_right_after_a_restart_that_it_then_forgets(
     slurm_cluster: Cluster, sweep: Callable[..., Sweep], reference: Callable[..., Reference]
 ):
