@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 
 from data_prep.errors import ConfigError
 from pipeline.measures.papers import PAPERS
@@ -42,6 +43,7 @@ def reports_of(recipe: str) -> tuple[Report, ...]:
     return tuple(report for report in REPORTS.values() if _served(report, recipe))
 
 
+@cache
 def measures_of(recipe: str) -> tuple[str, ...]:
     """The measures of a recipe's runs: the default ones, and what else its reports need, unless it is on demand."""
     wanted = list(BY_DEFAULT)
