@@ -104,7 +104,10 @@ def without_the_field(runs: Sequence[RunConfig], names: Iterable[str]) -> list[s
     for name in names:
         lack = sorted({run.model.system for run in runs if name not in flat(run)})
         if lack:
-            sentences.append(f"{', '.join(lack)} has no field {name}, and is run without it")
+            *others, last = lack
+            systems = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+            are = "are" if others else "is"
+            sentences.append(f"{systems} no field {name}, and {are} run without it")
     return sentences
 
 

@@ -69,8 +69,6 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
         )
     grid = parsed_grid(options.set)
     runs = chosen_runs(options, recipe) if recipe is not None else []
-    for sentence in without_the_field(runs, grid):
-        print(sentence)
     if options.recipe is None and existing is None:
         print(f"no recipe given: using the quick one, {QUICK} (--help lists them all)")
     assert options.name is not None
@@ -84,6 +82,8 @@ def _run_sweep(options: Sweep, existing: Sequence[Cell] | None) -> int:
     if existing is None:
         runs = with_readers(located(runs, options.places), sweep.parent, options.places.raw)
         cells = chosen_cells(planned_cells(runs, sweep), options.only, grid)
+        for sentence in without_the_field([cell.config for cell in cells], grid):
+            print(sentence)
         refuse_edited_cells(cells)
         if not options.restart:
             refuse_other_ranks(cells, sweep, in_this_process=options.cluster == "debug")

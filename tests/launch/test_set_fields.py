@@ -12,6 +12,8 @@ from launch.sweep_options import Sweep
 from pipeline.config import RunConfig, flat
 from pipeline.models.ccvae import CCVAEConfig
 from pipeline.models.m2 import M2Config
+from pipeline.models.mvae import MVAEConfig
+from pipeline.models.vae import VAEConfig
 
 RUNS = [RunConfig(model=CCVAEConfig()), RunConfig(model=M2Config())]
 
@@ -48,6 +50,10 @@ def test_several_values_make_a_grid_and_runs_without_the_field_stay_once() -> No
         "optimiser.learning_rate=0.0005",
     ]
     assert without_the_field(runs, grid) == ["m2 has no field model.style_size, and is run without it"]
+    others = [RunConfig(model=MVAEConfig()), RunConfig(model=VAEConfig())]
+    assert without_the_field([*runs, *others], ["model.style_size"]) == [
+        "m2, mvae and vae have no field model.style_size, and are run without it"
+    ]
 
 
 def test_another_system_has_its_own_defaults_and_fields() -> None:

@@ -81,6 +81,15 @@ def test_labelled_examples_vary_with_the_seeds_unless_they_are_held_fixed(places
     assert sorted(found) == sorted(2 * names)
 
 
+def test_systems_without_a_field_are_named_if_they_are_chosen(places, capsys):
+    for only, named in [(["ccvae-"], False), (["ccvae-", "m2-"], True)]:
+        assert (
+            sweep("--recipe", "tiny", "--dry-run", "--set", "model.style_size=3", "--only", *only, *places)
+            == 0
+        )
+        assert ("m2 has no field model.style_size" in capsys.readouterr().out) == named
+
+
 def test_fewer_seeds_than_the_recipe_has_are_some_of_its_runs_and_more_are_more_of_them():
     recipe = RECIPES["mnist"].runs()
     assert chosen_runs(Sweep(seeds=3), find_recipe("mnist")) == recipe
