@@ -20,6 +20,7 @@ import tyro
 
 from data_prep.errors import LaunchError
 from data_prep.program_name import as_called
+from launch.help_texts import flowing_help
 
 T = TypeVar("T")
 Kind = Literal["switch", "single", "several", "pairs"]
@@ -45,13 +46,14 @@ def parsed(options: type[T], arguments: Sequence[str] | None, *, prog: str, desc
     Raises:
         LaunchError: a flag is repeated that takes one value, or has no value that needs one, or an empty or unfit one.
     """
-    return tyro.cli(
-        options,
-        args=appended(arguments, options),
-        prog=prog,
-        description=as_called(description or inspect.cleandoc(options.__doc__ or "")),
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    with flowing_help():
+        return tyro.cli(
+            options,
+            args=appended(arguments, options),
+            prog=prog,
+            description=as_called(description or inspect.cleandoc(options.__doc__ or "")),
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
 
 
 def appended(arguments: Sequence[str] | None, options: type) -> list[str]:

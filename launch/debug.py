@@ -26,6 +26,7 @@ from jobs.evaluate import evaluate_cell
 from jobs.train import SECONDS_TO_THE_FIRST_UPLOAD, train_cell
 from launch.command_line import appended
 from launch.commands import children_import_this_code
+from launch.help_texts import flowing_help
 from launch.plan import DataPlaces, located, make_cells, write_cells
 from launch.readers import needed_readers, with_readers
 from launch.scripting import claim_for_one_process
@@ -76,15 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
             for name, preset in PRESETS.items()
         }
-        debug_run(
-            tyro.extras.overridable_config_cli(
+        with flowing_help():
+            options = tyro.extras.overridable_config_cli(
                 presets,
                 args=appended(arguments, Debug),
                 prog=program("debug"),
                 description=as_called(inspect.cleandoc(Debug.__doc__ or "")),
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
-        )
+        debug_run(options)
 
 
 def _check_system(arguments: Sequence[str]) -> None:

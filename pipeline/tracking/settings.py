@@ -14,12 +14,7 @@ from pipeline.tracking.address import public_uri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackingSettings:
-    """Section ``tracking`` of a run's configuration.
-
-    Raises:
-        ConfigError: the address has a password (it would end up in ``config.json``), or a number is
-        invalid.
-    """
+    """Whether and where a run is recorded in MLflow."""
 
     enabled: Annotated[bool, tyro.conf.arg(name="mlflow")] = True
     """Send metrics, figures and the model to MLflow; without it a run only writes ``metrics.jsonl``."""
@@ -43,7 +38,7 @@ class TrackingSettings:
     """Seconds between two such samples."""
 
     def __post_init__(self) -> None:
-        if self.uri is not None and public_uri(self.uri) != self.uri:
+        if self.uri is not None and public_uri(self.uri) != self.uri:  # it would end up in config.json
             raise ConfigError(
                 "tracking.uri contains a password; remove it there and set MLFLOW_TRACKING_URI, "
                 "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment"

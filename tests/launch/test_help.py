@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from typing import Annotated, Any, get_origin, get_type_hints
 
 import pytest
@@ -48,15 +49,29 @@ def explanations(text: str) -> dict[str, str]:
     return found
 
 
+def early_breaks(text: str, width: int) -> list[str]:
+    """The lines of meanings after which the next one's first word had room."""
+    found = []
+    for line, following in pairwise(text.splitlines()):
+        indents = [len(each) - len(each.lstrip()) for each in (line, following)]
+        if indents[0] == indents[1] >= 8 and line.strip() and following.strip():
+            needed = f"{line.rstrip()} {following.split()[0]}"
+            found += [line] if len(needed) <= width else []
+    return found
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_field_is_shown_with_its_meaning_and_default(
+def test_every_field_is_shown_with_its_meaning_in_full_lines_and_default(
     preset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as end:
         main([preset, "--help"])
     assert end.value.code == 0
-    shown = explanations(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert "Raises:" not in printed
+    assert early_breaks(printed, 98) == []
+    shown = explanations(printed)
     made = PRESETS[preset]
     data = DataConfig(supervision_rate=0.0, one_per_class=True) if made.one_per_class else DataConfig()
     asked = Debug(run=RunConfig(data=data, model=made.config(), training=TrainingConfig(epochs=1)))
