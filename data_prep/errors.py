@@ -93,7 +93,7 @@ _IN_THE_WAY = {
 
 
 def _unusable_sentence(error: OSError) -> str | None:
-    """The message for a place that cannot be read or written, for want of a right or by its kind; None for other errors."""
+    """The sentence for a place that cannot be read or written, by missing permission or its kind; None for other errors."""
     if error.filename is None or error.errno is None:
         return None
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

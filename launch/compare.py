@@ -24,6 +24,7 @@ from rich.table import Table
 
 from data_prep.counted import counted
 from data_prep.errors import TrackingError, report_user_errors
+from data_prep.files import atomic_write
 from data_prep.program_name import program
 from data_prep.start_up import imports_are_done
 from launch.chosen_sweep import chosen_sweep, is_of_folder
@@ -180,7 +181,8 @@ def write_files(
     text = as_csv(sweep, rows)
     texts = {"table.csv": text, "table.md": as_markdown(rows), "runs.csv": runs_as_csv(sweep, runs)}
     for name, content in texts.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        with atomic_write(folder / name) as file:
+            file.write(content.encode())
     written = [folder / name for name in texts]
     figure = folder / f"{metrics[0].replace('/', '_')}.png"
     if draw_comparison(rows, metrics[0], figure):
@@ -189,7 +191,7 @@ def write_files(
         console.print(f"no figure: at most {MOST_LINES} lines can be told apart", highlight=False)
     if csv is not None:
         csv.parent.mkdir(parents=True, exist_ok=True)
-        csv.write_text(text, encoding="utf-8")
+        csv.write_text(text, encoding="utf-8")  # not renamed: it may be /dev/stdout
         written.append(csv)
     console.print(f"written: {escape(', '.join(map(str, written)))}", soft_wrap=True)
 

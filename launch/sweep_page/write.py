@@ -16,7 +16,7 @@ from launch.monitoring.named import SweepFolder
 from launch.monitoring.sweep_status import read_status
 from launch.monitoring.watch import summary
 from launch.recipes import QUICK
-from launch.sweep_page import asked, papers
+from launch.sweep_page import papers, started
 from launch.sweep_page.cells import CellRead, read_cell
 from launch.sweep_page.curves import curves_of
 from launch.sweep_page.data import data_part
@@ -61,7 +61,7 @@ def read_sweep(sweep: SweepFolder) -> SweepReport:
         title=sweep.path.name,
         facts=[("cells", f"{len(cells)}, {summary(states)}"), ("as of", f"{now:%Y-%m-%d %H:%M %Z}")],
         notes=notes,
-        asked=asked.asked(sweep.path, cells),
+        started=started.what_was_started(sweep.path, cells),
         cells=cells_table(cells, _metrics(cells, metric_names(rows))),
         failures=failures_table(cells),
         rate_rows=lines,
@@ -72,7 +72,7 @@ def read_sweep(sweep: SweepFolder) -> SweepReport:
         curves=curves,
         pictures=SmallPictures.of(figures),
         data=_data(cells),
-        commands=asked.commands(sweep.path, cells),
+        commands=started.commands(sweep.path, cells),
     )
 
 

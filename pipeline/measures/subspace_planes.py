@@ -41,7 +41,7 @@ class Plane:
     ) -> Float[Tensor, "down across latent"]:
         """Points around the mean of some latents, to ``reach`` of their standard deviations in each direction.
 
-        The first direction goes to the right, the second upwards; the points may lie beside the plane, parallel to it.
+        The first direction goes to the right, the second upwards; the points lie in a plane parallel to it.
         """
         spread = self.coordinates(latents).std(0, correction=0)
         offsets = torch.linspace(-reach, reach, steps, dtype=latents.dtype)

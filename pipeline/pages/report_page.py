@@ -123,7 +123,7 @@ class SweepReport:
     title: str
     facts: Sequence[Fact]
     notes: Sequence[str]
-    asked: Sequence[Fact]
+    started: Sequence[Fact]
     cells: Table
     """The names of the cells are its first column."""
     failures: Table
@@ -159,7 +159,7 @@ def report_page(report: SweepReport) -> str:
         "title": report.title,
         "facts": report.facts,
         "notes": report.notes,
-        "asked": report.asked,
+        "started": report.started,
         "cells": _table(report.cells),
         "failures": _table(report.failures),
         "rates": _rates(report),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEGEND = 1.9
-"""Inches beside the panels."""
+"""Inches to the right of the panels."""
 _BETTER = {name: metric.better for kind in MEASURES.values() for name, metric in kind.metrics.items()}
 
 

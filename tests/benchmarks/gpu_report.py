@@ -34,7 +34,7 @@ def show(found: dict[str, Any]) -> None:
         if name in found:
             console.print(packed_table(name, found[name]))
     if "not begun" in found:
-        console.print(f"not begun for want of time: {', '.join(found['not begun'])}")
+        console.print(f"not begun for lack of time: {', '.join(found['not begun'])}")
 
 
 def table(title: str, *columns: str) -> Table:

@@ -100,26 +100,26 @@ def stages(sweep: Path) -> Counter[str]:
 WHOLE = Counter({"prepare": 2, "merge": 1, "train": 2, "evaluate": 2, "compare": 1})
 
 
-@pytest.mark.parametrize("killed_behind", range(1, 6))
+@pytest.mark.parametrize("killed_after", range(1, 6))
 def test_a_launcher_killed_right_after_sbatch_finds_its_jobs_and_submits_nothing_twice(
     slurm_cluster: Cluster,
     places: DataPlaces,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    killed_behind: int,
+    killed_after: int,
 ) -> None:
     sweep = tmp_path / "sweep"
     cells, data = planned_sweep(places, sweep)
     calls: list[str] = []
 
-    def killed_after(*arguments: Any) -> str:
+    def killed(*arguments: Any) -> str:
         calls.append(call_sbatch(*arguments))
-        if len(calls) == killed_behind:
+        if len(calls) == killed_after:
             raise LauncherIsKilled
         return calls[-1]
 
     with monkeypatch.context() as patched:
-        patched.setattr(submission, "call_sbatch", killed_after)
+        patched.setattr(submission, "call_sbatch", killed)
         with pytest.raises(LauncherIsKilled):
             launch(cells, data, sweep)
     assert Register(sweep).submissions[-1].job is None

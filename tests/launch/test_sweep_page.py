@@ -120,7 +120,7 @@ def test_every_cell_is_there_with_its_state_and_numbers(sweep: Path, tiny_data_s
     assert "is missing" in dict(elsewhere.facts)["not shown"]
 
     # What was started, and how to do it again.
-    assert ("recipe", "fashion-mnist") in [(name, text.partition(":")[0]) for name, text in found.asked]
+    assert ("recipe", "fashion-mnist") in [(name, text.partition(":")[0]) for name, text in found.started]
     told = dict(found.commands)
     assert told["all of it: what is done is not repeated"].startswith(
         "python launch/sweep.py --recipe fashion-mnist --runs "

@@ -154,7 +154,7 @@ class SlurmBackend:
 
     def _submitted_readers(self, sweep: ReaderSweep) -> SlurmBackend:
         backend = SlurmBackend(
-            sweep.folder, self.jobs.asked, config_file=self.jobs.config_file, facts=self.facts
+            sweep.folder, self.jobs.requested, config_file=self.jobs.config_file, facts=self.facts
         )
         folders = {Path(cell.config.data.folder) for cell in sweep.cells}
         backend._sweep_jobs.needed = [entry for entry in self._sweep_jobs.needed if entry.folder in folders]

@@ -22,7 +22,7 @@ from pipeline.cell import Cell
 class JobResources:
     """The user's resources, completed by the site's files and by what the cluster has."""
 
-    asked: Resources
+    requested: Resources
     """On the command line."""
     config_file: Path | None
     facts: ClusterFacts
@@ -30,7 +30,7 @@ class JobResources:
 
     def as_given(self) -> Resources:
         """What was given on the command line and in the site's files, not completed by what the cluster has."""
-        return as_given(self.asked, self.config_file)[0]
+        return as_given(self.requested, self.config_file)[0]
 
     def gpus_are_given(self) -> bool:
         """Whether the user or a file requests GPUs, or none."""
@@ -38,19 +38,21 @@ class JobResources:
 
     def set_cells_per_gpu(self, number: int | Literal["auto"] | None) -> None:
         """Replace ``auto``."""
-        self.asked = replace(self.asked, cells_per_gpu=number)
+        self.requested = replace(self.requested, cells_per_gpu=number)
         self._resolved.clear()
 
     def of(self, ranks: int, *, on_gpus: bool) -> tuple[Resources, list[str]]:
         """Those of a job of ``ranks`` ranks, and sentences about where they come from."""
         key = ranks, on_gpus
         if key not in self._resolved:
-            self._resolved[key] = resolve(self.asked, self.config_file, self.facts, ranks, on_gpus=on_gpus)
+            self._resolved[key] = resolve(
+                self.requested, self.config_file, self.facts, ranks, on_gpus=on_gpus
+            )
         return self._resolved[key]
 
     def of_small_job(self) -> Resources:
         """Those of a job that writes a shard, a manifest or a table."""
-        return resolve_small(self.asked, self.config_file, self.facts)[0]
+        return resolve_small(self.requested, self.config_file, self.facts)[0]
 
     def of_the_largest(self, cells: Sequence[Cell]) -> tuple[Resources, list[str]]:
         """Those of the job with the most ranks, and sentences about where they come from."""

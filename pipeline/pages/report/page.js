@@ -31,7 +31,7 @@ function open() {
       shown();
     },
   });
-  part("asked", "What was started", [list(data.asked)]);
+  part("started", "What was started", [list(data.started)]);
   part("cells", "Cells", cells.parts);
   part("failures", "What failed or stopped, and why", table(data.failures));
   part("rates", "Measures over the supervision rate", data.rates.metrics.length ? ratesPart(data.rates) : []);

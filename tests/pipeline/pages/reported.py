@@ -96,7 +96,7 @@ def reported(
         title=EVIL,
         facts=[("cells", f"{count}")],
         notes=[EVIL],
-        asked=[("recipe", EVIL)],
+        started=[("recipe", EVIL)],
         cells=Table(name="The table of cells", columns=columns, rows=rows),
         failures=Table(
             name="The table of failures", columns=columns[:3], rows=[row[:3] for row in rows[1:2]]

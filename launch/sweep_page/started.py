@@ -23,7 +23,7 @@ from pipeline.tracking.state import UploadState
 from pipeline.tracking.sweep_identity import SweepIdentity
 
 
-def asked(sweep: Path, cells: Sequence[CellRead]) -> list[Fact]:
+def what_was_started(sweep: Path, cells: Sequence[CellRead]) -> list[Fact]:
     """The recipes, the commands with their times, the code, and where all this is."""
     facts: list[Fact] = [
         ("recipe", name if name not in RECIPES else f"{name}: {RECIPES[name].describes}")
