@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from launch.sweep_page.cells import CellRead
+from pipeline.measures.short_numbers import short_numbers
 from pipeline.measures.summary import INCIDENTAL, LABEL_SEED
 from pipeline.pages.thinned import Curve
 
@@ -60,9 +61,13 @@ def _names(
         others = alike[_base(own)]
         fields = sorted({name for other in others for name in other})
         differing = [name for name in fields if len({other.get(name) for other in others}) > 1]
-        said = [f"{name.rpartition('.')[2]}={own[name]}" for name in differing if name in own]
+        said = [f"{name.rpartition('.')[2]}={_shown(name, own, others)}" for name in differing if name in own]
         named[group] = " ".join([_base(own), *said])
     return named
+
+
+def _shown(name: str, own: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> str:
+    return short_numbers(other[name] for other in others if name in other)[own[name]]
 
 
 def _base(settings: Mapping[str, str]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from data_prep.counted import counted
 from launch.sweep_page.tables import about
 from pipeline.measures.notes import earlier, unmeasured, won
+from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PAPERS
 from pipeline.measures.recorded import TEST
+from pipeline.measures.short_numbers import short_deviations
 from pipeline.measures.summary import Row, metric_names
 from pipeline.measures.variants import short_variants, what_is_common
 from pipeline.pages.report_page import PaperLine, RateMetric, RateRow, RateValue
@@ -38,18 +40,23 @@ def rate_rows(rows: Sequence[Row]) -> list[RateRow]:
 
 def rate_metrics(rows: Sequence[Row], lines: Sequence[RateRow]) -> list[RateMetric]:
     """Every measure that some row has."""
+    told = short_deviations(
+        printed.deviations for row in rows for found in row.metrics.values() for printed in found.printed
+    )
     return [
         RateMetric(
             name=name,
             about=about(name),
-            values=[_value(number, row, name) for number, row in enumerate(rows) if name in row.metrics],
+            values=[
+                _value(number, row, name, told) for number, row in enumerate(rows) if name in row.metrics
+            ],
             papers=list(_papers(rows, lines, name)),
         )
         for name in metric_names(rows)
     ]
 
 
-def _value(number: int, row: Row, metric: str) -> RateValue:
+def _value(number: int, row: Row, metric: str, told: Mapping[tuple[Deviation, ...], str]) -> RateValue:
     found = row.metrics[metric]
     printed = found.printed[0] if found.printed else None
     return RateValue(
@@ -60,7 +67,7 @@ def _value(number: int, row: Row, metric: str) -> RateValue:
         paper=None if printed is None else printed.value.value,
         difference=found.difference,
         source="" if printed is None else f"{printed.value.source}, {printed.value.model}",
-        differs="" if printed is None else "; ".join(map(str, printed.deviations)),
+        differs="" if printed is None else told[printed.deviations],
     )
 
 

@@ -11,6 +11,7 @@ from data_prep.program_name import program
 from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import PaperValue
 from pipeline.measures.reader_metrics import READER_ACCURACY
+from pipeline.measures.short_numbers import short_deviations
 from pipeline.measures.summary import Printed, Row
 from pipeline.measures.variants import what_is_common
 from pipeline.measures.versions import Earlier
@@ -37,8 +38,9 @@ def notes(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     if sources := sorted({_source(value, row.system) for row, value in first}):
         said.append("paper: " + "; ".join(sources))
     marked = marks(rows, metrics)
+    told = short_deviations(marked)
     said += [
-        f"{mark} other settings than the paper's: {'; '.join(map(str, deviations))}"
+        f"{mark} other settings than the paper's: {told[deviations]}"
         for deviations, (mark, *_) in ((d, m) for d, m in marked.items() if m)
     ]
     said += _shorter(rows, metrics)

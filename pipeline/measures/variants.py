@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from pipeline.measures.short_numbers import short_numbers
 from pipeline.measures.summary import Row
 
 COMMON = "common"
@@ -16,10 +17,11 @@ def short_variants(rows: Sequence[Row]) -> dict[str, list[str]]:
 
     Two variants of a kind differ in a setting, in which at most one has the common value, so their names differ too.
     """
-    common = _common(rows)
-    short = _short_names(rows)
+    common, short, shown = _common(rows), _short_names(rows), _shown_values(rows)
     return {
-        row.variant: [f"{short[name]}={value}" for name, value in row.settings if common.get(name) != value]
+        row.variant: [
+            f"{short[name]}={shown[name][value]}" for name, value in row.settings if common.get(name) != value
+        ]
         or [COMMON] * bool(row.settings)
         for row in rows
     }
@@ -27,8 +29,8 @@ def short_variants(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 def what_is_common(rows: Sequence[Row]) -> str:
     """The settings that the names of ``short_variants`` leave out, as a sentence; empty if there are none."""
-    common, short = _common(rows), _short_names(rows)
-    said = ", ".join(f"{short[name]}={value}" for name, value in common.items())
+    common, short, shown = _common(rows), _short_names(rows), _shown_values(rows)
+    said = ", ".join(f"{short[name]}={shown[name][value]}" for name, value in common.items())
     return f"unless stated otherwise: {said}" if said else ""
 
 
@@ -48,3 +50,12 @@ def _short_names(rows: Sequence[Row]) -> dict[str, str]:
     names = {name for row in rows for name, _ in row.settings}
     ends = Counter(name.rpartition(".")[2] for name in names)
     return {name: end if ends[end := name.rpartition(".")[2]] == 1 else name for name in names}
+
+
+def _shown_values(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Param → each of its values as it is shown."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.settings:
+            values[name].append(value)
+    return {name: short_numbers(found) for name, found in values.items()}

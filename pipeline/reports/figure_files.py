@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data_prep.counted import counted
 from data_prep.program_name import program
+from pipeline.measures.short_numbers import short_deviations
 from pipeline.reports.paper_figure import PaperFigure, Shown
 
 
@@ -29,14 +30,15 @@ def copy_pictures(figure: PaperFigure, shown: Sequence[Shown], folder: Path) -> 
 def as_markdown(figure: PaperFigure, shown: Sequence[Shown], names: dict[Path, str]) -> str:
     """The pictures of each run, with what they are; without any, the commands that make them."""
     lines = [f"# {figure.source}: {figure.shows}", ""]
+    told = short_deviations(tuple(each.deviations(figure.paper)) for each in shown)
     for each in shown:
         params = each.run.params
         instead = "" if each.data == each.dataset else f", in place of {each.dataset}"
         what = f"{params.get('model.system')} on {each.data}{instead}, f = {each.rate:g}"
         lines += [f"## {what}, {counted(int(params.get('training.epochs', 0)), 'epoch')}", ""]
         lines += [f"![{what}]({names[file]})\n" for file in each.files]
-        if deviations := each.deviations(figure.paper):
-            lines.append(f"- differs from the paper: {'; '.join(map(str, deviations))}")
+        if deviations := tuple(each.deviations(figure.paper)):
+            lines.append(f"- differs from the paper: {told[deviations]}")
         lines += [f"- {reason}" for reason in each.not_applicable]
         if each.missing:
             sweep, measures = each.run.folder.parent.name, shlex.join(each.missing)

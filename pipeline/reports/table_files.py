@@ -11,6 +11,7 @@ from pipeline.measures.paper_match import Deviation
 from pipeline.measures.papers import MEASURED_BY
 from pipeline.measures.reader_metrics import READER_ACCURACY
 from pipeline.measures.registry import MEASURES, measure_named
+from pipeline.measures.short_numbers import short_deviations
 from pipeline.measures.tables import mean_and_sd
 from pipeline.reports.paper_table import Entry, Panel, PaperTable
 from pipeline.reports.significance import FEWEST
@@ -129,7 +130,8 @@ def _notes(panel: Panel, marks: dict[tuple[Deviation, ...], str]) -> list[str]:
     notes = ["ours: mean ± standard deviation over n runs of different seeds, on split test"]
     notes += _who_reads(panel)
     notes += _earlier_versions(panel)
-    notes += [f"{mark} differs from the paper: {'; '.join(map(str, each))}" for each, mark in marks.items()]
+    told = short_deviations(marks)
+    notes += [f"{mark} differs from the paper: {told[each]}" for each, mark in marks.items()]
     chosen = dict.fromkeys((e.printed.model, e.chosen) for e in panel.entries if e.chosen)
     notes += [f"{model}: {which}" for model, which in chosen]
     compared = list(panel.compared())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pipeline.measures.paper_match import Deviation
+from pipeline.measures.short_numbers import short_deviations, short_numbers
 from pipeline.measures.summary import Row, Statistic
 from pipeline.measures.tables import as_markdown, headings
 from pipeline.measures.variants import short_variants, what_is_common
@@ -48,3 +50,22 @@ def test_a_table_says_what_its_variants_have_in_common() -> None:
     table = as_markdown(rows)
     assert "| mnist | ccvae | weight=30 | 0.06 |" in table
     assert table.endswith("- unless stated otherwise: weight=1, samples=1\n")
+
+
+def test_drawn_numbers_are_short_unless_they_would_look_the_same() -> None:
+    rates = ("0.00123456789012345", "0.0012345999999999", "0.0003", "1.5e-05", "0.09876543210987654", "None")
+    rows = [row(("optimiser.learning_rate", rate), ("model.size", "12345")) for rate in rates]
+    assert names(*rows) == [
+        f"learning_rate={shown}"
+        for shown in ("0.00123457", "0.0012346", "0.0003", "1.5e-05", "0.09877", "None")
+    ]
+    assert [one.variant.split("=")[1].split()[0] for one in rows] == list(rates)  # in CSV files
+    deviations = [(Deviation("learning_rate", "0.0005", rate),) for rate in rates[:3]]
+    assert list(short_deviations(deviations).values()) == [
+        f"learning_rate: paper 0.0005, here {shown}" for shown in ("0.00123457", "0.0012346", "0.0003")
+    ]
+    assert short_numbers(["1235", "1234.9", "0.50000001"]) == {
+        "1235": "1235",
+        "1234.9": "1234.9",
+        "0.50000001": "0.5",
+    }
