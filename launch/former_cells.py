@@ -7,13 +7,13 @@ the old one, without importing torch, is here.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data_prep.errors import ConfigError
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.measurements import Number, Result
 from pipeline.measures.plan import planned
@@ -32,8 +32,8 @@ _COUNTS = {"classification": "classified_labels", "likelihood": "measured_images
 def is_former(cell: CellFolder) -> bool:
     """Whether the ``config.json`` of a cell has the old format."""
     try:
-        return has_former_form(json.loads(cell.config_file.read_bytes()))
-    except (OSError, ValueError):
+        return has_former_form(cell.plain_config())
+    except ConfigError:
         return False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from data_prep.counted import counted
-from data_prep.errors import LaunchError
-from data_prep.files import atomic_write
+from data_prep.errors import ConfigError, LaunchError
 from launch.at_rest import kept_at_rest, refuse_jobs, refuse_processes
 from launch.monitoring.named import SweepFolder, SweepName
 from launch.remove import ids_of
@@ -87,15 +85,14 @@ def _rename(old: Path, new: Path) -> None:
 def _configuration(cell: CellFolder) -> dict[str, Any]:
     """The content of a cell's ``config.json``, of which only the model and the tracking are looked at here."""
     try:
-        found = json.loads(cell.config_file.read_bytes())
-        if isinstance(found["model"], dict) and isinstance(found.get("tracking"), dict | None):
-            return dict(found)
-        problem = "it is not that of a run"
-    except (ValueError, LookupError, TypeError) as error:
-        problem = str(error) if isinstance(error, ValueError) else "it is not that of a run"
-    raise LaunchError(
-        f"{cell.config_file} cannot be read ({problem}): restore it, or remove the cell's folder"
-    )
+        found = cell.plain_config()
+    except ConfigError as error:
+        raise LaunchError(f"{error}; restore it, or remove the cell's folder") from None
+    if not isinstance(found.get("model"), dict) or not isinstance(found.get("tracking"), dict | None):
+        raise LaunchError(
+            f"{cell.config_file} is not the configuration of a run; restore it, or remove the cell's folder"
+        )
+    return found
 
 
 def _name_in_files(cell: CellFolder, configuration: dict[str, Any], sweep: Path) -> None:
@@ -106,10 +103,7 @@ def _name_in_files(cell: CellFolder, configuration: dict[str, Any], sweep: Path)
     network = _OWN_CODE.match(str(configuration["model"].get("network")))
     if network and (sweep / "code" / network[2]).is_dir():
         configuration["model"]["network"] = f"{sweep}{network[1]}"
-    text = (json.dumps(configuration, indent=2) + "\n").encode()
-    if cell.config_file.read_bytes() != text:
-        with atomic_write(cell.config_file) as file:
-            file.write(text)
+    cell.write_plain_config(configuration)
     state = UploadState.load(cell.folder)
     if state is not None and state.tags.get("sweep") not in (None, sweep.name):
         state.tags["sweep"] = sweep.name

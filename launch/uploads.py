@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.counted import counted
-from data_prep.errors import TrackingError, UserError
-from data_prep.files import atomic_write
+from data_prep.errors import ConfigError, TrackingError, UserError
 from data_prep.lock import exclusive_lock
 from launch.former_cells import is_former
 from pipeline.cells.folder import CellFolder
@@ -36,7 +34,7 @@ class RecordedTracking:
     def of(cls, sweep: Path) -> RecordedTracking | None:
         """That of one of the cells; None if the sweep has none that used MLflow."""
         for file in sorted(sweep.glob("*/config.json")):
-            tracking = _tracking_of(file)
+            tracking = _tracking_of(CellFolder(file.parent))
             if tracking.get("enabled") and isinstance(tracking.get("experiment"), str):
                 return cls(tracking["experiment"], tracking.get("parent_run_id"))
         states = (UploadState.load(file.parent) for file in sorted(sweep.glob(f"*/{FILE}")))
@@ -71,7 +69,7 @@ def bring_finished_cells(cells: Iterable[CellFolder], uri: str, to: Destination)
     trained = [
         cell
         for cell in cells
-        if cell.is_trained() and _tracking_of(cell.config_file).get("enabled") and not is_running(cell.folder)
+        if cell.is_trained() and _tracking_of(cell).get("enabled") and not is_running(cell.folder)
     ]
     if not trained:
         return
@@ -115,8 +113,7 @@ def _cells(sweep: Path) -> list[CellFolder]:
     return [
         cell
         for cell in map(CellFolder, sorted(cells))
-        if (cell.folder / FILE).is_file()
-        or (cell.is_trained() and _tracking_of(cell.config_file).get("enabled"))
+        if (cell.folder / FILE).is_file() or (cell.is_trained() and _tracking_of(cell).get("enabled"))
     ]
 
 
@@ -169,18 +166,17 @@ def _described(cell: CellFolder, uri: str) -> UploadState:
 
 def name_parent(cell: CellFolder, to: Destination) -> None:
     """Update the parent run in a cell's configuration, for a later measuring; it is no part of a run's identity."""
-    tracking = _tracking_of(cell.config_file)
+    tracking = _tracking_of(cell)
     if is_former(cell) or tracking.get("parent_run_id") == to.parent_run_id or not tracking:
         return
-    configuration = json.loads(cell.config_file.read_bytes())
-    configuration["tracking"] |= {"parent_run_id": to.parent_run_id, "experiment": to.experiment}
-    with atomic_write(cell.config_file) as file:
-        file.write((json.dumps(configuration, indent=2) + "\n").encode())
+    tracking |= {"parent_run_id": to.parent_run_id, "experiment": to.experiment}
+    cell.write_plain_config(cell.plain_config() | {"tracking": tracking})
 
 
-def _tracking_of(config_file: Path) -> dict[str, Any]:
+def _tracking_of(cell: CellFolder) -> dict[str, Any]:
+    """The tracking section of its configuration, of whatever version; empty if it cannot be read."""
     try:
-        tracking = json.loads(config_file.read_bytes())["tracking"]
-    except (OSError, ValueError, LookupError, TypeError):
+        tracking = cell.plain_config().get("tracking")
+    except ConfigError:
         return {}
     return tracking if isinstance(tracking, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,29 @@ class CellFolder:
             ConfigError: it cannot be read, or names an unknown measure.
         """
         return self._read_record().measures
+
+    def plain_config(self) -> dict[str, Any]:
+        """Its ``config.json`` as plain values, whichever version of the code wrote it.
+
+        Raises:
+            ConfigError: it cannot be read, or is no object of JSON.
+        """
+        try:
+            found = json.loads(self.config_file.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.config_file} is not JSON: {error}") from None
+        if not isinstance(found, dict):
+            raise ConfigError(f"{self.config_file} is not the configuration of a run")
+        return found
+
+    def write_plain_config(self, plain: Mapping[str, Any]) -> None:
+        """Replace its ``config.json`` by these values, unless they are in it already."""
+        text = (json.dumps(plain, indent=2) + "\n").encode()
+        if self.config_file.read_bytes() != text:
+            with atomic_write(self.config_file) as file:
+                file.write(text)
 
     def record(self) -> RunRecord | None:
         """Its configuration without the model; None if it cannot be read."""

@@ -156,10 +156,13 @@ def test_a_renamed_sweep_keeps_its_runs_and_its_own_network(
         assert say("rename", "its new name", "both", runs=runs) == 2
     assert "both exists already; choose another name" in capsys.readouterr().err
     assert [each.name for each in cells_of(runs / "its new name")] == names
-    for damaged, problem in (("{", "Expecting property name"), ("[1]", "it is not that of a run")):
+    for damaged, problem in (
+        ("{", "is not JSON: Expecting property name"),
+        ("[1]", "is not the configuration"),
+    ):
         (runs / "its new name" / cell.name / "config.json").write_text(damaged)
         assert say("rename", "its new name", "back", runs=runs) == 2
-        assert f"{cell.name}/config.json cannot be read ({problem}" in capsys.readouterr().err
+        assert f"{cell.name}/config.json {problem}" in capsys.readouterr().err
         assert not (runs / "back").exists()
     (runs / "its new name" / cell.name / "config.json").write_bytes(b"\xff\xfe{")
     assert say("extend", "its new name", "--seeds", "2", runs=runs) == 2

@@ -7,6 +7,9 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
+from data_prep.errors import ConfigError
 from pipeline.cells.folder import CellFolder
 from pipeline.cells.record import RunRecord, incidental_fields
 from pipeline.config import RunConfig, flat, to_json
@@ -31,6 +34,23 @@ def test_a_cell_whose_configuration_is_damaged_or_missing_has_no_record(tmp_path
     cell.config_file.write_text('{"training": {"epochs": ')
     assert cell.record() is None
     assert cell.last_step() is None
+
+
+def test_a_configuration_of_any_version_is_read_and_changed_as_plain_values(tmp_path: Path) -> None:
+    cell = CellFolder(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        cell.plain_config()
+    for damaged, problem in (("{", "is not JSON"), ("[1]", "is not the configuration of a run")):
+        cell.config_file.write_text(damaged)
+        with pytest.raises(ConfigError, match=problem):
+            cell.plain_config()
+    cell.config_file.write_text('{"of another version": 1, "tracking": {"sweep": "old"}}')
+    cell.write_plain_config(cell.plain_config() | {"tracking": {"sweep": "new"}})
+    assert cell.plain_config() == {"of another version": 1, "tracking": {"sweep": "new"}}
+    cell.config_file.write_text(to_json(RunConfig()))
+    before = cell.config_file.stat()
+    cell.write_plain_config(cell.plain_config())  # is the same text, and so not written
+    assert cell.config_file.stat().st_ino == before.st_ino
 
 
 def test_incidental_fields_are_fields_of_a_run_and_decide_nothing() -> None:
