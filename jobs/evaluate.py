@@ -165,9 +165,9 @@ class Arguments:
     take: Annotated[
         tuple[str, ...], tyro.conf.arg(name="measures", metavar="NAME[:FIELD=VALUE,...] ...")
     ] = ()
-    """Measures to compute (default: those of the configuration)."""
+    """Measures to compute; none: those of the configuration."""
     split: str | None = None
-    """Split to measure (default: that of the configuration)."""
+    """Split to measure; None: that of the configuration."""
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ class Retry:
     """Start the failed cells of a sweep again, each with the options that it was last started with.
 
     Only failed ones: cells that are done, running, waiting or cancelled are left alone. Each resumes from its newest
-    good checkpoint; of a trained one, only the measures without a result are computed. Resources given now (such as
-    --memory-gb 64) override the earlier ones.
+    good checkpoint; of a trained one, only the measures without a result are computed. Resources given now override the
+    earlier ones, such as --memory-gb 64.
     """
 
     sweep: SweepName

@@ -134,7 +134,7 @@ def test_pictures_of_ones_own(tmp_path: Path):
     assert "smiling: binary: no 20, yes 20; unknown 20" in told
     assert (tmp_path / "my-pictures.png").is_file()
     assert not (tmp_path / "data").exists()
-    prepared = run(command_with("--option labels=smiling,hair size=32"), tmp_path, "--format", "arrow")
+    prepared = run(command_with("--options labels=smiling,hair size=32"), tmp_path, "--format", "arrow")
     assert "prepared: " in prepared
     only = ("--measures", "classification")
     trained = run(command_with("debug.py ccvae --data pictures"), tmp_path, *only)

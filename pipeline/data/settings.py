@@ -29,7 +29,7 @@ class DataConfig:
     one_per_class: bool = False
     """Use the label of one example per class, for any f; with `--supervision-rate 0` nothing else is labelled."""
     label_seed: int | None = None
-    """Seed of the labelled subset (default: the run's seed)."""
+    """Seed of the labelled subset; None: the run's seed."""
     loader: Literal["auto", "resident", "arrow", "ffcv"] = field(default="auto", metadata=NOT_IDENTITY)
     """How images reach the device; all give the same examples. `auto`: resident if they fit, else arrow."""
 

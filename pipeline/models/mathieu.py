@@ -48,7 +48,7 @@ class MathieuConfig(FactorVAEConfig):
     adversary_width: int = 128
     """Width of the layers of the adversary after its image network."""
     adversary_learning_rate: float | None = None
-    """The adversary's learning rate (default: the run's)."""
+    """The adversary's learning rate; None: the run's."""
 
     def __post_init__(self) -> None:
         FactorVAEConfig.__post_init__(self)

@@ -43,7 +43,7 @@ class AdversarialVAEConfig(AttributeVAEConfig):
     adversary_width: int = 128
     """Width of the adversary's two hidden layers."""
     adversary_learning_rate: float | None = None
-    """The adversary's learning rate (default: the run's)."""
+    """The adversary's learning rate; None: the run's."""
 
     def __post_init__(self) -> None:
         AttributeVAEConfig.__post_init__(self)

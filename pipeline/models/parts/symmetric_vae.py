@@ -36,14 +36,14 @@ class SymmetricVAEConfig(FactorVAEConfig):
     """The fields of the objective and of the discriminators."""
 
     reconstruction_weight: float | None = field(default=None, metadata={"identity_default": 1.0})
-    """Factor w_x of ``log p(x | c)`` of images of the data (default: 8 divided by the number of an image's values, which are
-    12,288 for 64 x 64 pixels in colour)."""
+    """Factor w_x of ``log p(x | c)`` of images of the data; None: 8 divided by the number of an image's values, which are
+    12,288 for 64 x 64 pixels in colour."""
     latent_reconstruction_weight: float = 1.0
     """Factor w_c of ``log q(ĉ | x̂)`` of generated images."""
     adversary_width: int = 128
     """Width of the layers of a discriminator after its image network and its latents."""
     adversary_learning_rate: float | None = None
-    """The discriminators' learning rate (default: the run's)."""
+    """The discriminators' learning rate; None: the run's."""
     discriminator_dropout: float = 0.25
     """Probability that a discriminator does not see the image, or one of its latents, while training."""
 
