@@ -44,18 +44,3 @@ class Gpus:
         if self.count is None:
             return Gpus(0 if self.kind is None else ranks, self.kind)
         return Gpus(min(self.count, ranks), self.kind)
-
-
-def from_gres(gres: str) -> tuple[Gpus | None, str]:
-    """The GPUs of sbatch's option gres, and the rest of it: ``gpu:v100:1,tmpdisk:10`` has one and ``tmpdisk:10``."""
-    gpus, others = None, []
-    for entry in gres.split(","):
-        name, _, rest = entry.strip().removeprefix("gres/").removeprefix("gres:").partition(":")
-        if name != "gpu":
-            others.append(entry.strip())
-        elif gpus is not None:
-            raise ConfigError(f"gres is {gres}; GPUs of two types in one job are not supported")
-        else:
-            own = Gpus.parsed(rest or 1, "gres")
-            gpus = Gpus(1 if own.count is None else own.count, own.kind)  # as sbatch counts a type alone
-    return gpus, ",".join(others)

@@ -8,12 +8,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from data_prep.errors import ConfigError, LaunchError
-from launch.clusters.gpus import Gpus, from_gres
-from launch.clusters.slurm.sbatch_options import for_small_jobs, long_name
+from data_prep.errors import ConfigError
+from launch.clusters.gpus import Gpus
+from launch.clusters.slurm.sbatch_options import for_small_jobs, gpus_of_gres, long_name
 from launch.command_line import described
 from pipeline.field_checks import check_at_least
-from pipeline.node_name import VARIABLES
 
 HOURS = 24.0
 SIGNAL_DELAY_S = 90
@@ -119,7 +118,7 @@ class Resources:
         for name, text in options.items():
             _check_text(f"sbatch option {name}", text, or_empty=True)
         if "gres" in options:
-            requested, others = from_gres(options.pop("gres"))
+            requested, others = gpus_of_gres(options.pop("gres"))
             if requested is not None and gpus != Gpus() and gpus.count != 0:
                 raise ConfigError(
                     f"GPUs are requested twice: {field_name} is {gpus.request}, and the sbatch option gres has"
@@ -165,10 +164,6 @@ class Resources:
             setup=self.setup,
         )
 
-    def _exports(self) -> list[str]:
-        name = self.network_interface
-        return [] if name is None else [f"export {' '.join(f'{variable}={name}' for variable in VARIABLES)}"]
-
     def completed(self) -> Resources:
         """These, with unset fields at their built-in defaults."""
         hours = HOURS if self.hours is None else self.hours
@@ -177,43 +172,6 @@ class Resources:
         return self.over(
             Resources(nodes=1, gpus_per_node=0, hours=hours, signal_delay_s=delay, retries=RETRIES)
         )
-
-    def parameters(self, ranks: int) -> dict[str, Any]:
-        """Submitit's parameters of a job of ``ranks`` ranks, one task each; what is unset is left to SLURM.
-
-        Raises:
-            LaunchError: the ranks cannot be spread evenly over the nodes.
-        """
-        whole = self.completed()
-        nodes = min(whole.nodes or 1, ranks)
-        if ranks % nodes:
-            raise LaunchError(
-                f"{ranks} ranks cannot be spread evenly over {nodes} nodes; choose another --nodes"
-            )
-        further = {name: True if text in ("", "true") else text for name, text in self.sbatch.items()}
-        parameters: dict[str, Any] = {
-            "partition": self.partition,
-            "account": self.account,
-            "qos": self.qos,
-            "constraint": self.constraint,
-            "nodes": nodes,
-            "ntasks_per_node": ranks // nodes,
-            "gpus_per_node": self.gpus.on_node(ranks // nodes).request or None,
-            "cpus_per_task": self.cpus_per_task,
-            "mem": _memory(self.memory_gb),
-            "time": round(60 * (whole.hours or 0)),
-            "signal_delay_s": whole.signal_delay_s,
-            "setup": [*self.setup, *self._exports()] or None,
-            "additional_parameters": further or None,
-        }
-        return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _memory(gigabytes: float | None) -> str | None:
-    """The option mem of sbatch."""
-    if gigabytes is None:
-        return None
-    return f"{round(1024 * gigabytes)}M" if gigabytes else "0"  # 0: all of the node
 
 
 def _check_text(name: str, text: str | None, *, or_empty: bool = False) -> None:

@@ -19,6 +19,7 @@ from launch.clusters.slurm import data as preparing
 from launch.clusters.slurm.cell_states import CellStates
 from launch.clusters.slurm.description import described
 from launch.clusters.slurm.facts import ClusterFacts, read_facts
+from launch.clusters.slurm.job_parameters import job_parameters
 from launch.clusters.slurm.job_resources import JobResources, want_gpus
 from launch.clusters.slurm.preflight import preflight
 from launch.clusters.slurm.queue import queued
@@ -147,7 +148,9 @@ class SlurmBackend:
                     " first (python launch/prepare.py --help), or give a number"
                 )
             submitter = self._sweep_jobs.submitter(take_snapshot(self.sweep), lock)
-            return run_trial_job(submitter, Register(self.sweep), untrained, resources.parameters(1), counts)
+            return run_trial_job(
+                submitter, Register(self.sweep), untrained, job_parameters(resources, 1), counts
+            )
 
         chosen = without_auto(self.sweep, given, place, trials, len(cells)).cells_per_gpu
         self.jobs.set_cells_per_gpu(chosen)

@@ -11,6 +11,7 @@ from launch.clusters.gpus import Gpus
 from launch.clusters.packing import cells_per_gpu
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts
+from launch.clusters.slurm.job_parameters import job_parameters
 from launch.clusters.slurm.preflight import FOR_SMALL_JOBS, Shape
 from launch.clusters.slurm.site import as_given, resolve, resolve_small
 from launch.clusters.slurm.stages import Limits
@@ -84,12 +85,12 @@ class JobResources:
         """What arrays are planned with."""
 
         def parameters(ranks: int, *, on_gpus: bool) -> dict[str, Any]:
-            return self.of(ranks, on_gpus=on_gpus)[0].parameters(ranks)
+            return job_parameters(self.of(ranks, on_gpus=on_gpus)[0], ranks)
 
         small_job = self.of_small_job()
         return Limits(
             parameters=parameters,
-            small_job=small_job.parameters(1),
+            small_job=job_parameters(small_job, 1),
             max_array=max(1, self.facts.max_array_size),
             max_parallel=small_job.max_parallel,
             cells_per_gpu=cells_per_gpu(self.as_given()),

@@ -14,6 +14,7 @@ from launch.clusters.resources import Resources
 from launch.clusters.slurm.disk_space import disk_finding
 from launch.clusters.slurm.facts import CLIENT_TIMEOUT_S, ClusterFacts
 from launch.clusters.slurm.findings import Finding
+from launch.clusters.slurm.job_parameters import job_parameters
 from launch.clusters.slurm.node_check import check_on_a_node
 from launch.clusters.slurm.nodes import away_words, nodes_of
 from pipeline.cell import Cell
@@ -44,7 +45,7 @@ class Shape:
 
     def is_like(self, other: Shape) -> bool:
         """Whether sbatch sees no difference."""
-        return self.resources.parameters(self.ranks) == other.resources.parameters(other.ranks)
+        return job_parameters(self.resources, self.ranks) == job_parameters(other.resources, other.ranks)
 
 
 def preflight(
@@ -150,7 +151,7 @@ def sbatch_finding(shape: Shape, facts: ClusterFacts) -> Finding:
     """Whether sbatch accepts such jobs, and why not; nothing is submitted."""
     resources, ranks = shape.resources, shape.ranks
     why = _cannot_work(resources, facts, ranks)
-    parameters = resources.parameters(ranks)
+    parameters = job_parameters(resources, ranks)
     options: dict[str, Any] = parameters | parameters.get("additional_parameters", {})
     options["signal"] = f"USR2@{options.pop('signal_delay_s')}"
     for name in ("additional_parameters", "setup"):
@@ -232,7 +233,7 @@ def _cannot_work(resources: Resources, facts: ClusterFacts, ranks: int) -> str |
     ):
         most = max(limit for limit in limits if limit is not None) / 60
         return f"partition {among[0].name} allows {most:g} h, but {resources.hours:g} are requested (--hours)"
-    parameters = resources.parameters(ranks)
+    parameters = job_parameters(resources, ranks)
     nodes, requested = parameters["nodes"], resources.gpus.on_node(parameters["ntasks_per_node"])
     gpus = requested.count or 0
     most_gpus = max(partition.most_gpus_of(requested.kind) for partition in among)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from data_prep.errors import ConfigError
+from launch.clusters.gpus import Gpus
 
 _OWN_FIELD = {
     "partition": "partition",
@@ -60,3 +61,18 @@ def long_name(name: str) -> str:
 def for_small_jobs(options: Mapping[str, str]) -> dict[str, str]:
     """Those of the further options that hold for jobs without training too, such as mail-type or reservation."""
     return {name: text for name, text in options.items() if name not in _FOR_TRAINING}
+
+
+def gpus_of_gres(gres: str) -> tuple[Gpus | None, str]:
+    """The GPUs of the option gres, and the rest of it: ``gpu:v100:1,tmpdisk:10`` has one and ``tmpdisk:10``."""
+    gpus, others = None, []
+    for entry in gres.split(","):
+        name, _, rest = entry.strip().removeprefix("gres/").removeprefix("gres:").partition(":")
+        if name != "gpu":
+            others.append(entry.strip())
+        elif gpus is not None:
+            raise ConfigError(f"gres is {gres}; GPUs of two types in one job are not supported")
+        else:
+            own = Gpus.parsed(rest or 1, "gres")
+            gpus = Gpus(1 if own.count is None else own.count, own.kind)  # as sbatch counts a type alone
+    return gpus, ",".join(others)

@@ -1,4 +1,4 @@
-"""Requested resources, checked field by field, and as submitit's parameters."""
+"""Requested resources, checked field by field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.errors import ConfigError, LaunchError
+from data_prep.errors import ConfigError
 from launch.clusters.resources import Resources
 
 wishes = st.builds(
@@ -93,53 +93,6 @@ def test_options_are_given_on_the_command_line_and_explained_there(capsys):
     assert "--sbatch mail-type END exclusive true" in shown
 
 
-def test_resources_become_submitits_parameters():
-    asked = Resources(
-        partition="gpu",
-        account="me",
-        constraint="a100|h100",
-        nodes=2,
-        gpus_per_node=4,
-        cpus_per_task=8,
-        memory_gb=1.5,
-        hours=2.0,
-        signal_delay_s=120,
-        sbatch={"exclusive": "true", "reservation": "course 1"},
-    )
-    assert asked.parameters(ranks=4) == {
-        "partition": "gpu",
-        "account": "me",
-        "constraint": "a100|h100",
-        "nodes": 2,
-        "ntasks_per_node": 2,
-        "gpus_per_node": 2,  # one per rank, of the four allowed
-        "cpus_per_task": 8,
-        "mem": "1536M",
-        "time": 120,
-        "signal_delay_s": 120,
-        "additional_parameters": {"exclusive": True, "reservation": "course 1"},
-    }
-
-
-@pytest.mark.parametrize(
-    ("field", "of_two_ranks"),
-    [
-        (4, 2),
-        ("4", 2),
-        ("a100:4", "a100:2"),
-        ("a100:1", "a100:1"),
-        ("a100", "a100:2"),
-        ("1g.5gb:2", "1g.5gb:2"),  # a part of a GPU
-        (0, None),
-        ("a100:0", None),
-    ],
-)
-def test_gpus_may_have_a_type(field, of_two_ranks):
-    asked = Resources(gpus_per_node=field)
-    assert asked.parameters(ranks=2).get("gpus_per_node") == of_two_ranks
-    assert Resources(**asked.given()) == asked
-
-
 def test_gpus_in_sbatchs_own_notation_are_counted_as_gpus():
     assert Resources(sbatch={"gres": "gpu:v100:2"}) == Resources(gpus_per_node="v100:2")
     assert Resources(sbatch={"gres": "gpu:v100"}) == Resources(gpus_per_node="v100:1")
@@ -154,13 +107,6 @@ def test_gpus_in_sbatchs_own_notation_are_counted_as_gpus():
         Resources(gpus_per_node=2, sbatch={"gres": "gpu:v100:1"})
     with pytest.raises(ConfigError, match="GPUs of two types in one job"):
         Resources(sbatch={"gres": "gpu:a100:1,gpu:v100:1"})
-
-
-def test_all_of_a_nodes_memory_can_be_requested_but_small_jobs_do_not_take_it():
-    asked = Resources(memory_gb=0.0)
-    assert asked.parameters(ranks=1)["mem"] == "0"
-    assert "mem" not in asked.of_small_jobs().parameters(ranks=1)
-    assert Resources(memory_gb=2.0).of_small_jobs().parameters(ranks=1)["mem"] == "2048M"
 
 
 TRAINING = Resources(
@@ -214,22 +160,8 @@ def test_small_jobs_have_resources_of_their_own():
     assert (on_gpus.gpus_per_node, on_gpus.account, on_gpus.partition) == ("h100:1", "shared", "gpu")
 
 
-def test_unset_resources_are_left_to_slurm():
-    assert Resources().parameters(ranks=1) == {
-        "nodes": 1,
-        "ntasks_per_node": 1,
-        "time": 1440,
-        "signal_delay_s": 90,
-    }
-
-
 def test_a_short_job_is_signalled_when_part_of_its_time_is_left():
     assert Resources(hours=3 / 60).completed().signal_delay_s == 30
-
-
-def test_ranks_that_do_not_divide_are_refused():
-    with pytest.raises(LaunchError, match="3 ranks cannot be spread evenly over 2 nodes"):
-        Resources(nodes=2).parameters(ranks=3)
 
 
 @given(first=wishes, second=wishes)

@@ -9,6 +9,7 @@ from launch.clusters.packing import cells_per_gpu
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.arrays import Array, Unit
 from launch.clusters.slurm.data import Preparation, preparation
+from launch.clusters.slurm.job_parameters import job_parameters
 from launch.clusters.slurm.queue import QueuedJob
 from launch.clusters.slurm.register import Register, Submission
 from launch.clusters.slurm.stages import Limits
@@ -43,9 +44,9 @@ def limits(*, max_array: int = 1001, max_parallel: int | None = None, **asked: A
     """The limits of a cluster for these resources."""
     chosen: dict[str, Any] = {"hours": 2.0, "partition": "main"} | asked
     resources = Resources(**chosen)
-    small_job = Resources(hours=2.0, partition="main", cpus_per_task=1).parameters(1)
+    small_job = job_parameters(Resources(hours=2.0, partition="main", cpus_per_task=1), 1)
     return Limits(
-        parameters=lambda ranks, *, on_gpus: resources.parameters(ranks),
+        parameters=lambda ranks, *, on_gpus: job_parameters(resources, ranks),
         small_job=small_job,
         max_array=max_array,
         max_parallel=max_parallel,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from data_prep.errors import LaunchError
 from launch.clusters.resources import Resources
 from launch.clusters.slurm.facts import ClusterFacts, NodeKind, Partition, cluster_facts
+from launch.clusters.slurm.job_parameters import job_parameters
 from launch.clusters.slurm.site import choose, resolve, resolve_small
 from launch.estimate import Allocation
 from tests.launch.clusters.slurm.test_facts import CONFIG_24_11, PARTITIONS_24_11, SINFO_24_11
@@ -205,7 +206,7 @@ def test_what_is_chosen_exists(kinds, limit, ranks):
         chosen, _ = choose(Resources(), facts_with(partition), ranks)
     except LaunchError:
         return
-    job = chosen.parameters(ranks)
+    job = job_parameters(chosen, ranks)
     cpus = job["ntasks_per_node"] * job["cpus_per_task"]
     gpus = job.get("gpus_per_node", 0)
     assert job["nodes"] * job["ntasks_per_node"] == ranks
