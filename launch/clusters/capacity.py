@@ -48,7 +48,7 @@ class Capacity:
         return self.takes_gpus(ranks_of(cell), on_gpus=cell.config.training.device != "cpu")
 
     def has_room(self, ranks: int, on_gpus: bool, running: Sequence[Taken]) -> bool:
-        """Whether a unit of so many ranks can start next to those that run."""
+        """Whether a unit of ``ranks`` ranks can start next to those that run."""
         most, sharing = self.resources.max_parallel, self.resources.cells_per_gpu
         if most is not None and (len(running) >= most or sharing is None):
             return len(running) < most
