@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.interface import Losses
 from pipeline.models.parts.reference_vae import FactorVAEConfig
 from tests.pipeline.models.csvae_reference import kl_from_standard
 from tests.pipeline.models.reference_densities import gaussian, log_normal, network
-from tests.pipeline.models.tiny_models import gradients
 
 
 @dataclass(frozen=True)
@@ -153,20 +151,3 @@ class SVAEReference(RbVAEReference):
 
 def leaky(values: Tensor) -> Tensor:
     return torch.where(values > 0, values, 0.2 * values)
-
-
-def assert_players(
-    model: nn.Module, losses: Losses, expected: Tensor, of_adversaries: dict[str, Tensor]
-) -> None:
-    """Every objective, and for every parameter the gradient of its owner's objective alone."""
-    torch.testing.assert_close(losses.objective, expected, rtol=1e-10, atol=1e-10)
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.total_objective).sum(), model)
-    right = {"": gradients((row_weights * expected).sum(), model, keep_graph=True)}
-    for name, values in of_adversaries.items():
-        torch.testing.assert_close(losses.adversaries[name], values, rtol=1e-10, atol=1e-10)
-        right[name] = gradients((row_weights * values).sum(), model, keep_graph=True)
-    for name, gradient in found.items():
-        owner = name.split(".")[0] if name.split(".")[0] in of_adversaries else ""
-        torch.testing.assert_close(gradient, right[owner][name], rtol=1e-8, atol=1e-9, msg=name)
-        assert gradient.norm() > 0, name

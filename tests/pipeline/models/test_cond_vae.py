@@ -25,7 +25,7 @@ from tests.pipeline.models.labels_cases import (
     known_values,
 )
 from tests.pipeline.models.quadrature import gaussian_grid, grid
-from tests.pipeline.models.tiny_models import IMAGES, gradients, randomise
+from tests.pipeline.models.tiny_models import IMAGES, assert_players, randomise
 
 IMAGE = IMAGES.to(torch.uint8).reshape(5, 1, 2, 2)
 SYSTEMS = ["cond_vae", "cond_vae_info"]
@@ -54,26 +54,12 @@ def test_objectives_and_gradients_are_those_written_out(
     observed, z_noise = OBSERVED[:, columns_of(data)], noise(5, 2, seed=1)
     draws.give(z_noise)
     losses = model(batch_with(data, observed, 3))
-
-    def written_out() -> tuple[Tensor, Tensor]:
-        reference = CondVAEReference(model, data, model.config)
-        rows = zip(IMAGES / 255, known_values(data, observed), z_noise, strict=True)
-        both = [reference.objectives(x, values, values, own) for x, values, own in rows]
-        of_adversary = [torch.zeros(()) if gain is None else gain for _, gain in both]
-        return torch.stack([value for value, _ in both]), torch.stack(of_adversary)
-
-    expected, gain = written_out()
-    torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    found = gradients((row_weights * losses.total_objective).sum(), model)
-    right = gradients((row_weights * expected).sum(), model)
-    if system == "cond_vae_info":
-        torch.testing.assert_close(losses.adversaries["adversary"], gain, rtol=1e-11, atol=1e-11)
-        of_adversary = gradients((row_weights * written_out()[1]).sum(), model)
-        right |= {name: value for name, value in of_adversary.items() if name.startswith("adversary.")}
-    for name, gradient in found.items():
-        torch.testing.assert_close(gradient, right[name], rtol=1e-8, atol=1e-10, msg=name)
-        assert gradient.norm() > 0, name
+    reference = CondVAEReference(model, data, model.config)
+    rows = zip(IMAGES / 255, known_values(data, observed), z_noise, strict=True)
+    both = [reference.objectives(x, values, values, own) for x, values, own in rows]
+    gains = [gain for _, gain in both if gain is not None]
+    of_adversary = {"adversary": torch.stack(gains)} if gains else {}
+    assert_players(model, losses, torch.stack([value for value, _ in both]), of_adversary)
 
 
 @pytest.mark.parametrize("values", [(1, 0), (0, None), (None, None)])

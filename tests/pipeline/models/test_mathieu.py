@@ -12,9 +12,9 @@ from data_prep.errors import ConfigError
 from pipeline.models.mathieu import MathieuConfig, partners
 from tests.pipeline.models.csvae_reference import kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
-from tests.pipeline.models.rb_vae_reference import RbVAEReference, assert_players
+from tests.pipeline.models.rb_vae_reference import RbVAEReference
 from tests.pipeline.models.reference_densities import network
-from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, randomise
+from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, assert_players, batch_of, randomise
 
 NEXT_REFERENCE = {0: 1, 1: 0}
 ACROSS = {0: 2, 1: 3, 2: 0, 3: 1, 4: 0}

@@ -17,9 +17,17 @@ from pipeline.models.svae import SVAE, SVAEConfig
 from tests.pipeline.models.csvae_reference import kl_from_standard
 from tests.pipeline.models.injected_draws import InjectedDraws, noise
 from tests.pipeline.models.quadrature import gaussian_grid, grid
-from tests.pipeline.models.rb_vae_reference import Draws, RbVAEReference, SVAEReference, assert_players
+from tests.pipeline.models.rb_vae_reference import Draws, RbVAEReference, SVAEReference
 from tests.pipeline.models.reference_densities import log_normal
-from tests.pipeline.models.tiny_models import IMAGES, LABELS, TINY, batch_of, gradients, randomise
+from tests.pipeline.models.tiny_models import (
+    IMAGES,
+    LABELS,
+    TINY,
+    assert_players,
+    assert_written_out,
+    batch_of,
+    randomise,
+)
 
 REFERENCES = 2
 """The first of the five images."""
@@ -79,11 +87,8 @@ def test_rb_vaes_objective_and_gradient_are_those_written_out(references: int, d
     losses = model(batch(references))
     reference = RbVAEReference(model, RbVAEConfig(**SETTINGS, **OF_TARGETS))
     expected = torch.stack([reference.bound(x, draws_of(row, references)) for row, x in enumerate(X)])
-    torch.testing.assert_close(losses.objective, expected, rtol=1e-10, atol=1e-10)
-    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
-    written = gradients((row_weights * expected).sum(), model)
-    for name, gradient in gradients((row_weights * losses.objective).sum(), model).items():
-        torch.testing.assert_close(gradient, written[name], rtol=1e-8, atol=1e-9, msg=name)
+    found = assert_written_out(model, losses.objective, expected, every_parameter=False)
+    for name, gradient in found.items():
         assert gradient.any() == (references > 0 or name != "reference_target"), name
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.data.batch import Batch
 from pipeline.models.ccvae import CCVAE, CCVAEConfig
-from pipeline.models.interface import DataSpec
+from pipeline.models.interface import DataSpec, Losses
 from pipeline.models.m2 import M2, M2Config
 from tests.pipeline.models.injected_draws import noise
 
@@ -97,6 +97,23 @@ def assert_written_out(
         assert value.any() or not every_parameter, name
         torch.testing.assert_close(gradient[name], value, rtol=1e-8, atol=1e-8, msg=name)
     return gradient
+
+
+def assert_players(
+    model: nn.Module, losses: Losses, expected: Tensor, of_adversaries: dict[str, Tensor]
+) -> None:
+    """Every objective, and for every parameter the gradient of its owner's objective alone."""
+    torch.testing.assert_close(losses.objective, expected, rtol=1e-11, atol=1e-11)
+    row_weights = torch.tensor([1.0, -0.5, 2.0, 0.7, 1.3])
+    found = gradients((row_weights * losses.total_objective).sum(), model)
+    right = {"": gradients((row_weights * expected).sum(), model, keep_graph=True)}
+    for name, values in of_adversaries.items():
+        torch.testing.assert_close(losses.adversaries[name], values, rtol=1e-11, atol=1e-11)
+        right[name] = gradients((row_weights * values).sum(), model, keep_graph=True)
+    for name, gradient in found.items():
+        owner = name.split(".")[0] if name.split(".")[0] in of_adversaries else ""
+        torch.testing.assert_close(gradient, right[owner][name], rtol=1e-8, atol=1e-10, msg=name)
+        assert gradient.norm() > 0, name
 
 
 def part(of: dict[str, Tensor], *networks: str) -> Tensor:
