@@ -42,6 +42,9 @@ FacesAs = Literal[
     "celeba_heavy_makeup",
 ]
 FacesReference = Literal["none", "neutral"]
+FacesView = Literal["portrait", "face"]
+_FACE: Box = (45, 84, 133, 172)
+"""From the brows to the chin: little but what an expression changes."""
 _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
     "celeba": celeba,
     "celeba_hair": celeba_hair,
@@ -50,6 +53,10 @@ _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
     "celeba_glasses_facial_hair": celeba_glasses_facial_hair,
     "celeba_heavy_makeup": celeba_heavy_makeup,
 }
+
+
+def _face_alone(read: Callable[[Path | None], LabelledPictures], raw: Path | None) -> LabelledPictures:
+    return replace(read(raw), crop=_FACE)
 
 
 _REGION_OF = {"Hair": "Black_Hair", "Facial_Hair": "No_Beard"}
@@ -203,15 +210,17 @@ def drawn_radiographs(
 
 def drawn_faces(
     raw: Path | None, *, count: int = 20_000, seed: int = 0, read_as: FacesAs = "celeba",
-    reference: FacesReference = "none",
+    reference: FacesReference = "none", view: FacesView = "portrait",
 ) -> DrawnPictures:  # fmt: skip
     """Drawn portraits with CelebA's attributes, in the form of ``celeba`` or one of its subsets (``read_as``).
 
-    ``reference=neutral``: those with a neutral expression are the reference set.
+    ``reference=neutral``: those with a neutral expression are the reference set; ``view=face``: no more than the face.
     """
     options: dict[str, Any] = {"count": count, "seed": seed, "read_as": read_as}
-    if reference != "none":  # left out otherwise, as in data sets from before this option
-        options["reference"] = reference
+    # Left out otherwise, as in data sets from before these options.
+    options |= {"reference": reference} if reference != "none" else {}
+    options |= {"view": view} if view != "portrait" else {}
+    read = _AS[read_as]
     return DrawnPictures(
         name="drawn_faces",
         title="drawn faces",
@@ -220,6 +229,6 @@ def drawn_faces(
         count=count,
         seed=seed,
         raw=raw,
-        read_as=_AS[read_as],
+        read_as=read if view == "portrait" else partial(_face_alone, read),
         is_reference=is_neutral if reference == "neutral" else None,
     )

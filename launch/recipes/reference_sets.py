@@ -78,8 +78,8 @@ def rb_vae_table1_affectnet() -> list[RunConfig]:
 
 
 def rb_vae_drawn_faces_quick() -> list[RunConfig]:
-    """Drawn faces, of which those with a neutral expression are the references; 5 epochs."""
-    data = DataConfig(name="drawn_faces", options=("count=6000", "reference=neutral"))
+    """Drawn faces without hair and background, of which those with a neutral expression are the references; 5 epochs."""
+    data = DataConfig(name="drawn_faces", options=("count=6000", "reference=neutral", "view=face"))
     found = _runs("rb-vae-drawn-faces-quick", data, (VAE, *WITH_REFERENCES), FASTER, epochs=5, seeds=1)
     # against the factors that the faces are drawn from
     return [_with_measures(each, "factor_separation", "disentanglement") for each in found]
