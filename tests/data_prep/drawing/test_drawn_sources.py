@@ -88,7 +88,7 @@ def test_radiographs_have_unobserved_labels_where_reports_are_uncertain(tmp_path
 @pytest.mark.parametrize(
     ("name", "options", "labels"),
     [
-        ("drawn_faces", {"view": "face"}, {"Eyeglasses": "Eyeglasses", "Smiling": "Smiling", "No_Beard": "No_Beard"}),
+        ("drawn_faces", {"view": "face"}, {"Eyeglasses": "Eyeglasses", "Smiling": "Smiling"}),
         ("drawn_faces", {"read_as": "celeba_facial_hair"}, {"Facial_Hair": "No_Beard"}),  # cropped first
         ("drawn_faces", {"read_as": "celeba_hair"}, {"Hair": "Black_Hair"}),
         ("drawn_radiographs", {"views": "all"}, {"Cardiomegaly": "Cardiomegaly", "Edema": "Edema"}),
