@@ -110,6 +110,17 @@ def test_every_cell_is_there_with_its_state_and_numbers(sweep: Path, tiny_data_s
     ] * 2
     assert all(found.pictures.large)
 
+
+def test_a_learning_rate_that_a_search_has_drawn_is_short_in_the_names_of_lines_and_curves(
+    sweep: Path, tiny_data_set: Path
+) -> None:
+    config = small_run(tiny_data_set, epochs=20)
+    drawn = replace(config, optimiser=replace(config.optimiser, learning_rate=0.0012345678901234))
+    trained(small_cell(sweep, drawn), 0.6)
+    found = read_sweep(SweepFolder(sweep))
+    for names in (found.groups, [row.line for row in found.rate_rows]):
+        assert len([name for name in names if name.endswith(" learning_rate=0.001235")]) == 1, names
+
     # Data that are here, with pictures and labels, and data that are not.
     here, elsewhere = sorted(found.data, key=lambda part: part.sheet is None)
     manifest = Manifest.load(tiny_data_set)
