@@ -55,12 +55,12 @@ _AS: dict[FacesAs, Callable[[Path | None], LabelledPictures]] = {
 }
 
 
-def _face_alone(read: Callable[[Path | None], LabelledPictures], raw: Path | None) -> LabelledPictures:
-    return replace(read(raw), crop=_FACE)
-
-
 _REGION_OF = {"Hair": "Black_Hair", "Facial_Hair": "No_Beard"}
 """Label of a data set that the drawing has under another name → the label with its region (all hair colours have one)."""
+
+
+def _face_alone(read: Callable[[Path | None], LabelledPictures], raw: Path | None) -> LabelledPictures:
+    return replace(read(raw), crop=_FACE)
 
 
 def scaled(box: Box, crop: Box, size: tuple[int, int]) -> Box:
@@ -217,10 +217,12 @@ def drawn_faces(
     ``reference=neutral``: those with a neutral expression are the reference set; ``view=face``: no more than the face.
     """
     options: dict[str, Any] = {"count": count, "seed": seed, "read_as": read_as}
-    # Left out otherwise, as in data sets from before these options.
-    options |= {"reference": reference} if reference != "none" else {}
-    options |= {"view": view} if view != "portrait" else {}
     read = _AS[read_as]
+    # Options at their default are left out, as in data sets from before there were these.
+    if reference != "none":
+        options["reference"] = reference
+    if view == "face":
+        options["view"], read = view, partial(_face_alone, read)
     return DrawnPictures(
         name="drawn_faces",
         title="drawn faces",
@@ -229,6 +231,6 @@ def drawn_faces(
         count=count,
         seed=seed,
         raw=raw,
-        read_as=read if view == "portrait" else partial(_face_alone, read),
+        read_as=read,
         is_reference=is_neutral if reference == "neutral" else None,
     )

@@ -64,6 +64,11 @@ def test_faces_are_drawn_once_for_all_data_sets_made_from_them(
     hair = Manifest.load(prepared("drawn_faces", tmp_path / "data", count=20, read_as="celeba_hair"))
     assert hair.labels[0].values == ("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
     drawn = cache_folder("drawn_faces") / "20-seed-0-version-1"
+    face = prepared("drawn_faces", tmp_path / "data", count=20, view="face")
+    (shard,) = open_split(face, Manifest.load(face), "valid")
+    picture = Image.open(drawn / "img_align_celeba" / "000017.jpg")
+    closer = np.asarray(picture.resize((64, 64), Image.Resampling.BICUBIC, box=(45, 84, 133, 172)))
+    assert np.abs(np.asarray(shard.image)[0].transpose(1, 2, 0) - closer.astype(float)).mean() < 2
     named = prepare(
         "drawn_faces", raw=drawn, root=tmp_path / "named", workers=1, formats="arrow", progress=False,
         options={"count": 20},
